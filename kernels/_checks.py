@@ -1,0 +1,213 @@
+"""Argument checks shared by the backends: every wrong input is named before any kernel runs.
+
+A check returns nothing and raises ``TypeError`` (not an array, wrong dtype) or ``ValueError``
+(wrong shape, unknown name) with what was expected and what came. Arrays may be Fortran-ordered,
+strided, read-only or memory-mapped, except ``out``, which is written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _specs
+
+Array = np.ndarray[Any, Any]
+
+
+def array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = None) -> None:
+    """Check that ``value`` is a float array of ``shape`` (names stand for any length)."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be a numpy.ndarray, got {type(value).__name__}")
+    if not _specs.is_float(value.dtype):
+        raise TypeError(f"{name} must be float32 or float64, got dtype {value.dtype}")
+    if dtype is not None and value.dtype != dtype:
+        raise TypeError(f"{name} must be {np.dtype(dtype)} like the other arrays, got {value.dtype}")
+    _shape(name, value, shape)
+
+
+def _shape(name: str, value: Array, shape: tuple[int | str, ...]) -> None:
+    fits = value.ndim == len(shape) and all(
+        isinstance(want, str) or want == have
+        for want, have in zip(shape, value.shape, strict=True)
+    )
+    if not fits:
+        wanted = "(" + ", ".join(str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
+        raise ValueError(f"{name} must have shape {wanted}, got {value.shape}")
+
+
+def output(
+    name: str,
+    out: Array | None,
+    shape: tuple[int, ...],
+    dtype: Any,
+    *inputs: Any,
+) -> Array:
+    """Return ``out`` after checking it, or a new array. ``out`` must not overlap an input."""
+    if out is None:
+        return np.empty(shape, dtype)
+    array(name, out, shape, dtype)
+    if not out.flags.writeable:
+        raise ValueError(f"{name} is read-only")
+    if not out.flags.c_contiguous:
+        raise ValueError(f"{name} must be C-contiguous")
+    for other in inputs:
+        if isinstance(other, np.ndarray) and np.may_share_memory(out, other):
+            raise ValueError(f"{name} must not share memory with an input")
+    return out
+
+
+def activation(name: str, *, output_layer: bool = False) -> None:
+    """Check the name of an activation; ``softmax`` is one only where a whole row is at hand."""
+    known = _specs.ACTIVATIONS + (("softmax",) if output_layer else ())
+    if name not in known:
+        raise ValueError(f"activation must be one of {known}, got {name!r}")
+
+
+def target(value: Any, n: int, n_out: int, dtype: Any) -> None:
+    """Check targets: ``(n, n_out)`` of the network's dtype, or integer class labels ``(n,)``."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"target must be a numpy.ndarray, got {type(value).__name__}")
+    if value.dtype.kind not in "iu":
+        array("target", value, (n, n_out), dtype)
+        return
+    _shape("target (class labels)", value, (n,))
+    if n_out < 2:
+        raise ValueError(
+            "integer class labels need at least 2 outputs; give float targets of shape (n, 1)"
+        )
+    if value.size and (value.min() < 0 or value.max() >= n_out):
+        raise ValueError(
+            f"class labels must lie in 0…{n_out - 1}, got {value.min()}…{value.max()}"
+        )
+
+
+def sample_weight(value: Any, n: int, dtype: Any) -> None:
+    """Check optional row weights: ``(n,)``, finite and not negative."""
+    if value is None:
+        return
+    array("sample_weight", value, (n,), dtype)
+    if not np.all(np.isfinite(value)) or np.any(value < 0):
+        raise ValueError("sample_weight must be finite and not negative")
+
+
+def threads(n_threads: int | None) -> None:
+    """Check a thread count: ``None`` for the default, else a positive integer."""
+    if n_threads is None:
+        return
+    if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)):
+        raise TypeError(f"n_threads must be an integer or None, got {type(n_threads).__name__}")
+    if n_threads < 1:
+        raise ValueError(f"n_threads must be at least 1, got {n_threads}")
+
+
+# One check per kernel: the backends call these with the arguments of the function of that name.
+
+
+def dense_forward(
+    x: Any, weights: Any, bias: Any, name: str, out: Array | None, n_threads: int | None
+) -> Array:
+    array("x", x, ("n", "n_in"))
+    array("weights", weights, (x.shape[1], "n_out"), x.dtype)
+    array("bias", bias, (weights.shape[1],), x.dtype)
+    activation(name, output_layer=True)
+    threads(n_threads)
+    return output("out", out, (len(x), weights.shape[1]), x.dtype, x, weights, bias)
+
+
+def activate(z: Any, name: str, out: Array | None, n_threads: int | None) -> Array:
+    array("z", z, ("n", "n_out"))
+    activation(name, output_layer=True)
+    threads(n_threads)
+    return output("out", out, z.shape, z.dtype, z)
+
+
+def activation_backward(
+    delta: Any, activations: Any, name: str, out: Array | None, n_threads: int | None
+) -> Array:
+    array("delta", delta, ("n", "n_out"))
+    array("activations", activations, delta.shape, delta.dtype)
+    activation(name)
+    threads(n_threads)
+    return output("out", out, delta.shape, delta.dtype, delta, activations)
+
+
+def loss(
+    scores: Any, value: Any, name: str, output_name: str, weight: Any, n_threads: int | None
+) -> None:
+    array("scores", scores, ("n", "n_out"))
+    _specs.check_loss(name, output_name)
+    target(value, *scores.shape, scores.dtype)
+    sample_weight(weight, len(scores), scores.dtype)
+    threads(n_threads)
+
+
+def delta_backward(
+    delta: Any,
+    weights: Any,
+    activations: Any,
+    name: str,
+    out: Array | None,
+    n_threads: int | None,
+) -> Array:
+    array("delta", delta, ("n", "n_out"))
+    array("weights", weights, ("n_in", delta.shape[1]), delta.dtype)
+    array("activations", activations, (len(delta), weights.shape[0]), delta.dtype)
+    activation(name)
+    threads(n_threads)
+    return output("out", out, activations.shape, delta.dtype, delta, weights, activations)
+
+
+def weight_gradient(x: Any, delta: Any, out: Array | None, n_threads: int | None) -> Array:
+    array("x", x, ("n", "n_in"))
+    array("delta", delta, (len(x), "n_out"), x.dtype)
+    threads(n_threads)
+    return output("out", out, (x.shape[1], delta.shape[1]), x.dtype, x, delta)
+
+
+def bias_gradient(delta: Any, out: Array | None, n_threads: int | None) -> Array:
+    array("delta", delta, ("n", "n_out"))
+    threads(n_threads)
+    return output("out", out, (delta.shape[1],), delta.dtype, delta)
+
+
+def update(parameters: Any, gradient: Any, **state: Any) -> None:
+    array("parameters", parameters, ("n",))
+    array("gradient", gradient, parameters.shape, parameters.dtype)
+    written = {"parameters": parameters}
+    for name, value in state.items():
+        if value is not None:
+            array(name, value, parameters.shape, parameters.dtype)
+            written[name] = value
+    for name, value in written.items():
+        output(name, value, parameters.shape, parameters.dtype, gradient)
+
+
+def rows(
+    architecture: _specs.Architecture,
+    dtype: Any,
+    x: Any,
+    value: Any = None,
+    weight: Any = None,
+) -> None:
+    """Check a batch for a network: ``x``, and targets and row weights where given."""
+    array("x", x, ("n", architecture.sizes[0]), dtype)
+    if value is not None:
+        target(value, len(x), architecture.sizes[-1], dtype)
+    sample_weight(weight, len(x), dtype)
+
+
+def flat(name: str, value: Any, architecture: _specs.Architecture, dtype: Any) -> None:
+    """Check a flat vector of parameters: contiguous, of the network's length and dtype."""
+    array(name, value, (architecture.n_parameters,), dtype)
+    if not value.flags.c_contiguous:
+        raise ValueError(f"{name} must be contiguous")
+
+
+def order(value: Any, n: int) -> None:
+    """Check the order in which rows are visited: ``intp`` indices into ``n`` rows, any length."""
+    if not isinstance(value, np.ndarray) or value.dtype != np.intp or value.ndim != 1:
+        raise TypeError("order must be a one-dimensional numpy.intp array")
+    if value.size and (value.min() < 0 or value.max() >= n):
+        raise ValueError(f"order must index {n} rows, got {value.min()}…{value.max()}")

@@ -1,0 +1,136 @@
+"""One place that knows which backend is live.
+
+Order of preference: ``use_backend`` → the environment variable ``FASTMLP_BACKEND`` → compiled where
+it was built → numba where it is installed → reference, with one warning.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import warnings
+from types import ModuleType, TracebackType
+
+from . import _threads
+
+#: Backend name → module; first the preferred one.
+BACKENDS = {"compiled": "compiled", "numba": "jit", "reference": "reference"}
+
+_active: ModuleType | None = None
+_active_name = ""
+
+
+def available() -> tuple[str, ...]:
+    """Backends that can be used here, the preferred one first."""
+    names = []
+    if importlib.util.find_spec(f"{__package__}.compiled._core") is not None:
+        names.append("compiled")
+    if importlib.util.find_spec("numba") is not None:
+        names.append("numba")
+    return (*names, "reference")
+
+
+def _load(name: str) -> ModuleType:
+    if name not in BACKENDS:
+        raise ValueError(f"backend must be one of {tuple(BACKENDS)}, got {name!r}")
+    if name not in available():
+        reason = {
+            "compiled": "the extension was not built (install with a C compiler present)",
+            "numba": "numba is not installed (pip install 'fastmlp[numba]')",
+        }[name]
+        raise ImportError(f"backend {name!r} is not available: {reason}")
+    return importlib.import_module(f".{BACKENDS[name]}", __package__)
+
+
+def _default() -> str:
+    wanted = os.environ.get("FASTMLP_BACKEND", "").strip()
+    if wanted:
+        if wanted not in BACKENDS:
+            raise ValueError(
+                f"FASTMLP_BACKEND must be one of {tuple(BACKENDS)}, got {wanted!r}"
+            )
+        return wanted
+    name = available()[0]
+    if name == "reference":
+        warnings.warn(
+            "fastmlp runs on plain NumPy, many times slower than it could: "
+            "install it with a C compiler present, or install numba",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    return name
+
+
+def active() -> ModuleType:
+    """The module of the live backend; chosen at the first call."""
+    if _active is None:
+        use_backend(_default())
+    assert _active is not None
+    return _active
+
+
+def active_name() -> str:
+    """Name of the live backend."""
+    active()
+    return _active_name
+
+
+class use_backend:
+    """Choose the backend for the whole process; as a context manager, until its end.
+
+    Parameters
+    ----------
+    name : {"compiled", "numba", "reference"}
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    ImportError
+        Where that backend was not built or installed.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> with kernels.use_backend("reference"):
+    ...     kernels.info()["backend"]
+    'reference'
+    """
+
+    def __init__(self, name: str) -> None:
+        global _active, _active_name
+        module = _load(name)
+        self._before = _active, _active_name
+        _active, _active_name = module, name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        global _active, _active_name
+        _active, _active_name = self._before
+
+
+def info() -> dict[str, object]:
+    """What is live: backend, available backends, ISA and thread count.
+
+    Returns
+    -------
+    dict
+        ``backend``, ``available``, ``isa`` (instruction set of the live backend's kernels),
+        ``n_threads`` (the default thread count).
+    """
+    module = active()
+    isa = module.isa() if hasattr(module, "isa") else "numpy"
+    return {
+        "backend": _active_name,
+        "available": available(),
+        "isa": isa,
+        "n_threads": _threads.default_threads(),
+    }

@@ -1,0 +1,1 @@
+"""Compiled backend (under construction)."""

@@ -1,0 +1,33 @@
+"""The definition of every kernel, in NumPy, readable as the equations of backpropagation.
+
+This backend *is* the specification: its gradients are checked against finite differences, and the
+other backends are checked against it. It also runs wherever NumPy does.
+
+``activations``  σ and ⊙ σ', by name
+``losses``       loss of a row and its derivative by the scores
+``layers``       the kernels: forward, errors, gradients
+``optimizers``   update rules
+``training``     a network's predictions and gradients (:class:`Network`), and :class:`Trainer`
+"""
+
+from .activations import activate, activation_backward
+from .layers import bias_gradient, delta_backward, dense_forward, weight_gradient
+from .losses import loss_value, output_delta
+from .optimizers import adam_update, momentum_update, sgd_update
+from .training import Network, Trainer
+
+__all__ = [
+    "Network",
+    "Trainer",
+    "activate",
+    "activation_backward",
+    "adam_update",
+    "bias_gradient",
+    "delta_backward",
+    "dense_forward",
+    "loss_value",
+    "momentum_update",
+    "output_delta",
+    "sgd_update",
+    "weight_gradient",
+]

@@ -1,0 +1,59 @@
+"""The equations of backpropagation for one dense layer, one line each.
+
+Rows are samples; ``W`` is ``(n_in, n_out)``. A gradient is a mean over rows; of no rows it is zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _checks
+from . import activations as _activations
+
+Array = np.ndarray[Any, Any]
+
+
+def dense_forward(
+    x: Array,
+    weights: Array,
+    bias: Array,
+    activation: str = "identity",
+    *,
+    out: Array | None = None,
+    n_threads: int | None = None,
+) -> Array:
+    out = _checks.dense_forward(x, weights, bias, activation, out, n_threads)
+    out[...] = _activations.apply(x @ weights + bias, activation)
+    return out
+
+
+def delta_backward(
+    delta: Array,
+    weights: Array,
+    activations: Array,
+    activation: str,
+    *,
+    out: Array | None = None,
+    n_threads: int | None = None,
+) -> Array:
+    out = _checks.delta_backward(delta, weights, activations, activation, out, n_threads)
+    out[...] = _activations.TABLE[activation].backward(delta @ weights.T, activations)
+    return out
+
+
+def weight_gradient(
+    x: Array, delta: Array, *, out: Array | None = None, n_threads: int | None = None
+) -> Array:
+    out = _checks.weight_gradient(x, delta, out, n_threads)
+    out[...] = x.T @ delta / max(len(x), 1)
+    return out
+
+
+def bias_gradient(
+    delta: Array, *, out: Array | None = None, n_threads: int | None = None
+) -> Array:
+    out = _checks.bias_gradient(delta, out, n_threads)
+    out[...] = delta.sum(axis=0) / max(len(delta), 1)
+    return out

@@ -1,0 +1,3 @@
+"""fastmlp: multilayer perceptrons at the speed of the hardware."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,106 @@
+"""Builds the compiled kernels; everything else about the package stands in pyproject.toml.
+
+One C source is compiled once per instruction set (``kernels/compiled/src/isa_*.c``), each with its
+own flags; which of them runs is decided at import. Without a C compiler the build still succeeds
+and fastmlp runs on Numba or NumPy; ``FASTMLP_REQUIRE_COMPILED=1`` turns that into an error.
+"""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CCompilerError, ExecError, PlatformError
+
+SOURCES = Path("kernels/compiled/src")
+# No -ffast-math: the kernels must see NaN, and at link time it would flush subnormal numbers to
+# zero in the whole process. Contraction is off so that every FMA is one that the source spells out.
+FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+ISA_FLAGS = {
+    "x86": {
+        "isa_baseline.c": ["-march=x86-64-v2"],
+        "isa_avx2.c": ["-march=x86-64-v3"],
+        "isa_avx512.c": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+    },
+    "arm": {"isa_neon.c": []},
+    "other": {"isa_baseline.c": []},
+}
+
+
+def architecture() -> str:
+    """The key into ISA_FLAGS for the machine that is built for."""
+    machine = os.environ.get("ARCHFLAGS", platform.machine()).lower()
+    if "arm64" in machine or "aarch64" in machine:
+        return "arm"
+    return "x86" if "x86_64" in machine or "amd64" in machine else "other"
+
+
+class BuildKernels(build_ext):
+    """Compiles each instruction set's file with its own flags; survives a missing compiler."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except (CCompilerError, ExecError, PlatformError, OSError) as error:
+            self.give_up(error)
+
+    def build_extension(self, ext: Extension) -> None:
+        headers = [str(path) for path in SOURCES.glob("*.h")]
+        ext.depends += headers
+        try:
+            for name, flags in ISA_FLAGS[architecture()].items():
+                ext.extra_objects += self.compiler.compile(
+                    [str(SOURCES / name)],
+                    output_dir=self.build_temp,
+                    include_dirs=ext.include_dirs,
+                    extra_postargs=[*FLAGS, *flags],
+                    depends=headers,
+                )
+            super().build_extension(ext)
+        except (CCompilerError, ExecError, PlatformError, OSError) as error:
+            self.give_up(error)
+
+    def copy_extensions_to_source(self) -> None:
+        """Editable installs: copy what was built, which may be nothing."""
+        self.extensions = [
+            ext for ext in self.extensions if Path(self.get_ext_fullpath_in_build(ext)).exists()
+        ]
+        super().copy_extensions_to_source()
+
+    def get_ext_fullpath_in_build(self, ext: Extension) -> str:
+        return str(Path(self.build_lib, self.get_ext_filename(self.get_ext_fullname(ext.name))))
+
+    def give_up(self, error: Exception) -> None:
+        if os.environ.get("FASTMLP_REQUIRE_COMPILED", "") not in ("", "0"):
+            raise error
+        line = "*" * 78
+        print(
+            f"{line}\nfastmlp: the compiled kernels could not be built:\n    {error}\n"
+            "Installing without them: fastmlp will run on Numba where it is installed\n"
+            "(pip install 'fastmlp[numba]'), else on NumPy, many times slower.\n"
+            f"Install a C compiler (gcc or clang) and reinstall to get them.\n{line}",
+            file=sys.stderr,
+        )
+        self.extensions = []
+
+
+extension = Extension(
+    "fastmlp.kernels.compiled._core",
+    ["kernels/compiled/_core.pyx", *(str(SOURCES / name) for name in ("engine.c", "pool.c"))],
+    include_dirs=[numpy.get_include(), str(SOURCES)],
+    define_macros=[
+        ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
+        ("FASTMLP_" + architecture().upper(), "1"),
+    ],
+    extra_compile_args=FLAGS,
+    extra_link_args=["-pthread"],
+)
+
+setup(
+    ext_modules=cythonize([extension], language_level=3) if Path("kernels/compiled/_core.pyx").exists() else [],
+    cmdclass={"build_ext": BuildKernels},
+)
