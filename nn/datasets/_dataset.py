@@ -1,0 +1,91 @@
+"""What a table is once it is in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column of a file became features.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the file.
+    categories : tuple of str, optional
+        The values of a text column, each of which is one feature that is 1 where the column has
+        that value and else 0; ``None`` for a column of numbers, which is one feature itself.
+    """
+
+    name: str
+    categories: tuple[str, ...] | None = None
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """``name``, or ``name=category`` for each category."""
+        if self.categories is None:
+            return (self.name,)
+        return tuple(f"{self.name}={category}" for category in self.categories)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Rows of features with their targets.
+
+    Attributes
+    ----------
+    X : (n, n_features) array
+        Floating point features, as they stand in the source: nothing is scaled.
+    y : (n,) or (n, n_targets) array
+        Class numbers ``0…k-1`` (int64) for classification, real values for regression.
+    task : {"classification", "regression"}
+    target_names : tuple of str
+        The classes' names in the order of their numbers, or the names of the target columns.
+    columns : tuple of Column
+        The columns that the features were made from, in order.
+    name : str
+        What the data is called in reports.
+    """
+
+    X: NDArray[Any]
+    y: NDArray[Any]
+    task: Task
+    target_names: tuple[str, ...]
+    columns: tuple[Column, ...]
+    name: str = "data"
+
+    def __post_init__(self) -> None:
+        if self.X.ndim != 2 or len(self.X) != len(self.y):
+            raise ValueError(
+                f"X must have shape (n, n_features) and y n rows, got {self.X.shape} and "
+                f"{self.y.shape}"
+            )
+        if len(self.feature_names) != self.X.shape[1]:
+            raise ValueError(
+                f"X has {self.X.shape[1]} features, but columns name {len(self.feature_names)}"
+            )
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """One name for each column of ``X``."""
+        return tuple(name for column in self.columns for name in column.feature_names)
+
+    def __repr__(self) -> str:
+        what = (
+            f"{len(self.target_names)} classes"
+            if self.task == "classification"
+            else f"{len(self.target_names)} real targets"
+        )
+        return f"Dataset({self.name!r}, {len(self.X)} rows, {self.X.shape[1]} features, {what})"
+
+
+def pixel_columns(height: int, width: int) -> tuple[Column, ...]:
+    """Names for the pixels of an image, row by row."""
+    return tuple(Column(f"pixel_{i}_{j}") for i, j in np.ndindex(height, width))

@@ -1,0 +1,87 @@
+"""Rows dealt to a training and a test part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def train_test_split(
+    X: Array,
+    y: Array,
+    test_size: float | int = 0.2,
+    random_state: int | np.random.Generator | None = None,
+    stratify: Array | None = None,
+) -> tuple[Array, Array, Array, Array]:
+    """Split rows at random in two parts.
+
+    Parameters
+    ----------
+    X, y : arrays with n rows
+    test_size : float or int
+        Share of the rows, between 0 and 1 (rounded to the nearest number of rows, at least one),
+        or the number of rows.
+    random_state : int or Generator, optional
+        Seed; the same seed gives the same parts.
+    stratify : (n,) array, optional
+        Class of each row. The test part then holds each class in proportion: its exact share of
+        rows rounded down or up. A class's last row always stays in the training part.
+
+    Returns
+    -------
+    X_train, X_test, y_train, y_test
+        Copies, in random order.
+    """
+    n = len(X)
+    if len(y) != n:
+        raise ValueError(f"X and y must have as many rows, got {n} and {len(y)}")
+    n_test = _test_rows(test_size, n)
+    rng = np.random.default_rng(random_state)
+    order = rng.permutation(n)
+    if stratify is None:
+        test, train = order[:n_test], order[n_test:]
+    else:
+        test, train = _stratified(order, np.asarray(stratify), n_test, rng)
+    return X[train], X[test], y[train], y[test]
+
+
+def _test_rows(test_size: float | int, n: int) -> int:
+    if isinstance(test_size, (int, np.integer)) and not isinstance(test_size, bool):
+        count = int(test_size)
+    elif 0 < test_size < 1:
+        count = max(1, round(test_size * n))
+    else:
+        raise ValueError(f"test_size must be a share between 0 and 1 or rows, got {test_size!r}")
+    if not 0 < count < n:
+        raise ValueError(f"cannot put {count} of {n} rows into a test part: each part needs one")
+    return count
+
+
+def _stratified(
+    order: NDArray[np.intp], classes: Array, n_test: int, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Largest remainders: each class gets its share rounded down, the most wronged get one more."""
+    if classes.shape != order.shape:
+        raise ValueError(f"stratify must have shape {order.shape}, got {classes.shape}")
+    _, members, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    shares = counts * (n_test / len(order))
+    quotas = np.minimum(np.floor(shares).astype(np.intp), counts - 1)
+    while quotas.sum() < n_test:
+        wronged = np.where(quotas < counts - 1, shares - quotas, -np.inf)
+        if np.isneginf(wronged).all():
+            raise ValueError(
+                f"cannot put {n_test} of {len(order)} rows into a test part and keep one of each "
+                f"of the {len(counts)} classes for training"
+            )
+        # Ties are broken at random, so that no class is favoured for its place in the list.
+        best = np.flatnonzero(wronged == wronged.max())
+        quotas[rng.choice(best)] += 1
+    in_test = np.zeros(len(order), bool)
+    shuffled = members[order]
+    for k, quota in enumerate(quotas):
+        in_test[np.flatnonzero(shuffled == k)[:quota]] = True
+    return order[in_test], order[~in_test]
