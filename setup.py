@@ -11,15 +11,27 @@ import sys
 from pathlib import Path
 
 import numpy
-from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError, ExecError, PlatformError
 
+if sys.platform == "darwin":
+    # A universal Python would compile every file for both architectures at once, which flags for
+    # one instruction set cannot follow.
+    os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
+
 SOURCES = Path("kernels/compiled/src")
 # No -ffast-math: the kernels must see NaN, and at link time it would flush subnormal numbers to
 # zero in the whole process. Contraction is off so that every FMA is one that the source spells out.
-FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+FLAGS = [
+    "-std=gnu11",
+    "-O3",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fvisibility=hidden",
+]
+# A new instruction set goes here (and into the table of kernels/compiled/src).
 ISA_FLAGS = {
     "x86": {
         "isa_baseline.c": ["-march=x86-64-v2"],
@@ -39,53 +51,46 @@ def architecture() -> str:
     return "x86" if "x86_64" in machine or "amd64" in machine else "other"
 
 
+def say_loudly(text: str) -> None:
+    """Print to the terminal itself too: pip keeps a successful build's output to itself."""
+    print(text, file=sys.stderr, flush=True)
+    if not sys.stderr.isatty():
+        try:
+            with open("/dev/tty", "w") as terminal:  # noqa: PTH123 - not a file to read or keep
+                terminal.write(text + "\n")
+        except OSError:
+            pass  # nobody sits at one; kernels.info() and the first use still say it
+
+
 class BuildKernels(build_ext):
     """Compiles each instruction set's file with its own flags; survives a missing compiler."""
 
-    def run(self) -> None:
-        try:
-            super().run()
-        except (CCompilerError, ExecError, PlatformError, OSError) as error:
-            self.give_up(error)
+    def initialize_options(self) -> None:
+        super().initialize_options()
+        self.cython_c_in_temp = True  # no generated C beside the sources, or in an sdist
 
     def build_extension(self, ext: Extension) -> None:
-        headers = [str(path) for path in SOURCES.glob("*.h")]
-        ext.depends += headers
         try:
             for name, flags in ISA_FLAGS[architecture()].items():
                 ext.extra_objects += self.compiler.compile(
                     [str(SOURCES / name)],
                     output_dir=self.build_temp,
+                    macros=ext.define_macros,
                     include_dirs=ext.include_dirs,
                     extra_postargs=[*FLAGS, *flags],
-                    depends=headers,
                 )
             super().build_extension(ext)
-        except (CCompilerError, ExecError, PlatformError, OSError) as error:
-            self.give_up(error)
-
-    def copy_extensions_to_source(self) -> None:
-        """Editable installs: copy what was built, which may be nothing."""
-        self.extensions = [
-            ext for ext in self.extensions if Path(self.get_ext_fullpath_in_build(ext)).exists()
-        ]
-        super().copy_extensions_to_source()
-
-    def get_ext_fullpath_in_build(self, ext: Extension) -> str:
-        return str(Path(self.build_lib, self.get_ext_filename(self.get_ext_fullname(ext.name))))
-
-    def give_up(self, error: Exception) -> None:
-        if os.environ.get("FASTMLP_REQUIRE_COMPILED", "") not in ("", "0"):
-            raise error
-        line = "*" * 78
-        print(
-            f"{line}\nfastmlp: the compiled kernels could not be built:\n    {error}\n"
-            "Installing without them: fastmlp will run on Numba where it is installed\n"
-            "(pip install 'fastmlp[numba]'), else on NumPy, many times slower.\n"
-            f"Install a C compiler (gcc or clang) and reinstall to get them.\n{line}",
-            file=sys.stderr,
-        )
-        self.extensions = []
+        except (CCompilerError, ExecError, PlatformError) as error:
+            if os.environ.get("FASTMLP_REQUIRE_COMPILED", "") not in ("", "0"):
+                raise
+            line = "*" * 78
+            say_loudly(
+                f"{line}\nfastmlp: the compiled kernels could not be built:\n    {error}\n"
+                "Installing without them: fastmlp will run on Numba where it is installed\n"
+                "(pip install 'fastmlp[numba]'), else on NumPy, many times slower.\n"
+                f"Install a C compiler (gcc or clang) and reinstall to get them.\n{line}"
+            )
+            self.extensions = []  # nothing to copy into the wheel or beside the sources
 
 
 extension = Extension(
@@ -96,11 +101,12 @@ extension = Extension(
         ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
         ("FASTMLP_" + architecture().upper(), "1"),
     ],
+    depends=sorted(path.as_posix() for path in SOURCES.glob("*.[ch]")),
     extra_compile_args=FLAGS,
     extra_link_args=["-pthread"],
 )
 
 setup(
-    ext_modules=cythonize([extension], language_level=3) if Path("kernels/compiled/_core.pyx").exists() else [],
+    ext_modules=[extension] if Path("kernels/compiled/_core.pyx").exists() else [],
     cmdclass={"build_ext": BuildKernels},
 )
