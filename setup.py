@@ -1,13 +1,14 @@
 """Builds the compiled kernels; everything else about the package stands in pyproject.toml.
 
-One C source is compiled once per instruction set (``kernels/compiled/src/isa_*.c``), each with its
-own flags; which of them runs is decided at import. Without a C compiler the build still succeeds
+One C source, ``kernels/compiled/src/kernels.c``, is compiled once per instruction set and precision,
+each with its own flags; which of them runs is decided at import. Without a C compiler the build still succeeds
 and fastmlp runs on Numba or NumPy; ``FASTMLP_REQUIRE_COMPILED=1`` turns that into an error.
 """
 
 import os
 import platform
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy
@@ -21,6 +22,7 @@ if sys.platform == "darwin":
     os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
 
 SOURCES = Path("kernels/compiled/src")
+C_FILES = ("calls", "dispatch", "engine", "pool")  # compiled once; kernels.c is another matter
 # No -ffast-math: the kernels must see NaN, and at link time it would flush subnormal numbers to
 # zero in the whole process. Contraction is off so that every FMA is one that the source spells out.
 FLAGS = [
@@ -31,15 +33,16 @@ FLAGS = [
     "-fno-trapping-math",
     "-fvisibility=hidden",
 ]
-# A new instruction set goes here (and into the table of kernels/compiled/src).
+# kernels.c is compiled once for each of these and each precision. A new instruction set goes here,
+# into simd.h and into dispatch.c.
 ISA_FLAGS = {
     "x86": {
-        "isa_baseline.c": ["-march=x86-64-v2"],
-        "isa_avx2.c": ["-march=x86-64-v3"],
-        "isa_avx512.c": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+        "BASELINE": ["-march=x86-64-v2"],
+        "AVX2": ["-march=x86-64-v3"],
+        "AVX512": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     },
-    "arm": {"isa_neon.c": []},
-    "other": {"isa_baseline.c": []},
+    "arm": {"NEON": []},
+    "other": {"BASELINE": []},
 }
 
 
@@ -71,11 +74,11 @@ class BuildKernels(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         try:
-            for name, flags in ISA_FLAGS[architecture()].items():
+            for (isa, flags), bits in product(ISA_FLAGS[architecture()].items(), ("32", "64")):
                 ext.extra_objects += self.compiler.compile(
-                    [str(SOURCES / name)],
-                    output_dir=self.build_temp,
-                    macros=ext.define_macros,
+                    [str(SOURCES / "kernels.c")],
+                    output_dir=str(Path(self.build_temp, f"{isa}_{bits}")),
+                    macros=[(f"FASTMLP_ISA_{isa}", "1"), ("FASTMLP_REAL_BITS", bits)],
                     include_dirs=ext.include_dirs,
                     extra_postargs=[*FLAGS, *flags],
                 )
@@ -95,7 +98,7 @@ class BuildKernels(build_ext):
 
 extension = Extension(
     "fastmlp.kernels.compiled._core",
-    ["kernels/compiled/_core.pyx", *(str(SOURCES / name) for name in ("engine.c", "pool.c"))],
+    ["kernels/compiled/_core.pyx", *(str(SOURCES / f"{name}.c") for name in C_FILES)],
     include_dirs=[numpy.get_include(), str(SOURCES)],
     define_macros=[
         ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),

@@ -1,1 +1,50 @@
-"""Compiled backend (under construction)."""
+"""The compiled backend: C tiles ahead of time, the instruction set chosen at import.
+
+``_core.pyx`` checks arguments and calls C. The C sources in ``src/``, from the bottom up:
+
+``simd.h``         vectors of one instruction set and precision
+``vmath.h``        exp, log, tanh, sigmoid of vectors
+``panels.h``       copies between plain matrices and panels
+``tiles.h``        register tiles of the matrix products
+``activations.h``  σ and ⊙ σ';  ``losses.h``  the output layer;  ``updates.h``  update rules
+``passes.h``       the two passes of a training step, predictions
+``products.h``     the kernels on plain arrays
+``kernels.c``      all of these as one table; compiled once per instruction set and precision
+``dispatch.c``     which table is used
+``engine.c``       memory of a network, order of the passes;  ``calls.c``  calls on plain arrays
+``pool.c``         threads
+"""
+
+from ._core import (
+    Network,
+    Trainer,
+    activate,
+    activation_backward,
+    adam_update,
+    bias_gradient,
+    delta_backward,
+    dense_forward,
+    isa,
+    loss_value,
+    momentum_update,
+    output_delta,
+    sgd_update,
+    weight_gradient,
+)
+
+__all__ = [
+    "Network",
+    "Trainer",
+    "activate",
+    "activation_backward",
+    "adam_update",
+    "bias_gradient",
+    "delta_backward",
+    "dense_forward",
+    "isa",
+    "loss_value",
+    "momentum_update",
+    "output_delta",
+    "sgd_update",
+    "weight_gradient",
+]

@@ -1,0 +1,135 @@
+/* Calls on plain arrays: how the kernels of kernels.c are run over the blocks of their arguments. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fastmlp.h"
+#include "work.h"
+
+/* What one element of an elementwise kernel costs, in the units of PARALLEL_FLOPS. */
+static const double ELEMENT_FLOPS = 30;
+
+/* Scratch memory of calls that have no engine. The last piece is kept: memory that comes fresh
+   from the system costs more to touch than a small product takes. */
+enum { KEPT_SCRATCH = 64 << 20 }; /* bytes */
+struct scratch {
+    long bytes;
+    char pad[LINE - sizeof(long)];
+};
+static _Atomic(struct scratch *) kept;
+
+char *fastmlp_scratch_take(long bytes)
+{
+    struct scratch *s = atomic_exchange(&kept, NULL);
+    if (s == NULL || s->bytes < bytes) {
+        free(s);
+        s = aligned_alloc(LINE, (size_t)round_up(bytes, LINE) + sizeof *s);
+        if (s == NULL)
+            return NULL;
+        s->bytes = bytes;
+    }
+    return (char *)(s + 1);
+}
+
+void fastmlp_scratch_give(char *memory)
+{
+    struct scratch *s = (struct scratch *)memory - 1;
+    if (s->bytes <= KEPT_SCRATCH)
+        s = atomic_exchange(&kept, s);
+    free(s);
+}
+
+/* A product of n >= 1 rows and columns >= 1: 0, or -1 without memory. */
+int fastmlp_product(struct product *p, int n_threads)
+{
+    const struct kernels *k = p->kernels;
+    long panels = round_up(p->columns, k->panel) / k->panel;
+    double flops = 2.0 * (double)p->n * (double)p->depth * (double)p->columns;
+    int threads = threads_for(flops, n_threads);
+    p->block_rows = rows_of_block(p->n, threads);
+    p->b_panel = (round_up(p->depth, k->panel) | 1) * k->panel;
+    long rows = p->block_rows | 1;
+    long a_lines = p->a_by_columns ? (k->depth_block + 1) * (round_up(rows, k->panel) / k->panel)
+                                   : rows * (round_up(p->depth, k->panel) / k->panel);
+    p->scratch_bytes = (panels * rows + most(a_lines, panels * rows)) * LINE;
+    long bias = round_up(panels * k->panel * k->real_bytes, LINE);
+    long packed = panels * p->b_panel * k->real_bytes;
+    char *memory = fastmlp_scratch_take(packed + bias + p->scratch_bytes * threads);
+    if (memory == NULL)
+        return -1;
+    p->packed_b = memory;
+    p->scratch = memory + packed + bias;
+    if (p->bias) {
+        memset(memory + packed, 0, (size_t)bias);
+        memcpy(memory + packed, p->bias, (size_t)(p->columns * k->real_bytes));
+        p->bias = memory + packed;
+    }
+    fastmlp_parallel(threads, panels, k->pack_product, p);
+    fastmlp_parallel(threads, blocks_of(p->n, p->block_rows), k->product_block, p);
+    fastmlp_scratch_give(memory);
+    return 0;
+}
+
+/* Errors or losses of n >= 1 rows of scores: 0, or -1 without memory. */
+int fastmlp_output(struct output_rows *o, int n_threads)
+{
+    const struct kernels *k = o->kernels;
+    int threads = threads_for(ELEMENT_FLOPS * (double)o->n * (double)o->n_out, n_threads);
+    o->block_rows = rows_of_block(o->n, threads);
+    long panels = round_up(o->n_out, k->panel) / k->panel;
+    o->scratch_bytes = 3 * panels * (o->block_rows | 1) * LINE;
+    o->scratch = fastmlp_scratch_take(o->scratch_bytes * threads);
+    if (o->scratch == NULL)
+        return -1;
+    fastmlp_parallel(threads, blocks_of(o->n, o->block_rows), k->output_block, o);
+    fastmlp_scratch_give(o->scratch);
+    return 0;
+}
+
+/* Loops over elements, in chunks of rows, columns or elements. */
+struct chunks {
+    const struct elements *call;
+    long chunk, n;
+};
+
+static void chunk_of_elements(void *context, long index, int thread)
+{
+    (void)thread;
+    const struct chunks *c = context;
+    const struct elements *e = c->call;
+    const struct kernels *k = e->kernels;
+    long first = index * c->chunk, n = least(c->chunk, c->n - first), real = k->real_bytes;
+    struct matrix a = e->a, b = e->b;
+    char *out = (char *)e->out + first * real;
+    if (e->what == ELEMENTS_update) {
+        char *s0 = e->state[0], *s1 = e->state[1];
+        k->update(e->update, out, a.data + first * real, s0 ? s0 + first * real : NULL,
+                  s1 ? s1 + first * real : NULL, n);
+        return;
+    }
+    if (e->what == ELEMENTS_column_sums) {
+        a.data += first * a.column_stride;
+        k->column_sums(a, e->rows, n, e->factor, out);
+        return;
+    }
+    out = (char *)e->out + first * e->columns * real;
+    a.data += first * a.row_stride;
+    b.data += b.data ? first * b.row_stride : 0;
+    if (b.data)
+        k->activate_backward(e->activation, a, b, n, e->columns, out);
+    else
+        k->activate(e->activation, a, n, e->columns, out);
+}
+
+/* rows >= 1, columns >= 1 */
+void fastmlp_elements(const struct elements *e, int n_threads)
+{
+    const double elements = (double)e->rows * (double)e->columns;
+    struct chunks c = {.call = e};
+    c.n = e->what == ELEMENTS_activation ? e->rows : e->columns;
+    int threads = threads_for(ELEMENT_FLOPS * elements, n_threads);
+    c.chunk = threads == 1 ? c.n : most(1, c.n / (4 * threads));
+    if (e->what != ELEMENTS_activation)
+        c.chunk = round_up(c.chunk, LINE);
+    fastmlp_parallel(threads, (c.n + c.chunk - 1) / c.chunk, chunk_of_elements, &c);
+}

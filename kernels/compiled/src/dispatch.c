@@ -1,0 +1,70 @@
+/* Which instruction set's kernels run: the best that the CPU and its operating system offer, or
+   the one that FASTMLP_ISA names. */
+#include <stddef.h>
+#include <string.h>
+
+#include "fastmlp.h"
+
+extern const struct kernels fastmlp_baseline_f32, fastmlp_baseline_f64;
+extern const struct kernels fastmlp_avx2_f32, fastmlp_avx2_f64;
+extern const struct kernels fastmlp_avx512_f32, fastmlp_avx512_f64;
+extern const struct kernels fastmlp_neon_f32, fastmlp_neon_f64;
+
+#if defined(FASTMLP_X86)
+/* What x86-64-v3 and -v4 promise beyond the obvious, because the compiler may use all of it. */
+static int has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+}
+static int has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+}
+#endif
+static int always(void) { return 1; }
+
+static const struct choice {
+    const char *name;
+    int (*usable)(void);
+    const struct kernels *f32, *f64;
+} choices[] = {
+#if defined(FASTMLP_X86)
+    {"avx512", has_avx512, &fastmlp_avx512_f32, &fastmlp_avx512_f64},
+    {"avx2", has_avx2, &fastmlp_avx2_f32, &fastmlp_avx2_f64},
+#endif
+#if defined(FASTMLP_ARM)
+    {"neon", always, &fastmlp_neon_f32, &fastmlp_neon_f64},
+#else
+    {"baseline", always, &fastmlp_baseline_f32, &fastmlp_baseline_f64},
+#endif
+};
+enum { N_CHOICES = sizeof choices / sizeof *choices };
+
+static const struct choice *chosen;
+
+/* NULL when done; else the names that are usable here. */
+const char *fastmlp_select_isa(const char *wanted)
+{
+    static char names[128];
+    names[0] = 0;
+    for (int i = 0; i < N_CHOICES; i++) {
+        if (!choices[i].usable())
+            continue;
+        if (wanted == NULL || strcmp(wanted, choices[i].name) == 0) {
+            chosen = &choices[i];
+            return NULL;
+        }
+        strcat(strcat(names, names[0] ? ", " : ""), choices[i].name);
+    }
+    return names;
+}
+
+const char *fastmlp_isa(void) { return chosen->name; }
+
+const struct kernels *fastmlp_kernels(int real_bytes)
+{
+    return real_bytes == 4 ? chosen->f32 : chosen->f64;
+}

@@ -1,0 +1,198 @@
+/* What the translation units share: names, the engine's state, the table of kernels, the pool. */
+#ifndef FASTMLP_H
+#define FASTMLP_H
+
+#include <stdint.h>
+
+/* Names and order; Python looks codes up by name (engine.c). */
+#define FASTMLP_ACTIVATIONS(X) X(identity) X(sigmoid) X(tanh) X(hardtanh) X(relu)
+#define FASTMLP_LOSSES(X) X(squared_error) X(binary_cross_entropy) X(cross_entropy)
+#define FASTMLP_UPDATES(X) X(sgd) X(momentum) X(adam)
+
+#define FASTMLP_CODE(NAME) ACTIVATION_##NAME,
+enum activation { FASTMLP_ACTIVATIONS(FASTMLP_CODE) ACTIVATION_softmax };
+#undef FASTMLP_CODE
+#define FASTMLP_CODE(NAME) LOSS_##NAME,
+enum loss { FASTMLP_LOSSES(FASTMLP_CODE) };
+#undef FASTMLP_CODE
+#define FASTMLP_CODE(NAME) UPDATE_##NAME,
+enum update_rule { FASTMLP_UPDATES(FASTMLP_CODE) UPDATE_none };
+#undef FASTMLP_CODE
+
+/* One step's update; bias corrections are folded into rate and epsilon. */
+struct update {
+    int rule, nesterov;
+    double rate, momentum, beta_1, beta_2, epsilon;
+};
+
+/* A matrix of the caller's, any strides (in bytes). */
+struct matrix {
+    const char *data;
+    long row_stride, column_stride;
+};
+
+/* The caller's samples. Row r of a pass is row order[r] of x (r itself without an order). */
+struct samples {
+    struct matrix x, target;
+    const int64_t *labels;     /* class labels instead of targets, or NULL */
+    const void *sample_weight; /* contiguous, or NULL */
+    const int64_t *order;      /* or NULL */
+};
+
+/* Dense layer l. Matrices of the batch and of the parameters are in panels, see tiles.h. */
+struct layer {
+    long n_in, n_out;
+    long in_rows;               /* n_in rounded up to whole panels: rows of a weight panel */
+    long in_panels, out_panels;
+    int activation;             /* ACTIVATION_identity for the output layer: see engine.output */
+    long weights, bias;         /* elements from the start of the packed parameters */
+    void *transposed;           /* panels of W^T for the errors of the layer below; else NULL */
+    void *output, *delta;       /* panels of the batch: activations a^l (scores at the top), errors */
+};
+
+/* A tile of the weights pass: some panels of one weight matrix by a range of features. */
+struct weight_task {
+    int layer, panels;
+    long panel, first, last;
+};
+
+struct kernels;
+
+struct engine {
+    const struct kernels *kernels;
+    int n_layers, output, loss;
+    struct layer *layers;
+    long n_packed;              /* elements of the packed parameters */
+    long capacity;              /* rows of a pass at most */
+    long batch_panel;           /* elements from one panel of the batch to the next */
+    void *parameters, *gradient, *state[2];
+    void *input, *target;       /* gathered rows of x and targets, in panels */
+    void *row_scale, *row_loss; /* per row of the pass */
+    struct weight_task *tasks;
+    long n_tasks;
+    double *task_penalty;       /* sum of squared weights of each task, before the update */
+    char *scratch;              /* one piece a thread */
+    long scratch_bytes;
+    int n_threads;
+
+    /* The pass at hand. */
+    const struct samples *samples;
+    long first_row, n_rows, block_rows;
+    double scale;               /* 1 / total weight of the batch */
+    int accumulate;             /* add to the gradient of earlier passes of the batch */
+    int finish;                 /* last pass of the batch: penalise and update */
+    double l2;
+    struct update update;
+};
+
+/* A product of plain matrices with a layer's start and end: C = f(A B + bias). */
+struct product {
+    const struct kernels *kernels;
+    struct matrix a, b;         /* (n, depth) and (depth, columns) */
+    int a_by_columns;           /* A is stored by columns: the gradient tile takes it as it is */
+    long n, depth, columns;
+    const void *bias;           /* contiguous, or NULL */
+    double factor;              /* multiplies the product where there is no activation */
+    int activation;             /* applied forward, or, with `activations`, backward */
+    struct matrix activations;  /* (n, columns), data NULL for a forward product */
+    void *c;                    /* (n, columns), contiguous */
+    void *packed_b;
+    long b_panel, block_rows;
+    char *scratch;
+    long scratch_bytes;
+};
+
+/* A network applied to rows, straight from plain parameters or from packed ones. */
+struct forward {
+    const struct engine *engine;
+    struct matrix x;
+    long n, block_rows;
+    int scores;                 /* leave out the output activation */
+    void *out;                  /* (n, n_out), contiguous */
+    char *scratch;
+    long scratch_bytes;
+};
+
+/* Rows of scores with targets: errors and losses of an output layer, row-major in and out. */
+struct output_rows {
+    const struct kernels *kernels;
+    struct samples samples;     /* x holds the scores */
+    long n, n_out, block_rows;
+    int loss, output;
+    void *delta;                /* (n, n_out) contiguous, or NULL */
+    void *row_loss;             /* (n,) or NULL */
+    char *scratch;
+    long scratch_bytes;
+};
+
+/* A kernel over elements: an activation (backward if b is given), column sums, or an update. */
+enum elements_kind { ELEMENTS_activation, ELEMENTS_column_sums, ELEMENTS_update };
+struct elements {
+    const struct kernels *kernels;
+    int what, activation;
+    struct matrix a, b;         /* scores; delta and activations; gradient */
+    long rows, columns;         /* an update has one row */
+    double factor;
+    const struct update *update;
+    void *state[2];
+    void *out;                  /* contiguous; the parameters of an update */
+};
+
+/* What is compiled once per instruction set and precision (kernels.c). */
+struct kernels {
+    const char *isa;
+    int real_bytes, panel;
+    int tile_panels;
+    int task_features; /* features of a weight task */
+    int depth_block;   /* see passes.h */
+    void (*pack)(const struct engine *, const void *flat, void *packed);
+    void (*unpack)(const struct engine *, const void *packed, void *flat);
+    void (*refresh_transposed)(const struct engine *);
+    void (*rows_block)(void *engine, long block, int thread);
+    void (*weights_task)(void *engine, long task, int thread);
+    void (*pack_product)(void *product, long panel, int thread);
+    void (*product_block)(void *product, long block, int thread);
+    void (*forward_block)(void *forward, long block, int thread);
+    void (*forward_few)(const struct engine *, const void *flat, const struct forward *);
+    void (*output_block)(void *output_rows, long block, int thread);
+    void (*activate)(int activation, struct matrix z, long rows, long columns, void *out);
+    void (*activate_backward)(int activation, struct matrix delta, struct matrix a, long rows,
+                              long columns, void *out);
+    void (*column_sums)(struct matrix d, long rows, long columns, double factor, void *out);
+    void (*update)(const struct update *, void *p, const void *g, void *s0, void *s1, long n);
+    void (*function)(int which, const void *x, void *out, long n);
+};
+
+/* dispatch.c */
+const struct kernels *fastmlp_kernels(int real_bytes);
+const char *fastmlp_select_isa(const char *wanted); /* NULL, or what is wrong */
+const char *fastmlp_isa(void);
+
+/* engine.c */
+int fastmlp_activation_code(const char *name);
+int fastmlp_loss_code(const char *name);
+int fastmlp_update_code(const char *name);
+struct engine *fastmlp_engine_new(const struct kernels *, int n_layers, const long *sizes,
+                                  const int *activations, int output, int loss, int rule,
+                                  long capacity, int n_threads);
+void fastmlp_engine_free(struct engine *);
+void fastmlp_load(struct engine *, const void *parameters, const void *state);
+void fastmlp_store(const struct engine *, void *parameters, void *state);
+double fastmlp_step(struct engine *, const struct samples *, long first_row, long n_rows,
+                    double l2, int l2_over_batch, const struct update *);
+double fastmlp_gradient(struct engine *, const void *parameters, const struct samples *,
+                        long n_rows, double l2, void *gradient);
+int fastmlp_forward(const struct engine *, const void *flat, struct matrix x, long n, int scores,
+                    void *out, int n_threads);
+
+/* calls.c */
+int fastmlp_product(struct product *, int n_threads);
+int fastmlp_output(struct output_rows *, int n_threads);
+void fastmlp_elements(const struct elements *, int n_threads);
+
+/* pool.c: calls task(context, 0 … n - 1, thread), each once, on up to n_threads threads of which
+   the caller is one (thread 0); returns when all are done. */
+typedef void fastmlp_task(void *context, long index, int thread);
+void fastmlp_parallel(int n_threads, long n, fastmlp_task *, void *context);
+
+#endif

@@ -1,0 +1,164 @@
+/* Vectors of the instruction set and precision that this translation unit is compiled for.
+
+   FASTMLP_REAL_BITS (32 or 64) and FASTMLP_ISA_<NAME> come from the command line; each pair makes
+   one object file from kernels.c. Arithmetic (+ - * /), comparison and bit operations are those of
+   GNU vector types; only what they lack is spelled out per instruction set below: splat, fma, sqrt.
+
+   A new instruction set needs an #elif here, its flags in setup.py, and a row in dispatch.c. */
+#ifndef FASTMLP_SIMD_H
+#define FASTMLP_SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if FASTMLP_REAL_BITS == 32
+typedef float real;
+typedef int32_t integer; /* of the same width */
+#define REAL_NAME f32
+#define REAL_FMA __builtin_fmaf
+#else
+typedef double real;
+typedef int64_t integer;
+#define REAL_NAME f64
+#define REAL_FMA __builtin_fma
+#endif
+
+/* ROWS x PANELS accumulators fill the registers without spills; FEATURES likewise for gradients,
+   where rows of the tile are input features and must not straddle a panel. */
+#if defined(FASTMLP_ISA_AVX512)
+#include <immintrin.h>
+#define ISA_NAME avx512
+#define VECTOR_BYTES 64
+#define TILE_ROWS 12
+#define TILE_PANELS 2
+#define TILE_FEATURES 8
+#if FASTMLP_REAL_BITS == 32
+#define SPLAT(x) ((vec)_mm512_set1_ps(x))
+#define FMA(a, b, c) ((vec)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define SQRT(a) ((vec)_mm512_sqrt_ps((__m512)(a)))
+#else
+#define SPLAT(x) ((vec)_mm512_set1_pd(x))
+#define FMA(a, b, c) ((vec)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#define SQRT(a) ((vec)_mm512_sqrt_pd((__m512d)(a)))
+#endif
+
+#elif defined(FASTMLP_ISA_AVX2)
+#include <immintrin.h>
+#define ISA_NAME avx2
+#define VECTOR_BYTES 32
+#define TILE_ROWS 6
+#define TILE_PANELS 1
+#define TILE_FEATURES 6
+#if FASTMLP_REAL_BITS == 32
+#define SPLAT(x) ((vec)_mm256_set1_ps(x))
+#define FMA(a, b, c) ((vec)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define SQRT(a) ((vec)_mm256_sqrt_ps((__m256)(a)))
+#else
+#define SPLAT(x) ((vec)_mm256_set1_pd(x))
+#define FMA(a, b, c) ((vec)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#define SQRT(a) ((vec)_mm256_sqrt_pd((__m256d)(a)))
+#endif
+
+#elif defined(FASTMLP_ISA_NEON)
+#include <arm_neon.h>
+#define ISA_NAME neon
+#define VECTOR_BYTES 16
+#define TILE_ROWS 6
+#define TILE_PANELS 1
+#define TILE_FEATURES 6
+#if FASTMLP_REAL_BITS == 32
+#define SPLAT(x) ((vec)vdupq_n_f32(x))
+#define FMA(a, b, c) ((vec)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#define SQRT(a) ((vec)vsqrtq_f32((float32x4_t)(a)))
+#else
+#define SPLAT(x) ((vec)vdupq_n_f64(x))
+#define FMA(a, b, c) ((vec)vfmaq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
+#define SQRT(a) ((vec)vsqrtq_f64((float64x2_t)(a)))
+#endif
+
+#else /* any machine whose compiler has GNU vectors; SSE2 on x86 */
+#define ISA_NAME baseline
+#define VECTOR_BYTES 16
+#define TILE_ROWS 2
+#define TILE_PANELS 1
+#define TILE_FEATURES 2
+#define NO_FMA 1
+#undef REAL_FMA
+#define REAL_FMA(a, b, c) ((a) * (b) + (c))
+#define FMA(a, b, c) ((a) * (b) + (c))
+#endif
+
+typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef integer ivec __attribute__((vector_size(VECTOR_BYTES)));
+typedef vec vec_unaligned __attribute__((aligned(sizeof(real)), may_alias));
+
+enum {
+    LANES = VECTOR_BYTES / (int)sizeof(real),
+    PANEL = 64 / (int)sizeof(real),     /* columns of a panel: one cache line */
+    VECTORS = PANEL / LANES,            /* vectors of a panel's row */
+};
+
+#define INLINE static inline __attribute__((always_inline))
+/* A tile that is inlined into its caller loses its address registers to spills. */
+#define OUTLINE static __attribute__((noinline))
+#define UNROLL _Pragma("GCC unroll 32")
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+
+#ifndef SPLAT
+INLINE vec splat(real x)
+{
+    vec v;
+    for (int i = 0; i < LANES; i++)
+        v[i] = x;
+    return v;
+}
+#define SPLAT(x) splat(x)
+INLINE vec vector_sqrt(vec a)
+{
+    for (int i = 0; i < LANES; i++)
+        a[i] = sizeof(real) == 4 ? (real)__builtin_sqrtf((float)a[i]) : (real)__builtin_sqrt(a[i]);
+    return a;
+}
+#define SQRT(a) vector_sqrt(a)
+#endif
+
+INLINE vec load(const real *p) { return *(const vec_unaligned *)p; }
+INLINE void store(real *p, vec v) { *(vec_unaligned *)p = v; }
+
+/* The first n < LANES elements; the others are zero, or stay as they are in memory. */
+INLINE vec load_partial(const real *p, long n)
+{
+    vec v = {0};
+    memcpy(&v, p, (size_t)n * sizeof(real));
+    return v;
+}
+INLINE void store_partial(real *p, vec v, long n) { memcpy(p, &v, (size_t)n * sizeof(real)); }
+
+INLINE vec choose(ivec mask, vec yes, vec no)
+{
+    return (vec)(((ivec)yes & mask) | ((ivec)no & ~mask));
+}
+INLINE vec keep(ivec mask, vec v) { return (vec)((ivec)v & mask); }
+INLINE vec absolute(vec v) { return (vec)((ivec)v & ~(ivec)SPLAT((real)-0.0)); }
+/* NaN in b wins in both, as in numpy.maximum(a, b) for a number a. */
+INLINE vec maximum(vec a, vec b) { return choose(b < a, a, b); }
+INLINE vec minimum(vec a, vec b) { return choose(b > a, a, b); }
+
+INLINE real sum_lanes(vec v)
+{
+    real total = 0;
+    for (int i = 0; i < LANES; i++)
+        total += v[i];
+    return total;
+}
+INLINE real max_lanes(vec v)
+{
+    real highest = v[0];
+    for (int i = 1; i < LANES; i++)
+        highest = v[i] > highest || v[i] != v[i] ? v[i] : highest;
+    return highest;
+}
+INLINE vec halve(vec v) { return v * (real)0.5; }
+
+#endif

@@ -1,0 +1,161 @@
+/* exp, log, log(1 + e), tanh and sigmoid of vectors.
+
+   At most 3 ULP from the true value in float32 and 4 in float64 for every argument, subnormal
+   results included; NaN goes in and out, infinities are exact (tests/test_vmath.py). Reductions
+   and coefficients are those of Cephes (S. Moshier) and FreeBSD's msun. */
+#ifndef FASTMLP_VMATH_H
+#define FASTMLP_VMATH_H
+
+#include "simd.h"
+
+#if FASTMLP_REAL_BITS == 32
+#define MANTISSA 23
+#define EXPONENT_BIAS 127
+#define ROUND_MAGIC 12582912.0f /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
+#define EXP_LOWEST -105.0f
+#define EXP_HIGHEST 90.0f
+#define LOG2_E 1.44269504088896341f
+#define LN2_HIGH 0.693359375f
+#define LN2_LOW -2.12194440e-4f
+#define SMALLEST_NORMAL 1.17549435e-38f
+#define SUBNORMAL_SCALE 8388608.0f /* 2^23 */
+#define SQRT_HALF_BITS 0x3f3504f3
+#define MANTISSA_MASK 0x007fffff
+#else
+#define MANTISSA 52
+#define EXPONENT_BIAS 1023
+#define ROUND_MAGIC 6755399441055744.0
+#define EXP_LOWEST -746.0
+#define EXP_HIGHEST 710.0
+#define LOG2_E 1.4426950408889634074
+#define LN2_HIGH 6.93145751953125e-1
+#define LN2_LOW 1.42860682030941723212e-6
+#define SMALLEST_NORMAL 2.2250738585072014e-308
+#define SUBNORMAL_SCALE 4503599627370496.0 /* 2^52 */
+#define SQRT_HALF_BITS 0x3fe6a09e667f3bcd
+#define MANTISSA_MASK 0x000fffffffffffff
+#endif
+
+/* 2^n for whole n in the range of normal numbers. */
+INLINE vec power_of_two(ivec n) { return (vec)((n + EXPONENT_BIAS) << MANTISSA); }
+
+/* x = n ln 2 + r with |r| <= ln 2 / 2; returns exp(r). */
+INLINE vec exp_reduced(vec x, ivec *n)
+{
+    vec shifted = x * (real)LOG2_E + (real)ROUND_MAGIC;
+    *n = (ivec)shifted - (ivec)SPLAT((real)ROUND_MAGIC);
+    vec whole = shifted - (real)ROUND_MAGIC;
+    vec r = FMA(whole, SPLAT((real)-LN2_HIGH), x);
+    r = FMA(whole, SPLAT((real)-LN2_LOW), r);
+#if FASTMLP_REAL_BITS == 32
+    vec p = SPLAT(1.9875691500e-4f);
+    p = FMA(p, r, SPLAT(1.3981999507e-3f));
+    p = FMA(p, r, SPLAT(8.3334519073e-3f));
+    p = FMA(p, r, SPLAT(4.1665795894e-2f));
+    p = FMA(p, r, SPLAT(1.6666665459e-1f));
+    p = FMA(p, r, SPLAT(5.0000001201e-1f));
+#else /* Taylor: the first term left out is below 2^-57 */
+    vec p = SPLAT(1.0 / 6227020800.0);
+    p = FMA(p, r, SPLAT(1.0 / 479001600.0));
+    p = FMA(p, r, SPLAT(1.0 / 39916800.0));
+    p = FMA(p, r, SPLAT(1.0 / 3628800.0));
+    p = FMA(p, r, SPLAT(1.0 / 362880.0));
+    p = FMA(p, r, SPLAT(1.0 / 40320.0));
+    p = FMA(p, r, SPLAT(1.0 / 5040.0));
+    p = FMA(p, r, SPLAT(1.0 / 720.0));
+    p = FMA(p, r, SPLAT(1.0 / 120.0));
+    p = FMA(p, r, SPLAT(1.0 / 24.0));
+    p = FMA(p, r, SPLAT(1.0 / 6.0));
+    p = FMA(p, r, SPLAT(0.5));
+#endif
+    return FMA(r * r, p, r) + (real)1;
+}
+
+INLINE vec vector_exp(vec x)
+{
+    ivec n;
+    x = minimum(SPLAT((real)EXP_HIGHEST), maximum(SPLAT((real)EXP_LOWEST), x));
+    vec e = exp_reduced(x, &n);
+    ivec half = n >> 1; /* in two steps, so that results may be subnormal or overflow */
+    return e * power_of_two(half) * power_of_two(n - half);
+}
+
+/* log(1 + f) + k ln 2 by FreeBSD's series in s = f / (2 + f). */
+INLINE vec vector_log(vec x)
+{
+    ivec tiny = x < SPLAT((real)SMALLEST_NORMAL);
+    vec scaled = choose(tiny, x * (real)SUBNORMAL_SCALE, x);
+    ivec bits = (ivec)scaled - (integer)SQRT_HALF_BITS;
+    ivec k = bits >> MANTISSA;
+    vec f = (vec)((bits & (integer)MANTISSA_MASK) + (integer)SQRT_HALF_BITS) - (real)1;
+    k -= tiny & MANTISSA; /* the scale 2^MANTISSA, taken out again */
+    vec exponent = __builtin_convertvector(k, vec);
+    vec s = f / (f + (real)2);
+    vec z = s * s;
+#if FASTMLP_REAL_BITS == 32
+    vec p = SPLAT(0.24279078841f);
+    p = FMA(p, z, SPLAT(0.28498786688f));
+    p = FMA(p, z, SPLAT(0.40000972152f));
+    p = FMA(p, z, SPLAT(0.66666662693f));
+#else
+    vec p = SPLAT(1.479819860511658591e-01);
+    p = FMA(p, z, SPLAT(1.531383769920937332e-01));
+    p = FMA(p, z, SPLAT(1.818357216161805012e-01));
+    p = FMA(p, z, SPLAT(2.222219843214978396e-01));
+    p = FMA(p, z, SPLAT(2.857142874366239149e-01));
+    p = FMA(p, z, SPLAT(3.999999999940941908e-01));
+    p = FMA(p, z, SPLAT(6.666666666666735130e-01));
+#endif
+    vec half_square = halve(f * f);
+    vec low = FMA(s, FMA(z, p, half_square), exponent * (real)LN2_LOW);
+    vec result = exponent * (real)LN2_HIGH - ((half_square - low) - f);
+    result = choose(x == SPLAT((real)INFINITY), x, result);
+    result = choose(x == SPLAT((real)0), SPLAT((real)-INFINITY), result);
+    return choose((x < SPLAT((real)0)) | (x != x), SPLAT((real)NAN), result);
+}
+
+/* log(1 + e) for 0 <= e <= 1, with the digits that 1 + e rounds away put back. */
+INLINE vec log_one_plus(vec e)
+{
+    vec u = e + (real)1;
+    return vector_log(u) + (e - (u - (real)1)) / u;
+}
+
+INLINE vec vector_tanh(vec x)
+{
+    vec z = x * x;
+#if FASTMLP_REAL_BITS == 32
+    vec p = SPLAT(-5.70498872745e-3f);
+    p = FMA(p, z, SPLAT(2.06390887954e-2f));
+    p = FMA(p, z, SPLAT(-5.37397155531e-2f));
+    p = FMA(p, z, SPLAT(1.33314422036e-1f));
+    p = FMA(p, z, SPLAT(-3.33332819422e-1f));
+    const real saturated = 9.1f;
+#else
+    vec p = SPLAT(-9.64399179425052238628e-1);
+    p = FMA(p, z, SPLAT(-9.92877231001918586564e1));
+    p = FMA(p, z, SPLAT(-1.61468768441708447952e3));
+    vec q = z + 1.12811678491632931402e2;
+    q = FMA(q, z, SPLAT(2.23548839060100448583e3));
+    q = FMA(q, z, SPLAT(4.84406305325125486048e3));
+    p = p / q;
+    const real saturated = 19.1;
+#endif
+    vec small = FMA(x * z, p, x);
+    vec magnitude = absolute(x);
+    ivec n;
+    vec clipped = minimum(SPLAT(saturated), magnitude);
+    vec e = exp_reduced(clipped + clipped, &n) * power_of_two(n);
+    vec large = (real)1 - (real)2 / (e + (real)1);
+    large = (vec)((ivec)large | ((ivec)x & (ivec)SPLAT((real)-0.0)));
+    return choose(magnitude < SPLAT((real)0.625), small, large);
+}
+
+/* 1 / (1 + exp(-x)), from exp(-|x|) so that neither side loses its digits. */
+INLINE vec vector_sigmoid(vec x)
+{
+    vec e = vector_exp((vec)((ivec)x | (ivec)SPLAT((real)-0.0)));
+    return choose(x < SPLAT((real)0), e, SPLAT((real)1)) / (e + (real)1);
+}
+
+#endif
