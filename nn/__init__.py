@@ -1,3 +1,70 @@
-"""fastmlp: multilayer perceptrons at the speed of the hardware."""
+"""fastmlp: multilayer perceptrons at the speed of the hardware.
+
+==================== ===========================================================================
+``MLP``              a network: ``fit``, ``predict``, gradients, ``weights`` and ``biases``
+``MLPClassifier``,   estimators with scikit-learn's parameters and attributes; they are real
+``MLPRegressor``     scikit-learn estimators where it is installed, and work without it
+``optimizers``       ``SGD``, ``Adam``: constants of an update rule
+``callbacks``        what runs between epochs
+``History``          learning curves
+``datasets``         data to start with, and readers
+``kernels``          the computations themselves, in three backends, and the choice of backend
+==================== ===========================================================================
+
+How the files relate: ``mlp`` is the network; it turns what users pass into arrays with
+``_inputs``, shows its one parameter vector as lists with ``_parameters``, hands whole epochs to the
+engine of ``kernels`` in the loop of ``_training``, and is written to files by ``serialization``.
+``estimators`` stands beside ``mlp`` on the same engine. Nothing in ``kernels`` knows this package.
+
+Estimators and datasets are imported when first used, so that ``import fastmlp`` stays fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from . import callbacks, kernels, optimizers
+from .history import History
+from .mlp import MLP
+
+if TYPE_CHECKING:
+    from . import datasets, estimators
+    from .estimators import MLPClassifier, MLPRegressor
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "MLP",
+    "History",
+    "MLPClassifier",
+    "MLPRegressor",
+    "__version__",
+    "callbacks",
+    "datasets",
+    "estimators",
+    "kernels",
+    "optimizers",
+]
+
+_LAZY = {
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
+    "datasets": None,
+    "estimators": None,
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    holder = _LAZY[name]
+    if holder is None:
+        return importlib.import_module(f".{name}", __name__)
+    value = getattr(importlib.import_module(f".{holder}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

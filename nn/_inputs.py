@@ -1,0 +1,101 @@
+"""From what users pass to what the kernels take: arrays of the network's dtype, checked.
+
+Every function returns a new or the same array, or raises ``TypeError`` or ``ValueError`` with what
+was expected and what came, before anything is computed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X") -> Array:
+    """Samples in rows, ``(n, n_in)``."""
+    x = numeric(value, name)
+    if x.ndim == 1 and n_in == 1:
+        hint = f"reshape it with {name}.reshape(-1, 1)"
+    else:
+        hint = f"reshape one sample with {name}.reshape(1, -1)"
+    if x.ndim != 2:
+        raise ValueError(f"{name} must have shape (n, {n_in}), got {x.shape}; {hint}")
+    if x.shape[1] != n_in:
+        raise ValueError(f"{name} must have shape (n, {n_in}) for this network, got {x.shape}")
+    return x.astype(dtype, copy=False)
+
+
+def targets(value: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: str) -> Array:
+    """Targets for ``n`` rows: class labels ``(n,)`` of dtype intp, or values ``(n, n_out)``.
+
+    ``(n,)`` stands for ``(n, 1)`` where the network has one output.
+    """
+    y = numeric(value, "y")
+    if len(y.shape) == 0 or len(y) != n:
+        raise ValueError(f"X and y must have the same number of rows, got {n} and {y.shape}")
+    if y.ndim == 1 and n_out == 1:
+        y = y.reshape(-1, 1)
+    if y.ndim == 1:
+        return _labels(y, n_out)
+    if y.shape != (n, n_out):
+        wanted = f"({n}, {n_out})" + (f", or ({n},) with class labels" if n_out > 1 else "")
+        raise ValueError(f"y must have shape {wanted}, got {y.shape}")
+    y = y.astype(dtype, copy=False)
+    finite(y, "y")
+    if loss == "binary_cross_entropy" and y.size and not 0 <= y.min() <= y.max() <= 1:
+        raise ValueError(f"binary_cross_entropy needs y in 0…1, got {y.min()}…{y.max()}")
+    if loss == "cross_entropy" and y.size and y.min() < 0:
+        raise ValueError(f"cross_entropy needs probabilities as y, got {y.min()}")
+    return y
+
+
+def _labels(y: Array, n_out: int) -> Array:
+    if y.dtype.kind == "f":
+        raise ValueError(
+            f"y of shape {y.shape} must hold integer class labels for a network with {n_out} "
+            f"outputs, got dtype {y.dtype}; use y.astype(int), or real targets of shape "
+            f"({len(y)}, {n_out})"
+        )
+    if y.size and (y.min() < 0 or y.max() >= n_out):
+        raise ValueError(
+            f"class labels must lie in 0…{n_out - 1} for a network with {n_out} outputs, "
+            f"got {y.min()}…{y.max()}"
+        )
+    return y.astype(np.intp, copy=False)
+
+
+def weights_of_rows(value: Any, n: int, dtype: np.dtype[Any]) -> Array | None:
+    """Optional factor of each row, ``(n,)``, not negative and not all zero."""
+    if value is None:
+        return None
+    weight = numeric(value, "sample_weight").astype(dtype, copy=False)
+    if weight.shape != (n,):
+        raise ValueError(f"sample_weight must have shape ({n},), got {weight.shape}")
+    finite(weight, "sample_weight")
+    if n and (weight.min() < 0 or weight.max() == 0):
+        raise ValueError("sample_weight must not be negative, nor zero for every row")
+    return weight
+
+
+def numeric(value: Any, name: str) -> Array:
+    """An array of real numbers or booleans."""
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+        raise TypeError(f"{name} is a sparse matrix; convert it with {name}.toarray()")
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        hint = "; MLPClassifier takes class names as labels" if name == "y" else ""
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}{hint}")
+    return array
+
+
+def finite(array: Array, name: str) -> None:
+    """Raise ``ValueError`` where ``array`` holds NaN or infinity."""
+    # The sum is finite where all numbers are, unless it overflows: one pass without a temporary
+    # array in the ordinary case.
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspicious = not np.isfinite(array.sum())
+    if suspicious and not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite, got {array[where]} at index {where}")
