@@ -1,0 +1,111 @@
+"""Which cores to run on, and a description of the machine for the results.
+
+Nothing here imports NumPy: the cores must be chosen before any library starts its threads.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = (
+    "fastmlp",
+    "numpy",
+    "numba",
+    "scikit-learn",
+    "torch",
+    "jax",
+    "jaxlib",
+    "onnxruntime",
+)
+
+
+def usable_cores() -> list[int]:
+    """Usable cores, one hardware thread of each physical core before the second ones."""
+    if not hasattr(os, "sched_getaffinity"):
+        return list(range(os.cpu_count() or 1))
+    first, second, seen = [], [], set()
+    for core in sorted(os.sched_getaffinity(0)):
+        file = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
+        siblings = file.read_text() if file.exists() else str(core)
+        (second if siblings in seen else first).append(core)
+        seen.add(siblings)
+    return first + second
+
+
+def pin(cores: list[int]) -> bool:
+    """Keep this process on these cores; ``False`` where the system has no such call."""
+    if not hasattr(os, "sched_setaffinity"):
+        return False
+    os.sched_setaffinity(0, cores)
+    return True
+
+
+def thread_environment(n_threads: int) -> dict[str, str]:
+    """Environment that limits every library to ``n_threads``; set before they are imported."""
+    names = (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "NPROC",  # size of XLA's thread pool
+    )
+    environment = dict.fromkeys(names, str(n_threads))
+    several = "true" if n_threads > 1 else "false"
+    environment["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={several}"
+    environment["JAX_PLATFORMS"] = "cpu"
+    return environment
+
+
+def processor() -> tuple[str, set[str]]:
+    """Model name and instruction set flags."""
+    file = Path("/proc/cpuinfo")
+    if file.exists():
+        text = file.read_text()
+        name = re.search(r"^(?:model name|Model|Processor)\s*:\s*(.+)$", text, re.MULTILINE)
+        flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+        return (
+            name.group(1) if name else platform.machine(),
+            set(flags.group(1).split()) if flags else set(),
+        )
+    if platform.system() == "Darwin":
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip(), set()
+    return platform.processor() or platform.machine(), set()
+
+
+def instruction_set() -> str:
+    """Widest instruction set with fused multiply-add: avx512, avx2, neon, or baseline."""
+    _, flags = processor()
+    if "avx512f" in flags:
+        return "avx512"
+    if {"avx2", "fma"} <= flags:
+        return "avx2"
+    return "neon" if platform.machine() in ("aarch64", "arm64") else "baseline"
+
+
+def describe() -> dict[str, object]:
+    """Processor, instruction set, cores, load and versions, for the head of the results."""
+    name, _ = processor()
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "processor": name,
+        "architecture": platform.machine(),
+        "instruction_set": instruction_set(),
+        "system": f"{platform.system()} {platform.release()}",
+        "usable_cores": len(usable_cores()),
+        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "versions": versions,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
