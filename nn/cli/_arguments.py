@@ -1,0 +1,223 @@
+"""The command line: words, their types, and what each option means."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from importlib import metadata
+from typing import NoReturn
+
+from fastmlp import kernels
+
+NAMED_DATA = ("digits", "mnist", "fashion-mnist")
+
+TRAIN_EXAMPLES = """\
+examples:
+  fastmlp train digits
+  fastmlp train mnist --data-dir data/mnist --layers 100 --epochs 10
+  fastmlp train houses.csv --target price --layers 64,32 --out houses
+
+Writes model.safetensors, history.json and learning_curve.png into the output folder.
+"""
+PREDICT_EXAMPLES = """\
+examples:
+  fastmlp predict houses new_houses.csv
+  fastmlp predict fastmlp-digits digits --out predictions.csv
+  fastmlp predict fastmlp-mnist data/mnist/t10k-images-idx3-ubyte.gz
+"""
+
+
+class UsageError(Exception):
+    """Options that do not fit together; the exit code is 2."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in a line or two, without the whole list of options."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser; the chosen command is ``options.run``."""
+    parser = Parser(
+        prog="fastmlp",
+        description="Multilayer perceptrons at the speed of the hardware.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong command line, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"fastmlp {version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_predict(commands)
+    info = commands.add_parser("info", help="version, live backend, installed extras")
+    info.add_argument("--backend", choices=("compiled", "numba", "reference"))
+    info.set_defaults(run=_run_info)
+    return parser
+
+
+def version() -> str:
+    """Version of the installed package."""
+    return metadata.version("fastmlp")
+
+
+def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a network on digits, MNIST files or a table",
+        description="Split the data, scale it, train a network and test it.",
+        epilog=TRAIN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train.set_defaults(run=_run_train)
+    data = train.add_argument_group("data")
+    data.add_argument("data", metavar="DATA", help=f"{', '.join(NAMED_DATA)}, or a CSV or NPZ file")
+    data.add_argument("--data-dir", metavar="DIR", help="folder of the four IDX files (mnist)")
+    data.add_argument(
+        "--target", metavar="COLUMN", help="what to predict: a column, or several a,b (tables)"
+    )
+    data.add_argument(
+        "--task",
+        choices=("auto", "classification", "regression"),
+        default="auto",
+        help="whether the target names classes (tables; default: by its values)",
+    )
+    data.add_argument(
+        "--validation",
+        type=_share,
+        default=0.1,
+        metavar="SHARE",
+        help="share of the training rows that is kept for validation (default 0.1; 0: none)",
+    )
+    data.add_argument(
+        "--test",
+        type=_open_share,
+        metavar="SHARE",
+        help="share of all rows that is kept for the test (default 0.2; mnist has its own rows)",
+    )
+
+    network = train.add_argument_group("network")
+    network.add_argument(
+        "--layers",
+        type=_layers,
+        default=(100,),
+        metavar="SIZES",
+        help="hidden layers: 100, or 64,32; 'none' for a linear model (default 100)",
+    )
+    network.add_argument("--activation", choices=kernels.ACTIVATIONS, default="relu")
+    network.add_argument(
+        "--output", choices=kernels.OUTPUTS, help="output activation (default: by task and loss)"
+    )
+    network.add_argument("--loss", choices=kernels.LOSSES, help="(default: by the output)")
+    network.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+
+    descent = train.add_argument_group("descent")
+    descent.add_argument("--optimizer", choices=("adam", "sgd"), default="adam")
+    descent.add_argument(
+        "--learning-rate", type=_positive, metavar="RATE", help="(default: adam 0.001, sgd 0.1)"
+    )
+    descent.add_argument("--momentum", type=_share, metavar="μ", help="of sgd (default 0)")
+    descent.add_argument("--nesterov", action="store_true", help="Nesterov's momentum, for sgd")
+    descent.add_argument("--batch-size", type=_count, metavar="ROWS", help="(default: by the data)")
+    descent.add_argument("--epochs", type=_count, metavar="N", help="(default: by the data)")
+    descent.add_argument("--seed", type=_seed, default=0, metavar="N", help="(default 0)")
+
+    machine = train.add_argument_group("machine and output")
+    machine.add_argument("--threads", type=_count, metavar="N", help="(default: usable CPUs)")
+    machine.add_argument("--backend", choices=("compiled", "numba", "reference"))
+    machine.add_argument(
+        "--out", metavar="FOLDER", help="what is written goes here (default fastmlp-NAME)"
+    )
+    machine.add_argument("--quiet", action="store_true", help="no progress, only the results")
+
+
+def _add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="predict with a model that fastmlp train wrote",
+        description="Print predictions as CSV, one line for each row of the data.",
+        epilog=PREDICT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    predict.set_defaults(run=_run_predict)
+    predict.add_argument("model", metavar="MODEL", help="the model, or the folder it was put in")
+    predict.add_argument(
+        "data",
+        metavar="DATA",
+        help="CSV or NPZ file, IDX file of images, digits, or (mnist with --data-dir) test images",
+    )
+    predict.add_argument("--data-dir", metavar="DIR", help="folder of the four IDX files (mnist)")
+    predict.add_argument("--out", metavar="FILE", help="write there instead of printing")
+    predict.add_argument("--threads", type=_count, metavar="N", help="(default: usable CPUs)")
+    predict.add_argument("--backend", choices=("compiled", "numba", "reference"))
+
+
+def _run_train(options: argparse.Namespace) -> int:
+    from ._train import run
+
+    return run(options)
+
+
+def _run_predict(options: argparse.Namespace) -> int:
+    from ._predict import run
+
+    return run(options)
+
+
+def _run_info(options: argparse.Namespace) -> int:
+    from ._info import run
+
+    return run(options)
+
+
+# Types of options. argparse prints the message of ArgumentTypeError after the option's name.
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
+
+
+def _positive(text: str) -> float:
+    value = _number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 0 and below 1, got {text!r}")
+    return value
+
+
+def _open_share(text: str) -> float:
+    value = _number(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, got {text!r}")
+    return value
+
+
+def _layers(text: str) -> tuple[int, ...]:
+    if text == "none":
+        return ()
+    try:
+        return tuple(_count(part.strip()) for part in text.split(","))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"expected sizes of hidden layers such as 100 or 64,32, got {text!r}"
+        ) from None

@@ -1,0 +1,158 @@
+"""Scaling of inputs and targets, which belongs to the model as much as its weights do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from fastmlp.datasets import Column, Dataset
+from fastmlp.datasets._dataset import Task, pixel_columns
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What lies between a file and the network, in both directions.
+
+    Attributes
+    ----------
+    name : str
+        The data that the network was trained on.
+    task : {"classification", "regression"}
+    target_names : tuple of str
+        Classes by number, or target columns.
+    columns : tuple of Column
+        Columns of a table; pixels for images.
+    image_shape : (height, width), optional
+        For images.
+    offset, scale : float, or (n_features,) arrays
+        The network sees ``(x - offset) / scale``.
+    target_offset, target_scale : float, or (n_targets,) arrays
+        The network predicts ``(y - target_offset) / target_scale``.
+    """
+
+    name: str
+    task: Task
+    target_names: tuple[str, ...]
+    columns: tuple[Column, ...]
+    image_shape: tuple[int, int] | None = None
+    offset: Array | float = 0.0
+    scale: Array | float = 1.0
+    target_offset: Array | float = 0.0
+    target_scale: Array | float = 1.0
+
+    @property
+    def n_features(self) -> int:
+        """Inputs of the network."""
+        return sum(len(column.feature_names) for column in self.columns)
+
+    def inputs(self, x: Array, dtype: Any) -> Array:
+        """Features of a file → inputs of the network."""
+        # Bytes of images would be taken to float64, four times the memory of the result.
+        x = x if x.dtype == np.float64 else x.astype(dtype)
+        scaled = (x - np.asarray(self.offset, x.dtype)) / np.asarray(self.scale, x.dtype)
+        return np.ascontiguousarray(scaled, dtype)
+
+    def targets(self, y: Array, dtype: Any) -> Array:
+        """Targets of a file → targets of the network; class numbers stay as they are."""
+        if self.task == "classification":
+            return y
+        scaled = (y.reshape(len(y), -1) - self.target_offset) / self.target_scale
+        return np.ascontiguousarray(scaled, dtype)
+
+    def values(self, output: Array) -> Array:
+        """Outputs of the network → real targets, shape (n, n_targets)."""
+        result: Array = output * self.target_scale + self.target_offset
+        return result
+
+    def classes(self, output: Array) -> NDArray[np.intp]:
+        """Outputs of the network → class numbers; a single output is that of class 1."""
+        if output.shape[1] == 1:
+            return (output[:, 0] > 0.5).astype(np.intp)
+        return output.argmax(axis=1)
+
+    def to_json(self) -> str:
+        """All of it as text; pixels go by the image's shape."""
+        columns = None
+        if self.image_shape is None:
+            columns = [[column.name, column.categories] for column in self.columns]
+        return json.dumps(
+            {
+                "name": self.name,
+                "task": self.task,
+                "target_names": self.target_names,
+                "columns": columns,
+                "image_shape": self.image_shape,
+                **{name: np.asarray(getattr(self, name)).tolist() for name in _NUMBERS},
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Preprocessing:
+        """The reverse of :meth:`to_json`."""
+        read = json.loads(text)
+        shape = read["image_shape"]
+        columns = (
+            pixel_columns(*shape)
+            if shape
+            else tuple(
+                Column(name, None if categories is None else tuple(categories))
+                for name, categories in read["columns"]
+            )
+        )
+        return cls(
+            read["name"],
+            read["task"],
+            tuple(read["target_names"]),
+            columns,
+            (shape[0], shape[1]) if shape else None,
+            **{name: np.asarray(read[name], np.float64) for name in _NUMBERS},
+        )
+
+
+_NUMBERS = ("offset", "scale", "target_offset", "target_scale")
+
+
+def of_images(
+    name: str, classes: tuple[str, ...], shape: tuple[int, int], largest: float
+) -> Preprocessing:
+    """For images: pixels divided by their largest possible value."""
+    columns = pixel_columns(*shape)
+    return Preprocessing(name, "classification", classes, columns, shape, scale=largest)
+
+
+def of_table(data: Dataset, train: NDArray[Any], y: Array, scale_targets: bool) -> Preprocessing:
+    """For tables: features, and real targets on request, to mean 0 and deviation 1.
+
+    Parameters
+    ----------
+    data : Dataset
+    train, y : arrays
+        The training rows alone, so that nothing of the test is known beforehand.
+    scale_targets : bool
+    """
+    offset, scale = _moments(train)
+    target_offset, target_scale = _moments(y.reshape(len(y), -1)) if scale_targets else (0.0, 1.0)
+    return Preprocessing(
+        data.name,
+        data.task,
+        data.target_names,
+        data.columns,
+        None,
+        offset,
+        scale,
+        target_offset,
+        target_scale,
+    )
+
+
+def _moments(x: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of each column; 1 for one that does not vary."""
+    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    # A constant column's deviation is rounding noise, which must not be blown up to 1.
+    constant = deviation <= 1e-12 * np.maximum(np.abs(mean), np.finfo(np.float64).tiny)
+    return mean, np.where(constant, 1.0, deviation)

@@ -1,0 +1,142 @@
+"""What a person sees while the network trains, and the record that is kept of it."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fastmlp.callbacks import Callback
+from numpy.typing import NDArray
+
+from ._metrics import measure, show
+from ._preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from fastmlp import MLP
+    from fastmlp.history import History
+
+
+class Display(Protocol):
+    """Shows epochs as they end."""
+
+    def show(self, epoch: int, text: str, rows_per_second: float) -> None:
+        """``text`` holds the losses and the metric."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+class Silent:
+    """No progress."""
+
+    def show(self, epoch: int, text: str, rows_per_second: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Lines:
+    """One line for each epoch, for files, pipes and where rich is not installed."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def show(self, epoch: int, text: str, rows_per_second: float) -> None:
+        width = len(str(self.epochs))
+        line = f"epoch {epoch:{width}}/{self.epochs}  {text}  {rows_per_second:>11,.0f} rows/s"
+        print(line, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class Bar:
+    """A progress bar by rich."""
+
+    def __init__(self, epochs: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
+        self._progress = Progress(
+            TextColumn("epoch"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[text]}"),
+            TextColumn("[cyan]{task.fields[speed]}"),
+            Remaining(compact=True),
+        )
+        self._task = self._progress.add_task("", total=epochs, text="", speed="")
+        self._progress.start()
+
+    def show(self, epoch: int, text: str, rows_per_second: float) -> None:
+        speed = f"{rows_per_second:,.0f} rows/s"
+        self._progress.update(self._task, completed=epoch, text=text, speed=speed)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+def choose_display(epochs: int, quiet: bool) -> Display:
+    """A bar on a terminal with rich, else lines."""
+    if quiet:
+        return Silent()
+    if sys.stdout.isatty() and find_spec("rich") is not None:
+        return Bar(epochs)
+    return Lines(epochs)
+
+
+class Monitor(Callback):
+    """Measures the validation rows after every epoch, tells the display, keeps the record.
+
+    The record outlives an interrupted ``fit``, which returns nothing.
+
+    Attributes
+    ----------
+    history : History or None
+        Losses and seconds of the finished epochs.
+    validation : list of dict
+        Metrics of the validation rows after each epoch; empty without such rows.
+    diverged : bool
+        Whether training was stopped because the loss was not finite any more.
+    """
+
+    def __init__(
+        self,
+        display: Display,
+        preprocessing: Preprocessing,
+        n_rows: int,
+        inputs: NDArray[Any] | None,
+        targets: NDArray[Any] | None,
+    ) -> None:
+        self.display = display
+        self.preprocessing = preprocessing
+        self.n_rows = n_rows
+        self.inputs, self.targets = inputs, targets
+        self.history: History | None = None
+        self.validation: list[dict[str, float]] = []
+        self.diverged = False
+
+    def on_train_begin(self, network: MLP, history: History) -> None:
+        self.history = history
+
+    def on_epoch_end(self, network: MLP, history: History) -> bool | None:
+        text = f"loss {history.loss[-1]:<8.4g}"
+        if self.inputs is not None and self.targets is not None:
+            metrics = measure(self.preprocessing, network.predict(self.inputs), self.targets)
+            self.validation.append(metrics)
+            text += f" validation {history.validation_loss[-1]:<8.4g} {show(metrics)}"
+        self.diverged = not math.isfinite(history.loss[-1])
+        speed = self.n_rows / max(history.seconds[-1], 1e-9)
+        self.display.show(history.epochs, text, speed)
+        return self.diverged
+
+
+def elapsed(seconds: float) -> str:
+    """A time for a person."""
+    if seconds < 120:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    return time.strftime("%H:%M:%S", time.gmtime(seconds)).removeprefix("00:")
