@@ -70,6 +70,7 @@ def steps_over_floor(records: list[results.Record], processor: str, file: Path) 
             [f"{r['shape']}\n{results.microseconds(results.floor(r))} µs" for r in group],
             fontsize=8,
         )
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace(",", " "))
         axis.invert_yaxis()
         axis.grid(axis="x", which="major", color="#eeeeee")
         axis.set_axisbelow(True)
@@ -89,8 +90,11 @@ def steps_over_floor(records: list[results.Record], processor: str, file: Path) 
         [seen[name] for name in order],
         [TITLES[name] for name in order],
         loc="outside lower center",
-        ncols=min(4, len(order)),
+        ncols=len(order),
         frameon=False,
+        fontsize=9,
+        columnspacing=1.2,
+        handletextpad=0.2,
     )
     _save(figure, plt, file)
 

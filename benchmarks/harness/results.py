@@ -140,8 +140,8 @@ def markdown(records: Iterable[Record], machine: Record) -> str:
     parts = [
         f"{machine['processor']}, {machine['instruction_set']}; {versions}. "
         f"Peak: {source}, in the same rounds.\n\n"
-        "In brackets: for fastmlp the share of the FMA peak (floor / time), for the others how many "
-        "times as long as fastmlp's first column they take.\n"
+        "In brackets: for fastmlp the share of the FMA peak (floor / time), for the others how "
+        "many times as long as fastmlp's first column they take.\n"
     ]
     for label in STATISTICS:
         for group in groups:
