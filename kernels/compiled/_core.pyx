@@ -43,6 +43,7 @@ cdef extern from "fastmlp.h" nogil:
         const int64_t *labels
         const void *sample_weight
         const int64_t *order
+        long n_rows
     struct engine:
         int n_threads
     struct product:
@@ -434,6 +435,7 @@ cdef int run_output(
     cdef list keep = []
     o.kernels = kernels_of(z)
     o.samples.x = matrix_of(z)
+    o.samples.n_rows = cnp.PyArray_DIM(z, 0)
     o.samples.labels, o.samples.sample_weight, o.samples.order = NULL, NULL, NULL
     set_targets(&o.samples, keep, target, sample_weight, cnp.PyArray_TYPE(z))
     o.n, o.n_out = cnp.PyArray_DIM(z, 0), cnp.PyArray_DIM(z, 1)
@@ -584,7 +586,7 @@ class Network:
         a, flat, gradient = aligned(x), aligned(parameters), out
         n = len(x)
         s.labels, s.sample_weight, s.order = NULL, NULL, NULL
-        s.x = matrix_of(a)
+        s.x, s.n_rows = matrix_of(a), n
         set_targets(&s, keep, target, sample_weight, cnp.PyArray_TYPE(a))
         rows, engine = self._take_engine(loss, n)
         with nogil:
@@ -694,7 +696,7 @@ class Trainer:
             s.order = <const int64_t *>cnp.PyArray_DATA(rows)
             n = len(rows)
         a = aligned(x)
-        s.x = matrix_of(a)
+        s.x, s.n_rows = matrix_of(a), n
         set_targets(&s, keep, target, sample_weight, engine.dtype)
         # About 10 ms of work on one slow core.
         steps_between_signals = 1 + <long>(1e8 / (6.0 * batch * engine.n_parameters + 3e4))

@@ -51,7 +51,7 @@ int fastmlp_product(struct product *p, int n_threads)
     long rows = p->block_rows | 1;
     long a_lines = p->a_by_columns ? (k->depth_block + 1) * (round_up(rows, k->panel) / k->panel)
                                    : rows * (round_up(p->depth, k->panel) / k->panel);
-    p->scratch_bytes = (panels * rows + most(a_lines, panels * rows)) * LINE;
+    p->scratch_bytes = (panels * rows + most(a_lines, panels * rows)) * LINE + k->output_scratch(p->columns);
     long bias = round_up(panels * k->panel * k->real_bytes, LINE);
     long packed = panels * p->b_panel * k->real_bytes;
     char *memory = fastmlp_scratch_take(packed + bias + p->scratch_bytes * threads);
@@ -77,7 +77,7 @@ int fastmlp_output(struct output_rows *o, int n_threads)
     int threads = threads_for(ELEMENT_FLOPS * (double)o->n * (double)o->n_out, n_threads);
     o->block_rows = rows_of_block(o->n, threads);
     long panels = round_up(o->n_out, k->panel) / k->panel;
-    o->scratch_bytes = 3 * panels * (o->block_rows | 1) * LINE;
+    o->scratch_bytes = 3 * panels * (o->block_rows | 1) * LINE + k->output_scratch(o->n_out);
     o->scratch = fastmlp_scratch_take(o->scratch_bytes * threads);
     if (o->scratch == NULL)
         return -1;

@@ -67,8 +67,8 @@ static long lay_out(struct engine *e, int rule, char *memory)
     e->target = piece(memory, &used, e->layers[e->n_layers - 1].out_panels * batch);
     e->row_scale = piece(memory, &used, e->capacity * real);
     e->row_loss = piece(memory, &used, e->capacity * real);
-    e->scratch_bytes = round_up(
-        (e->kernels->task_features + 1) * e->kernels->tile_panels * panel * real, LINE);
+    e->scratch_bytes = most((e->kernels->task_features + 1) * e->kernels->tile_panels * LINE,
+                            e->kernels->output_scratch(e->layers[e->n_layers - 1].n_out));
     e->scratch = piece(memory, &used, e->scratch_bytes * e->n_threads);
     return used;
 }
@@ -265,7 +265,8 @@ int fastmlp_forward(const struct engine *network, const void *flat, struct matri
         widest = most(widest, e.layers[l].out_panels * k->panel);
     if (n < FEW_ROWS) {
         char small[16384] __attribute__((aligned(LINE)));
-        f.scratch_bytes = 2 * round_up(widest * k->real_bytes, LINE);
+        f.half_bytes = round_up(widest * k->real_bytes, LINE);
+        f.scratch_bytes = 2 * f.half_bytes + k->output_scratch(e.layers[e.n_layers - 1].n_out);
         int fits = f.scratch_bytes <= (long)sizeof small;
         f.scratch = fits ? small : fastmlp_scratch_take(f.scratch_bytes);
         if (f.scratch == NULL)
@@ -277,7 +278,8 @@ int fastmlp_forward(const struct engine *network, const void *flat, struct matri
     }
     int threads = threads_for(layer_flops(&e) * (double)n, n_threads);
     f.block_rows = rows_of_block(n, threads);
-    f.scratch_bytes = 2 * round_up(widest * (f.block_rows | 1) * k->real_bytes, LINE);
+    f.half_bytes = round_up(widest * (f.block_rows | 1) * k->real_bytes, LINE);
+    f.scratch_bytes = 2 * f.half_bytes + k->output_scratch(e.layers[e.n_layers - 1].n_out);
     long packed = round_up(e.n_packed * k->real_bytes, LINE);
     char *memory = fastmlp_scratch_take(packed + f.scratch_bytes * threads);
     if (memory == NULL)

@@ -37,6 +37,7 @@ struct samples {
     const int64_t *labels;     /* class labels instead of targets, or NULL */
     const void *sample_weight; /* contiguous, or NULL */
     const int64_t *order;      /* or NULL */
+    long n_rows;               /* of the order, or of x without one */
 };
 
 /* Dense layer l. Matrices of the batch and of the parameters are in panels, see tiles.h. */
@@ -109,8 +110,8 @@ struct forward {
     long n, block_rows;
     int scores;                 /* leave out the output activation */
     void *out;                  /* (n, n_out), contiguous */
-    char *scratch;
-    long scratch_bytes;
+    char *scratch;              /* two halves for the layers' rows in turn, then output_scratch */
+    long scratch_bytes, half_bytes;
 };
 
 /* Rows of scores with targets: errors and losses of an output layer, row-major in and out. */
@@ -145,6 +146,7 @@ struct kernels {
     int tile_panels;
     int task_features; /* features of a weight task */
     int depth_block;   /* see passes.h */
+    long (*output_scratch)(long n_out);
     void (*pack)(const struct engine *, const void *flat, void *packed);
     void (*unpack)(const struct engine *, const void *packed, void *flat);
     void (*refresh_transposed)(const struct engine *);

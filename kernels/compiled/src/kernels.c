@@ -18,6 +18,7 @@ const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
     .tile_panels = TILE_PANELS,
     .task_features = TASK_FEATURES,
     .depth_block = DEPTH_BLOCK,
+    .output_scratch = output_scratch,
     .pack = pack,
     .unpack = unpack,
     .refresh_transposed = refresh_transposed,

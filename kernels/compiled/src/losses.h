@@ -1,145 +1,175 @@
 /* The output layer: losses of rows and their errors, from the scores.
 
-   Scores z, targets y and errors delta are in panels; a row of them is PANEL elements of each
-   panel. Errors are multiplied by the row's scale (its weight over the batch's total weight), and
-   padding columns of delta stay zero, which keeps the padding of all parameters zero (vectors of
-   padding alone are never written: the engine's memory starts as zeros). */
+   Scores z, targets y and errors delta are in panels. LANES rows at a time are transposed into
+   columns, so that the sums over a row's outputs become sums over vectors: no shuffles within a
+   vector, no padding columns, one logarithm for LANES rows. Errors are multiplied by the row's
+   scale (its weight over the batch's total weight); padding columns of delta are written as zeros,
+   which keeps the padding of all parameters zero. */
 #ifndef FASTMLP_LOSSES_H
 #define FASTMLP_LOSSES_H
 
 #include "activations.h"
 #include "fastmlp.h"
+#include "panels.h"
 
 struct output_layer {
     int loss, output;
-    long rows, n_out, panels;
+    long rows, n_out;
     long panel; /* elements from panel to panel, of z, y and delta alike */
-    real *z;    /* overwritten by the activations */
-    const real *y, *scale;
+    const real *z, *y;
+    const real *scale;      /* of each row, or NULL */
     real *delta, *row_loss; /* either may be NULL */
+    real *columns;          /* working space: COLUMN_SETS x output_columns(n_out) x LANES */
 };
 
-/* For lane i of vector v of a row: -1 (all bits) in columns that exist, 0 in padding. */
-INLINE ivec existing(long n_out, long column)
+enum { COLUMN_SETS = 3 }; /* z, y, delta */
+INLINE long output_columns(long n_out) { return (n_out + PANEL - 1) / PANEL * PANEL; }
+/* Bytes of that working space. */
+static long output_scratch(long n_out) { return COLUMN_SETS * output_columns(n_out) * VECTOR_BYTES; }
+
+/* columns[c][row] = panels[row][c] for `rows` <= LANES rows; missing rows become zero. */
+static void rows_to_columns(const real *panels, long panel, long rows, long n_out, real *columns)
 {
-    ivec lane;
-    for (int i = 0; i < LANES; i++)
-        lane[i] = i;
-    long left = n_out - column;
-    return lane < (integer)(left > LANES ? LANES : left);
+    for (long c = 0; c < n_out; c += LANES) {
+        const real *from = panels + c / PANEL * panel + c % PANEL;
+        real padded[LANES * LANES];
+        long step = PANEL;
+        if (rows < LANES) {
+            memset(padded, 0, sizeof padded);
+            for (long r = 0; r < rows; r++)
+                store(padded + r * LANES, load(from + r * PANEL));
+            from = padded;
+            step = LANES;
+        }
+        transpose_square(from, step, columns + c * LANES, LANES);
+    }
 }
 
-#define EACH_VECTOR(o, row, at, column)                                                            \
-    for (long column = 0, at = (row) * PANEL; column < (o)->n_out;                                 \
-         column += LANES, at = (column / PANEL) * (o)->panel + (row) * PANEL + column % PANEL)
-
-/* z <- softmax(z) of one row; returns log(sum of exp z). */
-INLINE vec softmax_row(const struct output_layer *o, long row)
+/* The way back; whole panels are written. */
+static void columns_to_rows(const real *columns, long rows, long n_out, real *panels, long panel)
 {
-    vec highest = SPLAT((real)-INFINITY);
-    EACH_VECTOR(o, row, at, column) {
-        vec z = load(o->z + at);
-        highest = maximum(highest, choose(existing(o->n_out, column), z, SPLAT((real)-INFINITY)));
+    for (long c = 0; c < output_columns(n_out); c += LANES) {
+        real *to = panels + c / PANEL * panel + c % PANEL;
+        if (rows == LANES) {
+            transpose_square(columns + c * LANES, LANES, to, PANEL);
+        } else {
+            real padded[LANES * LANES];
+            transpose_square(columns + c * LANES, LANES, padded, LANES);
+            for (long r = 0; r < rows; r++)
+                store(to + r * PANEL, load(padded + r * LANES));
+        }
     }
-    vec shift = SPLAT(max_lanes(highest));
-    vec total = {0};
-    EACH_VECTOR(o, row, at, column) {
-        vec e = keep(existing(o->n_out, column), vector_exp(load(o->z + at) - shift));
+}
+
+/* z <- softmax(z) of LANES rows in columns; returns log(sum of exp z). */
+static vec softmax_columns(real *z, long n_out)
+{
+    vec highest = load(z), total = {0};
+    for (long c = 1; c < n_out; c++)
+        highest = maximum(highest, load(z + c * LANES));
+    for (long c = 0; c < n_out; c++) {
+        vec e = vector_exp(load(z + c * LANES) - highest);
         total += e;
-        store(o->z + at, e);
+        store(z + c * LANES, e);
     }
-    vec sum = SPLAT(sum_lanes(total));
-    vec inverse = (real)1 / sum;
-    EACH_VECTOR(o, row, at, column) store(o->z + at, load(o->z + at) * inverse);
-    return shift + vector_log(sum);
+    vec inverse = (real)1 / total;
+    for (long c = 0; c < n_out; c++)
+        store(z + c * LANES, load(z + c * LANES) * inverse);
+    return highest + vector_log(total);
 }
 
 /* delta = a - y;  C = sum of log(1 + exp z) - y z = max(z, 0) - y z + log(1 + exp -|z|) */
-INLINE real row_binary_cross_entropy(const struct output_layer *o, long row, vec scale)
+static vec binary_cross_entropy(long n_out, real *z, const real *y, real *delta)
 {
     vec total = {0}, zero = {0};
-    EACH_VECTOR(o, row, at, column) {
-        ivec exists = existing(o->n_out, column);
-        vec z = load(o->z + at), y = load(o->y + at);
-        vec e = vector_exp((vec)((ivec)z | (ivec)SPLAT((real)-0.0)));
-        total += keep(exists, (maximum(zero, z) - y * z) + log_one_plus(e));
-        if (o->delta) {
-            vec a = choose(z < zero, e, SPLAT((real)1)) / (e + (real)1);
-            store(o->delta + at, keep(exists, (a - y) * scale));
-        }
+    for (long i = 0; i < n_out * LANES; i += LANES) {
+        vec score = load(z + i), wanted = load(y + i);
+        vec e = vector_exp((vec)((ivec)score | (ivec)SPLAT((real)-0.0)));
+        total += (maximum(zero, score) - wanted * score) + log_one_plus(e);
+        store(delta + i, choose(score < zero, e, SPLAT((real)1)) / (e + (real)1) - wanted);
     }
-    return sum_lanes(total);
+    return total;
 }
 
 /* delta = a sum(y) - y;  C = log(sum of exp z) sum(y) - sum of y z */
-INLINE real row_cross_entropy(const struct output_layer *o, long row, vec scale)
+static vec cross_entropy(long n_out, real *z, const real *y, real *delta)
 {
-    vec y_sum = {0}, y_dot_z = {0};
-    EACH_VECTOR(o, row, at, column) {
-        ivec exists = existing(o->n_out, column);
-        vec y = load(o->y + at);
-        y_sum += keep(exists, y);
-        y_dot_z += keep(exists, y * load(o->z + at));
+    vec mass = {0}, product = {0};
+    for (long i = 0; i < n_out * LANES; i += LANES) {
+        mass += load(y + i);
+        product += load(y + i) * load(z + i);
     }
-    vec log_sum = softmax_row(o, row);
-    vec mass = SPLAT(sum_lanes(y_sum));
-    if (o->delta)
-        EACH_VECTOR(o, row, at, column)
-            store(o->delta + at, keep(existing(o->n_out, column),
-                                      (load(o->z + at) * mass - load(o->y + at)) * scale));
-    return log_sum[0] * mass[0] - sum_lanes(y_dot_z);
+    vec log_sum = softmax_columns(z, n_out);
+    for (long i = 0; i < n_out * LANES; i += LANES)
+        store(delta + i, load(z + i) * mass - load(y + i));
+    return log_sum * mass - product;
 }
 
 /* delta = (a - y) times the derivative of the output;  C = 1/2 sum of (a - y)^2 */
-INLINE real row_squared_error(const struct output_layer *o, long row, vec scale)
+static vec squared_error(int output, long n_out, real *z, const real *y, real *delta)
 {
     vec total = {0}, along = {0};
-    if (o->output == ACTIVATION_softmax)
-        softmax_row(o, row);
-    EACH_VECTOR(o, row, at, column) {
-        vec a = load(o->z + at);
-        vec residual = keep(existing(o->n_out, column), a - load(o->y + at));
+    if (output == ACTIVATION_softmax)
+        softmax_columns(z, n_out);
+    else
+        forward_run(output, z, n_out * LANES);
+    for (long i = 0; i < n_out * LANES; i += LANES) {
+        vec residual = load(z + i) - load(y + i);
         total = FMA(residual, residual, total);
-        along = FMA(residual, a, along);
+        along = FMA(residual, load(z + i), along);
+        store(delta + i, residual);
     }
-    if (o->delta) {
-        vec mean = SPLAT(o->output == ACTIVATION_softmax ? sum_lanes(along) : (real)0);
-        EACH_VECTOR(o, row, at, column) {
-            vec a = load(o->z + at), residual = a - load(o->y + at);
-            vec delta = o->output == ACTIVATION_softmax   ? a * (residual - mean)
-                        : o->output == ACTIVATION_sigmoid ? backward_sigmoid(residual, a)
-                                                          : residual;
-            store(o->delta + at, keep(existing(o->n_out, column), delta * scale));
-        }
-    }
-    return (real)0.5 * sum_lanes(total);
+    if (output == ACTIVATION_softmax) /* its Jacobian is diag(a) - a a^T */
+        for (long i = 0; i < n_out * LANES; i += LANES)
+            store(delta + i, load(z + i) * (load(delta + i) - along));
+    else
+        backward_run(output, delta, z, n_out * LANES);
+    return halve(total);
 }
 
 static void output_layer(const struct output_layer *o)
 {
-    if (o->loss == LOSS_squared_error && o->output != ACTIVATION_softmax)
-        for (long p = 0; p < o->panels; p++)
-            forward_run(o->output, o->z + p * o->panel, o->rows * PANEL);
-    for (long row = 0; row < o->rows; row++) {
-        vec scale = SPLAT(o->scale ? o->scale[row] : (real)1);
-        real loss = o->loss == LOSS_squared_error         ? row_squared_error(o, row, scale)
-                    : o->loss == LOSS_cross_entropy       ? row_cross_entropy(o, row, scale)
-                                                          : row_binary_cross_entropy(o, row, scale);
+    const long set = output_columns(o->n_out) * LANES;
+    real *z = o->columns, *y = z + set, *delta = y + set;
+    for (long i = o->n_out * LANES; i < set; i++)
+        delta[i] = 0;
+    for (long row = 0; row < o->rows; row += LANES) {
+        long rows = o->rows - row < LANES ? o->rows - row : LANES;
+        rows_to_columns(o->z + row * PANEL, o->panel, rows, o->n_out, z);
+        rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, y);
+        vec loss;
+        switch (o->loss) {
+        case LOSS_squared_error:
+            loss = squared_error(o->output, o->n_out, z, y, delta);
+            break;
+        case LOSS_binary_cross_entropy:
+            loss = binary_cross_entropy(o->n_out, z, y, delta);
+            break;
+        default:
+            loss = cross_entropy(o->n_out, z, y, delta);
+        }
         if (o->row_loss)
-            o->row_loss[row] = loss;
+            store_partial(o->row_loss + row, loss, rows);
+        if (o->delta) {
+            if (o->scale) {
+                vec scale = load_partial(o->scale + row, rows);
+                for (long i = 0; i < o->n_out * LANES; i += LANES)
+                    store(delta + i, load(delta + i) * scale);
+            }
+            columns_to_rows(delta, rows, o->n_out, o->delta + row * PANEL, o->panel);
+        }
     }
 }
 
-/* Output activation of rows in panels, where no loss is wanted. */
-static void output_activation(int output, real *z, long rows, long n_out, long panel)
+/* Softmax of rows in panels, in place. `columns` has room for one set. */
+static void softmax_rows(real *z, long rows, long n_out, long panel, real *columns)
 {
-    struct output_layer o = {.rows = rows, .n_out = n_out, .panel = panel, .z = z};
-    if (output == ACTIVATION_softmax)
-        for (long row = 0; row < rows; row++)
-            softmax_row(&o, row);
-    else
-        for (long p = 0; p * PANEL < n_out; p++)
-            forward_run(output, z + p * panel, rows * PANEL);
+    for (long row = 0; row < rows; row += LANES) {
+        long here = rows - row < LANES ? rows - row : LANES;
+        rows_to_columns(z + row * PANEL, panel, here, n_out, columns);
+        softmax_columns(columns, n_out);
+        columns_to_rows(columns, here, n_out, z + row * PANEL, panel);
+    }
 }
 
 #endif

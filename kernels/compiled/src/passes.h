@@ -18,6 +18,7 @@ enum {
     /* Depth (rows of W, or rows of the batch) of which a tile's panels stay in L1. */
     DEPTH_BLOCK = 256 * 4 / (int)sizeof(real),
     TASK_FEATURES = 64,
+    LOOK_AHEAD_BYTES = 32768,
 };
 
 static const real zeros[TILE_PANELS * PANEL] __attribute__((aligned(64)));
@@ -47,25 +48,34 @@ static void layer_product(long rows, long depth, const real *a, long a_panel, co
     } while ((k += DEPTH_BLOCK) < depth);
 }
 
-/* The hidden layers and the scores of a block of rows. */
-INLINE void gather_rows(const struct engine *e, long first, long n)
+/* Ask for a row that a later block or step will gather: shuffled rows come from anywhere. */
+INLINE void prefetch_row(const struct engine *e, long position)
+{
+    const struct samples *s = e->samples;
+    if (s->order == NULL || position >= s->n_rows)
+        return;
+    const char *row = s->x.data + s->order[position] * s->x.row_stride;
+    long bytes = e->layers[0].n_in * (long)sizeof(real);
+    for (long b = 0; b < bytes && b < LOOK_AHEAD_BYTES; b += 64)
+        __builtin_prefetch(row + b, 0, 2);
+}
+
+/* Copy rows of the samples, as the order names them, into the panels of the batch. */
+static void gather_rows(const struct engine *e, long first, long n)
 {
     const struct samples *s = e->samples;
     const struct layer *bottom = &e->layers[0], *top = &e->layers[e->n_layers - 1];
     real *target = e->target, *input = e->input, *scale = e->row_scale;
+    long look_ahead = LOOK_AHEAD_BYTES / (bottom->n_in * (long)sizeof(real)) + 1;
     for (long r = first; r < first + n; r++) {
         long at = s->order ? s->order[e->first_row + r] : e->first_row + r;
-        if (s->order && r + 1 < first + n) {
-            const char *next = s->x.data + s->order[e->first_row + r + 1] * s->x.row_stride;
-            long bytes = bottom->n_in * (long)sizeof(real);
-            for (long b = 0; b < bytes && b < 4096; b += 64)
-                __builtin_prefetch(next + b);
-        }
+        prefetch_row(e, e->first_row + r + look_ahead);
         scatter_row(s->x.data + at * s->x.row_stride, s->x.column_stride, bottom->n_in,
                     input + r * PANEL, e->batch_panel);
         if (s->labels) {
             for (long p = 0; p < top->out_panels; p++)
-                memset(target + p * e->batch_panel + r * PANEL, 0, PANEL * sizeof(real));
+                for (int v = 0; v < VECTORS; v++)
+                    store(target + p * e->batch_panel + r * PANEL + v * LANES, (vec){0});
             long label = s->labels[at];
             target[label / PANEL * e->batch_panel + r * PANEL + label % PANEL] = 1;
         } else {
@@ -79,7 +89,6 @@ INLINE void gather_rows(const struct engine *e, long first, long n)
 
 static void rows_block(void *engine, long block, int thread)
 {
-    (void)thread;
     const struct engine *e = engine;
     long first = block * e->block_rows, panel = e->batch_panel, start = first * PANEL;
     long n = e->n_rows - first < e->block_rows ? e->n_rows - first : e->block_rows;
@@ -99,11 +108,11 @@ static void rows_block(void *engine, long block, int thread)
 
     const struct layer *top = &e->layers[e->n_layers - 1];
     struct output_layer output = {
-        .loss = e->loss, .output = e->output, .rows = n, .n_out = top->n_out,
-        .panels = top->out_panels, .panel = panel,
-        .z = (real *)top->output + start, .y = (const real *)e->target + start,
+        .loss = e->loss, .output = e->output, .rows = n, .n_out = top->n_out, .panel = panel,
+        .z = (const real *)top->output + start, .y = (const real *)e->target + start,
         .scale = (const real *)e->row_scale + first,
         .delta = (real *)top->delta + start, .row_loss = (real *)e->row_loss + first,
+        .columns = (real *)(e->scratch + thread * e->scratch_bytes),
     };
     output_layer(&output);
 
@@ -248,6 +257,16 @@ static void refresh_transposed(const struct engine *e)
             transpose_weights(e, &e->layers[l], p, 0, e->layers[l].in_rows);
 }
 
+/* Output activation of rows in panels, where no loss is wanted. */
+static void finish_rows(int output, real *z, long rows, long n_out, long panel, real *columns)
+{
+    if (output == ACTIVATION_softmax)
+        softmax_rows(z, rows, n_out, panel, columns);
+    else
+        for (long p = 0; p * PANEL < n_out; p++)
+            forward_run(output, z + p * panel, rows * PANEL);
+}
+
 /* Predictions of a block of rows, from packed parameters. */
 static void forward_block(void *context, long block, int thread)
 {
@@ -256,7 +275,8 @@ static void forward_block(void *context, long block, int thread)
     long first = block * f->block_rows, panel = (f->block_rows | 1) * PANEL;
     long n = f->n - first < f->block_rows ? f->n - first : f->block_rows;
     real *here = (real *)(f->scratch + thread * f->scratch_bytes);
-    real *there = (real *)((char *)here + f->scratch_bytes / 2);
+    real *there = (real *)((char *)here + f->half_bytes);
+    real *columns = (real *)((char *)there + f->half_bytes);
     const char *x = f->x.data + first * f->x.row_stride;
     for (long r = 0; r < n; r++, x += f->x.row_stride)
         scatter_row(x, f->x.column_stride, e->layers[0].n_in, here + r * PANEL, panel);
@@ -274,7 +294,7 @@ static void forward_block(void *context, long block, int thread)
     }
     const struct layer *top = &e->layers[e->n_layers - 1];
     if (!f->scores)
-        output_activation(e->output, here, n, top->n_out, panel);
+        finish_rows(e->output, here, n, top->n_out, panel, columns);
     for (long r = 0; r < n; r++)
         gather_row(here + r * PANEL, panel, top->n_out,
                    (real *)f->out + (first + r) * top->n_out);
@@ -317,7 +337,8 @@ static void row_product(const real *a, long depth, const real *w, long n_out, co
 /* Predictions of a few rows, from plain parameters: packing them would cost more. */
 static void forward_few(const struct engine *e, const void *flat, const struct forward *f)
 {
-    real *here = (real *)f->scratch, *there = (real *)(f->scratch + f->scratch_bytes / 2);
+    real *here = (real *)f->scratch, *there = (real *)(f->scratch + f->half_bytes);
+    real *columns = (real *)(f->scratch + 2 * f->half_bytes);
     const struct layer *top = &e->layers[e->n_layers - 1];
     for (long row = 0; row < f->n; row++) {
         const char *x = f->x.data + row * f->x.row_stride;
@@ -337,7 +358,7 @@ static void forward_few(const struct engine *e, const void *flat, const struct f
             there = swap;
         }
         if (!f->scores) /* one row is a panel of its own: panels follow each other */
-            output_activation(e->output, here, 1, top->n_out, PANEL);
+            finish_rows(e->output, here, 1, top->n_out, PANEL, columns);
         memcpy((real *)f->out + row * top->n_out, here, (size_t)top->n_out * sizeof(real));
     }
 }

@@ -18,8 +18,8 @@ static void pack_product(void *context, long panel, int thread)
 }
 
 /* Rows of C in panels, finished: scaled, or through the activation. */
-static void finish_product(const struct product *p, real *c, long c_panel, real *other, long first,
-                           long n)
+static void finish_product(const struct product *p, real *c, long c_panel, real *other,
+                           real *columns, long first, long n)
 {
     if (p->activations.data) {
         for (long r = 0; r < n; r++)
@@ -27,11 +27,8 @@ static void finish_product(const struct product *p, real *c, long c_panel, real 
                         p->activations.column_stride, p->columns, other + r * PANEL, c_panel);
         for (long j = 0; j * PANEL < p->columns; j++)
             backward_run(p->activation, c + j * c_panel, other + j * c_panel, n * PANEL);
-    } else if (p->activation == ACTIVATION_softmax) {
-        output_activation(p->activation, c, n, p->columns, c_panel);
     } else {
-        for (long j = 0; j * PANEL < p->columns; j++)
-            forward_run(p->activation, c + j * c_panel, n * PANEL);
+        finish_rows(p->activation, c, n, p->columns, c_panel, columns);
     }
     vec factor = SPLAT((real)p->factor);
     if (p->factor != 1)
@@ -81,7 +78,8 @@ static void product_block(void *context, long block, int thread)
             }
         }
     }
-    finish_product(p, c, c_panel, a, first, n);
+    real *columns = (real *)(scratch + p->scratch_bytes - output_scratch(p->columns));
+    finish_product(p, c, c_panel, a, columns, first, n);
 }
 
 /* Errors and losses of a block of rows. */
@@ -93,7 +91,7 @@ static void output_block(void *context, long block, int thread)
     long n = o->n - first < o->block_rows ? o->n - first : o->block_rows;
     long panels = (o->n_out + PANEL - 1) / PANEL;
     real *z = (real *)(o->scratch + thread * o->scratch_bytes);
-    real *y = z + panels * panel, *delta = y + panels * panel;
+    real *y = z + panels * panel, *delta = y + panels * panel, *columns = delta + panels * panel;
     for (long r = 0; r < n; r++) {
         scatter_row(s->x.data + (first + r) * s->x.row_stride, s->x.column_stride, o->n_out,
                     z + r * PANEL, panel);
@@ -108,8 +106,8 @@ static void output_block(void *context, long block, int thread)
         }
     }
     struct output_layer layer = {
-        .loss = o->loss, .output = o->output, .rows = n, .n_out = o->n_out, .panels = panels,
-        .panel = panel, .z = z, .y = y,
+        .loss = o->loss, .output = o->output, .rows = n, .n_out = o->n_out, .panel = panel,
+        .z = z, .y = y, .columns = columns,
         .scale = s->sample_weight ? (const real *)s->sample_weight + first : NULL,
         .delta = o->delta ? delta : NULL,
         .row_loss = o->row_loss ? (real *)o->row_loss + first : NULL,

@@ -152,13 +152,6 @@ INLINE real sum_lanes(vec v)
         total += v[i];
     return total;
 }
-INLINE real max_lanes(vec v)
-{
-    real highest = v[0];
-    for (int i = 1; i < LANES; i++)
-        highest = v[i] > highest || v[i] != v[i] ? v[i] : highest;
-    return highest;
-}
 INLINE vec halve(vec v) { return v * (real)0.5; }
 
 #endif
