@@ -28,16 +28,18 @@ def call(function: str, request: dict[str, Any], n_threads: int, **environment: 
         ask.write_text(json.dumps([function, cores, request]))
         code = "import sys; from harness.isolated import main; main(*sys.argv[1:])"
         path = os.pathsep.join(filter(None, (str(FOLDER), os.environ.get("PYTHONPATH"))))
-        subprocess.run(
-            [sys.executable, "-c", code, str(ask), str(answer)],
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code, str(ask), str(answer)],
             env={
                 **os.environ,
                 **machine.thread_environment(n_threads),
                 **environment,
                 "PYTHONPATH": path,
             },
-            check=True,
+            check=False,
         )
+        if done.returncode:
+            raise SystemExit(f"{function} failed (exit code {done.returncode}), see above")
         return json.loads(answer.read_text())
 
 

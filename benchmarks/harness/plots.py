@@ -20,6 +20,8 @@ STYLE = {
     "numpy": ("#0072B2", "^"),
     "torch": ("#CC79A7", "P"),
     "sklearn": ("#56B4E9", "X"),
+    "matmul": ("#000000", "."),
+    "onnxruntime": ("#F0E442", "*"),
 }
 
 
@@ -79,11 +81,10 @@ def steps_over_floor(records: list[results.Record], processor: str, file: Path) 
         axis.set_title(f"{group[0]['dtype']}, {threads} thread{'s' if threads > 1 else ''}")
     for axis in axes.flat[len(groups) :]:
         axis.set_visible(False)
-    figure.supxlabel(
-        "time of a training step, times the arithmetic floor (1 = the machine's limit)"
-    )
+    for axis in axes[-1]:
+        axis.set_xlabel("times the arithmetic floor (1 = the limit)", fontsize=9)
     figure.suptitle(
-        f"A training step beside its floor (µs under the name)\n{processor}", fontsize=11
+        f"Time of a training step over its floor (µs under the name), {processor}", fontsize=11
     )
     order = [name for name in TITLES if name in seen]
     figure.legend(
@@ -132,13 +133,15 @@ def curves(
         axis.set_xscale("log", base=2)
         axis.set_ylim(0, 105)
         axis.grid(color="#eeeeee")
+        axis.tick_params(axis="x", labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     for axis, name in zip(axes[0], column_names, strict=True):
         axis.set_title(name, fontsize=10)
     for axis, name in zip(axes[:, 0], row_names, strict=True):
         axis.set_ylabel(f"{name}\n{y_label}", fontsize=9)
-    figure.supxlabel(x_label, fontsize=10)
+    for axis in axes[-1]:
+        axis.set_xlabel(x_label, fontsize=9)
     figure.suptitle(processor, fontsize=11)
     figure.legend(
         list(seen.values()),

@@ -48,6 +48,8 @@ TITLES = {
     "sklearn": "scikit-learn",
     "torch": "torch",
     "jax": "JAX, epoch in jit",
+    "matmul": "numpy.matmul alone",
+    "onnxruntime": "ONNX Runtime",
 }
 
 
