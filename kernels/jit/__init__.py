@@ -1,1 +1,52 @@
-"""Numba backend (under construction)."""
+"""The Numba backend: vector instructions for the host CPU, compiled just in time, no C compiler
+needed.
+
+The same functions and classes as ``reference``. From the bottom up:
+
+``_host``       what the CPU offers, and tile sizes
+``_vector``     a small vector language over LLVM's instructions
+``_vmath``, ``_tiles``, ``_runs``, ``_copies``, ``_rowloss``
+                kernels written in it: functions, matrix products, elementwise kernels and update
+                rules, panels, losses
+``_table``      all of them compiled for one dtype, as a table of addresses
+``_plan``, ``_workspace``
+                the memory of a network and batch, laid out before a job runs
+``_walks``, ``_tasks``
+                compiled Python that walks over panels and calls the table: the engine's two passes
+``_team``       threads
+``_compile``, ``_cache``, ``_access``
+                compiling at first use, keeping the code on disk, memory by address
+
+``layers``, ``activations``, ``losses``, ``optimizers``, ``training`` are what is called from
+outside. A new activation or update rule goes into ``_runs``, a new loss into ``_rowloss``, a new
+instruction set into ``_host``.
+"""
+
+from ._host import host
+from .activations import activate, activation_backward
+from .layers import bias_gradient, delta_backward, dense_forward, weight_gradient
+from .losses import loss_value, output_delta
+from .optimizers import adam_update, momentum_update, sgd_update
+from .training import Network, Trainer
+
+__all__ = [
+    "Network",
+    "Trainer",
+    "activate",
+    "activation_backward",
+    "adam_update",
+    "bias_gradient",
+    "delta_backward",
+    "dense_forward",
+    "isa",
+    "loss_value",
+    "momentum_update",
+    "output_delta",
+    "sgd_update",
+    "weight_gradient",
+]
+
+
+def isa() -> str:
+    """Instruction set that the kernels are compiled for."""
+    return f"numba-{host().isa}"

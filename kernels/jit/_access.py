@@ -1,0 +1,124 @@
+"""What compiled Python needs beyond Numba: memory at an address, calls by address, atomics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from ._compile import carray, inline, intrinsic, literal_intrinsic
+from ._host import LINE
+
+_I64 = ir.IntType(64)
+
+
+@intrinsic
+def pointer(typingctx: Any, address: Any) -> Any:
+    """An address as a pointer that ``carray`` takes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), codegen
+
+
+@inline
+def record(address: int, kind: Any) -> Any:
+    """The record of a structured dtype at an address."""
+    return carray(pointer(address), 1, kind)[0]
+
+
+@intrinsic
+def call(typingctx: Any, address: Any, arguments: Any) -> Any:
+    """Call the function at ``address`` with a tuple of integers and floats; it returns nothing."""
+    kinds = [types.float64 if isinstance(t, types.Float) else types.int64 for t in arguments]
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values = cgutils.unpack_tuple(builder, args[1])
+        values = [
+            context.cast(builder, value, t, kind)
+            for value, t, kind in zip(values, arguments, kinds, strict=True)
+        ]
+        signature_ir = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+        builder.call(builder.inttoptr(args[0], signature_ir.as_pointer()), values)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, arguments), codegen
+
+
+@intrinsic
+def load_int(typingctx: Any, address: Any) -> Any:
+    """The 64-bit integer at an address."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(builder.inttoptr(args[0], _I64.as_pointer()))
+
+    return types.int64(types.int64), codegen
+
+
+@literal_intrinsic
+def scratch(typingctx: Any, size: Any) -> Any:
+    """Address of ``size`` (a constant) bytes on the stack, aligned to a line, for this call."""
+    if not isinstance(size, types.IntegerLiteral):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.ArrayType(ir.IntType(8), size.literal_value)
+        slot = cgutils.alloca_once(builder, kind)
+        slot.align = LINE
+        return builder.ptrtoint(slot, _I64)
+
+    return types.int64(size), codegen
+
+
+@intrinsic
+def fetch_add(typingctx: Any, address: Any) -> Any:
+    """Add one to the integer at an address, atomically; its value before."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        slot = builder.inttoptr(args[0], _I64.as_pointer())
+        return builder.atomic_rmw("add", slot, ir.Constant(_I64, 1), "acq_rel")
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def load_acquire(typingctx: Any, address: Any) -> Any:
+    """The integer at an address, and after it all that was written before it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        slot = builder.inttoptr(args[0], _I64.as_pointer())
+        return builder.load_atomic(slot, "acquire", 8)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def relax(typingctx: Any) -> Any:
+    """Tell the CPU that this thread waits in a loop."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        triple = context.codegen().magic_tuple()[0]
+        if triple.startswith("x86_64"):
+            pause = ir.FunctionType(ir.VoidType(), [])
+            builder.call(
+                cgutils.get_or_insert_function(builder.module, pause, "llvm.x86.sse2.pause"), []
+            )
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def give_way(typingctx: Any) -> Any:
+    """Let another thread run (where the system has ``sched_yield``)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if "windows" not in context.codegen().magic_tuple()[0]:
+            kind = ir.FunctionType(ir.IntType(32), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen

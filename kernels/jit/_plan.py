@@ -1,0 +1,97 @@
+"""What a task works on: the plan of a network and batch, as records that compiled code reads.
+
+All addresses and sizes are bytes unless they count something. Parameters and each vector of
+optimizer state lie in *stores* of equal layout: for every layer its weights in panels
+(``[panels][n_in padded][panel]``), then its bias. Activations, scores and errors of a batch lie in
+panels of rows, all ``row_step`` apart.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+_INT, _REAL = ctypes.c_int64, ctypes.c_double
+
+
+def _fields(integers: str, reals: str = "") -> list[tuple[str, type]]:
+    return [
+        *((name, _INT) for name in integers.split()),
+        *((name, _REAL) for name in reals.split()),
+    ]
+
+
+class Layer(ctypes.Structure):
+    """One layer ``a → z`` and its error ``d``."""
+
+    _fields_ = _fields(
+        # Shape; panels that hold its inputs and its outputs.
+        "n_in n_out panels_in panels_out "
+        # Offsets of weights and bias in a store, bytes between panels of weights.
+        "weights weight_step bias "
+        # Offsets in a flat parameter vector.
+        "flat_weights flat_bias "
+        # Transposed weights (0 for the first layer), bytes between their panels.
+        "transposed transposed_step "
+        # Batch: input activations, output, error of the output.
+        "a z d "
+        # Table indices of σ and ⊙ σ' of the output (-1 for none: bounds do, or identity).
+        "activation derivative",
+        # Bounds that the forward tile clips to: they make ReLU and hardtanh.
+        "low high",
+    )
+
+
+class Block(ctypes.Structure):
+    """A part of a weight matrix that one task of the weights pass updates."""
+
+    _fields_ = _fields("layer panel panels begin end with_bias")
+
+
+class Plan(ctypes.Structure):
+    """A network, a batch, and what is to be done with it."""
+
+    _fields_ = _fields(
+        "table itemsize panel "
+        "layers n_layers blocks n_blocks "
+        # Rows: of the job, of a step, of a task; bytes between panels of rows.
+        "n_rows batch row_block row_step "
+        # Input rows, targets (kind: see TARGETS), visiting order, 0 where there is none.
+        "x x_step order target target_step target_kind "
+        # Row weights in visiting order: of the dtype (step 0 for one weight for all), as doubles,
+        # and their sums for each step.
+        "weights weights_step weights_double totals "
+        # Batch: targets in panels, losses of rows (of all rows of the job where keep_losses is 1).
+        "y losses keep_losses "
+        # Lines of zeros.
+        "zeros "
+        # Stores: parameters, gradient or first slot of state, second slot.
+        "parameters first_state second_state "
+        # Packing: a flat vector and the store that belongs to it.
+        "flat store "
+        # What rows are for, and where results go.
+        "forward with_loss backward "
+        "output_activation is_softmax loss out out_step out_delta "
+        # Update rule (table index; is_adam), steps made before this job and until now.
+        "rule is_adam epsilon_hat steps_before steps_made penalty_per_row refresh",
+        "learning_rate c0 c1 c2 beta_1 beta_2 epsilon l2 penalty summed",
+    )
+
+
+class Run(ctypes.Structure):
+    """An elementwise kernel over long vectors, in chunks."""
+
+    _fields_ = _fields("function itemsize p g s t n chunk", "k0 k1 k2 k3 k4")
+
+
+class Copy(ctypes.Structure):
+    """A gather or scatter with its arguments."""
+
+    _fields_ = _fields("function a0 a1 a2 a3 a4 a5 a6")
+
+
+LAYER, BLOCK, PLAN = np.dtype(Layer), np.dtype(Block), np.dtype(Plan)
+RUN, COPY = np.dtype(Run), np.dtype(Copy)
+#: Kinds of targets: none, a matrix of reals, class labels.
+NO_TARGET, DENSE, LABELS = 0, 1, 2

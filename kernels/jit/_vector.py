@@ -1,0 +1,367 @@
+"""A small vector language over LLVM's instructions: what the kernels are written in.
+
+Numba has no vector types, and LLVM does not turn an unrolled scalar tile into register tiles. So
+the kernels' inner loops are built from LLVM vector instructions, with operators::
+
+    x = code.load(address)                  # one vector register of reals
+    y = code.fma(x, x, code.real(1.0))      # x² + 1
+    code.store(code.select(y > 2.0, y, x), address)
+
+Addresses and counts are 64-bit integers (:class:`Int`); reals are vectors of the kernel's dtype
+(:class:`Real`). Loops keep their counters and variables in stack slots, which LLVM turns into
+registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+
+from ._host import LINE, Host
+
+I1, I32, I64, DOUBLE = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.DoubleType()
+
+
+class Int:
+    """A 64-bit integer: address, count or index."""
+
+    def __init__(self, code: Code, value: Any) -> None:
+        self.code, self.value = code, value
+
+    def _binary(self, operation: str, other: Int | int) -> Int:
+        return Int(
+            self.code,
+            getattr(self.code.builder, operation)(self.value, self.code.as_int(other).value),
+        )
+
+    def __add__(self, other: Int | int) -> Int:
+        return self if isinstance(other, int) and other == 0 else self._binary("add", other)
+
+    def __sub__(self, other: Int | int) -> Int:
+        return self._binary("sub", other)
+
+    def __mul__(self, other: Int | int) -> Int:
+        return self._binary("mul", other)
+
+    def __lt__(self, other: Int | int) -> Any:
+        return self.code.builder.icmp_signed("<", self.value, self.code.as_int(other).value)
+
+    def __gt__(self, other: Int | int) -> Any:
+        return self.code.builder.icmp_signed(">", self.value, self.code.as_int(other).value)
+
+    def min(self, other: Int | int) -> Int:
+        """The smaller of two."""
+        value = self.code.builder.select(self < other, self.value, self.code.as_int(other).value)
+        return Int(self.code, value)
+
+
+class Real:
+    """A vector of reals of the kernel's dtype (or, in float64 sums, of doubles)."""
+
+    def __init__(self, code: Code, value: Any) -> None:
+        self.code, self.value = code, value
+
+    def _binary(self, operation: str, other: Real | float) -> Real:
+        right = self.code.like(self, other).value
+        return Real(self.code, getattr(self.code.builder, operation)(self.value, right))
+
+    def _compare(self, relation: str, other: Real | float) -> Any:
+        """A mask; false where either side is NaN."""
+        right = self.code.like(self, other).value
+        return self.code.builder.fcmp_ordered(relation, self.value, right)
+
+    def __add__(self, other: Real | float) -> Real:
+        return self._binary("fadd", other)
+
+    def __sub__(self, other: Real | float) -> Real:
+        return self._binary("fsub", other)
+
+    def __mul__(self, other: Real | float) -> Real:
+        return self._binary("fmul", other)
+
+    def __truediv__(self, other: Real | float) -> Real:
+        return self._binary("fdiv", other)
+
+    def __rsub__(self, other: float) -> Real:
+        return self.code.like(self, other) - self
+
+    def __neg__(self) -> Real:
+        return Real(self.code, self.code.builder.fneg(self.value))
+
+    def __lt__(self, other: Real | float) -> Any:
+        return self._compare("<", other)
+
+    def __gt__(self, other: Real | float) -> Any:
+        return self._compare(">", other)
+
+
+class Variable:
+    """A value that a loop changes."""
+
+    def __init__(self, code: Code, start: Int | Real) -> None:
+        self._code, self._wrap = code, type(start)
+        with code.builder.goto_entry_block():
+            self._slot = code.builder.alloca(start.value.type)
+        self.set(start)
+
+    def get(self) -> Any:
+        return self._wrap(self._code, self._code.builder.load(self._slot))
+
+    def set(self, value: Int | Real) -> None:
+        self._code.builder.store(value.value, self._slot)
+
+
+class Code:
+    """Builds one LLVM function whose reals are vectors of ``itemsize`` bytes an element.
+
+    Parameters
+    ----------
+    module : llvmlite.ir.Module
+    host : Host
+    itemsize : int
+        4 or 8.
+    name : str
+    n_ints, n_doubles : int
+        The function's arguments: that many 64-bit integers, then that many doubles.
+    """
+
+    def __init__(
+        self, module: Any, host: Host, itemsize: int, name: str, n_ints: int, n_doubles: int = 0
+    ) -> None:
+        self.module, self.host, self.itemsize = module, host, itemsize
+        self.scalar = ir.FloatType() if itemsize == 4 else DOUBLE
+        self.integer = I32 if itemsize == 4 else I64
+        self.lanes = host.vector_bytes // itemsize
+        self.panel = LINE // itemsize
+        self.per_line = LINE // host.vector_bytes
+        self.vector = ir.VectorType(self.scalar, self.lanes)
+        self.integers = ir.VectorType(self.integer, self.lanes)
+        signature = ir.FunctionType(ir.VoidType(), [I64] * n_ints + [DOUBLE] * n_doubles)
+        self.function = ir.Function(module, signature, name=f"fastmlp_{name}_f{8 * itemsize}")
+        self.function.linkage = "internal"
+        self.function.attributes.add("noinline")
+        self.function.attributes.add("nounwind")
+        self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.ints = [Int(self, value) for value in self.function.args[:n_ints]]
+        self.doubles = list(self.function.args[n_ints:])
+
+    def finish(self) -> Any:
+        """End the function and return it."""
+        self.builder.ret_void()
+        return self.function
+
+    # Constants and conversions
+
+    def as_int(self, value: Int | int) -> Int:
+        return value if isinstance(value, Int) else Int(self, ir.Constant(I64, value))
+
+    def real(self, value: float) -> Real:
+        """A vector of one constant."""
+        return Real(self, ir.Constant(self.vector, [float(value)] * self.lanes))
+
+    def like(self, pattern: Real, value: Real | float) -> Real:
+        if isinstance(value, Real):
+            return value
+        kind = pattern.value.type
+        return Real(self, ir.Constant(kind, [float(value)] * kind.count))
+
+    def double(self, value: float) -> Any:
+        """A scalar constant."""
+        return ir.Constant(DOUBLE, value)
+
+    def to_doubles(self, x: Real) -> Real:
+        """The same values as doubles, in one (wider) vector."""
+        if self.scalar == DOUBLE:
+            return x
+        return Real(self, self.builder.fpext(x.value, ir.VectorType(DOUBLE, self.lanes)))
+
+    def splat(self, scalar: Any) -> Real:
+        """A vector of one scalar; a double is rounded to the dtype."""
+        if scalar.type == DOUBLE and self.scalar != DOUBLE:
+            scalar = self.builder.fptrunc(scalar, self.scalar)
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        one = self.builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
+        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        return Real(self, self.builder.shuffle_vector(one, undefined, zeros))
+
+    def bits(self, x: Real) -> Any:
+        """The same bits as integers."""
+        return self.builder.bitcast(x.value, self.integers)
+
+    def from_bits(self, value: Any) -> Real:
+        return Real(self, self.builder.bitcast(value, self.vector))
+
+    def whole(self, value: int) -> Any:
+        """A vector of one integer constant."""
+        return ir.Constant(self.integers, [value] * self.lanes)
+
+    # Memory
+
+    def _pointer(self, address: Int, kind: Any) -> Any:
+        return self.builder.inttoptr(address.value, kind.as_pointer())
+
+    def load(self, address: Int, mask: Any = None) -> Real:
+        """A vector; with a mask, zeros where it is false, and no access there."""
+        pointer = self._pointer(address, self.vector)
+        if mask is None:
+            return Real(self, self.builder.load(pointer, align=self.itemsize))
+        name = f"llvm.masked.load.v{self.lanes}f{8 * self.itemsize}.p0"
+        zero = self.real(0.0).value
+        return Real(self, self._masked(name, self.vector, pointer, mask, zero))
+
+    def store(self, x: Real, address: Int, mask: Any = None) -> None:
+        pointer = self._pointer(address, x.value.type)
+        if mask is None:
+            self.builder.store(x.value, pointer, align=self.itemsize)
+            return
+        name = f"llvm.masked.store.v{self.lanes}f{8 * self.itemsize}.p0"
+        self._masked(name, ir.VoidType(), pointer, mask, x.value)
+
+    def _load(self, address: Int, kind: Any) -> Any:
+        return self.builder.load(self._pointer(address, kind), align=kind_bytes(kind))
+
+    def load_double(self, address: Int) -> Any:
+        return self._load(address, DOUBLE)
+
+    def load_int(self, address: Int) -> Int:
+        return Int(self, self._load(address, I64))
+
+    def store_scalar(self, value: Any, address: Int) -> None:
+        self.builder.store(value, self._pointer(address, value.type), align=kind_bytes(value.type))
+
+    def broadcast(self, address: Int) -> Real:
+        """A vector of the scalar at an address."""
+        return self.splat(self._load(address, self.scalar))
+
+    # Arithmetic
+
+    def call(self, name: str, result: Any, *args: Any) -> Any:
+        """Call an LLVM intrinsic."""
+        known = self.module.globals.get(name)
+        if known is None:
+            known = ir.Function(self.module, ir.FunctionType(result, [a.type for a in args]), name)
+        return self.builder.call(known, args)
+
+    def fma(self, x: Real, y: Real, z: Real | float) -> Real:
+        """``x y + z``, rounded once where the host can."""
+        z = self.like(x, z)
+        if not self.host.fused:
+            return x * y + z
+        kind = x.value.type
+        bits = 64 if kind.element == DOUBLE else 32
+        return Real(
+            self, self.call(f"llvm.fma.v{kind.count}f{bits}", kind, x.value, y.value, z.value)
+        )
+
+    def sqrt(self, x: Real) -> Real:
+        name = f"llvm.sqrt.v{self.lanes}f{8 * self.itemsize}"
+        return Real(self, self.call(name, self.vector, x.value))
+
+    def abs(self, x: Real) -> Real:
+        magnitude = self.whole((1 << (8 * self.itemsize - 1)) - 1)
+        return self.from_bits(self.builder.and_(self.bits(x), magnitude))
+
+    def copy_sign(self, magnitude: Real, sign: Real) -> Real:
+        """``magnitude``, which is not negative, with the sign of ``sign``."""
+        top = self.whole(-(1 << (8 * self.itemsize - 1)))
+        return self.from_bits(
+            self.builder.or_(self.bits(magnitude), self.builder.and_(self.bits(sign), top))
+        )
+
+    def select(self, mask: Any, x: Real, y: Real | float) -> Real:
+        return Real(self, self.builder.select(mask, x.value, self.like(x, y).value))
+
+    def clip(self, x: Real, low: Real | float, high: Real | float) -> Real:
+        """``x`` between the bounds; NaN stays."""
+        x = self.select(x < low, self.like(x, low), x)
+        return self.select(x > high, self.like(x, high), x)
+
+    def _lanes_compared(self, relation: str, count: Int) -> Any:
+        lanes = ir.Constant(self.integers, list(range(self.lanes)))
+        value = count.value
+        if self.integer != I64:
+            value = self.builder.trunc(value, self.integer)
+        undefined = ir.Constant(self.integers, ir.Undefined)
+        one = self.builder.insert_element(undefined, value, ir.Constant(I32, 0))
+        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        many = self.builder.shuffle_vector(one, undefined, zeros)
+        return self.builder.icmp_signed(relation, lanes, many)
+
+    def first(self, count: Int) -> Any:
+        """A mask of the first ``count`` lanes."""
+        return self._lanes_compared("<", count.min(self.lanes))
+
+    def equals(self, index: Int) -> Any:
+        """A mask of the lane with this index, which may lie outside."""
+        return self._lanes_compared("==", index)
+
+    def reduce(self, x: Real, combine: Callable[[Real, Real], Real]) -> Real:
+        """All lanes combined in a fixed tree; every lane of the result holds the same value."""
+        distance = x.value.type.count // 2
+        while distance:
+            order = [lane ^ distance for lane in range(x.value.type.count)]
+            mask = ir.Constant(ir.VectorType(I32, len(order)), order)
+            other = Real(self, self.builder.shuffle_vector(x.value, x.value, mask))
+            x = combine(x, other)
+            distance //= 2
+        return x
+
+    def sum(self, x: Real) -> Real:
+        return self.reduce(x, lambda a, b: a + b)
+
+    def lane(self, x: Real, index: int = 0) -> Any:
+        """One lane as a scalar."""
+        return self.builder.extract_element(x.value, ir.Constant(I32, index))
+
+    # Control flow
+
+    def variable(self, start: Int | Real) -> Variable:
+        return Variable(self, start)
+
+    @contextmanager
+    def loop(self, stop: Int, step: int = 1) -> Iterator[Int]:
+        """``for index in range(0, stop, step)``."""
+        index = self.variable(self.as_int(0))
+        head = self.builder.append_basic_block("head")
+        body = self.builder.append_basic_block("body")
+        done = self.builder.append_basic_block("done")
+        self.builder.branch(head)
+        self.builder.position_at_end(head)
+        self.builder.cbranch(index.get() < stop, body, done)
+        self.builder.position_at_end(body)
+        yield index.get()
+        index.set(index.get() + step)
+        self.builder.branch(head)
+        self.builder.position_at_end(done)
+
+    @contextmanager
+    def when(self, condition: Any) -> Iterator[None]:
+        with self.builder.if_then(condition):
+            yield
+
+    def vectors(self, n: Int, body: Callable[[Int, Any], None]) -> None:
+        """Call ``body(byte_offset, mask)`` for each vector of a run of ``n`` elements.
+
+        The mask is ``None`` for whole vectors and covers what is left in the last one.
+        """
+        whole = n - Int(self, self.builder.and_(n.value, ir.Constant(I64, self.lanes - 1)))
+        with self.loop(whole, self.lanes) as i:
+            body(i * self.itemsize, None)
+        rest = n - whole
+        with self.when(rest > 0):
+            body(whole * self.itemsize, self.first(rest))
+
+    def _masked(self, name: str, result: Any, pointer: Any, mask: Any, other: Any) -> Any:
+        # The alignment as an argument; LLVM ≥ 22 upgrades that to an attribute when it reads it.
+        align = ir.Constant(I32, self.itemsize)
+        if result == self.vector:
+            return self.call(name, result, pointer, align, mask, other)
+        return self.call(name, result, other, pointer, align, mask)
+
+
+def kind_bytes(kind: Any) -> int:
+    """Bytes of a scalar type."""
+    return {ir.FloatType(): 4, DOUBLE: 8, I64: 8}[kind]

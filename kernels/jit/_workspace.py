@@ -1,0 +1,285 @@
+"""Memory and plan of one network and batch size: everything is laid out before a job runs."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ._host import LINE, host
+from ._plan import DENSE, LABELS, NO_TARGET, Block, Layer, Plan
+from ._table import INDEX, table
+
+Array = np.ndarray[Any, Any]
+
+#: Rows of a task of the rows pass at most: their activations stay in the second-level cache, and
+#: each panel of weights that is loaded serves all of them.
+ROW_BLOCK = 96
+#: Activations that the forward tile makes by clipping.
+BOUNDS = {"relu": (0.0, math.inf), "hardtanh": (-1.0, 1.0)}
+
+
+def address(array: Array) -> int:
+    """Where the data of an array begin."""
+    return int(array.__array_interface__["data"][0])
+
+
+def rows_of(array: Array) -> tuple[Array, int, int]:
+    """The array, or a copy, with adjacent elements in each row; its address and bytes between
+    rows."""
+    if array.strides[1] != array.itemsize or not array.flags.aligned:
+        array = np.ascontiguousarray(array)
+    return array, address(array), array.strides[0]
+
+
+def ceil(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+class Workspace:
+    """Arena and plan.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Layer sizes.
+    activations : sequence of str
+        One for each hidden layer.
+    dtype : float32 or float64
+    rows : int
+        Rows of a step at most.
+    stores : int
+        How many vectors like the parameters to hold (parameters, gradient or state).
+    with_errors : bool
+        Whether to hold errors and transposed weights.
+    n_threads : int
+        Threads that the blocks are cut for.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activations: Sequence[str],
+        dtype: np.dtype[Any],
+        rows: int,
+        *,
+        stores: int,
+        with_errors: bool,
+        n_threads: int,
+    ) -> None:
+        self.dtype, self.rows, self.sizes = dtype, rows, tuple(sizes)
+        self.panel = LINE // dtype.itemsize
+        self.n_threads = n_threads
+        # An odd number of lines between panels spreads them over the sets of the cache.
+        self._row_step = (max(rows, 1) | 1) * LINE
+        self.layers = (Layer * (len(sizes) - 1))()
+        self._used = 0
+        self._lay_out_store(activations)
+        self.store_bytes, self._used = self._used, 0
+
+        where = [self._take(self.store_bytes) for _ in range(stores)]
+        self._lay_out_batch(with_errors)
+        y = self._take(self._panels(sizes[-1]) * self._row_step) if with_errors else 0
+        losses, zeros = self._take(8 * max(rows, 1)), self._take(4 * LINE)
+        one = self._take(LINE)
+        self._arena = np.zeros(self._used + LINE, np.uint8)
+        self.base = address(self._arena) + -address(self._arena) % LINE
+        self.stores = [self.base + at for at in where]
+        for layer in self.layers:
+            for name in ("a", "z", "d", "transposed"):
+                if getattr(layer, name) >= 0:
+                    setattr(layer, name, getattr(layer, name) + self.base)
+                else:
+                    setattr(layer, name, 0)
+        np.frombuffer(self._arena, dtype, 1, self.base + one - address(self._arena))[0] = 1
+        self._one, self._losses = self.base + one, self.base + losses
+
+        self.table = table(dtype.itemsize)
+        self.plan = Plan(
+            table=address(self.table),
+            itemsize=dtype.itemsize,
+            panel=self.panel,
+            layers=ctypes.addressof(self.layers),
+            n_layers=len(self.layers),
+            batch=max(rows, 1),
+            row_step=self._row_step,
+            y=self.base + y,
+            losses=self._losses,
+            zeros=self.base + zeros,
+            weights=self._one,
+            parameters=self.stores[0] if self.stores else 0,
+            forward=1,
+            output_activation=-1,
+        )
+        self.plan.row_block = self._row_block(rows)
+        self.blocks: Any = (Block * 0)()
+        self._kept: list[Any] = []
+
+    def _take(self, size: int) -> int:
+        """Reserve whole lines; the offset at which they begin."""
+        begin = self._used
+        self._used += ceil(size, LINE) * LINE
+        return begin
+
+    def _panels(self, n: int) -> int:
+        return ceil(n, self.panel)
+
+    def _lay_out_store(self, activations: Sequence[str]) -> None:
+        itemsize, flat = self.dtype.itemsize, 0
+        names = [*activations, "identity"]
+        for layer, (n_in, n_out), name in zip(
+            self.layers, pairwise(self.sizes), names, strict=True
+        ):
+            layer.n_in, layer.n_out = n_in, n_out
+            layer.panels_in, layer.panels_out = self._panels(n_in), self._panels(n_out)
+            layer.weight_step = layer.panels_in * self.panel * LINE
+            layer.transposed_step = layer.panels_out * self.panel * LINE
+            layer.weights = self._take(layer.panels_out * layer.weight_step)
+            layer.bias = self._take(layer.panels_out * LINE)
+            layer.flat_weights = flat
+            flat += n_in * n_out * itemsize
+            layer.low, layer.high = BOUNDS.get(name, (-math.inf, math.inf))
+            clipped = name == "identity" or name in BOUNDS
+            layer.activation = -1 if clipped else INDEX[f"activation {name}"]
+            layer.derivative = INDEX.get(f"derivative {name}", -1)
+        for layer in self.layers:
+            layer.flat_bias = flat
+            flat += layer.n_out * itemsize
+
+    def _lay_out_batch(self, with_errors: bool) -> None:
+        """Offsets of activations, errors and transposed weights; -1 for what is not there."""
+        a = self._take(self.layers[0].panels_in * self._row_step)
+        for level, layer in enumerate(self.layers):
+            layer.a = a
+            layer.z = a = self._take(layer.panels_out * self._row_step)
+            layer.d = layer.transposed = -1
+            if with_errors:
+                layer.d = self._take(layer.panels_out * self._row_step)
+                if level:
+                    layer.transposed = self._take(layer.panels_in * layer.transposed_step)
+
+    def _row_block(self, rows: int) -> int:
+        """Rows of a task: equal blocks, a multiple of the threads where there is enough for all."""
+        tall = host().forward_rows
+        count = ceil(rows, ROW_BLOCK)
+        if self.n_threads > 1:
+            count = min(ceil(count, self.n_threads) * self.n_threads, ceil(rows, tall))
+        block = ceil(rows, max(count, 1))
+        return max(block, 1)
+
+    def row_blocks(self, rows: int) -> int:
+        """Tasks of the rows pass for a step of ``rows``."""
+        return ceil(rows, int(self.plan.row_block))
+
+    def cut_weights(self) -> None:
+        """Cut the weight matrices into the blocks of the weights pass."""
+        columns = host().gradient_panels
+        # Work of a feature and panel: its products, and its update, which costs about 16 rows.
+        work = sum(layer.n_in * layer.panels_out for layer in self.layers) * (self.rows + 16)
+        share = work if self.n_threads == 1 else max(work / (8 * self.n_threads), 20_000)
+        blocks = []
+        for level, layer in enumerate(self.layers):
+            for panel in range(0, layer.panels_out, columns):
+                wide = min(columns, layer.panels_out - panel)
+                features = share / (wide * (self.rows + 16))
+                parts = max(1, min(round(layer.n_in / features), layer.panels_in))
+                height = ceil(layer.panels_in, parts) * self.panel
+                for begin in range(0, layer.n_in, height):
+                    end = min(begin + height, layer.n_in)
+                    blocks.append(Block(level, panel, wide, begin, end, begin == 0))
+        self.blocks = (Block * len(blocks))(*blocks)
+        self.plan.blocks, self.plan.n_blocks = ctypes.addressof(self.blocks), len(blocks)
+
+    def keep(self, *arrays: Any) -> None:
+        """Hold arrays that the plan points into until the next call."""
+        self._kept = list(arrays)
+
+    def set_output(self, output: str) -> None:
+        """Output activation for results."""
+        self.plan.is_softmax = output == "softmax"
+        self.plan.output_activation = INDEX.get(f"activation {output}", -1)
+
+    def set_rows(self, x: Array, target: Array | None = None, order: Array | None = None) -> None:
+        """Point the plan at input rows (or scores), targets and visiting order."""
+        plan = self.plan
+        x, plan.x, plan.x_step = rows_of(x)
+        plan.target_kind, plan.target = NO_TARGET, 0
+        if target is not None and target.ndim == 1:
+            target = np.ascontiguousarray(target, np.int64)
+            plan.target_kind, plan.target = LABELS, address(target)
+        elif target is not None:
+            target, plan.target, plan.target_step = rows_of(target)
+            plan.target_kind = DENSE
+        if order is not None:
+            order = np.ascontiguousarray(order, np.int64)
+        plan.order = 0 if order is None else address(order)
+        plan.n_rows = len(x) if order is None else len(order)
+        self.keep(x, target, order)
+
+    def set_weights(self, weights: Array | None) -> None:
+        """Point the plan at row weights, in visiting order, and their sums for each step."""
+        plan = self.plan
+        if weights is None:
+            plan.weights, plan.weights_step = self._one, 0
+            plan.weights_double = plan.totals = 0
+            return
+        weights = np.ascontiguousarray(weights)
+        doubles = weights.astype(np.float64)
+        starts = np.arange(0, len(doubles), plan.batch)
+        totals = np.add.reduceat(doubles, starts) if len(doubles) else doubles
+        plan.weights, plan.weights_step = address(weights), self.dtype.itemsize
+        plan.weights_double, plan.totals = address(doubles), address(totals)
+        self._kept += [weights, doubles, totals]
+
+    @property
+    def nbytes(self) -> int:
+        return self._arena.nbytes
+
+
+class _Pool:
+    """Workspaces of earlier calls, so that a kernel called again with equal shapes allocates
+    nothing."""
+
+    def __init__(self, count: int, nbytes: int) -> None:
+        self._count, self._nbytes = count, nbytes
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all workspaces (in a forked child, another thread may have held the lock)."""
+        self._lock = threading.Lock()
+        self._idle: list[tuple[Any, Workspace]] = []
+
+    @contextmanager
+    def workspace(self, purpose: str, key: tuple[Any, ...], **options: Any) -> Iterator[Workspace]:
+        """A workspace of ``(sizes, activations, dtype, rows)`` for this caller alone; one that was
+        used before has been used for the same purpose."""
+        whole_key = (purpose, key, tuple(options.values()))
+        found = None
+        with self._lock:
+            for i, (known, _) in enumerate(self._idle):
+                if known == whole_key:
+                    found = self._idle.pop(i)[1]
+                    break
+        if found is None:
+            found = Workspace(*key, **options)
+        yield found
+        found.keep()
+        with self._lock:
+            self._idle.insert(0, (whole_key, found))
+            while len(self._idle) > self._count or self._total() > self._nbytes:
+                self._idle.pop()
+
+    def _total(self) -> int:
+        return sum(workspace.nbytes for _, workspace in self._idle)
+
+
+pool = _Pool(count=16, nbytes=64 << 20)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=pool.reset)

@@ -1,0 +1,264 @@
+"""A whole network: predictions, loss and gradient; and :class:`Trainer`, the two-pass engine."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from .. import _checks, _threads
+from .._specs import Architecture, UpdateRule, check_loss
+from ._table import INDEX
+from ._tasks import load_task, rows_task, store_task, weights_task
+from ._team import Job, run_once, worth
+from ._workspace import Workspace, address, ceil, pool
+from .layers import run_rows
+from .losses import row_losses, weighted_mean
+from .optimizers import set_rule
+
+Array = np.ndarray[Any, Any]
+
+_STEP_ROWS = 1024  # rows of a prediction that are in work at once
+_CHUNK_SECONDS = 0.06  # between two looks for Ctrl-C
+_SMALL_STEP = 2e6  # operations of a step that two threads do not make faster
+
+
+class Network:
+    """Stateless computations of one architecture; parameters are a flat vector.
+
+    The same as :class:`fastmlp.kernels.reference.Network`.
+    """
+
+    def __init__(
+        self, architecture: Architecture, dtype: Any, *, n_threads: int | None = None
+    ) -> None:
+        _checks.threads(n_threads)
+        self.architecture = architecture
+        self.dtype = np.dtype(dtype)
+        self.n_threads = n_threads
+        self._products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
+
+    def predict(self, parameters: Array, x: Array, *, out: Array | None = None) -> Array:
+        """Values of the output layer, shape ``(n, n_out)``."""
+        net = self.architecture
+        _checks.flat("parameters", parameters, net, self.dtype)
+        _checks.rows(net, self.dtype, x)
+        out = _checks.output("out", out, (len(x), net.sizes[-1]), self.dtype, x, parameters)
+        if out.size == 0:
+            return out
+        threads = worth(self.n_threads, 2.0 * self._products * len(x))
+        key = (net.sizes, net.activations, self.dtype, min(len(x), _STEP_ROWS))
+        with pool.workspace(
+            "predict", key, stores=1, with_errors=False, n_threads=threads
+        ) as space:
+            self._load(space, parameters)
+            space.set_rows(x)
+            space.set_output(net.output)
+            run_rows(space, out, threads)
+        return out
+
+    def loss(
+        self,
+        parameters: Array,
+        x: Array,
+        target: Array,
+        loss: str,
+        *,
+        sample_weight: Array | None = None,
+    ) -> float:
+        """Mean loss of the rows, without a penalty."""
+        self._check(parameters, x, target, loss, sample_weight)
+        if len(x) == 0:
+            return 0.0
+        net = self.architecture
+        threads = worth(self.n_threads, 2.0 * self._products * len(x))
+        key = (net.sizes, net.activations, self.dtype, min(len(x), _STEP_ROWS))
+        with pool.workspace("loss", key, stores=1, with_errors=True, n_threads=threads) as space:
+            self._load(space, parameters)
+            rows = row_losses(space, x, target, loss, net.output, None, None, threads)
+        return weighted_mean(rows, sample_weight)
+
+    def loss_and_gradient(
+        self,
+        parameters: Array,
+        x: Array,
+        target: Array,
+        loss: str,
+        *,
+        sample_weight: Array | None = None,
+        l2: float = 0.0,
+        out: Array | None = None,
+    ) -> tuple[float, Array]:
+        """Mean loss plus ``½ l2 Σ W²``, and its gradient as a flat vector."""
+        self._check(parameters, x, target, loss, sample_weight)
+        out = _checks.output("out", out, parameters.shape, self.dtype, parameters, x)
+        net = self.architecture
+        threads = worth(self.n_threads, 6.0 * self._products * len(x))
+        key = (net.sizes, net.activations, self.dtype, max(len(x), 1))
+        with pool.workspace(
+            "loss_and_gradient", key, stores=2, with_errors=True, n_threads=threads
+        ) as space:
+            plan = space.plan
+            plan.refresh = 1
+            self._load(space, parameters)
+            space.set_rows(x, target)
+            space.set_weights(sample_weight)
+            plan.with_loss = plan.backward = 1
+            plan.loss = INDEX[f"loss {loss} {net.output}"]
+            plan.rule, plan.learning_rate = INDEX["update store"], 1.0
+            plan.l2, plan.penalty, plan.summed = l2, 0.0, 0.0
+            plan.first_state = plan.second_state = space.stores[1]
+            if not space.blocks:
+                space.cut_weights()
+            rows = (rows_task, space.row_blocks(len(x)) + (l2 != 0))
+            run_once(plan, [rows, (weights_task, len(space.blocks) + 1)], threads)
+            plan.flat, plan.store = address(out), space.stores[1]
+            run_once(plan, [(store_task, len(space.layers))], 1)
+            value = plan.summed / len(x) if len(x) else plan.penalty
+        return float(value), out
+
+    def _load(self, space: Workspace, parameters: Array) -> None:
+        space.plan.flat, space.plan.store = address(parameters), space.stores[0]
+        run_once(space.plan, [(load_task, len(space.layers))], 1)
+
+    def _check(
+        self, parameters: Array, x: Array, target: Array, loss: str, sample_weight: Array | None
+    ) -> None:
+        check_loss(loss, self.architecture.output)
+        _checks.flat("parameters", parameters, self.architecture, self.dtype)
+        _checks.rows(self.architecture, self.dtype, x, target, sample_weight)
+
+
+class Trainer:
+    """Minibatch descent on one network: owns a working copy of parameters and optimizer state.
+
+    The same as :class:`fastmlp.kernels.reference.Trainer`. All memory of a step is laid out here;
+    steps run in compiled code without the GIL, in chunks between which Python can answer Ctrl-C.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        dtype: Any,
+        loss: str,
+        update_rule: UpdateRule,
+        *,
+        batch_size: int,
+        l2: float = 0.0,
+        l2_over_batch: bool = False,
+        n_threads: int | None = None,
+    ) -> None:
+        check_loss(loss, architecture.output)
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        _checks.threads(n_threads)
+        self._architecture, self._dtype = architecture, np.dtype(dtype)
+        self._batch_size = int(batch_size)
+        products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
+        operations = 6.0 * products * self._batch_size
+        wanted = _threads.resolve(n_threads)
+        self._n_threads = 1 if operations < _SMALL_STEP else wanted
+        self._space = space = Workspace(
+            architecture.sizes,
+            architecture.activations,
+            self._dtype,
+            self._batch_size,
+            stores=1 + len(update_rule.slots),
+            with_errors=True,
+            n_threads=self._n_threads,
+        )
+        space.cut_weights()
+        self._n_slots = len(update_rule.slots)
+        plan = self._plan = space.plan
+        plan.first_state = space.stores[min(1, self._n_slots)]
+        plan.second_state = space.stores[self._n_slots]
+        set_rule(plan, update_rule)
+        plan.with_loss = plan.backward = plan.refresh = 1
+        plan.loss = INDEX[f"loss {loss} {architecture.output}"]
+        plan.l2, plan.penalty_per_row = float(l2), bool(l2_over_batch)
+        # One task more than there are blocks of rows sums the penalty, one more than there are
+        # blocks of weights accounts for the loss.
+        self._with_penalty = bool(l2)
+        weights = len(space.blocks) + 1
+        self._job = Job(plan, [(rows_task, 0, 0), (weights_task, weights, weights)])
+        # A first guess of a step's time, at a tenth of a core's speed; then measured.
+        self._step_seconds = 1e-6 + operations / 10e9
+
+    @property
+    def step(self) -> int:
+        """Updates made so far (the ``t`` of Adam)."""
+        return int(self._plan.steps_made)
+
+    def load(self, parameters: Array, state: Array | None = None, step: int = 0) -> None:
+        """Copy parameters (and optimizer state, zero by default) in."""
+        self._check(parameters, state)
+        if state is None:
+            state = np.zeros((self._n_slots, len(parameters)), self._dtype)
+        for flat, store in zip((parameters, *state), self._space.stores, strict=True):
+            self._copy(load_task, np.ascontiguousarray(flat), store)
+        self._plan.steps_made = int(step)
+
+    def store(self, parameters: Array, state: Array | None = None) -> None:
+        """Copy parameters (and optimizer state) out, as of the last finished step."""
+        self._check(parameters, state)
+        for target, store in zip(
+            (parameters, *(() if state is None else state)), self._space.stores, strict=False
+        ):
+            flat = np.empty(len(parameters), self._dtype)
+            self._copy(store_task, flat, store)
+            target[...] = flat
+
+    def _check(self, parameters: Array, state: Array | None) -> None:
+        _checks.flat("parameters", parameters, self._architecture, self._dtype)
+        if state is not None:
+            _checks.array("state", state, (self._n_slots, len(parameters)), self._dtype)
+
+    def _copy(self, task: Any, flat: Array, store: int) -> None:
+        plan = self._plan
+        plan.flat, plan.store = address(flat), store
+        plan.refresh = store == self._space.stores[0]
+        run_once(plan, [(task, len(self._space.layers))], 1)
+        plan.refresh = 1
+
+    def run_epoch(
+        self,
+        x: Array,
+        target: Array,
+        order: Array | None,
+        learning_rate: float,
+        *,
+        sample_weight: Array | None = None,
+    ) -> float:
+        """Visit the rows once, in ``order`` (as they come for ``None``), one step a batch.
+
+        Returns the mean loss of the epoch, each batch's loss (with its penalty, before its
+        update) weighted by its rows.
+        """
+        _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
+        if order is not None:
+            _checks.order(order, len(x))
+            if sample_weight is not None:
+                sample_weight = sample_weight[order]
+        space, plan = self._space, self._plan
+        space.set_rows(x, target, order)
+        space.set_weights(sample_weight)
+        plan.learning_rate = learning_rate
+        plan.penalty = plan.summed = 0.0
+        plan.steps_before = plan.steps_made
+        n = int(plan.n_rows)
+        steps = ceil(n, self._batch_size)
+        rest = n - (steps - 1) * self._batch_size
+        extra = int(self._with_penalty)
+        self._job.counts(
+            0, space.row_blocks(self._batch_size) + extra, space.row_blocks(rest) + extra
+        )
+        step = 0
+        while step < steps:
+            count = min(steps - step, max(1, int(_CHUNK_SECONDS / self._step_seconds)))
+            start = time.perf_counter()
+            self._job.run(step, step + count, steps - 1, self._n_threads)
+            self._step_seconds = max((time.perf_counter() - start) / count, 1e-7)
+            step += count
+        space.keep()
+        return float(plan.summed) / max(n, 1)
