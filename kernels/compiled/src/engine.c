@@ -13,6 +13,7 @@
 enum {
     FEW_ROWS = 4,            /* predictions of fewer rows do not pay for packing the weights */
     PASS_BYTES = 4 << 20,    /* activations and errors of one pass stay about in the cache */
+    CACHED_BYTES = 768 << 10, /* parameters and state that stay in a second-level cache */
     PASS_ROWS = 1024,        /* ... but a pass has at least this many rows, if the batch has */
 };
 static int code(const char *name, const char *const *names, int n)
@@ -135,6 +136,8 @@ struct engine *fastmlp_engine_new(const struct kernels *kernels, int n_layers, c
     if (kept_gradient)
         e->gradient = memory + bytes;
     e->update.rule = rule;
+    int vectors = 1 + (e->state[0] != NULL) + (e->state[1] != NULL);
+    e->walk.prefetch = vectors * e->n_packed * kernels->real_bytes > CACHED_BYTES;
     return e;
 }
 
@@ -221,6 +224,8 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
     e->l2 = l2_over_batch ? l2 * e->scale : l2;
     if (update)
         e->update = *update;
+    /* Every other step walks the weights backwards: it finds in the cache what the last one left. */
+    e->walk.backwards = !e->walk.backwards;
     long done = 0;
     do {
         e->first_row = first_row + done;

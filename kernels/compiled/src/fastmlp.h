@@ -57,6 +57,12 @@ struct weight_task {
     long panel, first, last;
 };
 
+/* How panels of weights are walked over. */
+struct walk {
+    int backwards; /* from the last to the first */
+    int prefetch;  /* they do not stay in the second-level cache */
+};
+
 struct kernels;
 
 struct engine {
@@ -82,6 +88,7 @@ struct engine {
     double scale;               /* 1 / total weight of the batch */
     int accumulate;             /* add to the gradient of earlier passes of the batch */
     int finish;                 /* last pass of the batch: penalise and update */
+    struct walk walk;
     double l2;
     struct update update;
 };

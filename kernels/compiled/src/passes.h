@@ -18,34 +18,55 @@ enum {
     /* Depth (rows of W, or rows of the batch) of which a tile's panels stay in L1. */
     DEPTH_BLOCK = 256 * 4 / (int)sizeof(real),
     TASK_FEATURES = 64,
-    LOOK_AHEAD_BYTES = 32768,
+    LOOK_AHEAD_BYTES = 4096,
 };
 
 static const real zeros[TILE_PANELS * PANEL] __attribute__((aligned(64)));
 
-/* c = bias + a w for a block of rows; bias NULL stands for zeros. */
-static void layer_product(long rows, long depth, const real *a, long a_panel, const real *w,
-                          long w_panel, const real *bias, real *c, long c_panel, long panels)
+/* Lines of a matrix into the second-level cache. */
+INLINE void prefetch_lines(const real *from, long lines)
 {
-    long k = 0;
-    do { /* once even for depth 0 */
-        long deep = depth - k < DEPTH_BLOCK ? depth - k : DEPTH_BLOCK;
-        const real *a_k = a + k / PANEL * a_panel;
-        for (long p = 0, wide; p < panels; p += wide) {
-            wide = panels - p < TILE_PANELS ? panels - p : TILE_PANELS;
-            forward_tile *const *tiles = forward_tiles[wide - 1];
+    for (long i = 0; i < lines; i++)
+        __builtin_prefetch(from + i * PANEL, 0, 2);
+}
+
+/* c = bias + a w for a block of rows; bias NULL stands for zeros. The panels of w are taken in
+   `order`; where they come from beyond the second-level cache the next ones are asked for while
+   the present ones are used. */
+static void layer_product(long rows, long depth, const real *a, long a_panel, const real *w,
+                          long w_panel, const real *bias, real *c, long c_panel, long panels,
+                          struct walk walk)
+{
+    const long groups = (panels + TILE_PANELS - 1) / TILE_PANELS;
+    for (long g = 0; g < groups; g++) {
+        const long p = (walk.backwards ? groups - 1 - g : g) * TILE_PANELS;
+        const long wide = panels - p < TILE_PANELS ? panels - p : TILE_PANELS;
+        const long next_p = walk.backwards ? p - TILE_PANELS : p + TILE_PANELS;
+        forward_tile *const *tiles = forward_tiles[wide - 1];
+        long k = 0;
+        do { /* once even for depth 0 */
+            const long deep = depth - k < DEPTH_BLOCK ? depth - k : DEPTH_BLOCK;
+            const real *w_k = w + p * w_panel + k * PANEL, *a_k = a + k / PANEL * a_panel;
+            const real *next = k + DEPTH_BLOCK < depth ? w_k + DEPTH_BLOCK * PANEL
+                               : g + 1 < groups        ? w + next_p * w_panel
+                                                       : NULL;
             for (long r = 0, part; r < rows; r += part) {
                 part = next_part(rows - r, TILE_ROWS);
+                if (walk.prefetch && next) {
+                    long from = DEPTH_BLOCK * r / rows, to = DEPTH_BLOCK * (r + part) / rows;
+                    for (int v = 0; v < TILE_PANELS; v++)
+                        prefetch_lines(next + v * w_panel + from * PANEL, to - from);
+                }
                 real *c_r = c + p * c_panel + r * PANEL;
                 struct strided init = {c_r, PANEL, c_panel};
                 if (k == 0)
                     init = bias ? (struct strided){bias + p * PANEL, 0, PANEL}
                                 : (struct strided){zeros, 0, PANEL};
-                tiles[part - 1](deep, a_k + r * PANEL, a_panel, w + p * w_panel + k * PANEL,
-                                w_panel, init, c_r, PANEL, c_panel);
+                tiles[part - 1](deep, a_k + r * PANEL, a_panel, w_k, w_panel, init, c_r, PANEL,
+                                c_panel);
             }
-        }
-    } while ((k += DEPTH_BLOCK) < depth);
+        } while ((k += DEPTH_BLOCK) < depth);
+    }
 }
 
 /* Ask for a row that a later block or step will gather: shuffled rows come from anywhere. */
@@ -57,7 +78,7 @@ INLINE void prefetch_row(const struct engine *e, long position)
     const char *row = s->x.data + s->order[position] * s->x.row_stride;
     long bytes = e->layers[0].n_in * (long)sizeof(real);
     for (long b = 0; b < bytes && b < LOOK_AHEAD_BYTES; b += 64)
-        __builtin_prefetch(row + b, 0, 2);
+        __builtin_prefetch(row + b, 0, 3);
 }
 
 /* Copy rows of the samples, as the order names them, into the panels of the batch. */
@@ -100,7 +121,7 @@ static void rows_block(void *engine, long block, int thread)
         real *z = (real *)layer->output + start;
         layer_product(n, layer->n_in, a, panel, parameters + layer->weights,
                       layer->in_rows * PANEL, parameters + layer->bias, z, panel,
-                      layer->out_panels);
+                      layer->out_panels, e->walk);
         for (long p = 0; p < layer->out_panels; p++)
             forward_run(layer->activation, z + p * panel, n * PANEL);
         a = z;
@@ -122,7 +143,7 @@ static void rows_block(void *engine, long block, int thread)
         const real *activations = (const real *)layer->output + start;
         layer_product(n, above->n_out, (const real *)above->delta + start, panel,
                       above->transposed, above->out_panels * PANEL * PANEL, NULL, delta, panel,
-                      layer->out_panels);
+                      layer->out_panels, e->walk);
         for (long p = 0; p < layer->out_panels; p++)
             backward_run(layer->activation, delta + p * panel, activations + p * panel, n * PANEL);
     }
@@ -154,9 +175,27 @@ static void transpose_weights(const struct engine *e, const struct layer *layer,
                         transposed + (f * layer->out_panels + panel * PANEL) * PANEL, PANEL);
 }
 
+/* Ask for what the update of these features will read. */
+INLINE void prefetch_weights(const struct engine *e, const struct layer *layer,
+                             const struct weight_task *task, long feature, long features)
+{
+    for (int p = 0; p < task->panels; p++) {
+        long at = layer->weights + ((task->panel + p) * layer->in_rows + feature) * PANEL;
+        for (long i = at; i < at + features * PANEL; i += PANEL) {
+            __builtin_prefetch((const real *)e->parameters + i, 1, 3);
+            if (e->state[0])
+                __builtin_prefetch((const real *)e->state[0] + i, 1, 3);
+            if (e->state[1])
+                __builtin_prefetch((const real *)e->state[1] + i, 1, 3);
+        }
+    }
+}
+
 static void weights_task(void *engine, long index, int thread)
 {
     const struct engine *e = engine;
+    if (e->walk.backwards)
+        index = e->n_tasks - 1 - index;
     const struct weight_task *task = &e->tasks[index];
     const struct layer *layer = &e->layers[task->layer];
     const real *a = task->layer ? e->layers[task->layer - 1].output : e->input;
@@ -184,6 +223,8 @@ static void weights_task(void *engine, long index, int thread)
             long here = features - f < PANEL ? features - f : PANEL;
             for (long i = 0, part; i < here; i += part) {
                 part = next_part(here - i, TILE_FEATURES);
+                if (k == 0 && e->finish && e->walk.prefetch)
+                    prefetch_weights(e, layer, task, task->first + f + i, part);
                 tiles[part - 1](deep, a_f + i, d, panel, e->accumulate || k,
                                 gradient + (f + i) * PANEL, g_panel);
             }
@@ -285,7 +326,7 @@ static void forward_block(void *context, long block, int thread)
         const struct layer *layer = &e->layers[l];
         layer_product(n, layer->n_in, here, panel, parameters + layer->weights,
                       layer->in_rows * PANEL, parameters + layer->bias, there, panel,
-                      layer->out_panels);
+                      layer->out_panels, e->walk);
         for (long p = 0; p < layer->out_panels; p++)
             forward_run(layer->activation, there + p * panel, n * PANEL);
         real *swap = here;

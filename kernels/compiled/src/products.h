@@ -54,7 +54,8 @@ static void product_block(void *context, long block, int thread)
     if (!p->a_by_columns) {
         pack_panels((struct matrix){rows, p->a.row_stride, p->a.column_stride}, n, p->depth, a,
                     c_panel);
-        layer_product(n, p->depth, a, c_panel, b, p->b_panel, p->bias, c, c_panel, panels);
+        layer_product(n, p->depth, a, c_panel, b, p->b_panel, p->bias, c, c_panel, panels,
+                      (struct walk){0, 0});
     } else {
         /* Row k of A's panel holds n consecutive elements of column k of A. */
         const long a_panel = (DEPTH_BLOCK + 1) * PANEL;
