@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            return int(options.run(options))
+            code = int(options.run(options))
+            sys.stdout.flush()  # here, where a reader that has gone is no reason to complain
+            return code
         except UsageError as error:
             print(f"fastmlp: {error}\nTry: fastmlp {options.command} --help", file=sys.stderr)
             return 2

@@ -73,7 +73,8 @@ class Preprocessing:
         """Outputs of the network → class numbers; a single output is that of class 1."""
         if output.shape[1] == 1:
             return (output[:, 0] > 0.5).astype(np.intp)
-        return output.argmax(axis=1)
+        numbers: NDArray[np.intp] = output.argmax(axis=1)
+        return numbers
 
     def to_json(self) -> str:
         """All of it as text; pixels go by the image's shape."""

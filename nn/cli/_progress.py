@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -136,7 +135,11 @@ class Monitor(Callback):
 
 
 def elapsed(seconds: float) -> str:
-    """A time for a person."""
+    """A time for a person: ``4.0 ms``, ``1.35 s``, ``02:15``."""
+    if seconds < 0.1:
+        return f"{1000 * seconds:.1f} ms"
     if seconds < 120:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
-    return time.strftime("%H:%M:%S", time.gmtime(seconds)).removeprefix("00:")
+    hours, rest = divmod(round(seconds), 3600)
+    clock = f"{rest // 60:02}:{rest % 60:02}"
+    return f"{hours}:{clock}" if hours else clock

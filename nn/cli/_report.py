@@ -54,10 +54,12 @@ def draw_learning_curve(path: Path, run: dict[str, Any]) -> None:
         _line(loss, epochs, curves["validation_loss"], VALIDATION, "validation")
         best = min(epochs, key=lambda e: curves["validation_loss"][e - 1])
         value = curves["validation_loss"][best - 1]
-        loss.plot(best, value, "o", color=VALIDATION, ms=6, mec="white", mew=1.2, zorder=5)
+        label = f"lowest, {value:.3g} in epoch {best}"
+        loss.plot(best, value, "o", color=VALIDATION, ms=7, mec="white", mew=1.2, label=label)
     positive = [v for v in (*curves["loss"], *curves["validation_loss"]) if v > 0]
     if positive and max(positive) > 20 * min(positive):
         loss.set_yscale("log")
+        loss.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     loss.legend(frameon=False, labelcolor=INK)
 
     if metric:
@@ -82,6 +84,8 @@ def draw_learning_curve(path: Path, run: dict[str, Any]) -> None:
 
 
 def _style(panel: Axes, title: str, unit: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     panel.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold")
     panel.set_xlabel("epoch", color=INK)
     panel.set_ylabel(unit, color=INK)
@@ -90,7 +94,7 @@ def _style(panel: Axes, title: str, unit: str) -> None:
     panel.tick_params(colors=INK, length=0)
     panel.spines[["top", "right"]].set_visible(False)
     panel.spines[["left", "bottom"]].set_color(GRID)
-    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _line(panel: Axes, epochs: range, values: list[float], color: str, label: str) -> None:

@@ -9,6 +9,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from fastmlp import MLP, kernels, optimizers
 
 from . import _report
@@ -96,8 +97,8 @@ def _fit(
         held_out.y if held_out else None,
     )
     try:
-        with warnings.catch_warnings():
-            # The command has its own words for that, with the options that may help.
+        with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
+            # The command has its own words for divergence, with the options that may help.
             warnings.filterwarnings("ignore", "the loss became")
             network.fit(
                 inputs,
@@ -192,7 +193,7 @@ def _plan(options: argparse.Namespace, source: Source, optimizer: optimizers.Opt
         output,
         loss,
         optimizer,
-        options.batch_size or (32 if len(source.train) < 10_000 else 128),
+        options.batch_size,
         options.epochs or source.default_epochs,
     )
 

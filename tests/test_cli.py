@@ -1,0 +1,315 @@
+"""The command as a person uses it: what it writes, what it says, and its exit codes."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastmlp import MLP, datasets, kernels
+from fastmlp.cli import _report, _train, main
+from test_datasets import idx, write_idx_folder
+
+pytest.importorskip("safetensors")
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(autouse=True)
+def in_own_folder(tmp_path, monkeypatch):
+    """Output folders are relative and belong to the test; --backend ends with it."""
+    monkeypatch.chdir(tmp_path)
+    with kernels.use_backend(kernels.info()["backend"]):
+        yield
+
+
+def houses(path="houses.csv", n=120):
+    """A table whose price is a simple function of a number and a category."""
+    rng = np.random.default_rng(0)
+    size, district = rng.uniform(50, 150, n), rng.choice(["old", "new"], n)
+    price = 1e5 + 3e3 * size * np.where(district == "old", 1, 1.5)
+    with Path(path).open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["size", "district", "kind", "price"])
+        for s, d, p in zip(size, district, price, strict=True):
+            writer.writerow([f"{s:.2f}", d, "big" if s > 100 else "small", f"{p:.1f}"])
+    return path
+
+
+def rows_of(text):
+    return list(csv.reader(text.splitlines()))
+
+
+# What it does
+
+
+def test_train_digits_reaches_97_percent_and_leaves_three_files(backend, capsys):
+    assert main(["train", "digits", "--backend", backend, "--threads", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "64-100-10, relu, softmax; cross_entropy, adam 0.001, batches of 32" in out
+    assert f"kernels  {backend}" in out
+    assert out.count("epoch ") == 60
+    run = json.loads(Path("fastmlp-digits/history.json").read_text())
+    assert run["test"]["accuracy"] >= 0.97
+    assert len(run["history"]["loss"]) == len(run["history"]["validation_loss"]) == 60
+    assert run["history"]["validation_metrics"][-1]["accuracy"] > 0.95
+    assert run["data"]["rows"] + run["data"]["validation_rows"] + run["data"]["test_rows"] == 1797
+    assert run["interrupted"] is False
+    assert f"test     accuracy {100 * run['test']['accuracy']:.2f} %" in out
+    network = MLP.load("fastmlp-digits/model.safetensors")
+    assert network.architecture.sizes == (64, 100, 10)
+
+
+def test_learning_curve_is_a_picture(capsys):
+    pytest.importorskip("matplotlib")
+    arguments = ["train", "digits", "--epochs", "2", "--quiet"]
+    for out, more in (("a", []), ("b", ["--validation", "0"]), ("c", ["--layers", "none"])):
+        assert main([*arguments, "--out", out, *more]) == 0
+        assert Path(out, "learning_curve.png").read_bytes().startswith(PNG)
+    assert "epoch" not in capsys.readouterr().out.replace("2 epochs", "")
+
+
+def test_same_seed_same_run(capsys):
+    losses = []
+    for seed in ("3", "3", "4"):
+        assert main(["train", "digits", "--epochs", "2", "--seed", seed, "--quiet"]) == 0
+        losses.append(
+            json.loads(Path("fastmlp-digits/history.json").read_text())["history"]["loss"]
+        )
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_predict_digits(capsys):
+    main(["train", "digits", "--epochs", "20", "--quiet", "--out", "model"])
+    capsys.readouterr()
+    assert main(["predict", "model", "digits"]) == 0
+    header, *rows = rows_of(capsys.readouterr().out)
+    assert header == ["prediction", "probability"]
+    predicted = np.array([int(row[0]) for row in rows])
+    assert np.mean(predicted == datasets.load_digits().y) > 0.95
+    assert all(0 < float(row[1]) <= 1 for row in rows)
+    assert main(["predict", "model/model.safetensors", "digits", "--out", "p.csv"]) == 0
+    assert rows_of(Path("p.csv").read_text()) == [header, *rows]
+    assert "wrote 1,797 predictions to p.csv" in capsys.readouterr().out
+
+
+def test_regression_on_a_table_and_back_in_its_own_unit(capsys):
+    houses()
+    assert main(["train", "houses.csv", "--target", "price", "--out", "m"]) == 0
+    out = capsys.readouterr().out
+    assert "real values of price" in out
+    run = json.loads(Path("m/history.json").read_text())
+    assert run["network"]["sizes"] == [5, 100, 1]  # size, two districts, two kinds
+    assert run["test"]["r2"] > 0.95
+    assert "RMSE" in out
+    assert "R²" in out
+    assert main(["predict", "m", "houses.csv"]) == 0
+    header, *rows = rows_of(capsys.readouterr().out)
+    assert header == ["price"]
+    truth = datasets.load_table("houses.csv", "price").y
+    predicted = np.array([float(row[0]) for row in rows])
+    assert np.corrcoef(predicted, truth)[0, 1] > 0.97
+    assert abs(predicted.mean() / truth.mean() - 1) < 0.05
+
+
+def test_several_targets(capsys):
+    Path("t.csv").write_text("a,b,c\n" + "".join(f"{i / 9},{i},{-3 * i}.5\n" for i in range(60)))
+    assert main(["train", "t.csv", "--target", "b, c", "--epochs", "30", "--out", "m"]) == 0
+    capsys.readouterr()
+    assert main(["predict", "m", "t.csv"]) == 0
+    header, *rows = rows_of(capsys.readouterr().out)
+    assert header == ["b", "c"]
+    assert len(rows) == 60
+
+
+@pytest.mark.parametrize("options", [[], ["--output", "sigmoid"], ["--loss", "squared_error"]])
+def test_two_classes(options, capsys):
+    houses()
+    assert main(["train", "houses.csv", "--target", "kind", *options, "--out", "m"]) == 0
+    run = json.loads(Path("m/history.json").read_text())
+    assert run["test"]["accuracy"] > 0.85
+    assert run["network"]["sizes"][-1] == (1 if "sigmoid" in options else 2)
+    capsys.readouterr()
+    assert main(["predict", "m", "houses.csv"]) == 0
+    rows = rows_of(capsys.readouterr().out)[1:]
+    assert {row[0] for row in rows} == {"big", "small"}
+    assert all(0.5 <= float(row[1]) <= 1 for row in rows)
+
+
+def test_npz_table(capsys):
+    x = np.random.default_rng(0).normal(size=(80, 3))
+    np.savez("t.npz", X=x, label=(x[:, 0] > 0).astype(int))
+    assert main(["train", "t.npz", "--target", "label", "--out", "m"]) == 0
+    capsys.readouterr()
+    assert main(["predict", "m", "t.npz"]) == 0
+    assert rows_of(capsys.readouterr().out)[1][0] in {"0", "1"}
+
+
+def test_images_in_idx_files(capsys):
+    folder = Path("data")
+    folder.mkdir()
+    write_idx_folder(folder, n_train=120, n_test=30)
+    arguments = ["train", "fashion-mnist", "--data-dir", "data", "--layers", "8", "--epochs", "2"]
+    nielsen = ["--activation", "sigmoid", "--output", "sigmoid", "--loss", "squared_error"]
+    descent = ["--optimizer", "sgd", "--learning-rate", "3.0", "--batch-size", "10"]
+    assert main([*arguments, *nielsen, *descent, "--out", "m"]) == 0
+    out = capsys.readouterr().out
+    assert "20 features, 10 classes; 108 + 12 + 30 rows" in out
+    assert "squared_error, sgd 3, batches of 10" in out
+    images = folder / "t10k-images-idx3-ubyte"
+    assert main(["predict", "m", str(images)]) == 0
+    by_file = capsys.readouterr().out
+    assert main(["predict", "m", "fashion-mnist", "--data-dir", "data"]) == 0
+    assert capsys.readouterr().out == by_file
+    assert by_file.startswith("prediction,score\n")
+    assert main(["predict", "m", "digits"]) == 1
+    assert "takes 20 features, digits has 64 pixels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_constant_and_huge_columns_do_not_upset_the_scaling(dtype, capsys):
+    rows = "".join(f"0.1,{1e9 + i},{i / 10}\n" for i in range(50))
+    Path("t.csv").write_text("constant,huge,y\n" + rows)
+    assert main(["train", "t.csv", "--target", "y", "--out", "m", "--dtype", dtype]) == 0
+    assert json.loads(Path("m/history.json").read_text())["test"]["r2"] > 0.95
+
+
+def test_info(capsys):
+    assert main(["info", "--backend", "reference"]) == 0
+    out = capsys.readouterr().out
+    for word in ("fastmlp ", "backend          reference", "threads", "safetensors", "rich"):
+        assert word in out
+
+
+def test_module_can_be_run():
+    command = [sys.executable, "-m", "fastmlp", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("fastmlp 0.")
+
+
+# When something is wrong
+
+
+USAGE = [
+    ([], "arguments are required: COMMAND"),
+    (["train", "letters"], "unknown data 'letters': expected digits, mnist"),
+    (["train", "mnist"], "mnist needs --data-dir"),
+    (["train", "t.csv"], "--target COLUMN"),
+    (["train", "t.csv", "--target", "y", "--data-dir", "d"], "--data-dir is for mnist"),
+    (["train", "digits", "--target", "y"], "are for tables"),
+    (["train", "digits", "--data-dir", "d"], "takes no --data-dir"),
+    (["train", "mnist", "--data-dir", "d", "--test", "0.1"], "its own test images"),
+    (["train", "digits", "--layers", "10,x"], "--layers: expected sizes"),
+    (["train", "digits", "--layers", "0"], "--layers: expected sizes"),
+    (["train", "digits", "--epochs", "0"], "--epochs: expected a whole number"),
+    (["train", "digits", "--validation", "1"], "--validation: expected at least 0 and below 1"),
+    (["train", "digits", "--test", "0"], "--test: expected a share"),
+    (["train", "digits", "--seed", "-1"], "--seed: expected"),
+    (["train", "digits", "--learning-rate", "nan"], "--learning-rate: expected a number above 0"),
+    (["train", "digits", "--momentum", "0.9"], "for --optimizer sgd"),
+    (["train", "digits", "--optimizer", "sgd", "--nesterov"], "needs --momentum"),
+    (["train", "digits", "--loss", "cross_entropy", "--output", "sigmoid"], "needs --output soft"),
+    (["predict", "m"], "arguments are required: DATA"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE)
+def test_a_wrong_command_line_is_2_and_writes_nothing(arguments, message, capsys):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert "Try: fastmlp" in err
+    assert out == ""
+    assert list(Path().iterdir()) == []
+
+
+def test_softmax_of_real_targets_is_a_wrong_command_line(capsys):
+    houses()
+    assert main(["train", "houses.csv", "--target", "price", "--output", "softmax"]) == 2
+    assert "softmax outputs are for classes" in capsys.readouterr().err
+
+
+def test_failures_are_1_with_a_sentence(capsys):
+    houses()
+    Path("file").write_text("")
+    np.savez("wrong.npz", X=np.zeros((2, 2)))
+    MLP([5, 1]).save("bare.safetensors")
+    for arguments, message in [
+        (["train", "houses.csv", "--target", "cost"], "no column 'cost'; it has 'size', 'distr"),
+        (["train", "nowhere.csv", "--target", "y"], "there is no file nowhere.csv"),
+        (["train", "mnist", "--data-dir", "nowhere"], "there is no folder nowhere; it should hold"),
+        (["train", "mnist", "--data-dir", "."], "train-images-idx3-ubyte, train-labels-idx1"),
+        (["train", "digits", "--out", "file"], "file: it is a file, not a folder"),
+        (["train", "digits", "--out", "file/sub"], "cannot write into the folder file/sub"),
+        (["predict", "nowhere", "digits"], "no such file"),
+        (["predict", ".", "digits"], "holds no model.safetensors"),
+        (["predict", "houses.csv", "digits"], "not a safetensors file"),
+        (["predict", "bare.safetensors", "houses.csv"], "not how to prepare data"),
+    ]:
+        assert main(arguments) == 1, arguments
+        err = capsys.readouterr().err
+        assert message in err
+        assert err.startswith("fastmlp: ")
+        assert "Traceback" not in err
+
+
+def test_predict_refuses_a_table_that_is_not_like_the_first(capsys):
+    houses()
+    main(["train", "houses.csv", "--target", "price", "--epochs", "1", "--out", "m"])
+    Path("new.csv").write_text("size,kind,district\n80,small,harbour\n")
+    capsys.readouterr()
+    assert main(["predict", "m", "new.csv"]) == 1
+    assert "line 2, column 'district': 'harbour' is none of the known" in capsys.readouterr().err
+    Path("image").write_bytes(idx(np.zeros((2, 1, 5))))
+    assert main(["predict", "m", "image"]) == 1
+    assert "takes 5 features" in capsys.readouterr().err
+
+
+def test_divergence_is_said_and_nothing_is_written(capsys):
+    houses()
+    descent = ["--optimizer", "sgd", "--learning-rate", "1e9"]
+    assert main(["train", "houses.csv", "--target", "price", "--out", "m", *descent]) == 1
+    assert "Try a lower --learning-rate than 1e+09" in capsys.readouterr().err
+    assert list(Path("m").iterdir()) == []
+
+
+def test_without_the_extras_training_goes_on_and_says_what_is_missing(monkeypatch, capsys):
+    monkeypatch.setattr(_train, "can_save", lambda: False)
+    monkeypatch.setattr(_report, "can_draw", lambda: False)
+    assert main(["train", "digits", "--epochs", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert "pip install 'fastmlp[io]'" in err
+    assert "pip install 'fastmlp[plot]'" in out
+    assert [path.name for path in Path("fastmlp-digits").iterdir()] == ["history.json"]
+
+
+def test_ctrl_c_keeps_the_last_finished_step(capsys):
+    command = [sys.executable, "-m", "fastmlp", "train", "digits", "--epochs", "1000000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("epoch") and "20/" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 130
+    assert "interrupted after" in rest
+    run = json.loads(Path("fastmlp-digits/history.json").read_text())
+    assert run["interrupted"] is True
+    assert len(run["history"]["loss"]) >= 20
+    assert main(["predict", "fastmlp-digits", "digits"]) == 0
+
+
+def test_a_reader_that_leaves_early_is_no_failure():
+    main(["train", "digits", "--epochs", "1", "--quiet", "--out", "m"])
+    command = [sys.executable, "-m", "fastmlp", "predict", "m", "digits"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        complaints = process.stderr.read()
+    assert process.returncode == 0
+    assert complaints == b""
