@@ -1,0 +1,37 @@
+"""Scores of predictions: accuracy and R²."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def accuracy(y: Array, predicted: Array, sample_weight: Any = None) -> float:
+    """Share of rows (by weight) that are right in all their outputs."""
+    if y.shape != predicted.shape:
+        raise ValueError(f"y must have shape {predicted.shape}, got {y.shape}")
+    right = y == predicted
+    if right.ndim == 2:
+        right = right.all(axis=1)
+    return float(np.average(right, weights=sample_weight))
+
+
+def r2(y: Array, predicted: Array, sample_weight: Any = None) -> float:
+    """``1 - Σ w (y - p)² / Σ w (y - ȳ)²``, averaged over outputs.
+
+    An output whose targets are all equal counts 1 where it is predicted exactly, else 0.
+    """
+    if y.size != predicted.size or len(y) != len(predicted):
+        raise ValueError(f"y must have shape {predicted.shape}, got {y.shape}")
+    y = y.reshape(len(y), -1).astype(np.float64)
+    predicted = predicted.reshape(y.shape)
+    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    residual = weight @ np.square(y - predicted)
+    spread = weight @ np.square(y - np.average(y, axis=0, weights=weight))
+    scores = np.where(residual == 0, 1.0, 0.0)
+    varied = spread > 0
+    scores[varied] = 1 - residual[varied] / spread[varied]
+    return float(scores.mean())
