@@ -57,7 +57,7 @@ class Task:
     def address(self) -> int:
         if self._compiled is None:
             with _lock:
-                compiled = CFunc(
+                compiled: Any = CFunc(
                     self._function, (TASK.args, TASK.return_type), {}, {"nopython": True, **OPTIONS}
                 )
                 compiled._cache = disk_cache(self._function)
