@@ -28,6 +28,9 @@ def measure(
     from harness.problem import shortened
 
     peak = Peak(dtype, threads)
+    # The peak belongs to the machine: its samples of all rows together, so that a disturbed row
+    # cannot have a low peak and thus a share of it that flatters.
+    peak_seconds: list[float] = []
     records = []
     for row in rows:
         shape = shortened(shapes.BY_ID[row], quick)
@@ -35,17 +38,19 @@ def measure(
         ready, first_calls, failures = contenders.ready(names, shape, dtype, threads)
         calls = {"peak": peak.run, **{name: one.epoch for name, one in ready.items()}}
         timings = timing.interleave(calls, rounds, least=0.002 if quick else 0.02)
+        peak_seconds += timings["peak"].seconds
         records.append(
             {
                 "shape": row,
                 "description": str(shape),
                 "dtype": dtype,
                 "threads": threads,
+                "rounds": rounds,
                 "flops": shape.flops,
                 "peak": {
                     "flops": peak.flops,
                     "source": peak.source,
-                    "seconds": timings["peak"].seconds,
+                    "seconds": peak_seconds,
                 },
                 "contenders": {
                     name: {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import results
-from .contenders import TITLES
+from .contenders import RIVALS, TITLES
 
 #: One colour (Okabe and Ito's, told apart by colour-blind people) and marker per contender.
 STYLE = {
@@ -64,7 +64,10 @@ def steps_over_floor(records: list[results.Record], processor: str, file: Path) 
                 axis.plot([1, max(values.values())], [line, line], color="#dddddd", zorder=1)
             for name, value in values.items():
                 colour, marker = STYLE[name]
-                seen[name] = axis.scatter(value, line, s=52, c=colour, marker=marker, zorder=3)
+                # fastmlp's dots lie on top where dots meet.
+                seen[name] = axis.scatter(
+                    value, line, s=52, c=colour, marker=marker, zorder=3 if name in RIVALS else 4
+                )
         axis.axvline(1, color="black", linewidth=1)
         axis.set_xscale("log")
         axis.set_yticks(

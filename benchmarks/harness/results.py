@@ -3,10 +3,10 @@
 A record is plain data::
 
     {"shape": "iris", "description": "4-16-3 relu, …", "dtype": "float32", "threads": 1,
-     "flops": 8704, "peak": {"gflops": …, "source": "…", "seconds": […]},
+     "rounds": 9, "flops": 8704, "peak": {"gflops": …, "source": "…", "seconds": […]},
      "contenders": {"compiled": {"seconds": […], "first_call": …}, …}, "failures": {…}}
 
-with seconds per step, one sample a round.
+with seconds per step, one sample a round; the samples of the peak are those of all rows of a run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STATISTICS: dict[str, Statistic] = {"minimum": min, "median": statistics.median}
 
 
 def peak_rate(record: Record, statistic: Statistic = min) -> float:
-    """FLOP per second of the machine, of the same rounds."""
+    """FLOP per second of the machine, in the same run."""
     return float(record["peak"]["flops"] / statistic(record["peak"]["seconds"]))
 
 
@@ -104,10 +104,10 @@ def _grid(records: list[Record], statistic: Statistic) -> list[list[str]]:
 def _title(records: list[Record], label: str) -> str:
     first = records[0]
     threads = first["threads"]
-    peak = max(peak_rate(record, STATISTICS[label]) for record in records)
+    peak = peak_rate(first, STATISTICS[label])
     return (
         f"{first['dtype']}, {threads} thread{'s' if threads > 1 else ''}, "
-        f"µs per step ({label} of {len(first['peak']['seconds'])} rounds); "
+        f"µs per step ({label} of {first['rounds']} rounds); "
         f"FMA peak {peak / 1e9:.1f} GFLOP/s"
     )
 
@@ -139,7 +139,7 @@ def markdown(records: Iterable[Record], machine: Record) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     parts = [
         f"{machine['processor']}, {machine['instruction_set']}; {versions}. "
-        f"Peak: {source}, in the same rounds.\n\n"
+        f"Peak: {source}, in the same run.\n\n"
         "In brackets: for fastmlp the share of the FMA peak (floor / time), for the others how "
         "many times as long as fastmlp's first column they take.\n"
     ]
