@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import os
 import warnings
+from importlib.machinery import PathFinder
 from types import ModuleType, TracebackType
 
 from . import _threads
@@ -24,11 +25,18 @@ _active_name = ""
 def available() -> tuple[str, ...]:
     """Backends that can be used here, the preferred one first."""
     names = []
-    if importlib.util.find_spec(f"{__package__}.compiled._core") is not None:
+    if _built():
         names.append("compiled")
     if importlib.util.find_spec("numba") is not None:
         names.append("numba")
     return (*names, "reference")
+
+
+def _built() -> bool:
+    """Whether the extension is there, without importing its package, which needs it."""
+    package = importlib.util.find_spec(f"{__package__}.compiled")
+    places = package.submodule_search_locations if package is not None else None
+    return PathFinder.find_spec(f"{__package__}.compiled._core", places) is not None
 
 
 def _load(name: str) -> ModuleType:
@@ -47,9 +55,7 @@ def _default() -> str:
     wanted = os.environ.get("FASTMLP_BACKEND", "").strip()
     if wanted:
         if wanted not in BACKENDS:
-            raise ValueError(
-                f"FASTMLP_BACKEND must be one of {tuple(BACKENDS)}, got {wanted!r}"
-            )
+            raise ValueError(f"FASTMLP_BACKEND must be one of {tuple(BACKENDS)}, got {wanted!r}")
         return wanted
     name = available()[0]
     if name == "reference":
