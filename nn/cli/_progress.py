@@ -57,23 +57,25 @@ class Bar:
     """A progress bar by rich."""
 
     def __init__(self, epochs: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn as Remaining
+        from rich import progress
 
-        self._progress = Progress(
-            TextColumn("epoch"),
-            MofNCompleteColumn(),
-            BarColumn(bar_width=16),
-            TextColumn("{task.fields[text]}"),
-            TextColumn("[cyan]{task.fields[speed]}"),
-            Remaining(compact=True),
-        )
+        columns: list[progress.ProgressColumn] = [
+            progress.TextColumn("epoch {task.completed}/{task.total}"),
+            progress.BarColumn(bar_width=8),
+            progress.TextColumn("{task.fields[text]}"),
+            progress.TextColumn("[cyan]{task.fields[speed]}"),
+        ]
+        self._progress = progress.Progress(*columns)
+        if self._progress.console.width >= 100:  # else the line would be cut off
+            columns.append(progress.TimeRemainingColumn(compact=True))
+            self._progress = progress.Progress(*columns)
         self._task = self._progress.add_task("", total=epochs, text="", speed="")
         self._progress.start()
 
     def show(self, epoch: int, text: str, rows_per_second: float) -> None:
-        speed = f"{rows_per_second:,.0f} rows/s"
-        self._progress.update(self._task, completed=epoch, text=text, speed=speed)
+        short = text.replace("validation", "val.")
+        speed = f"{rows_per_second / 1000:,.0f}k rows/s"
+        self._progress.update(self._task, completed=epoch, text=short, speed=speed)
 
     def close(self) -> None:
         self._progress.stop()

@@ -1,0 +1,44 @@
+"""The README's examples run, and what it says of files and options is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+from fastmlp.cli import _arguments
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text("utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_example_runs(number, tmp_path, monkeypatch, capsys):
+    if "save(" in EXAMPLES[number]:
+        pytest.importorskip("safetensors")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(EXAMPLES[number], f"README.md, example {number + 1}", "exec"), {})
+    assert capsys.readouterr().out
+
+
+def test_there_are_three_examples():
+    assert len(EXAMPLES) == 3
+
+
+def test_set_up_is_one_line_each():
+    blocks = re.findall(r"```sh\n(python3 .*?)```", TEXT, re.DOTALL)
+    assert len(blocks) == 2
+    assert all(block.count("\n") == 1 for block in blocks)
+
+
+def test_commands_can_be_parsed():
+    commands = re.findall(r"^fastmlp (.*)$", TEXT, re.MULTILINE)
+    assert len(commands) >= 5
+    for command in commands:
+        _arguments.build_parser().parse_args(command.split())
+
+
+def test_files_that_the_map_names_exist():
+    paths = re.findall(r"`((?:reference|jit|compiled)/[\w./]+)`", TEXT)
+    assert len(paths) > 8
+    for path in paths:
+        assert (ROOT / "kernels" / path).is_file(), path
