@@ -7,8 +7,11 @@ import pytest
 from fastmlp.cli import _arguments
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "README.md").read_text("utf-8")
+README = ROOT / "README.md"
+TEXT = README.read_text("utf-8") if README.is_file() else ""
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+pytestmark = pytest.mark.source_tree
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
