@@ -5,7 +5,7 @@ The same functions and classes as ``reference``. From the bottom up:
 
 ``_host``       what the CPU offers, and tile sizes
 ``_vector``     a small vector language over LLVM's instructions
-``_vmath``, ``_tiles``, ``_runs``, ``_copies``, ``_rowloss``
+``_vmath``, ``_tiles``, ``_runs``, ``_copies``, ``_scores``
                 kernels written in it: functions, matrix products, elementwise kernels and update
                 rules, panels, losses
 ``_table``      all of them compiled for one dtype, as a table of addresses
@@ -18,7 +18,7 @@ The same functions and classes as ``reference``. From the bottom up:
                 compiling at first use, keeping the code on disk, memory by address
 
 ``layers``, ``activations``, ``losses``, ``optimizers``, ``training`` are what is called from
-outside. A new activation or update rule goes into ``_runs``, a new loss into ``_rowloss``, a new
+outside. A new activation or update rule goes into ``_runs``, a new loss into ``_scores``, a new
 instruction set into ``_host``.
 """
 

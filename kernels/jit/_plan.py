@@ -64,6 +64,8 @@ class Plan(ctypes.Structure):
         "weights weights_step weights_double totals "
         # Batch: targets in panels, losses of rows (of all rows of the job where keep_losses is 1).
         "y losses keep_losses "
+        # Scratch for the scores of a block of rows in columns.
+        "columns columns_step "
         # Lines of zeros.
         "zeros "
         # Stores: parameters, gradient or first slot of state, second slot.
@@ -88,7 +90,7 @@ class Run(ctypes.Structure):
 class Copy(ctypes.Structure):
     """A gather or scatter with its arguments."""
 
-    _fields_ = _fields("function a0 a1 a2 a3 a4 a5 a6")
+    _fields_ = _fields("function a0 a1 a2 a3 a4 a5 a6 a7")
 
 
 LAYER, BLOCK, PLAN = np.dtype(Layer), np.dtype(Block), np.dtype(Plan)

@@ -13,7 +13,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from . import _copies, _rowloss, _runs, _tiles
+from . import _copies, _runs, _scores, _tiles
 from ._compile import Lazy, intrinsic, lazy
 from ._host import host
 from ._vector import Code
@@ -76,11 +76,11 @@ def _build(module: Any, itemsize: int) -> dict[int, Any]:
     n_run = _runs.ADDRESSES + 1
     rest: dict[str, Callable[[], Any]] = {
         "column_sums": lambda: _tiles.column_sums(code("column_sums", 3)),
-        "gather": lambda: _copies.gather(code("gather", 7)),
-        "scatter": lambda: _copies.scatter(code("scatter", 7)),
+        "gather": lambda: _copies.gather(code("gather", 8)),
+        "scatter": lambda: _copies.scatter(code("scatter", 8)),
         "one_hot": lambda: _copies.one_hot(code("one_hot", 6)),
         "transpose": lambda: _copies.transpose(code("transpose", 2)),
-        "softmax": lambda: _rowloss.softmax(code("softmax", 4)),
+        "softmax": lambda: _scores.softmax(code("softmax", 5)),
         "sum_of_squares": lambda: _runs.sum_of_squares(code("sum_of_squares", 4)),
     }
     for name, at in INDEX.items():
@@ -88,7 +88,7 @@ def _build(module: Any, itemsize: int) -> dict[int, Any]:
         if name in rest:
             built[at] = rest[name]()
         elif kind == "loss":
-            built[at] = _rowloss.loss(code(name, 9, 1), *what.split())
+            built[at] = _scores.loss(code(name, 10, 1), *what.split())
         else:
             build = {
                 "activation": _runs.activation,

@@ -45,6 +45,7 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
         plan.penalty = penalty(plan, layers, step_total(plan, step, batch))
         return
     rows = min(plan.row_block, batch - row)
+    scratch_columns = plan.columns + index * plan.columns_step
 
     if plan.forward:
         gather_rows(
@@ -92,6 +93,7 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
                 plan.losses + 8 * (row + plan.keep_losses * first),
                 plan.weights + plan.weights_step * (first + row),
                 plan.weights_step,
+                scratch_columns,
                 (1 / total if total != 0.0 else 0.0) if plan.backward else 1.0,
             ),
         )
@@ -100,12 +102,12 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
             errors_back(plan, layers[level], layers[level - 1], row, rows)
     if plan.out:
         if not plan.out_delta:
-            output_rows(plan, last, row, rows)
+            output_rows(plan, last, row, rows, scratch_columns)
         source = (last.d if plan.out_delta else last.z) + row * LINE
         target = plan.out + (first + row) * plan.out_step
         call(
             kernel(plan, SCATTER),
-            (source, plan.row_step, rows, last.n_out, target, plan.out_step, 0),
+            (source, plan.row_step, rows, last.n_out, target, plan.out_step, 0, 0),
         )
 
 
@@ -237,10 +239,10 @@ def load_task(plan_address: int, step: int, index: int) -> None:
     begin = plan.flat + layer.flat_weights
     call(
         kernel(plan, GATHER),
-        (begin, row, 0, layer.n_in, layer.n_out, weights, layer.weight_step),
+        (begin, row, 0, layer.n_in, layer.n_out, weights, layer.weight_step, 0),
     )
     bias = plan.store + layer.bias
-    call(kernel(plan, GATHER), (plan.flat + layer.flat_bias, 0, 0, 1, layer.n_out, bias, LINE))
+    call(kernel(plan, GATHER), (plan.flat + layer.flat_bias, 0, 0, 1, layer.n_out, bias, LINE, 0))
     if plan.refresh and layer.transposed:
         for panel in range(layer.panels_out):
             for upper in range(layer.panels_in):
@@ -258,17 +260,19 @@ def store_task(plan_address: int, step: int, index: int) -> None:
     weights, target = plan.store + layer.weights, plan.flat + layer.flat_weights
     call(
         kernel(plan, SCATTER),
-        (weights, layer.weight_step, layer.n_in, layer.n_out, target, row, 0),
+        (weights, layer.weight_step, layer.n_in, layer.n_out, target, row, 0, 0),
     )
     bias = plan.store + layer.bias
-    call(kernel(plan, SCATTER), (bias, LINE, 1, layer.n_out, plan.flat + layer.flat_bias, row, 0))
+    call(
+        kernel(plan, SCATTER), (bias, LINE, 1, layer.n_out, plan.flat + layer.flat_bias, row, 0, 0)
+    )
 
 
 @Task
 def copy_task(copies: int, step: int, index: int) -> None:
     """One gather or scatter of a list."""
     copy = carray(pointer(copies), index + 1, COPY)[index]
-    call(copy.function, (copy.a0, copy.a1, copy.a2, copy.a3, copy.a4, copy.a5, copy.a6))
+    call(copy.function, (copy.a0, copy.a1, copy.a2, copy.a3, copy.a4, copy.a5, copy.a6, copy.a7))
 
 
 @Task
@@ -282,7 +286,16 @@ def errors_task(plan_address: int, step: int, index: int) -> None:
     target = plan.out + row * plan.out_step
     call(
         kernel(plan, SCATTER),
-        (layers[0].d + row * LINE, plan.row_step, rows, layers[0].n_out, target, plan.out_step, 0),
+        (
+            layers[0].d + row * LINE,
+            plan.row_step,
+            rows,
+            layers[0].n_out,
+            target,
+            plan.out_step,
+            0,
+            0,
+        ),
     )
 
 

@@ -28,20 +28,19 @@ def forward(code: Code, rows: int, panels: int) -> Any:
     registers = _registers(code, panels)
     starts = [code.load(start + p * LINE + at) for p, at in registers]
     sums = [[code.variable(x) for x in starts] for _ in range(rows)]
-    panel_a, row_w = code.variable(a), code.variable(w)
-    with code.loop(k, code.panel) as begun:
-        first, row_0 = panel_a.get(), row_w.get()
-        count = (k - begun).min(code.panel)
-        with code.loop(count) as i:
-            row = row_0 + i * LINE
-            ws = [code.load(row + w_step * p + at) for p, at in registers]
-            column = first + i * code.itemsize
-            for r in range(rows):
-                x = code.broadcast(column + r * LINE)
-                for total, y in zip(sums[r], ws, strict=True):
-                    total.set(code.fma(x, y, total.get()))
-        panel_a.set(first + a_step)
-        row_w.set(row_0 + LINE * code.panel)
+    # One loop, not one of panels around one of columns: a branch that goes the other way after each
+    # panel costs as much as the last of its columns.
+    column = code.variable(a)
+    next_panel = a_step - (LINE - code.itemsize)
+    with code.loop(k) as i:
+        row, x_address = w + i * LINE, column.get()
+        ws = [code.load(row + w_step * p + at) for p, at in registers]
+        for r in range(rows):
+            x = code.broadcast(x_address + r * LINE)
+            for total, y in zip(sums[r], ws, strict=True):
+                total.set(code.fma(x, y, total.get()))
+        ends = code.is_multiple(i + 1, code.panel)
+        column.set(x_address + code.choose(ends, next_panel, code.as_int(code.itemsize)))
     for r in range(rows):
         for total, (p, at) in zip(sums[r], registers, strict=True):
             code.store(code.clip(total.get(), low, high), c + c_step * p + (r * LINE + at))

@@ -52,6 +52,10 @@ class Int:
     def __gt__(self, other: Int | int) -> Any:
         return self.code.builder.icmp_signed(">", self.value, self.code.as_int(other).value)
 
+    def over(self, other: Int) -> Int:
+        """Integer quotient."""
+        return self._binary("sdiv", other)
+
     def min(self, other: Int | int) -> Int:
         """The smaller of two."""
         value = self.code.builder.select(self < other, self.value, self.code.as_int(other).value)
@@ -217,7 +221,8 @@ class Code:
         if mask is None:
             self.builder.store(x.value, pointer, align=self.itemsize)
             return
-        name = f"llvm.masked.store.v{self.lanes}f{8 * self.itemsize}.p0"
+        bits = 64 if x.value.type.element == DOUBLE else 32
+        name = f"llvm.masked.store.v{self.lanes}f{bits}.p0"
         self._masked(name, ir.VoidType(), pointer, mask, x.value)
 
     def _load(self, address: Int, kind: Any) -> Any:
@@ -232,11 +237,40 @@ class Code:
     def store_scalar(self, value: Any, address: Int) -> None:
         self.builder.store(value, self._pointer(address, value.type), align=kind_bytes(value.type))
 
+    def prefetch(self, address: Int) -> None:
+        """Fetch a cache line to the second level; any address will do."""
+        byte = ir.IntType(8).as_pointer()
+        kind = [ir.Constant(I32, value) for value in (0, 2, 1)]  # to read, near, data
+        self.call("llvm.prefetch.p0", ir.VoidType(), self._pointer_to(address, byte), *kind)
+
+    def _pointer_to(self, address: Int, kind: Any) -> Any:
+        return self.builder.inttoptr(address.value, kind)
+
     def broadcast(self, address: Int) -> Real:
         """A vector of the scalar at an address."""
         return self.splat(self._load(address, self.scalar))
 
     # Arithmetic
+
+    def is_multiple(self, n: Int, size: int) -> Any:
+        """Whether ``size``, a power of two, divides ``n``."""
+        rest = self.builder.and_(n.value, ir.Constant(I64, size - 1))
+        return self.builder.icmp_signed("==", rest, ir.Constant(I64, 0))
+
+    def round_up(self, n: Int, size: int) -> Int:
+        """The next multiple of ``size``, a power of two."""
+        up = (n + (size - 1)).value
+        return Int(self, self.builder.and_(up, ir.Constant(I64, -size)))
+
+    def choose_real(self, condition: Any, x: Real, y: Real) -> Real:
+        return Real(self, self.builder.select(condition, x.value, y.value))
+
+    def scale(self, address: Int, factor: Real) -> None:
+        """Multiply a vector in memory."""
+        self.store(self.load(address) * factor, address)
+
+    def choose(self, condition: Any, x: Int, y: Int) -> Int:
+        return Int(self, self.builder.select(condition, x.value, y.value))
 
     def call(self, name: str, result: Any, *args: Any) -> Any:
         """Call an LLVM intrinsic."""
@@ -297,6 +331,11 @@ class Code:
     def equals(self, index: Int) -> Any:
         """A mask of the lane with this index, which may lie outside."""
         return self._lanes_compared("==", index)
+
+    def both(self, mask: Any, condition: Any) -> Any:
+        """The mask where a condition on integers holds, else nothing."""
+        none = ir.Constant(mask.type, [0] * self.lanes)
+        return self.builder.select(condition, mask, none)
 
     def reduce(self, x: Real, combine: Callable[[Real, Real], Real]) -> Real:
         """All lanes combined in a fixed tree; every lane of the result holds the same value."""

@@ -120,7 +120,10 @@ def gather_rows(
     """Rows ``first …`` of the visiting order into panels."""
     begin = source if plan.order else source + first * source_step
     order = plan.order + 8 * first if plan.order else 0
-    call(kernel(plan, GATHER), (begin, source_step, order, rows, n, target, plan.row_step))
+    available = plan.n_rows - first
+    call(
+        kernel(plan, GATHER), (begin, source_step, order, rows, n, target, plan.row_step, available)
+    )
 
 
 @inline
@@ -134,11 +137,11 @@ def gather_targets(plan: Any, first: int, rows: int, n: int, y: int) -> None:
 
 
 @inline
-def output_rows(plan: Any, layer: Any, row: int, rows: int) -> None:
+def output_rows(plan: Any, layer: Any, row: int, rows: int, scratch: int) -> None:
     """Output activation of a block's scores, in place."""
     z = layer.z + row * LINE
     if plan.is_softmax:
-        call(kernel(plan, SOFTMAX), (z, plan.row_step, rows, layer.n_out))
+        call(kernel(plan, SOFTMAX), (z, plan.row_step, rows, layer.n_out, scratch))
     elif plan.output_activation >= 0:
         for p in range(layer.panels_out):
             run(plan, plan.output_activation, z + p * plan.row_step, 0, rows * plan.panel)

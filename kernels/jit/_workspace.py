@@ -89,6 +89,11 @@ class Workspace:
         y = self._take(self._panels(sizes[-1]) * self._row_step) if with_errors else 0
         losses, zeros = self._take(8 * max(rows, 1)), self._take(4 * LINE)
         one = self._take(LINE)
+        row_block = self._row_block(rows)
+        columns_step = 3 * self._panels(sizes[-1]) * self.panel * host().vector_bytes
+        columns = self._take(ceil(max(rows, 1), row_block) * columns_step)
+        # The rows of a vector may reach beyond the last that is used.
+        self._take(host().vector_bytes * LINE)
         self._arena = np.zeros(self._used + LINE, np.uint8)
         self.base = address(self._arena) + -address(self._arena) % LINE
         self.stores = [self.base + at for at in where]
@@ -117,8 +122,10 @@ class Workspace:
             parameters=self.stores[0] if self.stores else 0,
             forward=1,
             output_activation=-1,
+            row_block=row_block,
+            columns=self.base + columns,
+            columns_step=columns_step,
         )
-        self.plan.row_block = self._row_block(rows)
         self.blocks: Any = (Block * 0)()
         self._kept: list[Any] = []
 

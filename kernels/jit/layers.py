@@ -154,11 +154,15 @@ def _run_mean(space: Workspace, n: int, n_threads: int) -> None:
 
 def _gather(source: Array, target: int, step: int) -> tuple[str, Array, tuple[int, ...]]:
     source, begin, source_step = rows_of(source)
-    return "gather", source, (begin, source_step, 0, *source.shape, target, step)
+    return "gather", source, (begin, source_step, 0, *source.shape, target, step, 0)
 
 
 def _scatter(source: int, step: int, target: Array) -> tuple[str, Array, tuple[int, ...]]:
-    return "scatter", target, (source, step, *target.shape, address(target), target.strides[0], 0)
+    return (
+        "scatter",
+        target,
+        (source, step, *target.shape, address(target), target.strides[0], 0, 0),
+    )
 
 
 def copy_all(
