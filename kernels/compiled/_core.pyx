@@ -165,6 +165,49 @@ cdef inline object new_array(Py_ssize_t rows, Py_ssize_t columns, int dtype):
     return cnp.PyArray_EMPTY(2, shape, dtype, 0)
 
 
+cdef inline bint plain_threads(object n_threads) noexcept:
+    return n_threads is None or (type(n_threads) is int and n_threads > 0)
+
+
+cdef void extent(cnp.ndarray a, const char **low, const char **high) noexcept:
+    """First and one past the last byte of an array's memory."""
+    cdef int i
+    low[0] = high[0] = <const char *>cnp.PyArray_DATA(a)
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIM(a, i) == 0:
+            return
+        if cnp.PyArray_STRIDE(a, i) > 0:
+            high[0] += (cnp.PyArray_DIM(a, i) - 1) * cnp.PyArray_STRIDE(a, i)
+        else:
+            low[0] += (cnp.PyArray_DIM(a, i) - 1) * cnp.PyArray_STRIDE(a, i)
+    high[0] += cnp.PyArray_ITEMSIZE(a)
+
+
+cdef bint disjoint(cnp.ndarray a, cnp.ndarray b) noexcept:
+    cdef const char *a_low, *a_high, *b_low, *b_high
+    extent(a, &a_low, &a_high)
+    extent(b, &b_low, &b_high)
+    return a_high <= b_low or b_high <= a_low
+
+
+cdef object plain_output(object out, Py_ssize_t rows, Py_ssize_t columns, int dtype, cnp.ndarray a,
+                         cnp.ndarray b, cnp.ndarray c):
+    """out if it is plainly right for a product of a, b and c, a new array for None; else None."""
+    cdef cnp.ndarray array
+    if out is None:
+        return new_array(rows, columns, dtype)
+    if not plain(out, 2, dtype):
+        return None
+    array = out
+    if (
+        cnp.PyArray_DIM(array, 0) == rows and cnp.PyArray_DIM(array, 1) == columns
+        and cnp.PyArray_IS_C_CONTIGUOUS(array) and cnp.PyArray_ISWRITEABLE(array)
+        and disjoint(array, a) and disjoint(array, b) and disjoint(array, c)
+    ):
+        return out
+    return None
+
+
 cdef inline int threads_of(object n_threads) except -1:
     return default_threads if n_threads is None else <int>min(n_threads, 256)
 
@@ -204,19 +247,23 @@ cdef int set_targets(samples *s, list keep, object target, object sample_weight,
 def dense_forward(x, weights, bias, activation="identity", *, out=None, n_threads=None):
     """See :func:`fastmlp.kernels.dense_forward`."""
     cdef product p
-    cdef int status, dtype, threads, code = code_of(activation, fastmlp_activation_code)
+    cdef int status, threads, code = code_of(activation, fastmlp_activation_code)
     cdef cnp.ndarray a, b, c, d
+    checked = None
     if (
-        code >= 0 and out is None and n_threads is None and plain(x, 2, -1)
+        code >= 0 and plain_threads(n_threads) and plain(x, 2, -1)
         and plain(weights, 2, cnp.PyArray_TYPE(<cnp.ndarray>x))
         and plain(bias, 1, cnp.PyArray_TYPE(<cnp.ndarray>x))
         and cnp.PyArray_DIM(<cnp.ndarray>x, 1) == cnp.PyArray_DIM(<cnp.ndarray>weights, 0)
         and cnp.PyArray_DIM(<cnp.ndarray>weights, 1) == cnp.PyArray_DIM(<cnp.ndarray>bias, 0)
     ):
-        dtype = cnp.PyArray_TYPE(<cnp.ndarray>x)
-        out = new_array(cnp.PyArray_DIM(<cnp.ndarray>x, 0), cnp.PyArray_DIM(<cnp.ndarray>weights, 1), dtype)
-    else:
-        out = _checks.dense_forward(x, weights, bias, activation, out, n_threads)
+        checked = plain_output(
+            out, cnp.PyArray_DIM(<cnp.ndarray>x, 0), cnp.PyArray_DIM(<cnp.ndarray>weights, 1),
+            cnp.PyArray_TYPE(<cnp.ndarray>x), x, weights, bias,
+        )
+    if checked is None:
+        checked = _checks.dense_forward(x, weights, bias, activation, out, n_threads)
+    out = checked
     a, b, c, d = aligned(x), aligned(weights), out, np.ascontiguousarray(aligned(bias))
     if cnp.PyArray_SIZE(c) == 0:
         return out
@@ -237,8 +284,9 @@ def delta_backward(delta, weights, activations, activation, *, out=None, n_threa
     cdef product p
     cdef int status, threads, code = code_of(activation, fastmlp_activation_code)
     cdef cnp.ndarray a, b, c, d
+    checked = None
     if (
-        0 <= code < ACTIVATION_softmax and out is None and n_threads is None and plain(delta, 2, -1)
+        0 <= code < ACTIVATION_softmax and plain_threads(n_threads) and plain(delta, 2, -1)
         and plain(weights, 2, cnp.PyArray_TYPE(<cnp.ndarray>delta))
         and plain(activations, 2, cnp.PyArray_TYPE(<cnp.ndarray>delta))
         and cnp.PyArray_DIM(<cnp.ndarray>delta, 1) == cnp.PyArray_DIM(<cnp.ndarray>weights, 1)
@@ -246,9 +294,12 @@ def delta_backward(delta, weights, activations, activation, *, out=None, n_threa
         and cnp.PyArray_DIM(<cnp.ndarray>weights, 0) == cnp.PyArray_DIM(<cnp.ndarray>activations, 1)
     ):
         a = activations
-        out = new_array(cnp.PyArray_DIM(a, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_TYPE(a))
-    else:
-        out = _checks.delta_backward(delta, weights, activations, activation, out, n_threads)
+        checked = plain_output(
+            out, cnp.PyArray_DIM(a, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_TYPE(a), delta, weights, a
+        )
+    if checked is None:
+        checked = _checks.delta_backward(delta, weights, activations, activation, out, n_threads)
+    out = checked
     a, b, c, d = aligned(delta), aligned(weights), out, aligned(activations)
     if cnp.PyArray_SIZE(c) == 0:
         return out
@@ -269,15 +320,19 @@ def weight_gradient(x, delta, *, out=None, n_threads=None):
     cdef product p
     cdef int status, threads
     cdef cnp.ndarray a, b, c
+    checked = None
     if (
-        out is None and n_threads is None and plain(x, 2, -1)
+        plain_threads(n_threads) and plain(x, 2, -1)
         and plain(delta, 2, cnp.PyArray_TYPE(<cnp.ndarray>x))
         and cnp.PyArray_DIM(<cnp.ndarray>x, 0) == cnp.PyArray_DIM(<cnp.ndarray>delta, 0)
     ):
         a, b = x, delta
-        out = new_array(cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(b, 1), cnp.PyArray_TYPE(a))
-    else:
-        out = _checks.weight_gradient(x, delta, out, n_threads)
+        checked = plain_output(
+            out, cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(b, 1), cnp.PyArray_TYPE(a), a, b, b
+        )
+    if checked is None:
+        checked = _checks.weight_gradient(x, delta, out, n_threads)
+    out = checked
     a, b, c = aligned(x), aligned(delta), out
     if cnp.PyArray_SIZE(c) == 0:
         return out

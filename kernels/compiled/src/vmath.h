@@ -141,14 +141,14 @@ INLINE vec vector_tanh(vec x)
     p = p / q;
     const real saturated = 19.1;
 #endif
-    vec small = FMA(x * z, p, x);
     vec magnitude = absolute(x);
+    vec small = FMA(magnitude * z, p, magnitude);
     ivec n;
     vec clipped = minimum(SPLAT(saturated), magnitude);
     vec e = exp_reduced(clipped + clipped, &n) * power_of_two(n);
     vec large = (real)1 - (real)2 / (e + (real)1);
-    large = (vec)((ivec)large | ((ivec)x & (ivec)SPLAT((real)-0.0)));
-    return choose(magnitude < SPLAT((real)0.625), small, large);
+    vec result = choose(magnitude < SPLAT((real)0.625), small, large);
+    return (vec)((ivec)result | ((ivec)x & (ivec)SPLAT((real)-0.0))); /* tanh(-0) is -0 */
 }
 
 /* 1 / (1 + exp(-x)), from exp(-|x|) so that neither side loses its digits. */
