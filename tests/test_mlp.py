@@ -492,6 +492,37 @@ def test_what_a_callback_changes_is_trained_on(backend):
     np.testing.assert_array_equal(changed.parameters, in_two_fits.parameters)
 
 
+def test_what_a_callback_changes_keeps_the_optimizers_state(backend):
+    net = MLP([1, 1], dtype=np.float64)
+    net.weights[0] = [[1.0]]
+
+    def double(network, history):
+        network.parameters[:] *= 2
+
+    net.fit([[2.0]], [1.0], optimizer=SGD(0.1, momentum=0.5), epochs=2, callbacks=double)
+    p, v = np.array([1.0, 0.0]), np.zeros(2)
+    for _ in range(2):
+        residual = 2 * p[0] + p[1] - 1
+        v = 0.5 * v - 0.1 * residual * np.array([2, 1])
+        p = 2 * (p + v)
+    np.testing.assert_allclose(net.parameters, p, rtol=1e-12)
+
+
+def test_training_is_said_to_end_also_after_an_exception():
+    ended = []
+
+    class Failing(Callback):
+        def on_epoch_end(self, network, history):
+            raise RuntimeError("stop here")
+
+        def on_train_end(self, network, history):
+            ended.append(history.epochs)
+
+    with pytest.raises(RuntimeError, match="stop here"):
+        MLP([4, 3], output="softmax").fit(*data(), callbacks=Failing())
+    assert ended == [1]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_an_interruption_leaves_the_last_epoch(backend, error):
     x, y = data()
