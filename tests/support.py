@@ -1,0 +1,234 @@
+"""What several tests share: calls of every kernel on made-up data, layouts, and the comparison.
+
+A :class:`Call` names a kernel and holds its arguments. ``expected(call)`` is the reference
+backend's answer in float64; ``assert_agrees`` compares with ``atol + rtol·|ref|``, where ``atol``
+grows with the length of the sums behind a value, and says everything about the largest error.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from fastmlp import kernels
+from fastmlp.kernels import reference
+
+Array = np.ndarray[Any, Any]
+
+#: Kernels that return a value computed from arrays.
+FUNCTIONS = (
+    "dense_forward",
+    "activate",
+    "activation_backward",
+    "output_delta",
+    "loss_value",
+    "delta_backward",
+    "weight_gradient",
+    "bias_gradient",
+)
+WITH_OUT = tuple(name for name in FUNCTIONS if name != "loss_value")
+#: (n, n_in, n_out): empty ones, one, and both sides of the tiles' 6 rows and 8, 16, 32 columns.
+SHAPES = (
+    (0, 5, 3),
+    (3, 0, 4),
+    (4, 3, 0),
+    (1, 1, 1),
+    (1, 16, 17),
+    (2, 5, 2),
+    (5, 6, 7),
+    (6, 16, 16),
+    (7, 17, 15),
+    (13, 8, 32),
+    (15, 31, 5),
+    (16, 64, 33),
+    (17, 1, 100),
+    (31, 7, 1),
+    (33, 100, 31),
+    (64, 33, 64),
+    (100, 15, 6),
+    (200, 40, 24),
+)
+LAYOUTS = ("F", "strided", "reversed", "broadcast", "unaligned", "read-only", "memory-mapped")
+LOSS_PAIRS = [(loss, out) for loss, outs in kernels.LOSS_OUTPUTS.items() for out in outs]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a kernel: its name, positional and keyword arguments, and length of its sums."""
+
+    function: str
+    args: tuple[Any, ...]
+    inner: int
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        shown = [_show(a) for a in self.args] + [f"{k}={_show(v)}" for k, v in self.kwargs.items()]
+        return f"{self.function}({', '.join(shown)})"
+
+    def run(self, **kwargs: Any) -> Any:
+        """The live backend's answer."""
+        return getattr(kernels, self.function)(*self.args, **self.kwargs, **kwargs)
+
+    def expected(self) -> Any:
+        """The reference's answer, computed in float64."""
+        call = self.with_arrays(lambda a: a.astype(np.float64) if a.dtype.kind == "f" else a)
+        with np.errstate(all="ignore"):
+            return getattr(reference, self.function)(*call.args, **call.kwargs)
+
+    def with_arrays(self, change: Any) -> Call:
+        """The same call with every array replaced by ``change(array)``."""
+
+        def of(value: Any) -> Any:
+            return change(value) if isinstance(value, np.ndarray) else value
+
+        return replace(
+            self,
+            args=tuple(of(value) for value in self.args),
+            kwargs={name: of(value) for name, value in self.kwargs.items()},
+        )
+
+
+def _show(value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    strides = tuple(step // value.itemsize for step in value.strides)
+    flags = "" if value.flags.writeable else ", read-only"
+    return f"{value.dtype}{value.shape} steps {strides}{flags}"
+
+
+def calls(
+    function: str, shape: tuple[int, int, int], dtype: Any, rng: np.random.Generator
+) -> Iterator[Call]:
+    """Calls of a kernel at ``shape = (n, n_in, n_out)``: every activation, loss and target."""
+    n, n_in, n_out = shape
+
+    def normal(*size: int) -> Array:
+        return rng.standard_normal(size).astype(dtype)
+
+    def activation_output(size: tuple[int, int], name: str) -> Array:
+        return reference.activate(normal(*size) * dtype.type(2), name)
+
+    if function == "dense_forward":
+        for name in (*kernels.ACTIVATIONS, "softmax"):
+            args = (normal(n, n_in), normal(n_in, n_out), normal(n_out), name)
+            yield Call(function, args, n_in + n_out * (name == "softmax"))
+    elif function == "activate":
+        for name in (*kernels.ACTIVATIONS, "softmax"):
+            yield Call(function, (normal(n, n_out) * dtype.type(3), name), 0)
+    elif function == "activation_backward":
+        for name in kernels.ACTIVATIONS:
+            args = (normal(n, n_out), activation_output((n, n_out), name), name)
+            yield Call(function, args, 0)
+    elif function == "delta_backward":
+        for name in kernels.ACTIVATIONS:
+            args = (normal(n, n_out), normal(n_in, n_out), activation_output((n, n_in), name), name)
+            yield Call(function, args, n_out)
+    elif function == "weight_gradient":
+        yield Call(function, (normal(n, n_in), normal(n, n_out)), n)
+    elif function == "bias_gradient":
+        yield Call(function, (normal(n, n_out),), n)
+    else:
+        for loss, output in LOSS_PAIRS:
+            for target in targets(loss, n, n_out, dtype, rng):
+                for weight in sample_weights(n, dtype, rng):
+                    args = (normal(n, n_out) * dtype.type(3), target, loss, output)
+                    yield Call(function, args, 4 * n_out, {"sample_weight": weight})
+
+
+def targets(
+    loss: str, n: int, n_out: int, dtype: Any, rng: np.random.Generator
+) -> Iterator[Array]:
+    """Targets of every kind that a loss takes: real or soft values, and class labels."""
+    if loss == "squared_error":
+        yield rng.standard_normal((n, n_out)).astype(dtype)
+    else:
+        yield rng.random((n, n_out)).astype(dtype)
+    if n_out >= 2:
+        for kind in ("int64", "uint8"):
+            yield rng.integers(0, n_out, n).astype(kind)
+
+
+def sample_weights(n: int, dtype: Any, rng: np.random.Generator) -> Iterator[Array | None]:
+    """No weights, weights of which some are zero, and only zeros."""
+    yield None
+    yield (rng.random(n) * (rng.random(n) < 0.7)).astype(dtype)
+    yield np.zeros(n, dtype)
+
+
+def laid_out(array: Array, layout: str, folder: Any) -> Array:
+    """The array in another layout; values stay, but for ``broadcast``, which repeats the first."""
+    if layout == "F":
+        return np.asfortranarray(array)
+    if layout == "strided":
+        room = np.full([2 * length + 1 for length in array.shape], 99, array.dtype)
+        view = room[tuple(slice(1, None, 2) for _ in array.shape)]
+        view[...] = array
+        return view
+    if layout == "reversed":
+        backwards = tuple(slice(None, None, -1) for _ in array.shape)
+        return np.ascontiguousarray(array[backwards])[backwards]
+    if layout == "broadcast":
+        return np.broadcast_to(array[:1], array.shape)
+    if layout == "unaligned":
+        room = np.zeros(array.nbytes + 1, np.uint8)
+        view = room[1:].view(array.dtype).reshape(array.shape)
+        view[...] = array
+        return view
+    if layout == "read-only":
+        copy = array.copy()
+        copy.flags.writeable = False
+        return copy
+    if array.size == 0:  # an empty file cannot be mapped
+        return array
+    path = folder / f"{len(list(folder.iterdir()))}.bin"
+    # A header before the data, as in .npy files: the map does not start at a page.
+    path.write_bytes(bytes(mmap.ALLOCATIONGRANULARITY // 4) + array.tobytes())
+    start = mmap.ALLOCATIONGRANULARITY // 4
+    return np.memmap(path, array.dtype, "r", offset=start, shape=array.shape)
+
+
+def assert_agrees(actual: Any, expected: Any, dtype: Any, inner: int, what: object) -> None:
+    """Compare with ``ε (8 + inner) + 16 ε |ref|``, and dtype, shape, NaN and infinities exactly."""
+    if isinstance(expected, float):
+        assert isinstance(actual, float), f"{what}: got {type(actual)}, expected a float"
+    else:
+        assert type(actual) is np.ndarray, f"{what}: got {type(actual)}, expected an array"
+        assert actual.dtype == dtype, f"{what}: got {actual.dtype}, expected {dtype}"
+        assert actual.shape == expected.shape, f"{what}: {actual.shape}, not {expected.shape}"
+    have, want = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    same = (have == want) | (np.isnan(have) & np.isnan(want))
+    with np.errstate(all="ignore"):
+        epsilon = float(np.finfo(dtype).eps)
+        allowed = epsilon * (8 + inner + 16 * np.abs(want))
+        excess = np.where(same, 0, np.abs(have - want) / allowed)
+    if np.all(excess <= 1):
+        return
+    worst = np.unravel_index(np.argmax(np.nan_to_num(excess, nan=np.inf)), excess.shape)
+    place = tuple(int(i) for i in worst)
+    raise AssertionError(
+        f"{what}\n  on {kernels.info()}\n"
+        f"  {np.count_nonzero(~(excess <= 1))} of {excess.size} values are wrong; the worst at "
+        f"{place}: got {have[worst]!r}, expected {want[worst]!r}, error "
+        f"{abs(have[worst] - want[worst]):.3g}, allowed {np.broadcast_to(allowed, have.shape)[worst]:.3g}"
+    )
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a new interpreter, outside the repository, with more environment variables."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("FASTMLP_")}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=inherited | environment,
+        cwd=os.path.expanduser("~"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

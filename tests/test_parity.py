@@ -1,0 +1,93 @@
+"""Every kernel of every backend gives the reference's values: dtypes, shapes, layouts, threads."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+import pytest
+from support import FUNCTIONS, LAYOUTS, SHAPES, WITH_OUT, assert_agrees, calls, laid_out
+
+from fastmlp import kernels
+from fastmlp.kernels import reference
+
+THREADS = (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_shapes_and_threads(fast_backend, function, dtype, shape, rng):
+    for call in calls(function, shape, dtype, rng):
+        expected = call.expected()
+        assert_agrees(call.run(), expected, dtype, call.inner, f"{call}, default threads")
+        for n_threads in THREADS:
+            actual = call.run(n_threads=n_threads)
+            assert_agrees(actual, expected, dtype, call.inner, f"{call}, {n_threads} threads")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_layouts(backend, function, dtype, layout, rng, tmp_path):
+    """All arrays in one layout, then each array alone; inputs stay as they were."""
+    for call in chain(
+        calls(function, (17, 19, 33), dtype, rng), calls(function, (1, 3, 2), dtype, rng)
+    ):
+        changed = call.with_arrays(lambda array: laid_out(array, layout, tmp_path))
+        before = changed.with_arrays(np.copy)
+        assert_agrees(changed.run(), before.expected(), dtype, call.inner, changed)
+        assert_agrees(changed.run(n_threads=2), before.expected(), dtype, call.inner, changed)
+        for place, array in enumerate(call.args):
+            if isinstance(array, np.ndarray):
+                args = list(call.args)
+                args[place] = changed.args[place]
+                one = type(call)(function, tuple(args), call.inner, call.kwargs)
+                assert_agrees(one.run(), one.expected(), dtype, call.inner, one)
+        for array, copy in zip(changed.args, before.args, strict=True):
+            np.testing.assert_array_equal(array, copy, f"an input of {changed} was changed")
+
+
+@pytest.mark.parametrize("function", WITH_OUT)
+def test_out_is_filled_and_returned(backend, function, dtype, rng):
+    for shape in ((0, 5, 3), (7, 17, 15), (3, 0, 4)):
+        for call in calls(function, shape, dtype, rng):
+            expected = call.run()
+            out = np.full(expected.shape, 7, dtype)
+            assert call.run(out=out) is out, f"{call} with out= returned another object"
+            np.testing.assert_array_equal(out, expected, f"{call} with out=")
+            # A view into a larger array: nothing beside it may be written.
+            room = np.full(expected.size + 32, 7, dtype)
+            view = room[16 : 16 + expected.size].reshape(expected.shape)
+            assert call.run(out=view, n_threads=2) is view
+            np.testing.assert_array_equal(view, expected, f"{call} with out= a view")
+            assert np.all(room[:16] == 7), f"{call} wrote before out"
+            assert np.all(room[16 + expected.size :] == 7), f"{call} wrote behind out"
+
+
+UPDATES = {
+    "sgd_update": (0, [(0.1,)]),
+    "momentum_update": (1, [(0.1, 0.9), (0.1, 0.9, True), (0.1, 0.0)]),
+    "adam_update": (
+        2,
+        [(1,), (2, 0.01), (1000, 0.01, 0.8, 0.99, 1e-3), (3, 0.01, 0.9, 0.999, 1e-4, True)],
+    ),
+}
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 6, 7, 8, 15, 16, 17, 31, 33, 64, 100, 5000])
+@pytest.mark.parametrize("function", UPDATES)
+def test_updates(fast_backend, function, dtype, n, rng):
+    slots, constants = UPDATES[function]
+    for numbers in constants:
+        for n_threads in (None, *THREADS):
+            vectors = [rng.standard_normal(n).astype(dtype) for _ in range(2 + slots)]
+            if function == "adam_update":
+                vectors[3] = vectors[3] ** 2
+            expected = [vector.astype(np.float64) for vector in vectors]
+            gradient = vectors[1].copy()
+            getattr(reference, function)(*expected, *numbers)
+            result = getattr(kernels, function)(*vectors, *numbers, n_threads=n_threads)
+            what = f"{function}(n={n}, constants {numbers}, {n_threads} threads)"
+            assert result is None, what
+            for actual, wanted in zip(vectors, expected, strict=True):
+                assert_agrees(actual, wanted, dtype, 0, what)
+            np.testing.assert_array_equal(vectors[1], gradient, f"{what} changed the gradient")
