@@ -66,7 +66,8 @@ def scratch(typingctx: Any, size: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = ir.ArrayType(ir.IntType(8), size.literal_value)
-        slot = cgutils.alloca_once(builder, kind)
+        with builder.goto_entry_block():  # unlike cgutils.alloca_once, without filling it
+            slot = builder.alloca(kind)
         slot.align = LINE
         return builder.ptrtoint(slot, _I64)
 

@@ -34,11 +34,16 @@ class Columns:
         with self.code.loop(self.n) as j:
             body(j * self.code.host.vector_bytes)
 
+    def scale(self, begin: Int, factor: Real) -> None:
+        """Multiply all columns of one matrix."""
+        self.each(lambda at: self.code.store(self.code.load(begin + at) * factor, begin + at))
+
     def total(self, term: Callable[[Int], Real]) -> Real:
         """``Σ term(byte_offset)`` over the columns."""
         total = self.code.variable(self.code.real(0.0))
         self.each(lambda at: total.set(total.get() + term(at)))
-        return total.get()
+        result: Real = total.get()
+        return result
 
     @contextmanager
     def _squares(self, rows: Int, step: Int, columns: Int) -> Iterator[tuple[Int, Int]]:
@@ -100,8 +105,7 @@ def softmax(code: Code) -> Any:
         rows = z + j * LINE
         columns.read(rows, step, columns.z)
         _, total = _softmax(code, columns, columns.z)
-        inverse = code.real(1.0) / total
-        columns.each(lambda at: code.scale(columns.z + at, inverse))
+        columns.scale(columns.z, code.real(1.0) / total)
         columns.write(columns.z, rows, step, count - j)
     return code.finish()
 
@@ -128,7 +132,7 @@ def loss(code: Code, name: str, output: str) -> Any:
         own = code.load(weights + weight_step * j, code.both(mask, weight_step > 0))
         shared = code.broadcast(weights)
         factor = code.choose_real(weight_step > 0, own, shared) * scale
-        columns.each(lambda at, factor=factor: code.scale(columns.d + at, factor))
+        columns.scale(columns.d, factor)
         columns.write(columns.d, d + at_row, step, left)
     return code.finish()
 
@@ -192,7 +196,8 @@ def _cross_entropy(code: Code, columns: Columns, output: str) -> Real:
     targets = columns.total(target)
     factor = inverse * targets
     columns.each(lambda at: code.store(code.load(d + at) * factor - code.load(y + at), d + at))
-    return (top + log(code, total)) * targets - hits.get()
+    hit: Real = hits.get()
+    return (top + log(code, total)) * targets - hit
 
 
 #: Loss → function that writes the unweighted errors of the columns and returns the rows' losses.

@@ -72,7 +72,7 @@ def _build(module: Any, itemsize: int) -> dict[int, Any]:
         for panels in range(1, machine.gradient_panels + 1):
             name = f"gradient_{rows}x{panels}"
             at = GRADIENT + 2 * (rows - 1) + panels - 1
-            built[at] = _tiles.gradient(code(name, 5), rows, panels)
+            built[at] = _tiles.gradient(code(name, 6), rows, panels)
     n_run = _runs.ADDRESSES + 1
     rest: dict[str, Callable[[], Any]] = {
         "column_sums": lambda: _tiles.column_sums(code("column_sums", 3)),

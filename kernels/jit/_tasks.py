@@ -28,8 +28,9 @@ from ._walks import (
 )
 
 _FEATURES, _COLUMNS = host().gradient_rows, host().gradient_panels
-_WIDEST = 16  # elements of a float32 panel
-_SCRATCH = _COLUMNS * _WIDEST * LINE  # gradient of one panel's features by _COLUMNS panels
+# Gradients of so many panels of features wait in scratch for one call of the update.
+_GROUP = 4
+_SCRATCH = _COLUMNS * _GROUP * 16 * LINE  # a panel has 16 columns at most
 
 
 @Task
@@ -151,6 +152,22 @@ def account(plan: Any, step: int, rows: int, total: float) -> None:
     plan.steps_made += 1
 
 
+@inline
+def gradient_tiles(
+    plan: Any, a: int, d: int, rows: int, features: int, panels: int, target: int, step: int
+) -> None:
+    """``aᵀ δ`` of one panel of features and some of columns."""
+    tiles = (features + _FEATURES - 1) // _FEATURES
+    i = 0
+    for tile in range(tiles):
+        tall = features // tiles + (1 if tile < features % tiles else 0)
+        call(
+            kernel(plan, GRADIENT + 2 * (tall - 1) + panels - 1),
+            (a + i * plan.itemsize, d, plan.row_step, rows, target + i * LINE, step),
+        )
+        i += tall
+
+
 @Task
 def weights_task(plan_address: int, step: int, index: int) -> None:
     """Weights pass: the gradient of a block of weights, and at once its update."""
@@ -172,18 +189,16 @@ def weights_task(plan_address: int, step: int, index: int) -> None:
 
     gradient = scratch(_SCRATCH)
     d = layer.d + block.panel * plan.row_step
-    for feature in range(block.begin, block.end, plan.panel):
-        a = layer.a + feature // plan.panel * plan.row_step
-        features = min(plan.panel, block.end - feature)
-        tiles = (features + _FEATURES - 1) // _FEATURES
-        i = 0
-        for tile in range(tiles):
-            tall = features // tiles + (1 if tile < features % tiles else 0)
-            call(
-                kernel(plan, GRADIENT + 2 * (tall - 1) + block.panels - 1),
-                (a + i * plan.itemsize, d, plan.row_step, rows, gradient + i * LINE),
+    group = _GROUP * plan.panel
+    gradient_step = group * LINE
+    for feature in range(block.begin, block.end, group):
+        features = min(group, block.end - feature)
+        for i in range(0, features, plan.panel):
+            a = layer.a + (feature + i) // plan.panel * plan.row_step
+            count = min(plan.panel, features - i)
+            gradient_tiles(
+                plan, a, d, rows, count, block.panels, gradient + i * LINE, gradient_step
             )
-            i += tall
         for p in range(block.panels):
             column = block.panel + p
             at = layer.weights + column * layer.weight_step + feature * LINE
@@ -191,7 +206,7 @@ def weights_task(plan_address: int, step: int, index: int) -> None:
                 kernel(plan, plan.rule),
                 (
                     plan.parameters + at,
-                    gradient + p * plan.panel * LINE,
+                    gradient + p * gradient_step,
                     plan.first_state + at,
                     plan.second_state + at,
                     features * plan.panel,
@@ -203,11 +218,10 @@ def weights_task(plan_address: int, step: int, index: int) -> None:
                 ),
             )
             if plan.refresh and layer.transposed:
-                target = layer.transposed + feature // plan.panel * layer.transposed_step
-                call(
-                    kernel(plan, TRANSPOSE),
-                    (plan.parameters + at, target + column * plan.panel * LINE),
-                )
+                for i in range(0, features, plan.panel):
+                    target = layer.transposed + column * plan.panel * LINE
+                    target += (feature + i) // plan.panel * layer.transposed_step
+                    call(kernel(plan, TRANSPOSE), (plan.parameters + at + i * LINE, target))
     if block.with_bias:
         for p in range(block.panels):
             at = layer.bias + (block.panel + p) * LINE

@@ -51,9 +51,9 @@ def gradient(code: Code, rows: int, panels: int) -> Any:
     """``g = aᵀ δ`` for ``rows`` features and ``panels`` panels of columns, over ``k`` samples.
 
     Arguments: ``a`` (address of the first feature in its panel), ``d`` (panels ``d_step`` bytes
-    apart), ``k``, ``g`` (each of its panels takes as many lines as a panel has columns).
+    apart), ``k``, ``g`` (panels ``g_step`` apart).
     """
-    a, d, d_step, k, g = code.ints
+    a, d, d_step, k, g, g_step = code.ints
     registers = _registers(code, panels)
     sums = [[code.variable(code.real(0.0)) for _ in registers] for _ in range(rows)]
     with code.loop(k) as i:
@@ -66,7 +66,7 @@ def gradient(code: Code, rows: int, panels: int) -> Any:
                 total.set(code.fma(x, y, total.get()))
     for r in range(rows):
         for total, (p, at) in zip(sums[r], registers, strict=True):
-            code.store(total.get(), g + ((p * code.panel + r) * LINE + at))
+            code.store(total.get(), g + g_step * p + (r * LINE + at))
     return code.finish()
 
 

@@ -265,10 +265,6 @@ class Code:
     def choose_real(self, condition: Any, x: Real, y: Real) -> Real:
         return Real(self, self.builder.select(condition, x.value, y.value))
 
-    def scale(self, address: Int, factor: Real) -> None:
-        """Multiply a vector in memory."""
-        self.store(self.load(address) * factor, address)
-
     def choose(self, condition: Any, x: Int, y: Int) -> Int:
         return Int(self, self.builder.select(condition, x.value, y.value))
 
