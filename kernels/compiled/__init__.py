@@ -12,7 +12,7 @@
 ``kernels.c``      all of these as one table; compiled once per instruction set and precision
 ``dispatch.c``     which table is used
 ``engine.c``       memory of a network, order of the passes;  ``calls.c``  calls on plain arrays
-``pool.c``         threads
+``pool.c``         threads;  ``choice.c``  how many a training step uses
 """
 
 from ._core import (

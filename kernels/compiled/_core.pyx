@@ -44,8 +44,11 @@ cdef extern from "fastmlp.h" nogil:
         const void *sample_weight
         const int64_t *order
         long n_rows
+    struct choice:
+        int best
+        int *threads
     struct engine:
-        int n_threads
+        choice choice
     struct product:
         const kernels *kernels
         matrix a, b, activations
@@ -82,6 +85,8 @@ cdef extern from "fastmlp.h" nogil:
     void fastmlp_load(engine *, const void *, const void *)
     void fastmlp_store(const engine *, void *, void *)
     double fastmlp_step(engine *, const samples *, long, long, double, int, const update *)
+    void fastmlp_choice_pause(choice *)
+    void fastmlp_set_default_threads(int)
     double fastmlp_gradient(engine *, const void *, const samples *, long, double, void *)
     int fastmlp_forward(const engine *, const void *, matrix, long, int, void *, int)
     int fastmlp_product(product *, int)
@@ -103,6 +108,7 @@ def _select_isa():
 
 _select_isa()
 cdef int default_threads = _threads.default_threads()
+fastmlp_set_default_threads(default_threads)
 
 
 def isa():
@@ -184,7 +190,10 @@ cdef void extent(cnp.ndarray a, const char **low, const char **high) noexcept:
 
 
 cdef bint disjoint(cnp.ndarray a, cnp.ndarray b) noexcept:
-    cdef const char *a_low, *a_high, *b_low, *b_high
+    cdef const char *a_low
+    cdef const char *a_high
+    cdef const char *b_low
+    cdef const char *b_high
     extent(a, &a_low, &a_high)
     extent(b, &b_low, &b_high)
     return a_high <= b_low or b_high <= a_low
@@ -768,11 +777,18 @@ class Trainer:
                         total += here * fastmlp_step(engine.e, &s, at, here, l2, over_batch, &u)
                         at += here
                         uninterrupted -= 1
+                    fastmlp_choice_pause(&engine.e.choice)
                 PyErr_CheckSignals()
         finally:
             self.step = step
             self._in_use.release()
         return total / n if n else 0.0
+
+    @property
+    def threads_in_use(self):
+        """Threads that steps use at present: the fastest number so far, see src/choice.c."""
+        cdef Engine engine = self._engine
+        return engine.e.choice.threads[engine.e.choice.best]
 
     def _check_vectors(self, parameters, state):
         _checks.flat("parameters", parameters, self._architecture, self._dtype)

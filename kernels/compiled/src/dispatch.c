@@ -26,11 +26,11 @@ static int has_avx512(void)
 #endif
 static int always(void) { return 1; }
 
-static const struct choice {
+static const struct table {
     const char *name;
     int (*usable)(void);
     const struct kernels *f32, *f64;
-} choices[] = {
+} tables[] = {
 #if defined(FASTMLP_X86)
     {"avx512", has_avx512, &fastmlp_avx512_f32, &fastmlp_avx512_f64},
     {"avx2", has_avx2, &fastmlp_avx2_f32, &fastmlp_avx2_f64},
@@ -41,23 +41,23 @@ static const struct choice {
     {"baseline", always, &fastmlp_baseline_f32, &fastmlp_baseline_f64},
 #endif
 };
-enum { N_CHOICES = sizeof choices / sizeof *choices };
+enum { N_TABLES = sizeof tables / sizeof *tables };
 
-static const struct choice *chosen;
+static const struct table *chosen;
 
 /* NULL when done; else the names that are usable here. */
 const char *fastmlp_select_isa(const char *wanted)
 {
     static char names[128];
     names[0] = 0;
-    for (int i = 0; i < N_CHOICES; i++) {
-        if (!choices[i].usable())
+    for (int i = 0; i < N_TABLES; i++) {
+        if (!tables[i].usable())
             continue;
-        if (wanted == NULL || strcmp(wanted, choices[i].name) == 0) {
-            chosen = &choices[i];
+        if (wanted == NULL || strcmp(wanted, tables[i].name) == 0) {
+            chosen = &tables[i];
             return NULL;
         }
-        strcat(strcat(names, names[0] ? ", " : ""), choices[i].name);
+        strcat(strcat(names, names[0] ? ", " : ""), tables[i].name);
     }
     return names;
 }

@@ -34,6 +34,14 @@ LOOKUP(fastmlp_activation_code, FASTMLP_ACTIVATIONS, "softmax")
 LOOKUP(fastmlp_loss_code, FASTMLP_LOSSES)
 LOOKUP(fastmlp_update_code, FASTMLP_UPDATES, "none")
 
+static double layer_flops(const struct engine *e)
+{
+    double flops = 0;
+    for (int l = 0; l < e->n_layers; l++)
+        flops += 2.0 * (double)e->layers[l].n_in * (double)e->layers[l].n_out;
+    return flops;
+}
+
 /* Memory is laid out twice: first to count its bytes, then to hand it out. */
 static void *piece(char *memory, long *used, long bytes)
 {
@@ -136,6 +144,7 @@ struct engine *fastmlp_engine_new(const struct kernels *kernels, int n_layers, c
     if (kept_gradient)
         e->gradient = memory + bytes;
     e->update.rule = rule;
+    fastmlp_choice_start(&e->choice, n_threads, 3 * layer_flops(e) * (double)e->capacity);
     int vectors = 1 + (e->state[0] != NULL) + (e->state[1] != NULL);
     e->walk.prefetch = vectors * e->n_packed * kernels->real_bytes > CACHED_BYTES;
     return e;
@@ -206,14 +215,6 @@ static double pass_loss(const struct engine *e, const struct samples *s)
     return total;
 }
 
-static double layer_flops(const struct engine *e)
-{
-    double flops = 0;
-    for (int l = 0; l < e->n_layers; l++)
-        flops += 2.0 * (double)e->layers[l].n_in * (double)e->layers[l].n_out;
-    return flops;
-}
-
 /* One batch: returns its mean loss with the penalty, both before the update. */
 double fastmlp_step(struct engine *e, const struct samples *samples, long first_row, long n_rows,
                     double l2, int l2_over_batch, const struct update *update)
@@ -232,11 +233,12 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
         e->n_rows = least(n_rows - done, e->capacity);
         e->accumulate = done > 0;
         e->finish = done + e->n_rows == n_rows;
-        int threads = threads_for(3 * layer_flops(e) * (double)e->n_rows, e->n_threads);
+        int threads = fastmlp_choice_begin(&e->choice);
         e->block_rows = rows_of_block(e->n_rows, threads);
         fastmlp_parallel(threads, blocks_of(e->n_rows, e->block_rows), e->kernels->rows_block, e);
         fastmlp_parallel(threads, e->n_tasks, e->kernels->weights_task, e);
         loss += pass_loss(e, samples);
+        fastmlp_choice_end(&e->choice, e->n_rows);
         done += e->n_rows;
     } while (done < n_rows);
     loss *= e->scale;
@@ -254,6 +256,7 @@ double fastmlp_gradient(struct engine *e, const void *parameters, const struct s
 {
     fastmlp_load(e, parameters, NULL);
     double loss = fastmlp_step(e, samples, 0, n_rows, l2, 0, NULL);
+    fastmlp_choice_pause(&e->choice);
     e->kernels->unpack(e, e->gradient, gradient);
     return loss;
 }

@@ -63,6 +63,18 @@ struct walk {
     int prefetch;  /* they do not stay in the second-level cache */
 };
 
+/* Threads of a step, see choice.c. */
+enum { MOST_CHOICES = 10 };
+struct choice {
+    int n, threads[MOST_CHOICES];
+    int at, best, direction;   /* in use; fastest so far; where to look next */
+    double cost[MOST_CHOICES]; /* seconds a row, below 0 where unknown */
+    double best_time;          /* seconds since the last try */
+    int running;               /* the clock is, since `since` */
+    double since, spent;       /* of the present stretch */
+    long rows, steps, stretch_steps;
+};
+
 struct kernels;
 
 struct engine {
@@ -80,7 +92,8 @@ struct engine {
     double *task_penalty;       /* sum of squared weights of each task, before the update */
     char *scratch;              /* one piece a thread */
     long scratch_bytes;
-    int n_threads;
+    int n_threads;              /* at most */
+    struct choice choice;
 
     /* The pass at hand. */
     const struct samples *samples;
@@ -194,12 +207,23 @@ double fastmlp_gradient(struct engine *, const void *parameters, const struct sa
 int fastmlp_forward(const struct engine *, const void *flat, struct matrix x, long n, int scores,
                     void *out, int n_threads);
 
+/* choice.c */
+void fastmlp_choice_start(struct choice *, int n_threads, double operations);
+int fastmlp_choice_begin(struct choice *);
+void fastmlp_choice_end(struct choice *, long rows);
+void fastmlp_choice_pause(struct choice *);
+
 /* calls.c */
 int fastmlp_product(struct product *, int n_threads);
 int fastmlp_output(struct output_rows *, int n_threads);
 void fastmlp_elements(const struct elements *, int n_threads);
 
-/* pool.c: calls task(context, 0 … n - 1, thread), each once, on up to n_threads threads of which
+/* pool.c: a limit for the whole process, 0 for none, and what then runs at most. */
+void fastmlp_set_num_threads(int limit);
+int fastmlp_get_num_threads(void);
+void fastmlp_set_default_threads(int n);
+
+/* Calls task(context, 0 … n - 1, thread), each once, on up to n_threads threads of which
    the caller is one (thread 0); returns when all are done. */
 typedef void fastmlp_task(void *context, long index, int thread);
 void fastmlp_parallel(int n_threads, long n, fastmlp_task *, void *context);

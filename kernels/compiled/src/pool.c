@@ -43,6 +43,20 @@ static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static int n_workers;
 static pthread_once_t fork_handler = PTHREAD_ONCE_INIT;
 
+/* The limit and the default are seen and set from outside: threadpoolctl finds these symbols. */
+static atomic_int thread_limit, default_threads = 1;
+#define EXPORTED __attribute__((visibility("default")))
+
+EXPORTED void fastmlp_set_num_threads(int limit) { atomic_store(&thread_limit, limit); }
+
+EXPORTED int fastmlp_get_num_threads(void)
+{
+    int limit = atomic_load(&thread_limit), n = atomic_load(&default_threads);
+    return limit > 0 && limit < n ? limit : n;
+}
+
+void fastmlp_set_default_threads(int n) { atomic_store(&default_threads, n); }
+
 static void take_tasks(uint32_t loop, int thread)
 {
     uint64_t now = atomic_load_explicit(&ticket, memory_order_acquire);
@@ -124,6 +138,9 @@ static void start_workers(int wanted)
 
 void fastmlp_parallel(int n_threads, long n, fastmlp_task *task, void *context)
 {
+    int limit = atomic_load_explicit(&thread_limit, memory_order_relaxed);
+    if (limit > 0 && n_threads > limit)
+        n_threads = limit;
     if (n_threads > n)
         n_threads = (int)n;
     if (n_threads <= 1 || pthread_mutex_trylock(&caller)) {

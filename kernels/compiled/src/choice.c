@@ -1,0 +1,107 @@
+/* How many threads a training step uses, found out while training.
+
+   What a step gains from a second thread depends on the network, the batch, the machine and on who
+   else is using it; a rule of sizes cannot know the last two. Results are equal to the bit for any
+   number of threads, so trying costs nothing but time: an engine measures what a row costs with the
+   present number of threads, now and then runs a short stretch with half or twice as many, and
+   moves there if that was faster.
+
+   Stretches last about a millisecond. A neighbour is tried again only after a hundred times the
+   time that trying it takes, so a wrong try costs about a percent. Steps too small to share in any
+   case (EACH_ALONE operations) are not even measured. */
+#include <time.h>
+
+#include "fastmlp.h"
+#include "work.h"
+
+static const double STRETCH = 1e-3;      /* seconds */
+static const double FIRST_TRY = 4e-3;    /* seconds with the first guess before anything else */
+static const double PATIENCE = 100;      /* times the cost of a try */
+static const double CLEARLY = 0.98;      /* a neighbour must be this much faster */
+static const double EACH_ALONE = 2.5e5;  /* operations of a step that one thread does */
+static const double WORTH_SHARING = 2e6; /* operations from which two threads are the first guess */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* For steps of `operations` multiplications and additions on at most n_threads threads. */
+void fastmlp_choice_start(struct choice *c, int n_threads, double operations)
+{
+    *c = (struct choice){.direction = -1, .stretch_steps = 1};
+    for (int n = 1; n < n_threads && c->n < MOST_CHOICES - 1; n *= 2)
+        c->threads[c->n++] = n;
+    c->threads[c->n++] = n_threads;
+    for (int i = 0; i < c->n; i++)
+        c->cost[i] = -1;
+    if (operations < EACH_ALONE)
+        c->n = 1;
+    while (c->at < c->n - 1 && operations > WORTH_SHARING * c->threads[c->at])
+        c->at++;
+    c->best = c->at;
+}
+
+/* Threads for the next step. */
+int fastmlp_choice_begin(struct choice *c)
+{
+    if (c->n > 1 && !c->running) {
+        c->running = 1;
+        c->since = now();
+    }
+    return c->threads[c->at];
+}
+
+/* The caller leaves the loop of steps: the clock stops. */
+void fastmlp_choice_pause(struct choice *c)
+{
+    if (c->running)
+        c->spent += now() - c->since;
+    c->running = 0;
+}
+
+static void end_stretch(struct choice *c)
+{
+    double cost = c->spent / (double)c->rows;
+    double *known = &c->cost[c->at];
+    /* What lasts counts, and so does what happens now and then: a moving average. */
+    *known = *known < 0 ? cost : 0.75 * *known + 0.25 * cost;
+    c->best_time += c->spent;
+    c->stretch_steps = (long)(STRETCH * (double)c->steps / c->spent) + 1;
+    c->spent = 0;
+    c->rows = c->steps = 0;
+    if (c->at != c->best) { /* that was a try */
+        if (*known < CLEARLY * c->cost[c->best])
+            c->best = c->at;
+        c->at = c->best;
+        c->best_time = 0;
+        return;
+    }
+    int neighbour = c->best + c->direction;
+    if (neighbour < 0 || neighbour >= c->n) {
+        c->direction = -c->direction;
+        neighbour = c->best + c->direction;
+    }
+    double row_cost = c->cost[neighbour] < 0 ? 0 : c->cost[neighbour] - c->cost[c->best];
+    double rows_of_try = STRETCH / cost + 1;
+    if (c->best_time > FIRST_TRY && c->best_time > PATIENCE * row_cost * rows_of_try) {
+        c->at = neighbour;
+        c->direction = -c->direction;
+    }
+}
+
+/* A step of that many rows is done. */
+void fastmlp_choice_end(struct choice *c, long rows)
+{
+    if (c->n == 1)
+        return;
+    c->rows += rows;
+    if (++c->steps < c->stretch_steps)
+        return;
+    double end = now();
+    c->spent += end - c->since;
+    c->since = end;
+    end_stretch(c);
+}
