@@ -1,0 +1,223 @@
+"""Whole networks and training of every backend give the reference's values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support import LAYOUTS, LOSS_PAIRS, assert_agrees, laid_out, sample_weights, targets
+
+from fastmlp import kernels
+from fastmlp.kernels import Architecture, UpdateRule, reference
+
+SIZES = [(1, 1), (5, 3), (4, 16, 3), (64, 100, 10), (7, 31, 17, 5), (3, 1, 6, 2), (33, 8, 8, 8, 1)]
+ACTIVATION_LISTS = {
+    name: [name] * 3 for name in kernels.ACTIVATIONS
+} | {"mixed": ["relu", "tanh", "sigmoid"]}
+RULES = [
+    UpdateRule("sgd"),
+    UpdateRule("momentum", {"momentum": 0.9}),
+    UpdateRule("momentum", {"momentum": 0.8, "nesterov": 1}),
+    UpdateRule("adam", {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-3}),
+    UpdateRule("adam", {"beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3, "epsilon_hat": 1}),
+]
+
+
+def architecture(sizes, activation="tanh", output="softmax"):
+    return Architecture(sizes, tuple(ACTIVATION_LISTS[activation][: len(sizes) - 2]), output)
+
+
+def parameters(net, dtype, rng):
+    flat = rng.standard_normal(net.n_parameters)
+    for weights in net.views(flat)[0]:
+        weights *= 1.5 / np.sqrt(len(weights))
+    return flat.astype(dtype)
+
+
+def data(net, n, dtype, rng):
+    return rng.standard_normal((n, net.sizes[0])).astype(dtype)
+
+
+def doubled(array):
+    return array.astype(np.float64) if array is not None and array.dtype.kind == "f" else array
+
+
+def inner(net, n):
+    """Length of the sums behind a value: rounding adds up through the layers."""
+    return 4 * sum(net.sizes) + n
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("activation", ACTIVATION_LISTS)
+def test_predict(fast_backend, dtype, sizes, activation, rng):
+    for output in kernels.OUTPUTS:
+        net = architecture(sizes, activation, output)
+        flat = parameters(net, dtype, rng)
+        for n in (0, 1, 5, 6, 7, 33, 100):
+            x = data(net, n, dtype, rng)
+            expected = reference.Network(net, "float64").predict(doubled(flat), doubled(x))
+            for n_threads in (None, 1, 2, 3, 4):
+                network = kernels.network(net, dtype, n_threads=n_threads)
+                what = f"predict of {net}, {n} rows, {n_threads} threads"
+                actual = network.predict(flat, x)
+                assert_agrees(actual, expected, dtype, inner(net, 0), what)
+                out = np.full(expected.shape, 7, dtype)
+                assert network.predict(flat, x, out=out) is out, what
+                np.testing.assert_array_equal(out, actual, what)
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("pair", LOSS_PAIRS, ids="-".join)
+def test_loss_and_gradient(fast_backend, dtype, sizes, pair, rng):
+    loss, output = pair
+    for activation in ACTIVATION_LISTS:
+        net = architecture(sizes, activation, output)
+        flat = parameters(net, dtype, rng)
+        exact = reference.Network(net, "float64")
+        for n, l2, n_threads in ((0, 0.1, 1), (1, 0.0, 2), (7, 0.0, None), (35, 0.3, 3)):
+            x = data(net, n, dtype, rng)
+            network = kernels.network(net, dtype, n_threads=n_threads)
+            for target in targets(loss, n, sizes[-1], dtype, rng):
+                for weight in sample_weights(n, dtype, rng):
+                    what = (
+                        f"{net}, {loss}, {n} rows, target {target.dtype}{target.shape}, l2 {l2}, "
+                        f"{n_threads} threads, sample_weight {weight is not None}"
+                    )
+                    batch = (flat, x, target)
+                    value, gradient = exact.loss_and_gradient(
+                        *map(doubled, batch), loss, sample_weight=doubled(weight), l2=l2
+                    )
+                    plain = exact.loss(*map(doubled, batch), loss, sample_weight=doubled(weight))
+                    actual = network.loss(*batch, loss, sample_weight=weight)
+                    assert_agrees(actual, plain, dtype, inner(net, n), f"loss of {what}")
+                    out = np.full_like(flat, 7)
+                    actual, slope = network.loss_and_gradient(
+                        *batch, loss, sample_weight=weight, l2=l2, out=out
+                    )
+                    assert slope is out, what
+                    assert_agrees(actual, value, dtype, inner(net, n), f"penalised loss of {what}")
+                    assert_agrees(slope, gradient, dtype, inner(net, n), f"gradient of {what}")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(backend, dtype, layout, rng, tmp_path):
+    """Rows, targets and weights may lie anyhow, in predictions, gradients and training."""
+    net = architecture((9, 17, 3), "relu")
+    flat = parameters(net, dtype, rng)
+    arrays = (data(net, 23, dtype, rng), rng.random((23, 3)).astype(dtype))
+    x, target = (laid_out(array, layout, tmp_path) for array in arrays)
+    weight = laid_out(rng.random(23).astype(dtype), layout, tmp_path)
+    network = kernels.network(net, dtype)
+    plain = [np.array(array, order="C") for array in (x, target, weight)]
+    np.testing.assert_array_equal(network.predict(flat, x), network.predict(flat, plain[0]))
+    for labels in (False, True):
+        if labels:
+            numbers = np.arange(23, dtype=np.int64) % 3
+            target, plain[1] = laid_out(numbers, layout, tmp_path), numbers
+            if layout == "broadcast":
+                plain[1] = np.zeros(23, np.int64)
+        actual = network.loss_and_gradient(flat, x, target, "cross_entropy", sample_weight=weight)
+        wanted = network.loss_and_gradient(
+            flat, plain[0], plain[1], "cross_entropy", sample_weight=plain[2]
+        )
+        assert actual[0] == wanted[0]
+        np.testing.assert_array_equal(actual[1], wanted[1])
+        trained = []
+        for rows, values, weights in ((x, target, weight), plain):
+            trainer = kernels.trainer(net, dtype, "cross_entropy", RULES[3], batch_size=6)
+            trainer.load(flat)
+            order = np.arange(23, dtype=np.intp)[::-1]
+            trainer.run_epoch(rows, values, order, 0.01, sample_weight=weights)
+            trained.append(np.empty_like(flat))
+            trainer.store(trained[-1])
+        np.testing.assert_array_equal(*trained)
+
+
+def train(module, net, dtype, loss, rule, flat, x, target, *, order, weight, epochs=3, **options):
+    """Losses of the epochs, parameters and optimizer state after training with a backend."""
+    trainer = module.Trainer(net, dtype, loss, rule, **options)
+    trainer.load(flat)
+    losses = [
+        trainer.run_epoch(x, target, order, 0.05, sample_weight=weight) for _ in range(epochs)
+    ]
+    result = np.empty(net.n_parameters, dtype)
+    state = np.empty((len(rule.slots), net.n_parameters), dtype)
+    trainer.store(result, state)
+    return losses, result, state, trainer.step
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda r: f"{r.name}-{len(r.constants)}")
+@pytest.mark.parametrize("pair", LOSS_PAIRS, ids="-".join)
+def test_training(fast_backend, dtype, pair, rule, rng):
+    """Three epochs: shuffled and as they come, a short last batch, batches larger than the data."""
+    from fastmlp.kernels import _chooser
+
+    loss, output = pair
+    for sizes, n, batch_size in (((5, 3), 13, 4), ((7, 31, 17, 5), 40, 16), ((3, 8, 1), 9, 50)):
+        net = architecture(sizes, "tanh", output)
+        for number, target in enumerate(targets(loss, n, sizes[-1], dtype, rng)):
+            flat, x = parameters(net, dtype, rng), data(net, n, dtype, rng)
+            options = {
+                "batch_size": batch_size,
+                "l2": 0.1 * number,
+                "l2_over_batch": number == 2,
+            }
+            order = None if number == 1 else rng.permutation(n).astype(np.intp)
+            weight = None if number == 0 else rng.random(n).astype(dtype) + dtype.type(0.1)
+            exact = train(
+                reference, net, "float64", loss, rule, *map(doubled, (flat, x, target)),
+                order=order, weight=doubled(weight), **options,
+            )  # fmt: skip
+            for n_threads in (1, 3):
+                actual = train(
+                    _chooser.active(), net, dtype, loss, rule, flat, x, target,
+                    order=order, weight=weight, n_threads=n_threads, **options,
+                )  # fmt: skip
+                what = f"{rule}, {loss}, {net}, {options}, {n_threads} threads"
+                length = 8 * inner(net, batch_size)
+                for epoch, (have, want) in enumerate(zip(actual[0], exact[0], strict=True)):
+                    assert_agrees(have, want, dtype, length, f"loss of epoch {epoch}: {what}")
+                assert_agrees(actual[1], exact[1], dtype, length, f"parameters: {what}")
+                assert_agrees(actual[2], exact[2], dtype, length, f"state: {what}")
+                assert actual[3] == exact[3], what
+
+
+def test_training_resumes(backend, dtype, rng):
+    """Two epochs equal one epoch, a store, a load into another trainer, and one more."""
+    net = architecture((6, 11, 3))
+    flat, x = parameters(net, dtype, rng), data(net, 20, dtype, rng)
+    labels = rng.integers(0, 3, 20)
+    make = lambda: kernels.trainer(net, dtype, "cross_entropy", RULES[3], batch_size=8)  # noqa: E731
+    whole, first, second = make(), make(), make()
+    whole.load(flat)
+    first.load(flat)
+    for _ in range(2):
+        whole.run_epoch(x, labels, None, 0.1)
+    first.run_epoch(x, labels, None, 0.1)
+    middle, state = np.empty_like(flat), np.empty((2, len(flat)), dtype)
+    first.store(middle, state)
+    second.load(middle, state, first.step)
+    second.run_epoch(x, labels, None, 0.1)
+    expected, actual = np.empty_like(flat), np.empty_like(flat)
+    whole.store(expected)
+    second.store(actual)
+    assert second.step == whole.step == 6
+    np.testing.assert_array_equal(actual, expected)
+
+
+def test_repeated_and_missing_rows(backend, dtype, rng):
+    """An order may leave rows out and name others twice; an empty one makes no step."""
+    net = architecture((6, 11, 3))
+    flat, x = parameters(net, dtype, rng), data(net, 20, dtype, rng)
+    labels = rng.integers(0, 3, 20)
+    order = np.array([3, 3, 19, 0, 7], np.intp)
+    results = []
+    for rows, values, visits in ((x, labels, order), (x[order], labels[order], None)):
+        trainer = kernels.trainer(net, dtype, "cross_entropy", RULES[0], batch_size=3)
+        trainer.load(flat)
+        loss = trainer.run_epoch(rows, values, visits, 0.1)
+        results.append((loss, np.empty_like(flat)))
+        trainer.store(results[-1][1])
+        assert trainer.run_epoch(x, labels, np.empty(0, np.intp), 0.1) == 0
+        assert trainer.step == 2
+    assert results[0][0] == results[1][0]
+    np.testing.assert_array_equal(results[0][1], results[1][1])
