@@ -1,6 +1,6 @@
 """The compiled backend: C tiles ahead of time, the instruction set chosen at import.
 
-``_core.pyx`` checks arguments and calls C. The C sources in ``src/``, from the bottom up:
+``_core.pyx`` checks arguments and calls C; ``_threadpool.py`` tells threadpoolctl of the threads. The C sources in ``src/``, from the bottom up:
 
 ``simd.h``         vectors of one instruction set and precision
 ``vmath.h``        exp, log, tanh, sigmoid of vectors
@@ -15,6 +15,7 @@
 ``pool.c``         threads;  ``choice.c``  how many a training step uses
 """
 
+from . import _threadpool
 from ._core import (
     Network,
     Trainer,
@@ -48,3 +49,5 @@ __all__ = [
     "sgd_update",
     "weight_gradient",
 ]
+
+_threadpool.register()

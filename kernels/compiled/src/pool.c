@@ -47,7 +47,11 @@ static pthread_once_t fork_handler = PTHREAD_ONCE_INIT;
 static atomic_int thread_limit, default_threads = 1;
 #define EXPORTED __attribute__((visibility("default")))
 
-EXPORTED void fastmlp_set_num_threads(int limit) { atomic_store(&thread_limit, limit); }
+/* A limit of the default or more is none: what was asked for explicitly may go beyond it again. */
+EXPORTED void fastmlp_set_num_threads(int limit)
+{
+    atomic_store(&thread_limit, limit < atomic_load(&default_threads) ? limit : 0);
+}
 
 EXPORTED int fastmlp_get_num_threads(void)
 {
