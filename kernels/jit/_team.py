@@ -120,23 +120,23 @@ class Job:
     ----------
     plan : ctypes.Structure
         What the tasks work on.
-    phases : sequence of (Task, count, last_count)
+    tasks : sequence of Task
+        One for each phase.
     """
 
-    def __init__(self, plan: ctypes.Structure, phases: Sequence[tuple[Task, int, int]]) -> None:
-        self.plan = plan
-        self._phases = (Phase * len(phases))(
-            *[Phase(task.address, count, last) for task, count, last in phases]
-        )
+    def __init__(self, plan: Any, tasks: Sequence[Task]) -> None:
+        self._plan = plan
+        self._phases = (Phase * len(tasks))(*[Phase(task.address) for task in tasks])
         self._tickets = np.zeros(24, np.int64)
-        self._args = (ctypes.addressof(self._phases), len(phases))
+        self._args = (ctypes.addressof(self._phases), len(tasks))
         offset = -self._tickets.ctypes.data % 64
         self._ends = (ctypes.addressof(plan), self._tickets.ctypes.data + offset)
 
-    def counts(self, phase: int, count: int, last_count: int) -> None:
-        """Change how many tasks a phase has."""
-        self._phases[phase].count = count
-        self._phases[phase].last_count = last_count
+    def counts(self, counts: Sequence[int], last_counts: Sequence[int] | None = None) -> None:
+        """Say how many tasks each phase has, and in the last step of all."""
+        last_counts = counts if last_counts is None else last_counts
+        for phase, count, last in zip(self._phases, counts, last_counts, strict=True):
+            phase.count, phase.last_count = count, last
 
     def run(self, first: int, last: int, final: int, n_threads: int) -> None:
         """Run steps ``first ≤ step < last`` on up to ``n_threads`` threads; ``final`` is the last
@@ -159,9 +159,11 @@ class Job:
             _alone(*steps)
 
 
-def run_once(plan: Any, phases: Sequence[tuple[Task, int]], n_threads: int) -> None:
-    """A job of one step."""
-    Job(plan, [(task, count, count) for task, count in phases]).run(0, 1, -1, n_threads)
+def run_once(plan: Any, task: Task, count: int, n_threads: int) -> None:
+    """Run a job of one phase and step."""
+    job = Job(plan, [task])
+    job.counts([count])
+    job.run(0, 1, -1, n_threads)
 
 
 def worth(n_threads: int | None, operations: float, enough: float = 4e6) -> int:

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ._compile import Task
 from ._host import LINE, host
 from ._plan import DENSE, LABELS, NO_TARGET, Block, Layer, Plan
 from ._table import INDEX, table
+from ._team import Job
 
 Array = np.ndarray[Any, Any]
 
@@ -128,6 +130,7 @@ class Workspace:
         )
         self.blocks: Any = (Block * 0)()
         self._kept: list[Any] = []
+        self._jobs: dict[tuple[Task, ...], Job] = {}
 
     def _take(self, size: int) -> int:
         """Reserve whole lines; the offset at which they begin."""
@@ -203,6 +206,19 @@ class Workspace:
                     blocks.append(Block(level, panel, wide, begin, end, begin == 0))
         self.blocks = (Block * len(blocks))(*blocks)
         self.plan.blocks, self.plan.n_blocks = ctypes.addressof(self.blocks), len(blocks)
+
+    def job(self, *tasks: Task) -> Job:
+        """The job of these phases over this plan."""
+        found = self._jobs.get(tasks)
+        if found is None:
+            found = self._jobs[tasks] = Job(self.plan, tasks)
+        return found
+
+    def run_once(self, phases: Sequence[tuple[Task, int]], n_threads: int) -> None:
+        """Run phases with so many tasks each, for one step."""
+        job = self.job(*[task for task, _ in phases])
+        job.counts([count for _, count in phases])
+        job.run(0, 1, -1, n_threads)
 
     def keep(self, *arrays: Any) -> None:
         """Hold arrays that the plan points into until the next call."""

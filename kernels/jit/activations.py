@@ -77,4 +77,4 @@ def run(
         _CHUNK,
         *constants,
     )
-    run_once(work, [(run_task, ceil(n, _CHUNK))], worth(n_threads, 20.0 * n))
+    run_once(work, run_task, ceil(n, _CHUNK), worth(n_threads, 20.0 * n))

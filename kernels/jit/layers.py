@@ -12,7 +12,7 @@ from .. import _checks
 from ._plan import Block, Copy
 from ._table import GATHER, INDEX, SCATTER
 from ._tasks import copy_task, errors_task, load_task, rows_task, weights_task
-from ._team import Job, run_once, worth
+from ._team import run_once, worth
 from ._workspace import Workspace, address, ceil, pool, rows_of
 
 Array = np.ndarray[Any, Any]
@@ -42,23 +42,34 @@ def dense_forward(
         plan = space.plan
         plan.flat, plan.store = address(weights), space.stores[0]
         space.layers[0].flat_bias = address(bias) - address(weights)
-        run_once(plan, [(load_task, 1)], 1)
         space.set_rows(x)
         space.set_output(activation)
-        run_rows(space, out, threads)
+        run_rows(space, out, threads, with_weights=True)
     return out
 
 
-def run_rows(space: Workspace, out: Array | None, n_threads: int) -> None:
-    """Run the rows pass over all rows of the plan, in steps of what the workspace holds."""
+def run_rows(
+    space: Workspace, out: Array | None, n_threads: int, *, with_weights: bool = False
+) -> None:
+    """Run the rows pass over all rows of the plan, in steps of what the workspace holds.
+
+    ``with_weights`` says that the plan's flat vector is to be loaded first.
+    """
     plan = space.plan
     n, batch = int(plan.n_rows), int(plan.batch)
     plan.out = plan.out_step = 0
     if out is not None:
         plan.out, plan.out_step = address(out), out.strides[0]
+    load = [(load_task, len(space.layers))] if with_weights else []
     steps = ceil(n, batch)
+    if steps == 1:
+        space.run_once([*load, (rows_task, space.row_blocks(n))], n_threads)
+        return
+    if load:
+        space.run_once(load, n_threads)
+    job = space.job(rows_task)
     last = n - (steps - 1) * batch
-    job = Job(plan, [(rows_task, space.row_blocks(batch), space.row_blocks(last))])
+    job.counts([space.row_blocks(batch)], [space.row_blocks(last)])
     job.run(0, steps, steps - 1, n_threads)
 
 
@@ -93,7 +104,7 @@ def delta_backward(
         )
         plan.n_rows = n
         plan.out, plan.out_step = address(out), out.strides[0]
-        run_once(plan, [(errors_task, space.row_blocks(n))], threads)
+        space.run_once([(errors_task, space.row_blocks(n))], threads)
     return out
 
 
@@ -149,7 +160,7 @@ def _run_mean(space: Workspace, n: int, n_threads: int) -> None:
     plan.n_rows = n
     plan.rule, plan.learning_rate = INDEX["update store"], 1 / max(n, 1)
     plan.first_state = plan.second_state = space.stores[0]
-    run_once(plan, [(weights_task, int(plan.n_blocks))], n_threads)
+    space.run_once([(weights_task, int(plan.n_blocks))], n_threads)
 
 
 def _gather(source: Array, target: int, step: int) -> tuple[str, Array, tuple[int, ...]]:
@@ -172,4 +183,4 @@ def copy_all(
     table = space.table
     functions = {"gather": int(table[GATHER]), "scatter": int(table[SCATTER])}
     listed = (Copy * len(copies))(*[Copy(functions[kind], *args) for kind, _, args in copies])
-    run_once(listed, [(copy_task, len(copies))], n_threads)
+    run_once(listed, copy_task, len(copies), n_threads)

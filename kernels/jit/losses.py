@@ -77,6 +77,8 @@ def row_losses(
     sample_weight: Array | None,
     out: Array | None,
     n_threads: int,
+    *,
+    with_weights: bool = False,
 ) -> Array:
     """Run the rows pass up to the losses; the loss of every row."""
     plan = space.plan
@@ -85,7 +87,7 @@ def row_losses(
     space.set_weights(sample_weight)
     plan.with_loss, plan.loss = 1, INDEX[f"loss {loss} {output}"]
     plan.losses, plan.keep_losses = address(losses), 1
-    run_rows(space, out, n_threads)
+    run_rows(space, out, n_threads, with_weights=with_weights)
     return losses
 
 

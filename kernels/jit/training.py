@@ -11,7 +11,7 @@ from .. import _checks, _threads
 from .._specs import Architecture, UpdateRule, check_loss
 from ._table import INDEX
 from ._tasks import load_task, rows_task, store_task, weights_task
-from ._team import Job, run_once, worth
+from ._team import worth
 from ._workspace import Workspace, address, ceil, pool
 from .layers import run_rows
 from .losses import row_losses, weighted_mean
@@ -52,10 +52,10 @@ class Network:
         with pool.workspace(
             "predict", key, stores=1, with_errors=False, n_threads=threads
         ) as space:
-            self._load(space, parameters)
+            space.plan.flat, space.plan.store = address(parameters), space.stores[0]
             space.set_rows(x)
             space.set_output(net.output)
-            run_rows(space, out, threads)
+            run_rows(space, out, threads, with_weights=True)
         return out
 
     def loss(
@@ -75,8 +75,10 @@ class Network:
         threads = worth(self.n_threads, 2.0 * self._products * len(x))
         key = (net.sizes, net.activations, self.dtype, min(len(x), _STEP_ROWS))
         with pool.workspace("loss", key, stores=1, with_errors=True, n_threads=threads) as space:
-            self._load(space, parameters)
-            rows = row_losses(space, x, target, loss, net.output, None, None, threads)
+            space.plan.flat, space.plan.store = address(parameters), space.stores[0]
+            rows = row_losses(
+                space, x, target, loss, net.output, None, None, threads, with_weights=True
+            )
         return weighted_mean(rows, sample_weight)
 
     def loss_and_gradient(
@@ -101,7 +103,7 @@ class Network:
         ) as space:
             plan = space.plan
             plan.refresh = 1
-            self._load(space, parameters)
+            plan.flat, plan.store = address(parameters), space.stores[0]
             space.set_rows(x, target)
             space.set_weights(sample_weight)
             plan.with_loss = plan.backward = 1
@@ -111,16 +113,17 @@ class Network:
             plan.first_state = plan.second_state = space.stores[1]
             if not space.blocks:
                 space.cut_weights()
-            rows = (rows_task, space.row_blocks(len(x)) + (l2 != 0))
-            run_once(plan, [rows, (weights_task, len(space.blocks) + 1)], threads)
+            layers = len(space.layers)
+            phases = [
+                (load_task, layers),
+                (rows_task, space.row_blocks(len(x)) + (l2 != 0)),
+                (weights_task, len(space.blocks) + 1),
+            ]
+            space.run_once(phases, threads)
             plan.flat, plan.store = address(out), space.stores[1]
-            run_once(plan, [(store_task, len(space.layers))], 1)
+            space.run_once([(store_task, layers)], threads)
             value = plan.summed / len(x) if len(x) else plan.penalty
         return float(value), out
-
-    def _load(self, space: Workspace, parameters: Array) -> None:
-        space.plan.flat, space.plan.store = address(parameters), space.stores[0]
-        run_once(space.plan, [(load_task, len(space.layers))], 1)
 
     def _check(
         self, parameters: Array, x: Array, target: Array, loss: str, sample_weight: Array | None
@@ -180,8 +183,7 @@ class Trainer:
         # One task more than there are blocks of rows sums the penalty, one more than there are
         # blocks of weights accounts for the loss.
         self._with_penalty = bool(l2)
-        weights = len(space.blocks) + 1
-        self._job = Job(plan, [(rows_task, 0, 0), (weights_task, weights, weights)])
+        self._job = space.job(rows_task, weights_task)
         # A first guess of a step's time, at a tenth of a core's speed; then measured.
         self._step_seconds = 1e-6 + operations / 10e9
 
@@ -218,7 +220,7 @@ class Trainer:
         plan = self._plan
         plan.flat, plan.store = address(flat), store
         plan.refresh = store == self._space.stores[0]
-        run_once(plan, [(task, len(self._space.layers))], 1)
+        self._space.run_once([(task, len(self._space.layers))], 1)
         plan.refresh = 1
 
     def run_epoch(
@@ -249,9 +251,10 @@ class Trainer:
         n = int(plan.n_rows)
         steps = ceil(n, self._batch_size)
         rest = n - (steps - 1) * self._batch_size
-        extra = int(self._with_penalty)
+        extra, blocks = int(self._with_penalty), len(space.blocks) + 1
         self._job.counts(
-            0, space.row_blocks(self._batch_size) + extra, space.row_blocks(rest) + extra
+            [space.row_blocks(self._batch_size) + extra, blocks],
+            [space.row_blocks(rest) + extra, blocks],
         )
         step = 0
         while step < steps:
