@@ -215,7 +215,8 @@ static void weights_task(void *engine, long index, int thread)
         bias = gradient + TILE_PANELS * g_panel;
     }
     gradient_tile *const *tiles = gradient_tiles[task->panels - 1];
-    for (long k = 0; k < e->n_rows; k += DEPTH_BLOCK) {
+    long k = 0;
+    do { /* once even for no rows: their gradient is zero */
         long deep = e->n_rows - k < DEPTH_BLOCK ? e->n_rows - k : DEPTH_BLOCK;
         const real *d = delta + k * PANEL;
         for (long f = 0; f < features; f += PANEL) {
@@ -229,7 +230,7 @@ static void weights_task(void *engine, long index, int thread)
                                 gradient + (f + i) * PANEL, g_panel);
             }
         }
-    }
+    } while ((k += DEPTH_BLOCK) < e->n_rows);
     if (task->first == 0)
         for (int p = 0; p < task->panels; p++)
             sum_rows(delta + p * panel, e->n_rows, e->accumulate, bias + p * PANEL);
