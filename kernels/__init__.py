@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _chooser
+from . import _checks, _chooser
 from ._chooser import available, info, use_backend
 from ._specs import (
     ACTIVATIONS,
@@ -284,9 +284,7 @@ def weight_gradient(
     return _chooser.active().weight_gradient(x, delta, out=out, n_threads=n_threads)
 
 
-def bias_gradient(
-    delta: Array, *, out: Array | None = None, n_threads: int | None = None
-) -> Array:
+def bias_gradient(delta: Array, *, out: Array | None = None, n_threads: int | None = None) -> Array:
     """Gradient of a bias, the mean ``Σ δ / n`` over rows (zero for no rows).
 
     Parameters
@@ -398,6 +396,7 @@ def network(architecture: Architecture, dtype: Any, *, n_threads: int | None = N
 
     See :class:`fastmlp.kernels.reference.Network`, which every backend's class mirrors.
     """
+    _checks.precision(dtype)
     net: _Network = _chooser.active().Network(architecture, dtype, n_threads=n_threads)
     return net
 
@@ -417,6 +416,7 @@ def trainer(
 
     See :class:`fastmlp.kernels.reference.Trainer`, which every backend's class mirrors.
     """
+    _checks.precision(dtype)
     result: _Trainer = _chooser.active().Trainer(
         architecture,
         dtype,

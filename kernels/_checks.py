@@ -23,14 +23,21 @@ def array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = None
     if not _specs.is_float(value.dtype):
         raise TypeError(f"{name} must be float32 or float64, got dtype {value.dtype}")
     if dtype is not None and value.dtype != dtype:
-        raise TypeError(f"{name} must be {np.dtype(dtype)} like the other arrays, got {value.dtype}")
+        raise TypeError(
+            f"{name} must be {np.dtype(dtype)} like the other arrays, got {value.dtype}"
+        )
     _shape(name, value, shape)
+
+
+def precision(dtype: Any) -> None:
+    """Check the type that a network computes in."""
+    if not _specs.is_float(np.dtype(dtype)):
+        raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
 
 
 def _shape(name: str, value: Array, shape: tuple[int | str, ...]) -> None:
     fits = value.ndim == len(shape) and all(
-        isinstance(want, str) or want == have
-        for want, have in zip(shape, value.shape, strict=True)
+        isinstance(want, str) or want == have for want, have in zip(shape, value.shape, strict=True)
     )
     if not fits:
         wanted = "(" + ", ".join(str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
@@ -52,6 +59,8 @@ def output(
         raise ValueError(f"{name} is read-only")
     if not out.flags.c_contiguous:
         raise ValueError(f"{name} must be C-contiguous")
+    if not out.flags.aligned:
+        raise ValueError(f"{name} must be aligned to its elements' size")
     for other in inputs:
         if isinstance(other, np.ndarray) and np.may_share_memory(out, other):
             raise ValueError(f"{name} must not share memory with an input")
@@ -78,9 +87,7 @@ def target(value: Any, n: int, n_out: int, dtype: Any) -> None:
             "integer class labels need at least 2 outputs; give float targets of shape (n, 1)"
         )
     if value.size and (value.min() < 0 or value.max() >= n_out):
-        raise ValueError(
-            f"class labels must lie in 0…{n_out - 1}, got {value.min()}…{value.max()}"
-        )
+        raise ValueError(f"class labels must lie in 0…{n_out - 1}, got {value.min()}…{value.max()}")
 
 
 def sample_weight(value: Any, n: int, dtype: Any) -> None:
@@ -172,16 +179,15 @@ def bias_gradient(delta: Any, out: Array | None, n_threads: int | None) -> Array
     return output("out", out, (delta.shape[1],), delta.dtype, delta)
 
 
-def update(parameters: Any, gradient: Any, **state: Any) -> None:
+def update(parameters: Any, gradient: Any, n_threads: int | None = None, **state: Any) -> None:
     array("parameters", parameters, ("n",))
     array("gradient", gradient, parameters.shape, parameters.dtype)
-    written = {"parameters": parameters}
-    for name, value in state.items():
-        if value is not None:
-            array(name, value, parameters.shape, parameters.dtype)
-            written[name] = value
-    for name, value in written.items():
-        output(name, value, parameters.shape, parameters.dtype, gradient)
+    threads(n_threads)
+    others = [gradient]
+    for name, value in {"parameters": parameters, **state}.items():
+        array(name, value, parameters.shape, parameters.dtype)
+        output(name, value, parameters.shape, parameters.dtype, *others)
+        others.append(value)
 
 
 def rows(

@@ -117,7 +117,7 @@ class UpdateRule:
 
 def check_loss(loss: str, output: str) -> None:
     """Raise ``ValueError`` unless ``loss`` is defined for networks with this ``output``."""
-    if loss not in LOSS_OUTPUTS:
+    if loss not in LOSSES:
         raise ValueError(f"loss must be one of {LOSSES}, got {loss!r}")
     if output not in OUTPUTS:
         raise ValueError(f"output must be one of {OUTPUTS}, got {output!r}")

@@ -443,22 +443,18 @@ cdef inline void set_step(update *u, double step, double rate, double epsilon, b
 
 
 cdef int run_update(update *u, object p, object g, object s0, object s1, object n_threads) except -1:
-    _checks.threads(n_threads)
     cdef cnp.ndarray gradient = np.ascontiguousarray(aligned(g))
     cdef cnp.ndarray parameters = p
     cdef elements e = elements_of(ELEMENTS_update, gradient)
     e.update = u
     e.state[0] = cnp.PyArray_DATA(<cnp.ndarray>s0) if s0 is not None else NULL
     e.state[1] = cnp.PyArray_DATA(<cnp.ndarray>s1) if s1 is not None else NULL
-    for array in (p, s0, s1):
-        if array is not None and not array.flags.aligned:
-            raise ValueError("arrays that are updated must be aligned")
     return run_elements(&e, parameters, n_threads)
 
 
 def sgd_update(parameters, gradient, learning_rate, *, n_threads=None):
     """See :func:`fastmlp.kernels.sgd_update`."""
-    _checks.update(parameters, gradient)
+    _checks.update(parameters, gradient, n_threads)
     cdef update u
     u.rule, u.rate = fastmlp_update_code("sgd"), learning_rate
     run_update(&u, parameters, gradient, None, None, n_threads)
@@ -468,7 +464,7 @@ def momentum_update(
     parameters, gradient, velocity, learning_rate, momentum, nesterov=False, *, n_threads=None
 ):
     """See :func:`fastmlp.kernels.momentum_update`."""
-    _checks.update(parameters, gradient, velocity=velocity)
+    _checks.update(parameters, gradient, n_threads, velocity=velocity)
     cdef update u
     u.rule, u.rate = fastmlp_update_code("momentum"), learning_rate
     u.momentum, u.nesterov = momentum, bool(nesterov)
@@ -480,7 +476,9 @@ def adam_update(
     beta_2=0.999, epsilon=1e-8, epsilon_hat=False, *, n_threads=None
 ):
     """See :func:`fastmlp.kernels.adam_update`."""
-    _checks.update(parameters, gradient, first_moment=first_moment, second_moment=second_moment)
+    _checks.update(
+        parameters, gradient, n_threads, first_moment=first_moment, second_moment=second_moment
+    )
     cdef update u
     u.rule, u.beta_1, u.beta_2 = fastmlp_update_code("adam"), beta_1, beta_2
     set_step(&u, step, learning_rate, epsilon, epsilon_hat, True)

@@ -24,7 +24,7 @@ def sgd_update(
     *,
     n_threads: int | None = None,
 ) -> None:
-    _checks.update(parameters, gradient)
+    _checks.update(parameters, gradient, n_threads)
     arrays = (parameters, np.ascontiguousarray(gradient))
     run("update sgd", arrays, (0.0, learning_rate), n_threads)
 
@@ -39,7 +39,7 @@ def momentum_update(
     *,
     n_threads: int | None = None,
 ) -> None:
-    _checks.update(parameters, gradient, velocity=velocity)
+    _checks.update(parameters, gradient, n_threads, velocity=velocity)
     arrays = (parameters, np.ascontiguousarray(gradient), velocity)
     name = "nesterov" if nesterov else "momentum"
     run(f"update {name}", arrays, (0.0, learning_rate, momentum), n_threads)
@@ -59,7 +59,9 @@ def adam_update(
     *,
     n_threads: int | None = None,
 ) -> None:
-    _checks.update(parameters, gradient, first_moment=first_moment, second_moment=second_moment)
+    _checks.update(
+        parameters, gradient, n_threads, first_moment=first_moment, second_moment=second_moment
+    )
     rate, epsilon = adam_step_size(step, learning_rate, beta_1, beta_2, epsilon, epsilon_hat)
     arrays = (parameters, np.ascontiguousarray(gradient), first_moment, second_moment)
     run("update adam", arrays, (0.0, rate, 1 - beta_1, 1 - beta_2, epsilon), n_threads)

@@ -20,7 +20,7 @@ def sgd_update(
     *,
     n_threads: int | None = None,
 ) -> None:
-    _checks.update(parameters, gradient)
+    _checks.update(parameters, gradient, n_threads)
     parameters -= learning_rate * gradient
 
 
@@ -34,7 +34,7 @@ def momentum_update(
     *,
     n_threads: int | None = None,
 ) -> None:
-    _checks.update(parameters, gradient, velocity=velocity)
+    _checks.update(parameters, gradient, n_threads, velocity=velocity)
     velocity *= momentum
     velocity -= learning_rate * gradient
     if nesterov:
@@ -58,7 +58,7 @@ def adam_update(
     n_threads: int | None = None,
 ) -> None:
     _checks.update(
-        parameters, gradient, first_moment=first_moment, second_moment=second_moment
+        parameters, gradient, n_threads, first_moment=first_moment, second_moment=second_moment
     )
     rate, epsilon = adam_step_size(step, learning_rate, beta_1, beta_2, epsilon, epsilon_hat)
     first_moment += (1 - beta_1) * (gradient - first_moment)
