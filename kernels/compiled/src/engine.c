@@ -56,6 +56,10 @@ static long lay_out(struct engine *e, int rule, char *memory)
     long batch = e->batch_panel * real;
     int n_states = rule == UPDATE_adam ? 2 : rule == UPDATE_momentum ? 1 : 0;
 
+    e->tasks = piece(memory, &used, e->n_tasks * (long)sizeof *e->tasks);
+    e->task_penalty = piece(memory, &used, e->n_tasks * (long)sizeof *e->task_penalty);
+    if (e->capacity == 0) /* only describes a network */
+        return used;
     e->parameters = piece(memory, &used, e->n_packed * real);
     for (int i = 0; i < n_states; i++)
         e->state[i] = piece(memory, &used, e->n_packed * real);
@@ -64,10 +68,6 @@ static long lay_out(struct engine *e, int rule, char *memory)
         layer->transposed =
             piece(memory, &used, layer->in_rows * layer->out_panels * panel * real);
     }
-    e->tasks = piece(memory, &used, e->n_tasks * (long)sizeof *e->tasks);
-    e->task_penalty = piece(memory, &used, e->n_tasks * (long)sizeof *e->task_penalty);
-    if (e->capacity == 0)
-        return used;
     e->input = piece(memory, &used, e->layers[0].in_panels * batch);
     for (int l = 0; l < e->n_layers; l++) {
         e->layers[l].output = piece(memory, &used, e->layers[l].out_panels * batch);
@@ -139,6 +139,7 @@ struct engine *fastmlp_engine_new(const struct kernels *kernels, int n_layers, c
         return NULL;
     }
     memset(memory, 0, (size_t)(bytes + kept_gradient));
+    e->memory = memory;
     lay_out(e, rule, memory);
     list_tasks(e);
     if (kept_gradient)
@@ -154,7 +155,7 @@ void fastmlp_engine_free(struct engine *e)
 {
     if (e == NULL)
         return;
-    free(e->parameters); /* the first piece of the engine's memory */
+    free(e->memory);
     free(e);
 }
 

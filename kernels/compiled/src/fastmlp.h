@@ -84,6 +84,7 @@ struct engine {
     long n_packed;              /* elements of the packed parameters */
     long capacity;              /* rows of a pass at most */
     long batch_panel;           /* elements from one panel of the batch to the next */
+    char *memory;               /* all that follows is in here */
     void *parameters, *gradient, *state[2];
     void *input, *target;       /* gathered rows of x and targets, in panels */
     void *row_scale, *row_loss; /* per row of the pass */
