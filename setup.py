@@ -1,8 +1,9 @@
 """Builds the compiled kernels; everything else about the package stands in pyproject.toml.
 
-One C source, ``kernels/compiled/src/kernels.c``, is compiled once per instruction set and precision,
-each with its own flags; which of them runs is decided at import. Without a C compiler the build still succeeds
-and fastmlp runs on Numba or NumPy; ``FASTMLP_REQUIRE_COMPILED=1`` turns that into an error.
+One C source, ``kernels/compiled/src/kernels.c``, is compiled once per instruction set and
+precision, each with its own flags; which of them runs is decided at import. Without a C compiler
+the build still succeeds and fastmlp runs on Numba or NumPy; ``FASTMLP_REQUIRE_COMPILED=1`` turns
+that into an error.
 """
 
 import os
@@ -22,7 +23,7 @@ if sys.platform == "darwin":
     os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
 
 SOURCES = Path("kernels/compiled/src")
-C_FILES = ("calls", "choice", "dispatch", "engine", "pool")  # compiled once; kernels.c is another matter
+C_FILES = ("calls", "choice", "dispatch", "engine", "pool")  # compiled once, unlike kernels.c
 # No -ffast-math: the kernels must see NaN, and at link time it would flush subnormal numbers to
 # zero in the whole process. Contraction is off so that every FMA is one that the source spells out.
 FLAGS = [

@@ -145,7 +145,8 @@ def loss(
 ) -> None:
     array("scores", scores, ("n", "n_out"))
     _specs.check_loss(name, output_name)
-    target(value, *scores.shape, scores.dtype)
+    n, n_out = scores.shape
+    target(value, n, n_out, scores.dtype)
     sample_weight(weight, len(scores), scores.dtype)
     threads(n_threads)
 

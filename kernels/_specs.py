@@ -105,9 +105,7 @@ class UpdateRule:
 
     def __post_init__(self) -> None:
         if self.name not in UPDATE_RULES:
-            raise ValueError(
-                f"update rule must be one of {tuple(UPDATE_RULES)}, got {self.name!r}"
-            )
+            raise ValueError(f"update rule must be one of {tuple(UPDATE_RULES)}, got {self.name!r}")
 
     @property
     def slots(self) -> tuple[str, ...]:

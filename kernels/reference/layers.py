@@ -51,9 +51,7 @@ def weight_gradient(
     return out
 
 
-def bias_gradient(
-    delta: Array, *, out: Array | None = None, n_threads: int | None = None
-) -> Array:
+def bias_gradient(delta: Array, *, out: Array | None = None, n_threads: int | None = None) -> Array:
     out = _checks.bias_gradient(delta, out, n_threads)
     out[...] = delta.sum(axis=0) / max(len(delta), 1)
     return out

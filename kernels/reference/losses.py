@@ -54,13 +54,15 @@ def row_losses(z: Array, y: Array, loss: str, output: str) -> Array:
 def row_deltas(z: Array, y: Array, loss: str, output: str) -> Array:
     """Output error ``δ^L = ∂C/∂z`` of every row, shape ``(n, n_out)``."""
     a = activations.apply(z, output)
+    residual: Array = a - y
     if loss == "binary_cross_entropy":
-        return a - y
+        return residual
     if loss == "cross_entropy":
-        return a * y.sum(axis=1, keepdims=True) - y
-    residual = a - y
+        residual = a * y.sum(axis=1, keepdims=True) - y
+        return residual
     if output == "softmax":  # its Jacobian is diag(a) - a aᵀ
-        return a * (residual - (residual * a).sum(axis=1, keepdims=True))
+        residual = a * (residual - (residual * a).sum(axis=1, keepdims=True))
+        return residual
     return activations.TABLE[output].backward(residual, a)
 
 

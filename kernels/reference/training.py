@@ -108,15 +108,12 @@ class Network:
         d_weights, d_biases = self.architecture.views(gradient)
         n, n_out = len(x), self.architecture.sizes[-1]
         total = float(n) if sample_weight is None else float(sample_weight.sum(dtype=np.float64))
-        if n == 0 or total == 0:
-            scale = 0.0
-        else:
-            scale = 1 / total
+        scale = self.dtype.type(1 / total if total else 0)
 
         # Rows pass: forward, output error, hidden errors back.
         inputs, scores = self.forward(parameters, x)
         y = losses.dense_target(target, n_out, self.dtype)
-        delta = losses.row_deltas(scores, y, loss, self.architecture.output) * self.dtype.type(scale)
+        delta = losses.row_deltas(scores, y, loss, self.architecture.output) * scale
         if sample_weight is not None:
             delta *= sample_weight[:, None]
         deltas = [delta]
