@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,9 +143,7 @@ def calls(
                     yield Call(function, args, 4 * n_out, {"sample_weight": weight})
 
 
-def targets(
-    loss: str, n: int, n_out: int, dtype: Any, rng: np.random.Generator
-) -> Iterator[Array]:
+def targets(loss: str, n: int, n_out: int, dtype: Any, rng: np.random.Generator) -> Iterator[Array]:
     """Targets of every kind that a loss takes: real or soft values, and class labels."""
     if loss == "squared_error":
         yield rng.standard_normal((n, n_out)).astype(dtype)
@@ -212,11 +211,12 @@ def assert_agrees(actual: Any, expected: Any, dtype: Any, inner: int, what: obje
         return
     worst = np.unravel_index(np.argmax(np.nan_to_num(excess, nan=np.inf)), excess.shape)
     place = tuple(int(i) for i in worst)
+    limit = np.broadcast_to(allowed, have.shape)[worst]
     raise AssertionError(
         f"{what}\n  on {kernels.info()}\n"
         f"  {np.count_nonzero(~(excess <= 1))} of {excess.size} values are wrong; the worst at "
         f"{place}: got {have[worst]!r}, expected {want[worst]!r}, error "
-        f"{abs(have[worst] - want[worst]):.3g}, allowed {np.broadcast_to(allowed, have.shape)[worst]:.3g}"
+        f"{abs(have[worst] - want[worst]):.3g}, allowed {limit:.3g}"
     )
 
 
@@ -226,7 +226,7 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         [sys.executable, "-c", code],
         env=inherited | environment,
-        cwd=os.path.expanduser("~"),
+        cwd=Path.home(),
         capture_output=True,
         text=True,
         timeout=120,

@@ -10,9 +10,9 @@ from fastmlp import kernels
 from fastmlp.kernels import Architecture, UpdateRule, reference
 
 SIZES = [(1, 1), (5, 3), (4, 16, 3), (64, 100, 10), (7, 31, 17, 5), (3, 1, 6, 2), (33, 8, 8, 8, 1)]
-ACTIVATION_LISTS = {
-    name: [name] * 3 for name in kernels.ACTIVATIONS
-} | {"mixed": ["relu", "tanh", "sigmoid"]}
+ACTIVATION_LISTS = {name: [name] * 3 for name in kernels.ACTIVATIONS} | {
+    "mixed": ["relu", "tanh", "sigmoid"]
+}
 RULES = [
     UpdateRule("sgd"),
     UpdateRule("momentum", {"momentum": 0.9}),

@@ -1,0 +1,80 @@
+"""The backends are interchangeable: same names, same signatures; the public ones are documented."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import pytest
+
+from fastmlp import kernels
+from fastmlp.kernels import _chooser, reference
+
+FAST = [name for name in kernels.available() if name != "reference"]
+FUNCTIONS = [name for name in reference.__all__ if name[0].islower()]
+METHODS = [
+    (cls, name)
+    for cls, names in {
+        "Network": ("__init__", "predict", "loss", "loss_and_gradient"),
+        "Trainer": ("__init__", "load", "store", "run_epoch"),
+    }.items()
+    for name in names
+]
+
+
+def module(backend):
+    return importlib.import_module(f"fastmlp.kernels.{_chooser.BACKENDS[backend]}")
+
+
+def parameters(function):
+    """Name, kind and default of every parameter but ``self``; annotations may differ."""
+    return [
+        (parameter.name, parameter.kind.name, parameter.default)
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.name != "self"
+    ]
+
+
+@pytest.mark.parametrize("backend_name", FAST)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_agree(backend_name, name):
+    assert parameters(getattr(module(backend_name), name)) == parameters(getattr(reference, name))
+
+
+@pytest.mark.parametrize("backend_name", FAST)
+@pytest.mark.parametrize(("cls", "name"), METHODS)
+def test_methods_agree(backend_name, cls, name):
+    actual = getattr(getattr(module(backend_name), cls), name)
+    assert parameters(actual) == parameters(getattr(getattr(reference, cls), name))
+
+
+@pytest.mark.parametrize("backend_name", FAST)
+def test_backends_offer_the_same(backend_name):
+    """A backend may say more about itself (its instruction set), and computes nothing more."""
+    assert set(module(backend_name).__all__) - {"isa"} == set(reference.__all__)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_public_functions_agree(name):
+    assert parameters(getattr(kernels, name)) == parameters(getattr(reference, name))
+
+
+@pytest.mark.parametrize(("name", "cls"), [("network", "Network"), ("trainer", "Trainer")])
+def test_public_factories_agree(name, cls):
+    assert parameters(getattr(kernels, name)) == parameters(getattr(reference, cls))
+
+
+@pytest.mark.parametrize("name", [n for n in kernels.__all__ if callable(getattr(kernels, n))])
+def test_public_names_are_documented(name):
+    """Each has a docstring, and each parameter of a kernel is explained in it."""
+    text = inspect.getdoc(getattr(kernels, name))
+    assert text
+    if name in FUNCTIONS:
+        for parameter in inspect.signature(getattr(kernels, name)).parameters:
+            assert parameter in text, f"{name} says nothing about {parameter}"
+
+
+@pytest.mark.parametrize(("cls", "name"), METHODS)
+def test_methods_are_documented(cls, name):
+    owner = getattr(reference, cls)
+    assert (owner if name == "__init__" else getattr(owner, name)).__doc__
