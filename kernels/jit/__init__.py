@@ -1,17 +1,17 @@
-"""The Numba backend: vector instructions for the host CPU, compiled just in time, no C compiler
-needed.
+"""The Numba backend: vector instructions for the host CPU, compiled just in time.
 
-The same functions and classes as ``reference``. From the bottom up:
+The same functions and classes as ``reference``, without a C compiler. From the bottom up:
 
 ``_host``       what the CPU offers, and tile sizes
-``_vector``     a small vector language over LLVM's instructions
+``_vector``, ``_values``
+                a small vector language over LLVM's instructions
 ``_vmath``, ``_tiles``, ``_runs``, ``_copies``, ``_scores``
                 kernels written in it: functions, matrix products, elementwise kernels and update
                 rules, panels, losses
 ``_table``      all of them compiled for one dtype, as a table of addresses
-``_plan``, ``_workspace``
+``_plan``, ``_workspace``, ``_pool``
                 the memory of a network and batch, laid out before a job runs
-``_walks``, ``_tasks``
+``_walks``, ``_tasks``, ``_packing``
                 compiled Python that walks over panels and calls the table: the engine's two passes
 ``_team``       threads
 ``_compile``, ``_cache``, ``_access``

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from ._packing import run_task
 from ._plan import Run
+from ._pool import pool
 from ._table import INDEX, table
-from ._tasks import run_task
 from ._team import run_once, worth
-from ._workspace import address, ceil, pool
+from ._workspace import address, ceil
 from .layers import run_rows
 
 Array = np.ndarray[Any, Any]

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from ._packing import copy_task, errors_task, load_task
 from ._plan import Block, Copy
+from ._pool import pool
 from ._table import GATHER, INDEX, SCATTER
-from ._tasks import copy_task, errors_task, load_task, rows_task, weights_task
+from ._tasks import rows_task, weights_task
 from ._team import run_once, worth
-from ._workspace import Workspace, address, ceil, pool, rows_of
+from ._workspace import Workspace, address, ceil, rows_of
 
 Array = np.ndarray[Any, Any]
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from ._pool import pool
 from ._table import INDEX
 from ._team import worth
-from ._workspace import Workspace, address, pool
+from ._workspace import Workspace, address
 from .layers import run_rows
 
 Array = np.ndarray[Any, Any]

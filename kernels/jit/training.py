@@ -9,10 +9,12 @@ import numpy as np
 
 from .. import _checks, _threads
 from .._specs import Architecture, UpdateRule, check_loss
+from ._packing import load_task, store_task
+from ._pool import pool
 from ._table import INDEX
-from ._tasks import load_task, rows_task, store_task, weights_task
+from ._tasks import rows_task, weights_task
 from ._team import worth
-from ._workspace import Workspace, address, ceil, pool
+from ._workspace import Workspace, address, ceil
 from .layers import run_rows
 from .losses import row_losses, weighted_mean
 from .optimizers import set_rule
