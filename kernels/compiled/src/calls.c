@@ -8,6 +8,14 @@
 
 /* What one element of an elementwise kernel costs, in the units of PARALLEL_FLOPS. */
 static const double ELEMENT_FLOPS = 30;
+enum { PRODUCT_ROWS = 192, PRODUCT_LINES = 16 }; /* of a block of C */
+
+/* Equal blocks of n, none longer than `longest`, a multiple of `threads` of them, whole units. */
+static long block_of(long n, long longest, int threads, long unit)
+{
+    long blocks = round_up((n + longest - 1) / longest, threads);
+    return round_up((n + blocks - 1) / blocks, unit);
+}
 
 /* Scratch memory of calls that have no engine. The last piece is kept: memory that comes fresh
    from the system costs more to touch than a small product takes. */
@@ -43,30 +51,25 @@ void fastmlp_scratch_give(char *memory)
 int fastmlp_product(struct product *p, int n_threads)
 {
     const struct kernels *k = p->kernels;
-    long panels = round_up(p->columns, k->panel) / k->panel;
     double flops = 2.0 * (double)p->n * (double)p->depth * (double)p->columns;
     int threads = threads_for(flops, n_threads);
-    p->block_rows = rows_of_block(p->n, threads);
-    p->b_panel = (round_up(p->depth, k->panel) | 1) * k->panel;
-    long rows = p->block_rows | 1;
-    long a_lines = p->a_by_columns ? (k->depth_block + 1) * (round_up(rows, k->panel) / k->panel)
-                                   : rows * (round_up(p->depth, k->panel) / k->panel);
-    p->scratch_bytes = (panels * rows + most(a_lines, panels * rows)) * LINE + k->output_scratch(p->columns);
-    long bias = round_up(panels * k->panel * k->real_bytes, LINE);
-    long packed = panels * p->b_panel * k->real_bytes;
-    char *memory = fastmlp_scratch_take(packed + bias + p->scratch_bytes * threads);
-    if (memory == NULL)
+    /* Blocks of C that stay in the second-level cache; at least as many as threads. */
+    p->block_rows = block_of(p->n, PRODUCT_ROWS, p->n >= p->columns ? threads : 1, 1);
+    p->block_columns =
+        block_of(p->columns, PRODUCT_LINES * k->panel, p->n < p->columns ? threads : 1, k->panel);
+    p->scratch_bytes = k->product_scratch(p);
+    p->scratch = fastmlp_scratch_take(p->scratch_bytes * threads);
+    if (p->scratch == NULL)
         return -1;
-    p->packed_b = memory;
-    p->scratch = memory + packed + bias;
-    if (p->bias) {
-        memset(memory + packed, 0, (size_t)bias);
-        memcpy(memory + packed, p->bias, (size_t)(p->columns * k->real_bytes));
-        p->bias = memory + packed;
+    long blocks = blocks_of(p->n, p->block_rows) * blocks_of(p->columns, p->block_columns);
+    fastmlp_parallel(threads, blocks, k->product_block, p);
+    fastmlp_scratch_give(p->scratch);
+    if (p->activation == ACTIVATION_softmax) {
+        struct matrix c = {p->c, p->columns * k->real_bytes, k->real_bytes};
+        struct elements e = {.kernels = k, .what = ELEMENTS_activation, .a = c, .rows = p->n,
+                             .activation = p->activation, .columns = p->columns, .out = p->c};
+        fastmlp_elements(&e, n_threads);
     }
-    fastmlp_parallel(threads, panels, k->pack_product, p);
-    fastmlp_parallel(threads, blocks_of(p->n, p->block_rows), k->product_block, p);
-    fastmlp_scratch_give(memory);
     return 0;
 }
 

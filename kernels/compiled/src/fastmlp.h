@@ -118,8 +118,7 @@ struct product {
     int activation;             /* applied forward, or, with `activations`, backward */
     struct matrix activations;  /* (n, columns), data NULL for a forward product */
     void *c;                    /* (n, columns), contiguous */
-    void *packed_b;
-    long b_panel, block_rows;
+    long block_rows, block_columns; /* of C; whole panels of columns */
     char *scratch;
     long scratch_bytes;
 };
@@ -166,14 +165,13 @@ struct kernels {
     int real_bytes, panel;
     int tile_panels;
     int task_features; /* features of a weight task */
-    int depth_block;   /* see passes.h */
     long (*output_scratch)(long n_out);
     void (*pack)(const struct engine *, const void *flat, void *packed);
     void (*unpack)(const struct engine *, const void *packed, void *flat);
     void (*refresh_transposed)(const struct engine *);
     void (*rows_block)(void *engine, long block, int thread);
     void (*weights_task)(void *engine, long task, int thread);
-    void (*pack_product)(void *product, long panel, int thread);
+    long (*product_scratch)(const struct product *);
     void (*product_block)(void *product, long block, int thread);
     void (*forward_block)(void *forward, long block, int thread);
     void (*forward_few)(const struct engine *, const void *flat, const struct forward *);

@@ -30,12 +30,12 @@ INLINE void prefetch_lines(const real *from, long lines)
         __builtin_prefetch(from + i * PANEL, 0, 2);
 }
 
-/* c = bias + a w for a block of rows; bias NULL stands for zeros. The panels of w are taken in
-   `order`; where they come from beyond the second-level cache the next ones are asked for while
+/* c = bias + a w for a block of rows; bias NULL stands for zeros, with `accumulate` c += a w.
+   The panels of w are taken as `walk` says; where they come from beyond the second-level cache the next ones are asked for while
    the present ones are used. */
 static void layer_product(long rows, long depth, const real *a, long a_panel, const real *w,
-                          long w_panel, const real *bias, real *c, long c_panel, long panels,
-                          struct walk walk)
+                          long w_panel, const real *bias, int accumulate, real *c, long c_panel,
+                          long panels, struct walk walk)
 {
     const long groups = (panels + TILE_PANELS - 1) / TILE_PANELS;
     for (long g = 0; g < groups; g++) {
@@ -59,7 +59,7 @@ static void layer_product(long rows, long depth, const real *a, long a_panel, co
                 }
                 real *c_r = c + p * c_panel + r * PANEL;
                 struct strided init = {c_r, PANEL, c_panel};
-                if (k == 0)
+                if (k == 0 && !accumulate)
                     init = bias ? (struct strided){bias + p * PANEL, 0, PANEL}
                                 : (struct strided){zeros, 0, PANEL};
                 tiles[part - 1](deep, a_k + r * PANEL, a_panel, w_k, w_panel, init, c_r, PANEL,
@@ -120,7 +120,7 @@ static void rows_block(void *engine, long block, int thread)
         const struct layer *layer = &e->layers[l];
         real *z = (real *)layer->output + start;
         layer_product(n, layer->n_in, a, panel, parameters + layer->weights,
-                      layer->in_rows * PANEL, parameters + layer->bias, z, panel,
+                      layer->in_rows * PANEL, parameters + layer->bias, 0, z, panel,
                       layer->out_panels, e->walk);
         for (long p = 0; p < layer->out_panels; p++)
             forward_run(layer->activation, z + p * panel, n * PANEL);
@@ -142,7 +142,7 @@ static void rows_block(void *engine, long block, int thread)
         real *delta = (real *)layer->delta + start;
         const real *activations = (const real *)layer->output + start;
         layer_product(n, above->n_out, (const real *)above->delta + start, panel,
-                      above->transposed, above->out_panels * PANEL * PANEL, NULL, delta, panel,
+                      above->transposed, above->out_panels * PANEL * PANEL, NULL, 0, delta, panel,
                       layer->out_panels, e->walk);
         for (long p = 0; p < layer->out_panels; p++)
             backward_run(layer->activation, delta + p * panel, activations + p * panel, n * PANEL);
@@ -326,7 +326,7 @@ static void forward_block(void *context, long block, int thread)
     for (int l = 0; l < e->n_layers; l++) {
         const struct layer *layer = &e->layers[l];
         layer_product(n, layer->n_in, here, panel, parameters + layer->weights,
-                      layer->in_rows * PANEL, parameters + layer->bias, there, panel,
+                      layer->in_rows * PANEL, parameters + layer->bias, 0, there, panel,
                       layer->out_panels, e->walk);
         for (long p = 0; p < layer->out_panels; p++)
             forward_run(layer->activation, there + p * panel, n * PANEL);

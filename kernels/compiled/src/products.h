@@ -5,82 +5,108 @@
 
 #include "passes.h"
 
-/* One panel of B. */
-static void pack_product(void *context, long panel, int thread)
+/* Room for one block: C, the larger of a piece of A and a block of activations, a piece of B, and
+   the bias; all in lines, with an odd number of them from panel to panel. */
+struct product_space {
+    long c_panel, a_panel, b_panel; /* elements */
+    long c, a, b, lines;
+};
+
+static struct product_space product_space(const struct product *p)
 {
-    (void)thread;
-    struct product *p = context;
-    struct matrix b = p->b;
-    long columns = p->columns - panel * PANEL;
-    b.data += panel * PANEL * b.column_stride;
-    pack_panels(b, p->depth, columns < PANEL ? columns : PANEL,
-                (real *)p->packed_b + panel * p->b_panel, p->b_panel);
+    const long depth = p->depth < DEPTH_BLOCK ? p->depth : DEPTH_BLOCK;
+    const long rows = p->block_rows | 1, deep = depth | 1;
+    const long columns = p->block_columns / PANEL, row_panels = (rows + PANEL - 1) / PANEL;
+    const long a_lines = p->a_by_columns ? row_panels * deep : (depth + PANEL - 1) / PANEL * rows;
+    struct product_space s = {rows * PANEL, (p->a_by_columns ? deep : rows) * PANEL, deep * PANEL};
+    s.c = columns * rows;
+    s.a = a_lines > s.c ? a_lines : s.c;
+    s.b = columns * deep;
+    s.lines = s.c + s.a + s.b + columns;
+    return s;
 }
 
-/* Rows of C in panels, finished: scaled, or through the activation. */
-static void finish_product(const struct product *p, real *c, long c_panel, real *other,
-                           real *columns, long first, long n)
+static long product_scratch(const struct product *p) { return product_space(p).lines * 64; }
+
+/* c += a b for a piece of A, packed as it is stored by columns: row k of a panel holds PANEL
+   consecutive elements of column k of A. */
+static void product_by_columns(const struct product_space *s, long n, long deep, const real *a,
+                               const real *b, int accumulate, real *c, long panels)
 {
-    if (p->activations.data) {
-        for (long r = 0; r < n; r++)
-            scatter_row(p->activations.data + (first + r) * p->activations.row_stride,
-                        p->activations.column_stride, p->columns, other + r * PANEL, c_panel);
-        for (long j = 0; j * PANEL < p->columns; j++)
-            backward_run(p->activation, c + j * c_panel, other + j * c_panel, n * PANEL);
-    } else {
-        finish_rows(p->activation, c, n, p->columns, c_panel, columns);
+    for (long j = 0, wide; j < panels; j += wide) {
+        wide = panels - j < TILE_PANELS ? panels - j : TILE_PANELS;
+        for (long r = 0, part; r < n; r += part) {
+            long in_panel = PANEL - r % PANEL;
+            part = next_part(n - r < in_panel ? n - r : in_panel, TILE_FEATURES);
+            gradient_tiles[wide - 1][part - 1](deep, a + r / PANEL * s->a_panel + r % PANEL,
+                                               b + j * s->b_panel, s->b_panel, accumulate,
+                                               c + j * s->c_panel + r * PANEL, s->c_panel);
+        }
     }
-    vec factor = SPLAT((real)p->factor);
-    if (p->factor != 1)
-        for (long j = 0; j * PANEL < p->columns; j++)
-            for (long i = 0; i < n * PANEL; i += LANES)
-                store(c + j * c_panel + i, load(c + j * c_panel + i) * factor);
-    for (long r = 0; r < n; r++)
-        gather_row(c + r * PANEL, c_panel, p->columns, (real *)p->c + (first + r) * p->columns);
 }
 
-/* A block of rows of C. */
+/* A block of C in panels, finished: through the activation, or scaled; then into plain rows. */
+static void finish_product(const struct product *p, real *c, long c_panel, real *other, long row,
+                           long n, long column, long columns)
+{
+    const vec factor = SPLAT((real)p->factor);
+    if (p->activations.data) {
+        const struct matrix *m = &p->activations;
+        const char *from = m->data + row * m->row_stride + column * m->column_stride;
+        pack_panels((struct matrix){from, m->row_stride, m->column_stride}, n, columns, other,
+                    c_panel);
+    }
+    for (long j = 0; j * PANEL < columns; j++) {
+        real *panel = c + j * c_panel;
+        if (p->activations.data)
+            backward_run(p->activation, panel, other + j * c_panel, n * PANEL);
+        else if (p->activation != ACTIVATION_softmax) /* that needs whole rows: see calls.c */
+            forward_run(p->activation, panel, n * PANEL);
+        if (p->factor != 1)
+            for (long i = 0; i < n * PANEL; i += LANES)
+                store(panel + i, load(panel + i) * factor);
+    }
+    for (long r = 0; r < n; r++)
+        gather_row(c + r * PANEL, c_panel, columns,
+                   (real *)p->c + (row + r) * p->columns + column);
+}
+
+/* One block of C, over the depth in pieces that stay in the cache. */
 static void product_block(void *context, long block, int thread)
 {
     const struct product *p = context;
-    long first = block * p->block_rows, panels = (p->columns + PANEL - 1) / PANEL;
-    long n = p->n - first < p->block_rows ? p->n - first : p->block_rows;
-    long c_panel = (p->block_rows | 1) * PANEL;
-    char *scratch = p->scratch + thread * p->scratch_bytes;
-    real *c = (real *)scratch, *a = c + panels * c_panel;
-    const real *b = p->packed_b;
-    const char *rows = p->a.data + first * p->a.row_stride;
-
-    if (!p->a_by_columns) {
-        pack_panels((struct matrix){rows, p->a.row_stride, p->a.column_stride}, n, p->depth, a,
-                    c_panel);
-        layer_product(n, p->depth, a, c_panel, b, p->b_panel, p->bias, c, c_panel, panels,
-                      (struct walk){0, 0});
-    } else {
-        /* Row k of A's panel holds n consecutive elements of column k of A. */
-        const long a_panel = (DEPTH_BLOCK + 1) * PANEL;
-        if (p->depth == 0)
-            memset(c, 0, (size_t)(panels * c_panel) * sizeof(real));
-        for (long k = 0; k < p->depth; k += DEPTH_BLOCK) {
-            long deep = p->depth - k < DEPTH_BLOCK ? p->depth - k : DEPTH_BLOCK;
-            pack_panels((struct matrix){rows + k * p->a.column_stride, p->a.column_stride,
-                                        p->a.row_stride},
-                        deep, n, a, a_panel);
-            for (long j = 0, wide; j < panels; j += wide) {
-                wide = panels - j < TILE_PANELS ? panels - j : TILE_PANELS;
-                for (long r = 0, part; r < n; r += part) {
-                    long in_panel = PANEL - r % PANEL;
-                    part = next_part(n - r < in_panel ? n - r : in_panel, TILE_FEATURES);
-                    gradient_tiles[wide - 1][part - 1](
-                        deep, a + r / PANEL * a_panel + r % PANEL,
-                        b + j * p->b_panel + k * PANEL, p->b_panel, k > 0,
-                        c + j * c_panel + r * PANEL, c_panel);
-                }
-            }
+    const struct product_space s = product_space(p);
+    const long across = (p->columns + p->block_columns - 1) / p->block_columns;
+    const long row = block / across * p->block_rows, column = block % across * p->block_columns;
+    const long n = p->n - row < p->block_rows ? p->n - row : p->block_rows;
+    const long left = p->columns - column;
+    const long columns = left < p->block_columns ? left : p->block_columns;
+    const long panels = (columns + PANEL - 1) / PANEL;
+    real *c = (real *)(p->scratch + thread * p->scratch_bytes);
+    real *a = c + s.c * PANEL, *b = a + s.a * PANEL, *bias = b + s.b * PANEL;
+    struct matrix from_a = p->a, from_b = p->b;
+    from_a.data += row * from_a.row_stride;
+    from_b.data += column * from_b.column_stride;
+    if (p->bias)
+        scatter_row((const char *)((const real *)p->bias + column), sizeof(real), columns, bias,
+                    PANEL);
+    long k = 0;
+    do { /* once even for depth 0 */
+        const long deep = p->depth - k < DEPTH_BLOCK ? p->depth - k : DEPTH_BLOCK;
+        pack_panels(from_b, deep, columns, b, s.b_panel);
+        if (p->a_by_columns) {
+            struct matrix turned = {from_a.data, from_a.column_stride, from_a.row_stride};
+            pack_panels(turned, deep, n, a, s.a_panel);
+            product_by_columns(&s, n, deep, a, b, k > 0, c, panels);
+        } else {
+            pack_panels(from_a, n, deep, a, s.a_panel);
+            layer_product(n, deep, a, s.a_panel, b, s.b_panel, p->bias ? bias : NULL, k > 0, c,
+                          s.c_panel, panels, (struct walk){0, 0});
         }
-    }
-    real *columns = (real *)(scratch + p->scratch_bytes - output_scratch(p->columns));
-    finish_product(p, c, c_panel, a, columns, first, n);
+        from_a.data += deep * from_a.column_stride;
+        from_b.data += deep * from_b.row_stride;
+    } while ((k += DEPTH_BLOCK) < p->depth);
+    finish_product(p, c, s.c_panel, a, row, n, column, columns);
 }
 
 /* Errors and losses of a block of rows. */
@@ -121,6 +147,8 @@ static void output_block(void *context, long block, int thread)
 /* Copy a row of any stride into consecutive elements. */
 INLINE void copy_row(const char *from, long stride, long n, real *to)
 {
+    if (from == (const char *)to)
+        return;
     if (stride == (long)sizeof(real))
         memcpy(to, from, (size_t)n * sizeof(real));
     else
