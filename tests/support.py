@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from fastmlp import kernels
 from fastmlp.kernels import reference
 

@@ -7,10 +7,9 @@ import threading
 
 import numpy as np
 import pytest
-from support import FUNCTIONS, calls
-
 from fastmlp import kernels
 from fastmlp.kernels import Architecture, UpdateRule
+from support import FUNCTIONS, calls
 
 ADAM = UpdateRule("adam", {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8})
 MOMENTUM = UpdateRule("momentum", {"momentum": 0.9})

@@ -6,10 +6,9 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from support import FUNCTIONS, LAYOUTS, SHAPES, WITH_OUT, assert_agrees, calls, laid_out
-
 from fastmlp import kernels
 from fastmlp.kernels import reference
+from support import FUNCTIONS, LAYOUTS, SHAPES, WITH_OUT, assert_agrees, calls, laid_out
 
 THREADS = (1, 2, 3, 4)
 

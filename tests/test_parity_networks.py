@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support import LAYOUTS, LOSS_PAIRS, assert_agrees, laid_out, sample_weights, targets
-
 from fastmlp import kernels
 from fastmlp.kernels import Architecture, UpdateRule, reference
+from support import LAYOUTS, LOSS_PAIRS, assert_agrees, laid_out, sample_weights, targets
 
 SIZES = [(1, 1), (5, 3), (4, 16, 3), (64, 100, 10), (7, 31, 17, 5), (3, 1, 6, 2), (33, 8, 8, 8, 1)]
 ACTIVATION_LISTS = {name: [name] * 3 for name in kernels.ACTIVATIONS} | {

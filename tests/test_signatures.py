@@ -6,7 +6,6 @@ import importlib
 import inspect
 
 import pytest
-
 from fastmlp import kernels
 from fastmlp.kernels import _chooser, reference
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support import LOSS_PAIRS, assert_agrees
-
 from fastmlp import kernels
 from fastmlp.kernels import Architecture, reference
+from support import LOSS_PAIRS, assert_agrees
 
 
 def special(dtype):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from fastmlp import kernels
 from fastmlp.kernels import Architecture, UpdateRule
 

@@ -1,0 +1,94 @@
+"""The two floors: ``nn`` imports ``kernels``, never the other way round; no backend another."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import fastmlp
+import pytest
+from fastmlp import kernels
+
+PACKAGE = Path(fastmlp.__file__).parent
+KERNELS = Path(kernels.__file__).parent
+BACKENDS = ("reference", "jit", "compiled")
+
+
+def modules():
+    """Dotted name, file, for every Python file of the installed package, and the extension's."""
+    for folder, prefix in ((KERNELS, "fastmlp.kernels"), (PACKAGE, "fastmlp")):
+        for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.pyx")]):
+            parts = path.relative_to(folder).with_suffix("").parts
+            if prefix == "fastmlp" and parts[0] == "kernels":
+                continue
+            yield ".".join([prefix, *parts]).removesuffix(".__init__"), path
+
+
+MODULES = dict(modules())
+
+
+def imports(name, path):
+    """Absolute names of the modules that a file imports, and whether the import is relative."""
+    if path.suffix == ".pyx":  # not Python's grammar: its plain import lines are enough
+        lines = [line.strip() for line in path.read_text().splitlines()]
+        source = "\n".join(line for line in lines if line.startswith(("import ", "from .")))
+        source = source.replace("cimport", "import")
+    else:
+        source = path.read_text()
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, False
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                upper = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join(upper + ([node.module] if node.module else []))
+            for alias in node.names:
+                whole = f"{base}.{alias.name}"
+                yield (whole if whole in MODULES else base), bool(node.level)
+
+
+def test_all_modules_are_seen():
+    for name in ("fastmlp", "fastmlp.kernels", "fastmlp.kernels.reference.layers", "fastmlp.mlp"):
+        assert name in MODULES
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("fastmlp.kernels")])
+def test_kernels_import_only_kernels(name):
+    """Nothing of ``fastmlp`` but ``kernels``, and that by relative imports."""
+    for imported, relative in imports(name, MODULES[name]):
+        if imported.split(".")[0] == "fastmlp":
+            assert relative, f"{name} imports {imported} absolutely"
+            assert imported.startswith("fastmlp.kernels"), f"{name} imports {imported}"
+        assert imported.split(".")[0] not in ("nn", "kernels"), f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if "fastmlp.kernels" not in name])
+def test_fastmlp_reaches_kernels_across_the_packages(name):
+    """``from fastmlp.kernels import …`` or ``from fastmlp import kernels``; else relative."""
+    for imported, relative in imports(name, MODULES[name]):
+        if (name, imported) == ("fastmlp", "fastmlp.kernels"):
+            continue  # the package names its own part, for its users
+        if imported.startswith("fastmlp.kernels"):
+            assert not relative, f"{name} imports {imported} relatively, across two packages"
+            backend = imported.split(".")[2:3]
+            assert backend == [] or backend[0] not in BACKENDS, f"{name} bypasses the chooser"
+        assert imported.split(".")[0] not in ("nn", "kernels"), f"{name} imports {imported}"
+
+
+def test_backends_stand_alone():
+    """The fast backends may use the reference's plain parts; nobody needs a fast backend."""
+    for name, path in MODULES.items():
+        for imported, _ in imports(name, path):
+            for other in ("jit", "compiled"):
+                if imported.startswith(f"fastmlp.kernels.{other}"):
+                    assert name.startswith(f"fastmlp.kernels.{other}"), f"{name} needs {imported}"
+
+
+def test_numba_is_imported_by_its_backend_only():
+    for name, path in MODULES.items():
+        for imported, _ in imports(name, path):
+            if imported.split(".")[0] in ("numba", "llvmlite"):
+                assert name.startswith("fastmlp.kernels.jit"), f"{name} imports {imported}"
