@@ -671,6 +671,7 @@ class Network:
             kept = self._gradients.pop(loss, None)
         if kept is not None and rows <= kept[0]:
             return kept
+        rows = max(rows, 1)
         return rows, Engine(self.architecture, self.dtype, loss, "none", rows, self.n_threads)
 
     def __reduce__(self):
