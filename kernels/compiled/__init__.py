@@ -8,7 +8,9 @@ The C sources in ``src/``, from the bottom up:
 ``panels.h``       copies between plain matrices and panels
 ``tiles.h``        register tiles of the matrix products
 ``activations.h``  σ and ⊙ σ';  ``losses.h``  the output layer;  ``updates.h``  update rules
-``passes.h``       the two passes of a training step, predictions
+``layers.h``       a block of rows times a weight matrix
+``networks.h``     parameters in and out of panels, predictions
+``passes.h``       the two passes of a training step
 ``products.h``     the kernels on plain arrays
 ``kernels.c``      all of these as one table; compiled once per instruction set and precision
 ``dispatch.c``     which table is used

@@ -1,0 +1,61 @@
+/* The product of a block of rows with a weight matrix, both in panels. */
+#ifndef FASTMLP_LAYERS_H
+#define FASTMLP_LAYERS_H
+
+#include "fastmlp.h"
+#include "tiles.h"
+
+enum {
+    /* Depth (rows of W, or rows of the batch) of which a tile's panels stay in L1. */
+    DEPTH_BLOCK = 256 * 4 / (int)sizeof(real),
+};
+
+static const real zeros[TILE_PANELS * PANEL] __attribute__((aligned(64)));
+
+/* Lines of a matrix into the second-level cache. */
+INLINE void prefetch_lines(const real *from, long lines)
+{
+    for (long i = 0; i < lines; i++)
+        __builtin_prefetch(from + i * PANEL, 0, 2);
+}
+
+/* c = bias + a w for a block of rows; bias NULL stands for zeros, with `accumulate` c += a w.
+   The panels of w are taken as `walk` says; where they come from beyond the second-level cache the next ones are asked for while
+   the present ones are used. */
+static void layer_product(long rows, long depth, const real *a, long a_panel, const real *w,
+                          long w_panel, const real *bias, int accumulate, real *c, long c_panel,
+                          long panels, struct walk walk)
+{
+    const long groups = (panels + TILE_PANELS - 1) / TILE_PANELS;
+    for (long g = 0; g < groups; g++) {
+        const long p = (walk.backwards ? groups - 1 - g : g) * TILE_PANELS;
+        const long wide = panels - p < TILE_PANELS ? panels - p : TILE_PANELS;
+        const long next_p = walk.backwards ? p - TILE_PANELS : p + TILE_PANELS;
+        forward_tile *const *tiles = forward_tiles[wide - 1];
+        long k = 0;
+        do { /* once even for depth 0 */
+            const long deep = depth - k < DEPTH_BLOCK ? depth - k : DEPTH_BLOCK;
+            const real *w_k = w + p * w_panel + k * PANEL, *a_k = a + k / PANEL * a_panel;
+            const real *next = k + DEPTH_BLOCK < depth ? w_k + DEPTH_BLOCK * PANEL
+                               : g + 1 < groups        ? w + next_p * w_panel
+                                                       : NULL;
+            for (long r = 0, part; r < rows; r += part) {
+                part = next_part(rows - r, TILE_ROWS);
+                if (walk.prefetch && next) {
+                    long from = DEPTH_BLOCK * r / rows, to = DEPTH_BLOCK * (r + part) / rows;
+                    for (int v = 0; v < TILE_PANELS; v++)
+                        prefetch_lines(next + v * w_panel + from * PANEL, to - from);
+                }
+                real *c_r = c + p * c_panel + r * PANEL;
+                struct strided init = {c_r, PANEL, c_panel};
+                if (k == 0 && !accumulate)
+                    init = bias ? (struct strided){bias + p * PANEL, 0, PANEL}
+                                : (struct strided){zeros, 0, PANEL};
+                tiles[part - 1](deep, a_k + r * PANEL, a_panel, w_k, w_panel, init, c_r, PANEL,
+                                c_panel);
+            }
+        } while ((k += DEPTH_BLOCK) < depth);
+    }
+}
+
+#endif
