@@ -105,7 +105,9 @@ extension = Extension(
         ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
         ("FASTMLP_" + architecture().upper(), "1"),
     ],
-    depends=sorted(path.as_posix() for path in SOURCES.glob("*.[ch]")),
+    depends=sorted(
+        path.as_posix() for path in [*SOURCES.glob("*.[ch]"), *SOURCES.parent.glob("*.pxi")]
+    ),
     extra_compile_args=FLAGS,
     extra_link_args=["-pthread"],
 )

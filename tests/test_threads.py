@@ -4,7 +4,6 @@ import threading
 
 import numpy as np
 import pytest
-
 from fastmlp import kernels
 
 compiled = pytest.importorskip("fastmlp.kernels.compiled", reason="extension not built")

@@ -98,14 +98,14 @@ def test_wheel_has_nothing_else(built):
     wheel, _, _ = built
     assert {name.partition("/")[0] for name in wheel} == {"fastmlp", "fastmlp-0.1.0.dist-info"}
     for name in wheel:
-        assert not name.endswith((".c", ".h", ".pyx", ".pxd", ".o", ".pyc")), name
+        assert not name.endswith((".c", ".h", ".pyx", ".pxi", ".pxd", ".o", ".pyc")), name
         assert "/tests/" not in name, name
     assert "fastmlp-0.1.0.dist-info/licenses/LICENSE" in wheel
 
 
 def test_sdist_can_build_and_test(built):
     _, sdist, _ = built
-    wanted = ours(".py", ".pyi", ".pyx", ".h", ".c")
+    wanted = ours(".py", ".pyi", ".pyx", ".pxi", ".h", ".c")
     wanted |= {name for name in FILES if name.startswith(("tests/", "nn/data/"))}
     wanted |= {"setup.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "nn/py.typed"}
     assert wanted <= sdist, sorted(wanted - sdist)

@@ -1,7 +1,7 @@
 """The compiled backend: C tiles ahead of time, the instruction set chosen at import.
 
-``_core.pyx`` checks arguments and calls C; ``_threadpool.py`` tells threadpoolctl of the threads.
-The C sources in ``src/``, from the bottom up:
+``_core.pyx`` and the ``.pxi`` files it includes check arguments and call C; ``_threadpool.py``
+tells threadpoolctl of the threads. The C sources in ``src/``, from the bottom up:
 
 ``simd.h``         vectors of one instruction set and precision
 ``vmath.h``        exp, log, tanh, sigmoid of vectors

@@ -18,7 +18,9 @@ static struct product_space product_space(const struct product *p)
     const long rows = p->block_rows | 1, deep = depth | 1;
     const long columns = p->block_columns / PANEL, row_panels = (rows + PANEL - 1) / PANEL;
     const long a_lines = p->a_by_columns ? row_panels * deep : (depth + PANEL - 1) / PANEL * rows;
-    struct product_space s = {rows * PANEL, (p->a_by_columns ? deep : rows) * PANEL, deep * PANEL};
+    struct product_space s = {.c_panel = rows * PANEL,
+                              .a_panel = (p->a_by_columns ? deep : rows) * PANEL,
+                              .b_panel = deep * PANEL};
     s.c = columns * rows;
     s.a = a_lines > s.c ? a_lines : s.c;
     s.b = columns * deep;

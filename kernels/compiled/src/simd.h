@@ -50,6 +50,7 @@ typedef int64_t integer;
 #define TILE_ROWS 6
 #define TILE_PANELS 1
 #define TILE_FEATURES 6
+#define INNER_LOOP _Pragma("GCC unroll 1") /* unrolled, the float64 tiles need a 17th register */
 #if FASTMLP_REAL_BITS == 32
 #define SPLAT(x) ((vec)_mm256_set1_ps(x))
 #define FMA(a, b, c) ((vec)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
@@ -103,6 +104,9 @@ enum {
 /* A tile that is inlined into its caller loses its address registers to spills. */
 #define OUTLINE static __attribute__((noinline))
 #define UNROLL _Pragma("GCC unroll 32")
+#ifndef INNER_LOOP
+#define INNER_LOOP
+#endif
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 
 #ifndef SPLAT

@@ -34,7 +34,7 @@ INLINE void forward_body(const int rows, const int panels, long depth, const rea
     for (; depth > 0; depth -= PANEL, a += a_panel) {
         const real *end = b + (depth < PANEL ? depth : PANEL) * PANEL;
         const real *x = a;
-        do {
+        INNER_LOOP do {
             vec right[TILE_PANELS * VECTORS];
             UNROLL for (int v = 0; v < panels * VECTORS; v++)
                 right[v] = load(b + (v / VECTORS) * b_panel + (v % VECTORS) * LANES);

@@ -1,0 +1,133 @@
+"""Arguments: what is plainly right, what C sees of an array. Included by _core.pyx."""
+
+cdef inline bint plain(object x, int ndim, int dtype) noexcept:
+    """Whether x is an aligned native float array of that many dimensions (dtype -1: of any)."""
+    if not cnp.PyArray_CheckExact(x):
+        return False
+    cdef cnp.ndarray a = <cnp.ndarray>x
+    cdef int kind = cnp.PyArray_TYPE(a)
+    return (
+        cnp.PyArray_NDIM(a) == ndim
+        and (kind == cnp.NPY_FLOAT32 or kind == cnp.NPY_FLOAT64 if dtype < 0 else kind == dtype)
+        and cnp.PyArray_ISALIGNED(a)
+        and cnp.PyArray_ISNOTSWAPPED(a)
+    )
+
+
+cdef inline cnp.ndarray aligned(object x):
+    """x itself, or a copy whose elements lie at multiples of their size."""
+    cdef cnp.ndarray a = x
+    return a if cnp.PyArray_ISALIGNED(a) else np.array(a, copy=True, subok=False)
+
+
+cdef inline matrix no_matrix() noexcept:
+    cdef matrix m
+    m.data, m.row_stride, m.column_stride = NULL, 0, 0
+    return m
+
+
+cdef inline matrix matrix_of(cnp.ndarray a) noexcept:
+    cdef matrix m
+    m.data = <const char *>cnp.PyArray_DATA(a)
+    m.row_stride = cnp.PyArray_STRIDE(a, 0)
+    m.column_stride = cnp.PyArray_STRIDE(a, 1)
+    return m
+
+
+cdef inline matrix transposed(matrix m) noexcept:
+    cdef matrix t
+    t.data = m.data
+    t.row_stride = m.column_stride
+    t.column_stride = m.row_stride
+    return t
+
+
+cdef inline const kernels *kernels_of(cnp.ndarray a) noexcept:
+    return fastmlp_kernels(<int>cnp.PyArray_ITEMSIZE(a))
+
+
+cdef inline object new_array(Py_ssize_t rows, Py_ssize_t columns, int dtype):
+    cdef cnp.npy_intp shape[2]
+    shape[0] = rows
+    shape[1] = columns
+    return cnp.PyArray_EMPTY(2, shape, dtype, 0)
+
+
+cdef inline bint plain_threads(object n_threads) noexcept:
+    return n_threads is None or (type(n_threads) is int and n_threads > 0)
+
+
+cdef void extent(cnp.ndarray a, const char **low, const char **high) noexcept:
+    """First and one past the last byte of an array's memory."""
+    cdef int i
+    low[0] = high[0] = <const char *>cnp.PyArray_DATA(a)
+    for i in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIM(a, i) == 0:
+            return
+        if cnp.PyArray_STRIDE(a, i) > 0:
+            high[0] += (cnp.PyArray_DIM(a, i) - 1) * cnp.PyArray_STRIDE(a, i)
+        else:
+            low[0] += (cnp.PyArray_DIM(a, i) - 1) * cnp.PyArray_STRIDE(a, i)
+    high[0] += cnp.PyArray_ITEMSIZE(a)
+
+
+cdef bint disjoint(cnp.ndarray a, cnp.ndarray b) noexcept:
+    cdef const char *a_low
+    cdef const char *a_high
+    cdef const char *b_low
+    cdef const char *b_high
+    extent(a, &a_low, &a_high)
+    extent(b, &b_low, &b_high)
+    return a_high <= b_low or b_high <= a_low
+
+
+cdef object plain_output(object out, Py_ssize_t rows, Py_ssize_t columns, int dtype, cnp.ndarray a,
+                         cnp.ndarray b, cnp.ndarray c):
+    """out if it is plainly right for a product of a, b and c, a new array for None; else None."""
+    cdef cnp.ndarray array
+    if out is None:
+        return new_array(rows, columns, dtype)
+    if not plain(out, 2, dtype):
+        return None
+    array = out
+    if (
+        cnp.PyArray_DIM(array, 0) == rows and cnp.PyArray_DIM(array, 1) == columns
+        and cnp.PyArray_IS_C_CONTIGUOUS(array) and cnp.PyArray_ISWRITEABLE(array)
+        and disjoint(array, a) and disjoint(array, b) and disjoint(array, c)
+    ):
+        return out
+    return None
+
+
+cdef inline int threads_of(object n_threads) except -1:
+    return default_threads if n_threads is None else <int>min(n_threads, 256)
+
+
+cdef int code_of(object name, int (*lookup)(const char *) noexcept nogil) except -2:
+    if not isinstance(name, str):
+        return -1
+    cdef bytes text = name.encode()
+    return lookup(text)
+
+
+cdef int check_memory(int status) except -1:
+    if status:
+        raise MemoryError("not enough memory for the kernel's working space")
+    return 0
+
+
+cdef int set_targets(samples *s, list keep, object target, object sample_weight, int dtype) except -1:
+    """Point s at targets and weights; what must stay alive goes into keep."""
+    cdef cnp.ndarray array
+    if target.ndim == 1:
+        array = np.ascontiguousarray(target, dtype=np.int64)
+        s.labels = <const int64_t *>cnp.PyArray_DATA(array)
+    else:
+        array = aligned(target)
+        s.target = matrix_of(array)
+    keep.append(array)
+    if sample_weight is not None:
+        array = np.ascontiguousarray(aligned(sample_weight))
+        s.sample_weight = cnp.PyArray_DATA(array)
+        keep.append(array)
+    return 0

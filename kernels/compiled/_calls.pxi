@@ -1,0 +1,283 @@
+"""The kernels on plain arrays. Included by _core.pyx."""
+
+# Products
+
+def dense_forward(x, weights, bias, activation="identity", *, out=None, n_threads=None):
+    """See :func:`fastmlp.kernels.dense_forward`."""
+    cdef product p
+    cdef int status, threads, code = code_of(activation, fastmlp_activation_code)
+    cdef cnp.ndarray a, b, c, d
+    checked = None
+    if (
+        code >= 0 and plain_threads(n_threads) and plain(x, 2, -1)
+        and plain(weights, 2, cnp.PyArray_TYPE(<cnp.ndarray>x))
+        and plain(bias, 1, cnp.PyArray_TYPE(<cnp.ndarray>x))
+        and cnp.PyArray_DIM(<cnp.ndarray>x, 1) == cnp.PyArray_DIM(<cnp.ndarray>weights, 0)
+        and cnp.PyArray_DIM(<cnp.ndarray>weights, 1) == cnp.PyArray_DIM(<cnp.ndarray>bias, 0)
+    ):
+        checked = plain_output(
+            out, cnp.PyArray_DIM(<cnp.ndarray>x, 0), cnp.PyArray_DIM(<cnp.ndarray>weights, 1),
+            cnp.PyArray_TYPE(<cnp.ndarray>x), x, weights, bias,
+        )
+    if checked is None:
+        checked = _checks.dense_forward(x, weights, bias, activation, out, n_threads)
+    out = checked
+    a, b, c, d = aligned(x), aligned(weights), out, np.ascontiguousarray(aligned(bias))
+    if cnp.PyArray_SIZE(c) == 0:
+        return out
+    p.kernels = kernels_of(c)
+    p.a, p.b, p.activations = matrix_of(a), matrix_of(b), no_matrix()
+    p.a_by_columns, p.activation, p.factor = 0, code, 1
+    p.n, p.depth, p.columns = cnp.PyArray_DIM(c, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(c, 1)
+    p.bias, p.c = cnp.PyArray_DATA(d), cnp.PyArray_DATA(c)
+    threads = threads_of(n_threads)
+    with nogil:
+        status = fastmlp_product(&p, threads)
+    check_memory(status)
+    return out
+
+
+def delta_backward(delta, weights, activations, activation, *, out=None, n_threads=None):
+    """See :func:`fastmlp.kernels.delta_backward`."""
+    cdef product p
+    cdef int status, threads, code = code_of(activation, fastmlp_activation_code)
+    cdef cnp.ndarray a, b, c, d
+    checked = None
+    if (
+        0 <= code < ACTIVATION_softmax and plain_threads(n_threads) and plain(delta, 2, -1)
+        and plain(weights, 2, cnp.PyArray_TYPE(<cnp.ndarray>delta))
+        and plain(activations, 2, cnp.PyArray_TYPE(<cnp.ndarray>delta))
+        and cnp.PyArray_DIM(<cnp.ndarray>delta, 1) == cnp.PyArray_DIM(<cnp.ndarray>weights, 1)
+        and cnp.PyArray_DIM(<cnp.ndarray>delta, 0) == cnp.PyArray_DIM(<cnp.ndarray>activations, 0)
+        and cnp.PyArray_DIM(<cnp.ndarray>weights, 0) == cnp.PyArray_DIM(<cnp.ndarray>activations, 1)
+    ):
+        a = activations
+        checked = plain_output(
+            out, cnp.PyArray_DIM(a, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_TYPE(a), delta, weights, a
+        )
+    if checked is None:
+        checked = _checks.delta_backward(delta, weights, activations, activation, out, n_threads)
+    out = checked
+    a, b, c, d = aligned(delta), aligned(weights), out, aligned(activations)
+    if cnp.PyArray_SIZE(c) == 0:
+        return out
+    p.kernels = kernels_of(c)
+    p.a, p.b, p.activations = matrix_of(a), transposed(matrix_of(b)), matrix_of(d)
+    p.a_by_columns, p.activation, p.factor = 0, code, 1
+    p.n, p.depth, p.columns = cnp.PyArray_DIM(c, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(c, 1)
+    p.bias, p.c = NULL, cnp.PyArray_DATA(c)
+    threads = threads_of(n_threads)
+    with nogil:
+        status = fastmlp_product(&p, threads)
+    check_memory(status)
+    return out
+
+
+def weight_gradient(x, delta, *, out=None, n_threads=None):
+    """See :func:`fastmlp.kernels.weight_gradient`."""
+    cdef product p
+    cdef int status, threads
+    cdef cnp.ndarray a, b, c
+    checked = None
+    if (
+        plain_threads(n_threads) and plain(x, 2, -1)
+        and plain(delta, 2, cnp.PyArray_TYPE(<cnp.ndarray>x))
+        and cnp.PyArray_DIM(<cnp.ndarray>x, 0) == cnp.PyArray_DIM(<cnp.ndarray>delta, 0)
+    ):
+        a, b = x, delta
+        checked = plain_output(
+            out, cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(b, 1), cnp.PyArray_TYPE(a), a, b, b
+        )
+    if checked is None:
+        checked = _checks.weight_gradient(x, delta, out, n_threads)
+    out = checked
+    a, b, c = aligned(x), aligned(delta), out
+    if cnp.PyArray_SIZE(c) == 0:
+        return out
+    p.kernels = kernels_of(c)
+    p.a, p.b, p.activations = transposed(matrix_of(a)), matrix_of(b), no_matrix()
+    p.a_by_columns = cnp.PyArray_STRIDE(a, 1) == cnp.PyArray_ITEMSIZE(a)
+    p.n, p.depth, p.columns = cnp.PyArray_DIM(c, 0), cnp.PyArray_DIM(a, 0), cnp.PyArray_DIM(c, 1)
+    p.activation, p.factor = fastmlp_activation_code("identity"), 1.0 / max(p.depth, 1)
+    p.bias, p.c = NULL, cnp.PyArray_DATA(c)
+    threads = threads_of(n_threads)
+    with nogil:
+        status = fastmlp_product(&p, threads)
+    check_memory(status)
+    return out
+
+
+# Elements
+
+cdef int run_elements(elements *e, cnp.ndarray out, object n_threads) except -1:
+    cdef int threads = threads_of(n_threads)
+    e.kernels = kernels_of(out)
+    e.out = cnp.PyArray_DATA(out)
+    if e.columns == 0 or (e.rows == 0 and e.what != ELEMENTS_column_sums):
+        return 0
+    with nogil:
+        fastmlp_elements(e, threads)
+    return 0
+
+
+cdef elements elements_of(int what, cnp.ndarray a) noexcept:
+    cdef elements e
+    e.kernels, e.out = NULL, NULL
+    e.what, e.activation, e.factor, e.update = what, 0, 1, NULL
+    e.state[0] = e.state[1] = NULL
+    e.b = no_matrix()
+    e.rows, e.columns = 1, cnp.PyArray_DIM(a, cnp.PyArray_NDIM(a) - 1)
+    e.a = no_matrix()
+    e.a.data = <const char *>cnp.PyArray_DATA(a)
+    if cnp.PyArray_NDIM(a) == 2:
+        e.rows = cnp.PyArray_DIM(a, 0)
+        e.a = matrix_of(a)
+    return e
+
+
+def activate(z, activation, *, out=None, n_threads=None):
+    """See :func:`fastmlp.kernels.activate`."""
+    out = _checks.activate(z, activation, out, n_threads)
+    cdef cnp.ndarray a = aligned(z)
+    cdef elements e = elements_of(ELEMENTS_activation, a)
+    e.activation = code_of(activation, fastmlp_activation_code)
+    run_elements(&e, out, n_threads)
+    return out
+
+
+def activation_backward(delta, activations, activation, *, out=None, n_threads=None):
+    """See :func:`fastmlp.kernels.activation_backward`."""
+    out = _checks.activation_backward(delta, activations, activation, out, n_threads)
+    cdef cnp.ndarray a = aligned(delta), b = aligned(activations)
+    cdef elements e = elements_of(ELEMENTS_activation, a)
+    e.b = matrix_of(b)
+    e.activation = code_of(activation, fastmlp_activation_code)
+    run_elements(&e, out, n_threads)
+    return out
+
+
+def bias_gradient(delta, *, out=None, n_threads=None):
+    """See :func:`fastmlp.kernels.bias_gradient`."""
+    out = _checks.bias_gradient(delta, out, n_threads)
+    cdef cnp.ndarray a = aligned(delta)
+    cdef elements e = elements_of(ELEMENTS_column_sums, a)
+    e.factor = 1.0 / max(e.rows, 1)
+    run_elements(&e, out, n_threads)
+    return out
+
+
+cdef update update_of(object rule) except *:
+    """The update rule of an UpdateRule, without the constants that change with the step."""
+    cdef update u
+    constants = rule.constants
+    u.rule = code_of(rule.name, fastmlp_update_code)
+    u.nesterov = bool(constants.get("nesterov", 0))
+    u.momentum = constants.get("momentum", 0)
+    u.beta_1 = constants.get("beta_1", 0)
+    u.beta_2 = constants.get("beta_2", 0)
+    u.epsilon = constants.get("epsilon", 0)
+    u.rate = 0
+    return u
+
+
+cdef inline void set_step(update *u, double step, double rate, double epsilon, bint epsilon_hat,
+                          bint adam) noexcept nogil:
+    """Fold the learning rate and Adam's bias corrections of step t into u (see the reference)."""
+    cdef double root
+    u.rate = rate
+    if adam:
+        root = sqrt(1 - pow(u.beta_2, step))
+        u.rate = rate * root / (1 - pow(u.beta_1, step))
+        u.epsilon = epsilon if epsilon_hat else epsilon * root
+
+
+cdef int run_update(update *u, object p, object g, object s0, object s1, object n_threads) except -1:
+    cdef cnp.ndarray gradient = np.ascontiguousarray(aligned(g))
+    cdef cnp.ndarray parameters = p
+    cdef elements e = elements_of(ELEMENTS_update, gradient)
+    e.update = u
+    e.state[0] = cnp.PyArray_DATA(<cnp.ndarray>s0) if s0 is not None else NULL
+    e.state[1] = cnp.PyArray_DATA(<cnp.ndarray>s1) if s1 is not None else NULL
+    return run_elements(&e, parameters, n_threads)
+
+
+def sgd_update(parameters, gradient, learning_rate, *, n_threads=None):
+    """See :func:`fastmlp.kernels.sgd_update`."""
+    _checks.update(parameters, gradient, n_threads)
+    cdef update u
+    u.rule, u.rate = fastmlp_update_code("sgd"), learning_rate
+    run_update(&u, parameters, gradient, None, None, n_threads)
+
+
+def momentum_update(
+    parameters, gradient, velocity, learning_rate, momentum, nesterov=False, *, n_threads=None
+):
+    """See :func:`fastmlp.kernels.momentum_update`."""
+    _checks.update(parameters, gradient, n_threads, velocity=velocity)
+    cdef update u
+    u.rule, u.rate = fastmlp_update_code("momentum"), learning_rate
+    u.momentum, u.nesterov = momentum, bool(nesterov)
+    run_update(&u, parameters, gradient, velocity, None, n_threads)
+
+
+def adam_update(
+    parameters, gradient, first_moment, second_moment, step, learning_rate=0.001, beta_1=0.9,
+    beta_2=0.999, epsilon=1e-8, epsilon_hat=False, *, n_threads=None
+):
+    """See :func:`fastmlp.kernels.adam_update`."""
+    _checks.update(
+        parameters, gradient, n_threads, first_moment=first_moment, second_moment=second_moment
+    )
+    cdef update u
+    u.rule, u.beta_1, u.beta_2 = fastmlp_update_code("adam"), beta_1, beta_2
+    set_step(&u, step, learning_rate, epsilon, epsilon_hat, True)
+    run_update(&u, parameters, gradient, first_moment, second_moment, n_threads)
+
+
+# Losses
+
+cdef int run_output(
+    object scores, object target, object loss, object output, object sample_weight,
+    object delta, object row_loss, object n_threads,
+) except -1:
+    cdef output_rows o
+    cdef int status, threads = threads_of(n_threads)
+    cdef cnp.ndarray z = aligned(scores)
+    cdef list keep = []
+    o.kernels = kernels_of(z)
+    o.samples.x = matrix_of(z)
+    o.samples.n_rows = cnp.PyArray_DIM(z, 0)
+    o.samples.labels, o.samples.sample_weight, o.samples.order = NULL, NULL, NULL
+    set_targets(&o.samples, keep, target, sample_weight, cnp.PyArray_TYPE(z))
+    o.n, o.n_out = cnp.PyArray_DIM(z, 0), cnp.PyArray_DIM(z, 1)
+    o.loss = code_of(loss, fastmlp_loss_code)
+    o.output = code_of(output, fastmlp_activation_code)
+    o.delta = cnp.PyArray_DATA(<cnp.ndarray>delta) if delta is not None else NULL
+    o.row_loss = cnp.PyArray_DATA(<cnp.ndarray>row_loss) if row_loss is not None else NULL
+    with nogil:
+        status = fastmlp_output(&o, threads)
+    return check_memory(status)
+
+
+def output_delta(scores, target, loss, output, *, sample_weight=None, out=None, n_threads=None):
+    """See :func:`fastmlp.kernels.output_delta`."""
+    _checks.loss(scores, target, loss, output, sample_weight, n_threads)
+    out = _checks.output("out", out, scores.shape, scores.dtype, scores, target)
+    if out.size:
+        run_output(scores, target, loss, output, sample_weight, out, None, n_threads)
+    return out
+
+
+def loss_value(scores, target, loss, output, *, sample_weight=None, n_threads=None):
+    """See :func:`fastmlp.kernels.loss_value`."""
+    _checks.loss(scores, target, loss, output, sample_weight, n_threads)
+    if scores.size == 0:
+        return 0.0
+    losses = np.empty(len(scores), scores.dtype)
+    run_output(scores, target, loss, output, None, None, losses, n_threads)
+    losses = losses.astype(np.float64)
+    if sample_weight is None:
+        return float(losses.mean())
+    weights = sample_weight.astype(np.float64)
+    total = weights.sum()
+    return float((losses * weights).sum() / total) if total > 0 else 0.0

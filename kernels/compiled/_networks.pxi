@@ -1,0 +1,268 @@
+"""Networks and trainers over the C engine. Included by _core.pyx."""
+
+@cython.final
+@cython.internal
+cdef class Engine:
+    """Owner of a C engine."""
+
+    cdef engine *e
+    cdef int dtype, loss, threads
+    cdef long n_in, n_out, n_parameters
+
+    def __cinit__(self, architecture, dtype, loss, rule, batch_size, n_threads):
+        cdef int n_layers = len(architecture.sizes) - 1, l
+        cdef long *sizes = <long *>malloc((n_layers + 1) * (sizeof(long) + sizeof(int)))
+        if sizes == NULL:
+            raise MemoryError
+        cdef int *activations = <int *>(sizes + n_layers + 1)
+        for l in range(n_layers + 1):
+            sizes[l] = architecture.sizes[l]
+        for l in range(n_layers - 1):
+            activations[l] = code_of(architecture.activations[l], fastmlp_activation_code)
+        self.dtype = np.dtype(dtype).num
+        self.threads = threads_of(n_threads)
+        self.n_in, self.n_out = sizes[0], sizes[n_layers]
+        self.n_parameters = architecture.n_parameters
+        self.e = fastmlp_engine_new(
+            fastmlp_kernels(np.dtype(dtype).itemsize), n_layers, sizes, activations,
+            code_of(architecture.output, fastmlp_activation_code),
+            -1 if loss is None else code_of(loss, fastmlp_loss_code),
+            code_of(rule, fastmlp_update_code), batch_size, self.threads,
+        )
+        free(sizes)
+        if self.e == NULL:
+            raise MemoryError("not enough memory for this network and batch size")
+
+    def __dealloc__(self):
+        fastmlp_engine_free(self.e)
+
+    cdef bint fits(self, object flat) noexcept:
+        return (
+            plain(flat, 1, self.dtype)
+            and cnp.PyArray_DIM(<cnp.ndarray>flat, 0) == self.n_parameters
+            and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>flat)
+        )
+
+    cdef int forward(self, cnp.ndarray flat, cnp.ndarray x, cnp.ndarray out, bint scores) except -1:
+        cdef matrix m = matrix_of(x)
+        cdef long n = cnp.PyArray_DIM(x, 0)
+        cdef const void *parameters = cnp.PyArray_DATA(flat)
+        cdef void *to = cnp.PyArray_DATA(out)
+        cdef int status
+        if n == 0:
+            return 0
+        if n == 1:  # handing the GIL over would take longer than the prediction
+            return check_memory(fastmlp_forward(self.e, parameters, m, n, scores, to, 1))
+        with nogil:
+            status = fastmlp_forward(self.e, parameters, m, n, scores, to, self.threads)
+        return check_memory(status)
+
+
+class Network:
+    """See :class:`fastmlp.kernels.reference.Network`."""
+
+    def __init__(self, architecture, dtype, *, n_threads=None):
+        _checks.threads(n_threads)
+        self.architecture = architecture
+        self.dtype = np.dtype(dtype)
+        self.n_threads = n_threads
+        self._engine = Engine(architecture, dtype, None, "sgd", 0, n_threads)
+        self._gradients = {}  # loss -> engine with memory for a batch, while no call uses it
+        self._lock = threading.Lock()
+
+    def predict(self, parameters, x, *, out=None):
+        """Values of the output layer, shape ``(n, n_out)``."""
+        cdef Engine engine = self._engine
+        if (
+            out is None and engine.fits(parameters) and plain(x, 2, engine.dtype)
+            and cnp.PyArray_DIM(<cnp.ndarray>x, 1) == engine.n_in
+        ):
+            out = new_array(cnp.PyArray_DIM(<cnp.ndarray>x, 0), engine.n_out, engine.dtype)
+            engine.forward(parameters, x, out, False)
+            return out
+        _checks.flat("parameters", parameters, self.architecture, self.dtype)
+        _checks.rows(self.architecture, self.dtype, x)
+        out = _checks.output("out", out, (len(x), engine.n_out), self.dtype, x, parameters)
+        engine.forward(aligned(parameters), aligned(x), out, False)
+        return out
+
+    def loss(self, parameters, x, target, loss, *, sample_weight=None):
+        """Mean loss of the rows, without a penalty."""
+        cdef Engine engine = self._engine
+        self.check(parameters, x, target, loss, sample_weight)
+        scores = np.empty((len(x), engine.n_out), self.dtype)
+        engine.forward(aligned(parameters), aligned(x), scores, True)
+        return loss_value(
+            scores, target, loss, self.architecture.output, sample_weight=sample_weight,
+            n_threads=self.n_threads,
+        )
+
+    def loss_and_gradient(
+        self, parameters, x, target, loss, *, sample_weight=None, l2=0.0, out=None
+    ):
+        """Mean loss plus ``½ l2 Σ W²``, and its gradient as a flat vector."""
+        cdef samples s
+        cdef list keep = []
+        cdef cnp.ndarray a, flat, gradient
+        cdef Engine engine
+        cdef double value, penalty = l2
+        cdef long n
+        self.check(parameters, x, target, loss, sample_weight)
+        out = _checks.output("out", out, parameters.shape, self.dtype, parameters, x)
+        a, flat, gradient = aligned(x), aligned(parameters), out
+        n = len(x)
+        s.labels, s.sample_weight, s.order = NULL, NULL, NULL
+        s.x, s.n_rows = matrix_of(a), n
+        set_targets(&s, keep, target, sample_weight, cnp.PyArray_TYPE(a))
+        rows, engine = self._take_engine(loss, n)
+        with nogil:
+            value = fastmlp_gradient(
+                engine.e, cnp.PyArray_DATA(flat), &s, n, penalty, cnp.PyArray_DATA(gradient)
+            )
+        with self._lock:
+            self._gradients[loss] = rows, engine
+        return value, out
+
+    def check(self, parameters, x, target, loss, sample_weight):
+        """Name what is wrong with the arguments of a loss, if anything is."""
+        check_loss(loss, self.architecture.output)
+        _checks.flat("parameters", parameters, self.architecture, self.dtype)
+        _checks.rows(self.architecture, self.dtype, x, target, sample_weight)
+
+    def _take_engine(self, loss, rows):
+        """An engine for gradients of that many rows that no other thread uses: (rows, engine)."""
+        with self._lock:
+            kept = self._gradients.pop(loss, None)
+        if kept is not None and rows <= kept[0]:
+            return kept
+        rows = max(rows, 1)
+        return rows, Engine(self.architecture, self.dtype, loss, "none", rows, self.n_threads)
+
+    def __reduce__(self):
+        return _new_network, (self.architecture, self.dtype, self.n_threads)
+
+
+def _new_network(architecture, dtype, n_threads):
+    return Network(architecture, dtype, n_threads=n_threads)
+
+
+class Trainer:
+    """See :class:`fastmlp.kernels.reference.Trainer`."""
+
+    def __init__(
+        self, architecture, dtype, loss, update_rule, *, batch_size, l2=0.0, l2_over_batch=False,
+        n_threads=None,
+    ):
+        check_loss(loss, architecture.output)
+        _checks.threads(n_threads)
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        self._architecture, self._dtype = architecture, np.dtype(dtype)
+        self._rule = update_rule
+        self._batch_size = int(batch_size)
+        self._l2, self._l2_over_batch = float(l2), bool(l2_over_batch)
+        self._engine = Engine(
+            architecture, dtype, loss, update_rule.name, self._batch_size, n_threads
+        )
+        self._state_shape = (len(update_rule.slots), architecture.n_parameters)
+        self._in_use = threading.Lock()
+        self.step = 0
+
+    def load(self, parameters, state=None, step=0):
+        """Copy parameters (and optimizer state, zero by default) in."""
+        cdef Engine engine = self._engine
+        cdef const void *moments = NULL
+        cdef cnp.ndarray flat, states
+        self._check_vectors(parameters, state)
+        flat = aligned(parameters)
+        if state is not None:
+            states = np.ascontiguousarray(aligned(state))
+            moments = cnp.PyArray_DATA(states)
+        with self._in_use:
+            fastmlp_load(engine.e, cnp.PyArray_DATA(flat), moments)
+            self.step = int(step)
+
+    def store(self, parameters, state=None):
+        """Copy parameters (and optimizer state) out, as of the last finished step."""
+        cdef Engine engine = self._engine
+        self._check_vectors(parameters, state)
+        copy = np.empty(engine.n_parameters, self._dtype)
+        moments = None if state is None else np.empty(self._state_shape, self._dtype)
+        with self._in_use:
+            fastmlp_store(
+                engine.e, cnp.PyArray_DATA(<cnp.ndarray>copy),
+                NULL if moments is None else cnp.PyArray_DATA(<cnp.ndarray>moments),
+            )
+        parameters[...] = copy
+        if state is not None:
+            state[...] = moments
+
+    def run_epoch(self, x, target, order, learning_rate, *, sample_weight=None):
+        """Visit the rows once, in ``order`` (as they come for ``None``), one step a batch.
+
+        Returns the mean loss of the epoch, each batch's loss (with its penalty, before its
+        update) weighted by its rows. Runs without the GIL; signals are looked at between steps.
+        """
+        cdef Engine engine = self._engine
+        cdef samples s
+        cdef list keep = []
+        cdef cnp.ndarray rows = None, a
+        cdef update u = update_of(self._rule)
+        cdef double rate = learning_rate, epsilon = u.epsilon, total = 0, l2 = self._l2
+        cdef bint over_batch = self._l2_over_batch, adam = self._rule.name == "adam"
+        cdef bint epsilon_hat = bool(self._rule.constants.get("epsilon_hat", 0))
+        cdef long n, at = 0, batch = self._batch_size, here, step = self.step, uninterrupted
+        cdef long steps_between_signals
+
+        _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
+        n = len(x)
+        s.labels, s.sample_weight, s.order = NULL, NULL, NULL
+        if order is not None:
+            _checks.order(order, n)
+            rows = np.ascontiguousarray(order, dtype=np.int64)
+            s.order = <const int64_t *>cnp.PyArray_DATA(rows)
+            n = len(rows)
+        a = aligned(x)
+        s.x, s.n_rows = matrix_of(a), n
+        set_targets(&s, keep, target, sample_weight, engine.dtype)
+        # About 10 ms of work on one slow core.
+        steps_between_signals = 1 + <long>(1e8 / (6.0 * batch * engine.n_parameters + 3e4))
+        if not self._in_use.acquire(blocking=False):
+            raise RuntimeError("this Trainer is in use by another thread")
+        try:
+            while at < n:
+                with nogil:
+                    uninterrupted = steps_between_signals
+                    while at < n and uninterrupted > 0:
+                        here = batch if n - at > batch else n - at
+                        step += 1
+                        set_step(&u, <double>step, rate, epsilon, epsilon_hat, adam)
+                        total += here * fastmlp_step(engine.e, &s, at, here, l2, over_batch, &u)
+                        at += here
+                        uninterrupted -= 1
+                    fastmlp_choice_pause(&engine.e.choice)
+                PyErr_CheckSignals()
+        finally:
+            self.step = step
+            self._in_use.release()
+        return total / n if n else 0.0
+
+    @property
+    def threads_in_use(self):
+        """Threads that steps use at present: the fastest number so far, see src/choice.c."""
+        cdef Engine engine = self._engine
+        return engine.e.choice.threads[engine.e.choice.best]
+
+    def _check_vectors(self, parameters, state):
+        _checks.flat("parameters", parameters, self._architecture, self._dtype)
+        if state is not None:
+            _checks.array("state", state, self._state_shape, self._dtype)
+
+
+def _vector_function(name, x):
+    """exp, log, tanh, sigmoid or log1p (for 0…1) of a contiguous vector: for their test."""
+    cdef cnp.ndarray a = np.ascontiguousarray(x)
+    cdef cnp.ndarray out = np.empty_like(a)
+    cdef int which = ("exp", "log", "tanh", "sigmoid", "log1p").index(name)
+    kernels_of(a).function(which, cnp.PyArray_DATA(a), cnp.PyArray_DATA(out), cnp.PyArray_SIZE(a))
+    return out
