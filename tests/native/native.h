@@ -1,0 +1,116 @@
+/* Tests of the C kernels against plain loops in double precision, without Python.
+
+   arrays.c     random numbers, matrices of any layout, comparisons and their reports
+   oracle.c     the equations as plain loops
+   functions.c, products.c, elements.c, outputs.c, networks.c, threads.c     the tests
+   main.c       which of them run, on which instruction sets
+
+   `tests/native/run` builds and runs them. */
+#ifndef NATIVE_H
+#define NATIVE_H
+
+#include "fastmlp.h"
+
+/* Cases ------------------------------------------------------------------------------------------
+
+   A case has a name that says all about it. Its data follow from the name alone: they are the same
+   on every machine, and when only some of the cases run. */
+
+extern long cases_run, failures;
+extern long thin; /* only every thin-th case runs */
+
+void set_subject(const char *subject); /* printed before the names of the cases */
+/* 0 when this case is left out. */
+int begin_case(const char *name, ...) __attribute__((format(printf, 1, 2)));
+void fail(const char *what, ...) __attribute__((format(printf, 1, 2)));
+
+double uniform(double low, double high);
+long whole(long low, long high); /* both included */
+double epsilon_of(int real_bytes);
+
+/* Matrices -------------------------------------------------------------------------------------- */
+
+enum layout {
+    LAYOUT_rows,           /* contiguous */
+    LAYOUT_columns,        /* stored by columns */
+    LAYOUT_spaced,         /* every other element of rows that are longer */
+    LAYOUT_reversed,       /* both strides negative */
+    LAYOUT_reversed_rows,  /* the last row first */
+    LAYOUT_upside_columns, /* stored by columns, the rows from the end */
+    LAYOUT_one_row,        /* one row for all: stride 0 */
+    N_LAYOUTS
+};
+const char *layout_name(int layout);
+
+struct array {
+    int real_bytes;
+    long rows, columns;
+    struct matrix m; /* as the kernels take it */
+    char *memory;
+    long bytes;
+};
+
+/* Memory of exactly the size, between guards that array_free checks. */
+struct array array_new(int real_bytes, long rows, long columns, int layout);
+void array_free(struct array *);
+double array_get(const struct array *, long row, long column);
+void array_set(struct array *, long row, long column, double value); /* rounds to the precision */
+void array_fill(struct array *, double low, double high);
+void array_copy(struct array *, const struct array *from); /* of equal shape and layout */
+void *array_data(const struct array *);
+
+/* Comparisons ------------------------------------------------------------------------------------
+
+   A NaN equals a NaN, an infinity itself; else |got - want| <= tolerance. */
+void check_number(const char *what, double got, double want, double tolerance);
+/* want and tolerance row by row. */
+void check_array(const char *what, const struct array *got, const double *want,
+                 const double *tolerance);
+/* tolerance = factor * epsilon * (largest |want| + |want|) */
+void check_scaled(const char *what, const struct array *got, const double *want, double factor);
+void check_bits(const char *what, const struct array *got, const struct array *want);
+
+/* oracle.c -------------------------------------------------------------------------------------- */
+
+const char *activation_name(int activation);
+const char *loss_name(int loss);
+double oracle_activate(int activation, double z);      /* not softmax */
+double oracle_derivative(int activation, double a);    /* by the score, from the activation */
+void oracle_output(int output, long n, const double *z, double *a);
+/* Loss of one row; delta = its derivative by the scores. */
+double oracle_loss(int loss, int output, long n, const double *z, const double *y, double *delta);
+void oracle_update(const struct update *, double *p, double g, double *s0, double *s1);
+
+enum { MOST_LAYERS = 6 };
+struct network {
+    int n_layers;
+    long sizes[MOST_LAYERS + 1];
+    int activations[MOST_LAYERS], output, loss;
+};
+long network_parameters(const struct network *);
+long network_width(const struct network *); /* values of one row: input and scores of all layers */
+/* Values of one row through the network: values[0 …] is the input and then the activations of each
+   layer, of which the last stays without the output activation. Returns how far the nearest score
+   of a hidden layer is from where its activation has no derivative. */
+double oracle_forward(const struct network *, const double *parameters, double *values);
+
+struct batch {
+    const struct array *x, *target, *weight; /* target or labels; weight may be NULL */
+    const int64_t *labels, *order;
+    long first, n;                           /* rows of the order, or of x */
+};
+/* Loss of the batch with its penalty, and the gradient. */
+double oracle_gradient(const struct network *, const double *parameters, const struct batch *,
+                       double l2, int l2_over_batch, double *gradient);
+
+/* The families of tests, for one table of kernels ------------------------------------------------ */
+
+void test_functions(const struct kernels *);
+void test_products(const struct kernels *);
+void test_elements(const struct kernels *);
+void test_outputs(const struct kernels *);
+void test_networks(const struct kernels *);
+void test_predictions(const struct kernels *);
+void test_threads(const struct kernels *);
+
+#endif

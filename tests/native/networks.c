@@ -1,0 +1,384 @@
+/* Networks: training steps, gradients and predictions against the oracle.
+
+   Every step starts from the parameters that the engine itself holds, so errors do not add up over
+   steps. Rows whose scores come near a corner of ReLU or hardtanh are drawn again: there rounding
+   alone decides between two gradients. */
+#include "native.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct network shapes[] = {
+    {1, {1, 1}, {0}, 0, 0},
+    {1, {4, 3}, {0}, 0, 0},
+    {1, {97, 17}, {0}, 0, 0},
+    {2, {5, 7, 3}, {0}, 0, 0},
+    {2, {13, 33, 1}, {0}, 0, 0},
+    {2, {300, 31, 10}, {0}, 0, 0}, /* several tasks along the features */
+    {3, {17, 31, 15, 6}, {0}, 0, 0},
+    {3, {16, 64, 48, 16}, {0}, 0, 0},
+    {5, {6, 97, 12, 13, 2, 5}, {0}, 0, 0},
+};
+enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+static const struct {
+    int loss, output;
+} ends[] = {
+    {LOSS_squared_error, ACTIVATION_identity},
+    {LOSS_cross_entropy, ACTIVATION_softmax},
+    {LOSS_squared_error, ACTIVATION_sigmoid},
+    {LOSS_binary_cross_entropy, ACTIVATION_sigmoid},
+    {LOSS_squared_error, ACTIVATION_softmax},
+};
+enum { N_ENDS = sizeof ends / sizeof *ends, STEPS = 3, MOST_THREADS = 4 };
+static const long batches[] = {1, 5, 6, 16, 17, 97, 200};
+enum { N_BATCHES = sizeof batches / sizeof *batches };
+static const char *const rule_names[] = {"sgd", "momentum", "adam", "gradient"};
+
+struct problem {
+    struct network net;
+    long n_parameters, rows;
+    struct array x, target, weight, parameters, state; /* state: two rows */
+    int64_t *labels, *order;
+    double *p, *gradient, *s[2];                       /* the oracle's */
+    int rule, nesterov, with_labels, with_order, l2_over_batch;
+    enum { WITHOUT, WITH, ALL_ZERO } weights;
+    double l2, factor;                                 /* of the tolerance */
+};
+
+static void read(const struct array *from, long row, double *to)
+{
+    for (long i = 0; i < from->columns; i++)
+        to[i] = array_get(from, row, i);
+}
+
+/* Draws one row of x until no score is near a corner. */
+static void draw_row(struct problem *q, long row)
+{
+    double *values = malloc((size_t)network_width(&q->net) * sizeof *values);
+    do {
+        for (long c = 0; c < q->net.sizes[0]; c++) {
+            array_set(&q->x, row, c, uniform(-1, 1));
+            values[c] = array_get(&q->x, row, c);
+        }
+    } while (oracle_forward(&q->net, q->p, values) < 1e-5);
+    free(values);
+}
+
+static struct problem problem_new(const struct kernels *k, const struct network *net, long rows,
+                                  long number)
+{
+    const int real = k->real_bytes;
+    struct problem q = {.net = *net, .n_parameters = network_parameters(net), .rows = rows};
+    const long n = q.n_parameters, n_out = net->sizes[net->n_layers];
+    long longest = rows;
+    for (int l = 0; l <= net->n_layers; l++)
+        longest = net->sizes[l] > longest ? net->sizes[l] : longest;
+    q.factor = 32 + 8 * sqrt((double)longest);
+    q.x = array_new(real, rows, net->sizes[0], (int)(number % N_LAYOUTS));
+    q.target = array_new(real, rows, n_out, (int)(number / 2 % N_LAYOUTS));
+    q.weight = array_new(real, rows, 1, LAYOUT_rows);
+    q.parameters = array_new(real, 1, n, LAYOUT_rows);
+    q.state = array_new(real, 2, n, LAYOUT_rows);
+    q.labels = malloc((size_t)rows * sizeof *q.labels);
+    q.order = malloc((size_t)rows * sizeof *q.order);
+    q.p = malloc(4 * (size_t)n * sizeof *q.p);
+    q.gradient = q.p + n;
+    q.s[0] = q.gradient + n;
+    q.s[1] = q.s[0] + n;
+
+    long at = 0; /* weights that neither saturate nor silence the layers above */
+    for (int l = 0; l < net->n_layers; l++)
+        for (long i = 0; i < net->sizes[l] * net->sizes[l + 1]; i++) {
+            double width = 2 / sqrt((double)net->sizes[l]);
+            array_set(&q.parameters, 0, at++, uniform(-width, width));
+        }
+    while (at < n)
+        array_set(&q.parameters, 0, at++, uniform(-0.5, 0.5));
+    for (long i = 0; i < n; i++) {
+        array_set(&q.state, 0, i, uniform(-0.1, 0.1));
+        array_set(&q.state, 1, i, uniform(0.25, 1));
+    }
+    read(&q.parameters, 0, q.p);
+    for (long r = 0; r < rows; r++) {
+        draw_row(&q, r);
+        q.labels[r] = whole(0, n_out - 1);
+        q.order[r] = r;
+    }
+    for (long r = rows - 1; r > 0; r--) {
+        long other = whole(0, r);
+        int64_t swap = q.order[r];
+        q.order[r] = q.order[other];
+        q.order[other] = swap;
+    }
+    array_fill(&q.target, 0, 1);
+    array_fill(&q.weight, 0, 2);
+    return q;
+}
+
+static void problem_free(struct problem *q)
+{
+    free(q->labels);
+    free(q->order);
+    free(q->p);
+    array_free(&q->x);
+    array_free(&q->target);
+    array_free(&q->weight);
+    array_free(&q->parameters);
+    array_free(&q->state);
+}
+
+static struct samples samples_of(const struct problem *q)
+{
+    struct samples s = {.x = q->x.m, .n_rows = q->rows};
+    if (q->with_labels)
+        s.labels = q->labels;
+    else
+        s.target = q->target.m;
+    s.sample_weight = q->weights ? array_data(&q->weight) : NULL;
+    s.order = q->with_order ? q->order : NULL;
+    return s;
+}
+
+static struct engine *engine_for(const struct kernels *k, const struct problem *q, long batch,
+                                 int threads)
+{
+    struct engine *e = fastmlp_engine_new(k, q->net.n_layers, q->net.sizes, q->net.activations,
+                                          q->net.output, q->net.loss, q->rule, batch, threads);
+    if (e == NULL) {
+        puts("not enough memory for an engine");
+        exit(2);
+    }
+    /* That many threads, not as many as it finds worth while. */
+    e->choice = (struct choice){.n = 1, .threads = {threads}, .direction = -1, .stretch_steps = 1};
+    return e;
+}
+
+static void check_step(struct problem *q, const struct update *u, long first, long n, double loss)
+{
+    struct batch b = {.x = &q->x, .target = &q->target, .first = first, .n = n,
+                      .weight = q->weights ? &q->weight : NULL,
+                      .labels = q->with_labels ? q->labels : NULL,
+                      .order = q->with_order ? q->order : NULL};
+    const double epsilon = epsilon_of(q->parameters.real_bytes);
+    double want = oracle_gradient(&q->net, q->p, &b, q->l2, q->l2_over_batch, q->gradient);
+    check_number("loss", loss, want, q->factor * epsilon * (fabs(want) + 1));
+    if (u->rule == UPDATE_none)
+        return;
+    for (long i = 0; i < q->n_parameters; i++)
+        oracle_update(u, &q->p[i], q->gradient[i], &q->s[0][i], &q->s[1][i]);
+}
+
+static void test_steps(const struct kernels *k, const struct network *net, int rule, int nesterov,
+                       long batch, long number)
+{
+    static const char *const weights_names[] = {"no", "some", "zero"};
+    const int threads = 2 + (int)(number % (MOST_THREADS - 1)), zero_state = number % 4 == 3;
+    const int with_labels = number % 3 == 0, with_order = number / 2 % 2;
+    const int weights = number % 2 ? WITH : number % 10 == 8 ? ALL_ZERO : WITHOUT;
+    const double l2 = number % 3 == 2 ? 0.1 : 0;
+    char layers[64] = "";
+    for (int l = 0; l <= net->n_layers; l++)
+        snprintf(layers + strlen(layers), sizeof layers - strlen(layers), "%s%ld", l ? "-" : "",
+                 net->sizes[l]);
+    if (!begin_case("steps of %s: %s %s, %s of %s, batch %ld, %s%s weights, l2 %g%s, x %s%s%s",
+                    layers, activation_name(net->activations[0]), rule_names[rule],
+                    loss_name(net->loss), activation_name(net->output), batch,
+                    with_labels ? "labels, " : "", weights_names[weights], l2,
+                    number % 2 ? " over the batch" : "", layout_name((int)(number % N_LAYOUTS)),
+                    with_order ? " in an order" : "", zero_state ? ", state from zero" : ""))
+        return;
+    /* A step begins at row 2 of a longer order. */
+    struct problem q = problem_new(k, net, batch + 3, number);
+    q.rule = rule;
+    q.with_labels = with_labels;
+    q.with_order = with_order;
+    q.weights = weights;
+    q.l2 = l2;
+    q.l2_over_batch = number % 2;
+    if (weights == ALL_ZERO)
+        array_fill(&q.weight, 0, 0);
+    const struct update u = {.rule = rule, .nesterov = nesterov, .rate = rule == UPDATE_adam ? 0.1 : 1,
+                             .momentum = 0.9, .beta_1 = 0.9, .beta_2 = 0.99, .epsilon = 0.01};
+    const int states = rule == UPDATE_adam ? 2 : rule == UPDATE_momentum;
+
+    struct engine *e = engine_for(k, &q, batch, 1), *parallel = engine_for(k, &q, batch, threads);
+    fastmlp_load(e, array_data(&q.parameters), zero_state ? NULL : array_data(&q.state));
+    fastmlp_load(parallel, array_data(&q.parameters), zero_state ? NULL : array_data(&q.state));
+    struct array p = array_new(k->real_bytes, 1, q.n_parameters, LAYOUT_rows);
+    struct array s = array_new(k->real_bytes, 2, q.n_parameters, LAYOUT_rows);
+    for (int step = 0; step < STEPS; step++) {
+        fastmlp_store(e, array_data(&q.parameters), array_data(&q.state));
+        read(&q.parameters, 0, q.p);
+        for (int i = 0; i < 2; i++)
+            read(&q.state, i, q.s[i]);
+        for (long r = 0; r < q.rows; r++)
+            draw_row(&q, r);
+        struct samples samples = samples_of(&q);
+        double loss = fastmlp_step(e, &samples, 2, batch, q.l2, q.l2_over_batch, &u);
+        check_step(&q, &u, 2, batch, loss);
+        fastmlp_store(e, array_data(&q.parameters), array_data(&q.state));
+        check_scaled("parameters", &q.parameters, q.p, q.factor);
+        for (int i = 0; i < states; i++) {
+            struct array row = q.state;
+            row.rows = 1;
+            row.m.data += i * row.m.row_stride;
+            check_scaled(i ? "second state" : "first state", &row, q.s[i], q.factor);
+        }
+
+        double again = fastmlp_step(parallel, &samples, 2, batch, q.l2, q.l2_over_batch, &u);
+        fastmlp_store(parallel, array_data(&p), array_data(&s));
+        if (memcmp(&again, &loss, sizeof loss))
+            fail("loss with %d threads is %.17g, with one %.17g", threads, again, loss);
+        check_bits("parameters, several threads", &p, &q.parameters);
+        s.rows = q.state.rows = states;
+        check_bits("state, several threads", &s, &q.state);
+        s.rows = q.state.rows = 2;
+        if (failures > 1000)
+            break;
+    }
+    fastmlp_engine_free(e);
+    fastmlp_engine_free(parallel);
+    array_free(&p);
+    array_free(&s);
+    problem_free(&q);
+}
+
+static void test_gradient(const struct kernels *k, const struct network *net, long batch, long number)
+{
+    if (!begin_case("gradient of %d layers from %ld to %ld: %s, %s of %s, batch %ld", net->n_layers,
+                    net->sizes[0], net->sizes[net->n_layers], activation_name(net->activations[0]),
+                    loss_name(net->loss), activation_name(net->output), batch))
+        return;
+    struct problem q = problem_new(k, net, batch, number);
+    q.rule = UPDATE_none;
+    q.with_labels = number % 2;
+    q.weights = number % 3 == 1 ? WITH : WITHOUT;
+    q.l2 = number % 5 == 2 ? 0.01 : 0;
+    const struct samples samples = samples_of(&q);
+    struct array first = {0};
+    double loss = 0;
+    for (int threads = 1; threads <= MOST_THREADS; threads += 1 + (int)(number % 2)) {
+        struct engine *e = engine_for(k, &q, batch, threads);
+        struct array gradient = array_new(k->real_bytes, 1, q.n_parameters, LAYOUT_rows);
+        double value = fastmlp_gradient(e, array_data(&q.parameters), &samples, batch, q.l2, array_data(&gradient));
+        if (threads == 1) {
+            check_step(&q, &(struct update){.rule = UPDATE_none}, 0, batch, value);
+            check_scaled("gradient", &gradient, q.gradient, q.factor);
+            first = gradient;
+            loss = value;
+        } else {
+            check_bits("gradient, several threads", &gradient, &first);
+            if (memcmp(&loss, &value, sizeof loss))
+                fail("loss with %d threads is %.17g, with one %.17g", threads, value, loss);
+            array_free(&gradient);
+        }
+        fastmlp_engine_free(e);
+    }
+    array_free(&first);
+    problem_free(&q);
+}
+
+static struct network network_of(int shape, int end, int activation)
+{
+    struct network net = shapes[shape];
+    net.loss = ends[end].loss;
+    net.output = ends[end].output;
+    for (int l = 0; l < net.n_layers; l++)
+        net.activations[l] = (activation + l) % ACTIVATION_softmax;
+    return net;
+}
+
+void test_networks(const struct kernels *k)
+{
+    static const struct {
+        int rule, nesterov;
+    } rules[] = {{UPDATE_sgd, 0}, {UPDATE_momentum, 0}, {UPDATE_momentum, 1}, {UPDATE_adam, 0}};
+    long number = 0;
+    for (int shape = 0; shape < N_SHAPES; shape++)
+        for (int end = 0; end < N_ENDS; end++)
+            for (int b = 0; b < N_BATCHES; b++, number++) {
+                struct network net = network_of(shape, end, (int)(number % ACTIVATION_softmax));
+                int rule = (int)(number % 4);
+                test_steps(k, &net, rules[rule].rule, rules[rule].nesterov, batches[b], number);
+                test_gradient(k, &net, batches[b], number);
+            }
+    /* Batches beyond what an engine takes in one pass: small layers, many rows. */
+    static const struct network deep = {5, {6, 4, 4, 3, 4, 2}, {1, 2, 1, 2}, ACTIVATION_softmax, LOSS_cross_entropy};
+    static const struct network flat = {2, {7, 5, 3}, {2}, ACTIVATION_identity, LOSS_squared_error};
+    for (int i = 0; i < 4; i++, number++) {
+        test_steps(k, &flat, rules[i].rule, rules[i].nesterov, 25000, number);
+        test_steps(k, &deep, rules[i].rule, rules[i].nesterov, 9001, number);
+    }
+    test_gradient(k, &flat, 25000, number);
+    test_gradient(k, &deep, 9001, number + 1);
+}
+
+/* Predictions --------------------------------------------------------------------------------------
+
+   A row's prediction must not depend on the rows around it: the same bits alone, in any batch and
+   for any number of threads. */
+
+static void test_prediction(const struct kernels *k, const struct network *net, long n, int scores,
+                            long number)
+{
+    if (!begin_case("%s of %d layers from %ld to %ld: %s, output %s, %ld rows %s",
+                    scores ? "scores" : "predictions", net->n_layers, net->sizes[0],
+                    net->sizes[net->n_layers], activation_name(net->activations[0]),
+                    activation_name(net->output), n, layout_name((int)(number % N_LAYOUTS))))
+        return;
+    struct problem q = problem_new(k, net, n, number);
+    const long width = network_width(net), n_out = net->sizes[net->n_layers];
+    q.rule = UPDATE_sgd;
+    struct engine *e = engine_for(k, &q, 0, MOST_THREADS);
+    struct array out = array_new(k->real_bytes, n, n_out, LAYOUT_rows);
+    double *want = malloc((size_t)(n * n_out + width) * sizeof *want), *values = want + n * n_out;
+    for (long r = 0; r < n; r++) {
+        for (long c = 0; c < net->sizes[0]; c++)
+            values[c] = array_get(&q.x, r, c);
+        oracle_forward(net, q.p, values);
+        if (scores)
+            memcpy(want + r * n_out, values + width - n_out, (size_t)n_out * sizeof *want);
+        else
+            oracle_output(net->output, n_out, values + width - n_out, want + r * n_out);
+    }
+    for (int threads = 1; threads <= MOST_THREADS; threads++) {
+        struct array again = array_new(k->real_bytes, n, n_out, LAYOUT_rows);
+        if (fastmlp_forward(e, array_data(&q.parameters), q.x.m, n, scores, array_data(&again), threads))
+            fail("no memory");
+        if (threads == 1)
+            array_copy(&out, &again);
+        check_bits("several threads", &again, &out);
+        array_free(&again);
+    }
+    check_scaled("values", &out, want, q.factor);
+    struct array one = array_new(k->real_bytes, 1, n_out, LAYOUT_rows);
+    for (long r = 0; r < n; r += 1 + n / 20) {
+        struct matrix x = q.x.m;
+        x.data += r * x.row_stride;
+        if (fastmlp_forward(e, array_data(&q.parameters), x, 1, scores, array_data(&one), 1))
+            fail("no memory");
+        struct array row = out;
+        row.rows = 1;
+        row.m.data += r * row.m.row_stride;
+        check_bits("a row alone", &one, &row);
+    }
+    array_free(&one);
+    array_free(&out);
+    free(want);
+    fastmlp_engine_free(e);
+    problem_free(&q);
+}
+
+void test_predictions(const struct kernels *k)
+{
+    static const long rows[] = {1, 2, 3, 4, 5, 13, 97, 200, 700};
+    long number = 0;
+    for (int shape = 0; shape < N_SHAPES; shape++)
+        for (int end = 0; end < N_ENDS - 2; end++)
+            for (size_t r = 0; r < sizeof rows / sizeof *rows; r++, number++) {
+                struct network net = network_of(shape, end, (int)(number % ACTIVATION_softmax));
+                test_prediction(k, &net, rows[r], number % 4 == 1, number);
+            }
+}
