@@ -113,6 +113,6 @@ extension = Extension(
 )
 
 setup(
-    ext_modules=[extension] if Path("kernels/compiled/_core.pyx").exists() else [],
+    ext_modules=[extension],
     cmdclass={"build_ext": BuildKernels},
 )

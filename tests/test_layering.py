@@ -11,13 +11,14 @@ from fastmlp import kernels
 
 PACKAGE = Path(fastmlp.__file__).parent
 KERNELS = Path(kernels.__file__).parent
+SUFFIXES = (".py", ".pyx", ".pxi")
 BACKENDS = ("reference", "jit", "compiled")
 
 
 def modules():
     """Dotted name, file, for every Python file of the installed package, and the extension's."""
     for folder, prefix in ((KERNELS, "fastmlp.kernels"), (PACKAGE, "fastmlp")):
-        for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.pyx")]):
+        for path in sorted(path for path in folder.rglob("*.p*") if path.suffix in SUFFIXES):
             parts = path.relative_to(folder).with_suffix("").parts
             if prefix == "fastmlp" and parts[0] == "kernels":
                 continue
@@ -29,7 +30,7 @@ MODULES = dict(modules())
 
 def imports(name, path):
     """Absolute names of the modules that a file imports, and whether the import is relative."""
-    if path.suffix == ".pyx":  # not Python's grammar: its plain import lines are enough
+    if path.suffix != ".py":  # not Python's grammar: its plain import lines are enough
         lines = [line.strip() for line in path.read_text().splitlines()]
         source = "\n".join(line for line in lines if line.startswith(("import ", "from .")))
         source = source.replace("cimport", "import")
