@@ -1,4 +1,4 @@
-/* native [--isa NAME] [--only FAMILY] [--thin N]
+/* native [--isa NAME] [--only FAMILY] [--thin N] [--skip TEXT]
 
    Without --isa all instruction sets that this machine has are tested. Exit status 0: all is as it
    should be; 1: failures, which are printed; 2: the tests could not be run. */
@@ -54,6 +54,8 @@ int main(int n, char **arguments)
             only = arguments[i + 1];
         else if (strcmp(arguments[i], "--thin") == 0)
             thin = strtol(arguments[i + 1], NULL, 10);
+        else if (strcmp(arguments[i], "--skip") == 0)
+            skip = arguments[i + 1];
     }
     char usable[256];
     snprintf(usable, sizeof usable, "%s", fastmlp_select_isa("none"));

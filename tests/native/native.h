@@ -17,7 +17,8 @@
    on every machine, and when only some of the cases run. */
 
 extern long cases_run, failures;
-extern long thin; /* only every thin-th case runs */
+extern long thin;        /* only every thin-th case runs */
+extern const char *skip; /* and none whose name has this in it; may be NULL */
 
 void set_subject(const char *subject); /* printed before the names of the cases */
 /* 0 when this case is left out. */

@@ -42,7 +42,8 @@ class Instruction:
 
 def tiles_of(disassembly: str) -> Iterator[tuple[str, int, list[Instruction]]]:
     """Name, rows times panels and instructions of every tile."""
-    name, size, body = "", 0, []
+    name, size = "", 0
+    body: list[Instruction] = []
     for line in [*disassembly.splitlines(), ""]:
         if name and not line.strip():
             yield name, size, body
