@@ -174,7 +174,7 @@ static void test_steps(const struct kernels *k, const struct network *net, int r
                        long batch, long number)
 {
     static const char *const weights_names[] = {"no", "some", "zero"};
-    const int threads = 2 + (int)(number % (MOST_THREADS - 1)), zero_state = number % 4 == 3;
+    const int threads = 2 + (int)(number % (MOST_THREADS - 1)), zero_state = number / 4 % 2;
     const int with_labels = number % 3 == 0, with_order = number / 2 % 2;
     const int weights = number % 2 ? WITH : number % 10 == 8 ? ALL_ZERO : WITHOUT;
     const double l2 = number % 3 == 2 ? 0.1 : 0;
@@ -200,7 +200,7 @@ static void test_steps(const struct kernels *k, const struct network *net, int r
     if (weights == ALL_ZERO)
         array_fill(&q.weight, 0, 0);
     const struct update u = {.rule = rule, .nesterov = nesterov, .rate = rule == UPDATE_adam ? 0.1 : 1,
-                             .momentum = 0.9, .beta_1 = 0.9, .beta_2 = 0.99, .epsilon = 0.01};
+                             .momentum = 0.9, .beta_1 = 0.9, .beta_2 = 0.99, .epsilon = zero_state ? 0.01 : 0};
     const int states = rule == UPDATE_adam ? 2 : rule == UPDATE_momentum;
 
     struct engine *e = engine_for(k, &q, batch, 1), *parallel = engine_for(k, &q, batch, threads);

@@ -3,6 +3,7 @@
    One step is two parallel loops whatever the depth of the network: the rows pass over blocks of
    rows, then the weights pass over tiles of all weight matrices. Everything a step needs is
    allocated by fastmlp_engine_new; a step allocates nothing. */
+#include <float.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,8 +225,14 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
     e->samples = samples;
     e->scale = weight > 0 ? 1 / weight : 0;
     e->l2 = l2_over_batch ? l2 * e->scale : l2;
-    if (update)
+    if (update) {
+        /* Padding has neither gradient nor state: Adam's 0 / (0 + epsilon) must be 0 there, even
+           where epsilon is 0 or rounds to it. */
+        double least_epsilon = e->kernels->real_bytes == 4 ? FLT_MIN : DBL_MIN;
         e->update = *update;
+        if (e->update.epsilon < least_epsilon)
+            e->update.epsilon = least_epsilon;
+    }
     /* Every other step walks the weights backwards: it finds in the cache what the last one left. */
     e->walk.backwards = !e->walk.backwards;
     long done = 0;
