@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -288,13 +289,22 @@ def test_without_the_extras_training_goes_on_and_says_what_is_missing(monkeypatc
 
 def test_ctrl_c_keeps_the_last_finished_step(capsys):
     command = [sys.executable, "-m", "fastmlp", "train", "digits", "--epochs", "1000000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # A shell starts its background jobs with SIGINT ignored, and their children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    with process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("epoch") and "20/" in line:
                 break
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
+    watchdog.cancel()
     assert process.returncode == 130
     assert "interrupted after" in rest
     run = json.loads(Path("fastmlp-digits/history.json").read_text())
