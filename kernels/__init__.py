@@ -19,8 +19,8 @@ wrong shape or name ``ValueError``, before anything is computed.
 
 Formulas follow M. Nielsen, *Neural Networks and Deep Learning*, chapter 2 (with rows for samples).
 
-The files: ``_specs`` names and layouts, ``_checks`` argument checks, ``_chooser`` the live backend,
-``_threads`` the default thread count; ``reference/``, ``jit/`` and ``compiled/`` the backends.
+The files: ``_specs`` names and layouts, ``_custom`` what may stand where a name does, ``_checks``
+argument checks, ``_chooser`` the live backend, ``_threads`` the default thread count; ``reference/``, ``jit/`` and ``compiled/`` the backends.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ import numpy as np
 
 from . import _checks, _chooser
 from ._chooser import available, info, use_backend
+from ._custom import CustomActivation, CustomLoss
 from ._specs import (
     ACTIVATIONS,
     LOSS_OUTPUTS,
@@ -52,6 +53,8 @@ __all__ = [
     "OUTPUTS",
     "UPDATE_RULES",
     "Architecture",
+    "CustomActivation",
+    "CustomLoss",
     "UpdateRule",
     "activate",
     "activation_backward",

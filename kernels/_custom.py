@@ -1,0 +1,239 @@
+"""Activations and losses that users define: objects that stand where a name stands.
+
+A :class:`CustomActivation` may be an item of ``Architecture.activations``, a :class:`CustomLoss`
+the loss of a network or trainer. Every backend asks them in the way that suits it:
+
+=====================  ============================================================================
+``evaluate``           values and derivatives in NumPy: the definition, for the reference backend
+``address``            a C function for a block, compiled where Numba is installed; else ``None``
+``callback``           a C function of the same kind that holds the GIL and calls ``evaluate``
+=====================  ============================================================================
+
+The C functions, with ``T`` float or double, contiguous blocks, rows one after the other::
+
+    void activation(const T *z, T *a, T *slope, int64_t n);
+    void loss(const T *z, const T *y, T *row_loss, T *delta, int64_t rows, int64_t n_out);
+
+write ``a = σ(z)`` and ``slope = σ'(z)`` of ``n`` elements, and the loss of every row with its
+derivative ``delta = ∂C/∂z``, not divided by anything. The native ones may be called from any
+number of threads at once, without the GIL.
+
+What they compile is a :class:`Program`, which the ``function`` of an object may have to offer;
+``fastmlp.activations.custom`` and ``fastmlp.losses.custom`` derive one from the user's expression.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import importlib.util
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+class Step(NamedTuple):
+    """One operation on values that are already there.
+
+    ``operation`` is ``"constant"`` (one of ``values``, or one for each output) or a name of
+    ``kernels/jit/_custom.py``; ``operands`` count the program's inputs first, then its steps.
+    """
+
+    operation: str
+    operands: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Program:
+    """Straight-line code for one element of a block; reductions run over the outputs of its row.
+
+    Attributes
+    ----------
+    n_inputs : int
+        1 (``z``) or 2 (``z``, ``y``).
+    steps : tuple of Step
+        In an order in which operands come before their use.
+    outputs : tuple of int
+        The value and its derivative by ``z``.
+    """
+
+    n_inputs: int
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CustomActivation:
+    """An elementwise activation of hidden layers.
+
+    Parameters
+    ----------
+    name : str
+        Under which networks are saved.
+    function : callable
+        ``z -> (σ(z), σ'(z))`` for arrays of any shape. Where it has a method ``program()``, native
+        code is made of what that returns.
+    """
+
+    name: str
+    function: Callable[[Array], tuple[Array, Array]]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def evaluate(self, z: Array) -> tuple[Array, Array]:
+        """``σ(z)`` and ``σ'(z)``, of the shape and dtype of ``z``."""
+        a, slope = self.function(z)
+        return (
+            _fitted(f"activation {self.name!r}", a, z.shape, z.dtype),
+            _fitted(f"derivative of activation {self.name!r}", slope, z.shape, z.dtype),
+        )
+
+    def address(self, dtype: Any) -> int | None:
+        """Address of native code, or ``None`` where there is none."""
+        program = getattr(self.function, "program", None)
+        return _native(None if program is None else program(), np.dtype(dtype))
+
+    def callback(self, dtype: Any) -> int:
+        """Address of a function that calls :meth:`evaluate`; says once that it is slow."""
+        return _callback(self, np.dtype(dtype))
+
+    def run_block(self, dtype: np.dtype[Any], z: int, a: int, slope: int, n: int) -> None:
+        """What the C function does, on memory at these addresses."""
+        outputs = _memory(a, (n,), dtype), _memory(slope, (n,), dtype)
+        _run_block(self, (_memory(z, (n,), dtype),), outputs)
+
+
+@dataclass(frozen=True)
+class CustomLoss:
+    """A loss of the scores and targets of a row; its networks may have any output activation.
+
+    Parameters
+    ----------
+    name : str
+    function : callable
+        ``(z, y) -> (row_losses, delta)`` for ``(n, n_out)`` arrays: ``(n,)`` and ``(n, n_out)``.
+        Where it has a method ``program(n_out)``, native code is made of what that returns;
+        ``program(None)`` is asked for code that fits any number of outputs.
+    """
+
+    name: str
+    function: Callable[[Array, Array], tuple[Array, Array]]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def evaluate(self, z: Array, y: Array) -> tuple[Array, Array]:
+        """Loss ``(n,)`` of every row, and ``∂C/∂z``, ``(n, n_out)``."""
+        value, delta = self.function(z, y)
+        return (
+            _fitted(f"loss {self.name!r}", value, z.shape[:1], z.dtype),
+            _fitted(f"derivative of loss {self.name!r}", delta, z.shape, z.dtype),
+        )
+
+    def address(self, dtype: Any, n_out: int | None = None) -> int | None:
+        """Address of native code, or ``None`` where there is none.
+
+        Some losses need to be told the number of outputs: those in which it, or an array with a
+        number for each output, takes part.
+        """
+        program = getattr(self.function, "program", None)
+        return _native(None if program is None else program(n_out), np.dtype(dtype))
+
+    def callback(self, dtype: Any) -> int:
+        """Address of a function that calls :meth:`evaluate`; says once that it is slow."""
+        return _callback(self, np.dtype(dtype))
+
+    def run_block(
+        self, dtype: np.dtype[Any], z: int, y: int, value: int, delta: int, n: int, n_out: int
+    ) -> None:
+        """What the C function does, on memory at these addresses."""
+        inputs = _memory(z, (n, n_out), dtype), _memory(y, (n, n_out), dtype)
+        outputs = _memory(value, (n,), dtype), _memory(delta, (n, n_out), dtype)
+        _run_block(self, inputs, outputs)
+
+
+def _fitted(what: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    result = np.asarray(value)
+    if result.shape != shape:
+        raise ValueError(f"{what} must have shape {shape}, got {result.shape}")
+    return result.astype(dtype, copy=False)
+
+
+def _native(program: Program | None, dtype: np.dtype[Any]) -> int | None:
+    """Address of a compiled program; the code lives as long as the process."""
+    if program is None or importlib.util.find_spec("numba") is None:
+        return None
+    # Native code is written in the Numba backend's vector language, whichever backend calls it.
+    jit = importlib.import_module(".jit._custom", __package__)
+    address: int | None = jit.address(program, dtype.itemsize)
+    return address
+
+
+# Calling back into NumPy
+
+#: An exception cannot pass through C: it waits here for the backend that has made the call.
+_pending: list[BaseException] = []
+
+
+def raise_pending() -> None:
+    """Raise what went wrong in callbacks since the last call; C callers ask after each run."""
+    if _pending:
+        error = _pending[0]
+        _pending.clear()
+        raise error
+
+
+def _run_block(
+    custom: CustomActivation | CustomLoss, inputs: tuple[Array, ...], outputs: tuple[Array, ...]
+) -> None:
+    try:
+        for array, value in zip(outputs, custom.evaluate(*inputs), strict=True):
+            array[...] = value
+    except BaseException as error:
+        _pending.append(error)
+        for array in outputs:
+            array.fill(np.nan)
+
+
+def _memory(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    n = int(np.prod(shape))
+    if n == 0:
+        return np.empty(shape, dtype)
+    buffer = (ctypes.c_char * (n * dtype.itemsize)).from_address(address)
+    return np.frombuffer(buffer, dtype, n).reshape(shape)
+
+
+@functools.cache
+def _c_function(custom: CustomActivation | CustomLoss, dtype: np.dtype[Any]) -> Any:
+    pointers, counts = (3, 1) if isinstance(custom, CustomActivation) else (4, 2)
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * pointers, *[ctypes.c_int64] * counts)
+    return kind(functools.partial(custom.run_block, dtype))
+
+
+def _callback(custom: CustomActivation | CustomLoss, dtype: np.dtype[Any]) -> int:
+    _say_that_it_is_slow(custom.name)
+    function = _c_function(custom, dtype)  # kept alive by the cache
+    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+
+@functools.cache
+def _say_that_it_is_slow(name: str) -> None:
+    missing = importlib.util.find_spec("numba") is None
+    reason = (
+        "numba is not installed (pip install 'fastmlp[numba]')"
+        if missing
+        else "it has operations that native code does not"
+    )
+    warnings.warn(
+        f"{name!r} runs as NumPy inside the compiled engine, which is slow: {reason}",
+        RuntimeWarning,
+        stacklevel=4,
+    )
