@@ -20,7 +20,8 @@ wrong shape or name ``ValueError``, before anything is computed.
 Formulas follow M. Nielsen, *Neural Networks and Deep Learning*, chapter 2 (with rows for samples).
 
 The files: ``_specs`` names and layouts, ``_custom`` what may stand where a name does, ``_checks``
-argument checks, ``_chooser`` the live backend, ``_threads`` the default thread count; ``reference/``, ``jit/`` and ``compiled/`` the backends.
+argument checks, ``_chooser`` the live backend, ``_threads`` the default thread count;
+``reference/``, ``jit/`` and ``compiled/`` the backends.
 """
 
 from __future__ import annotations
