@@ -1,0 +1,249 @@
+"""Initialisers: how the weights of a layer are drawn before training.
+
+``MLP([784, 100, 10], init="he_normal")``, or an object, or a list with one for each layer, in which
+arrays stand for themselves: ``init=["orthogonal", W2]``, ``init=[(W1, b1), (W2, b2)]``.
+
+=======================================  =====================================================
+class                                    weights of a layer with ``n_in`` inputs, ``n_out`` outputs
+=======================================  =====================================================
+``GlorotUniform``, ``GlorotNormal``      variance ``2 / (n_in + n_out)``
+``HeUniform``, ``HeNormal``              variance ``2 / n_in``
+``LecunUniform``, ``LecunNormal``        variance ``1 / n_in``
+``Orthogonal``                           orthonormal rows or columns, times ``gain``
+``RandomNormal``, ``RandomUniform``      normal or uniform, as their constants say
+``Zeros``                                0
+=======================================  =====================================================
+
+Uniform numbers lie in ``±√(3 variance)``. Biases start at zero, unless arrays are given.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+__all__ = [
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "Zeros",
+    "get",
+]
+
+Array = np.ndarray[Any, Any]
+
+#: Activations that let about half of their inputs through: He's variance keeps theirs.
+_RECTIFIERS = ("relu", "leaky_relu", "elu", "silu", "gelu", "gelu_tanh", "mish")
+
+
+class Initializer(ABC):
+    """Base of initialisers; one gives :meth:`draw`, and its name in snake_case is a string."""
+
+    #: Every initialiser by its name.
+    registry: ClassVar[dict[str, type[Initializer]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not cls.__name__.startswith("_"):
+            Initializer.registry[re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()] = cls
+
+    @abstractmethod
+    def draw(self, generator: np.random.Generator, n_in: int, n_out: int) -> Array:
+        """Weights, float64 ``(n_in, n_out)``: equal seeds give equal networks in both dtypes."""
+
+
+class _Scaled(Initializer):
+    @abstractmethod
+    def variance(self, n_in: int, n_out: int) -> float:
+        """Variance of the weights."""
+
+
+class _Uniform(_Scaled):
+    def draw(self, generator: np.random.Generator, n_in: int, n_out: int) -> Array:
+        bound = math.sqrt(3 * self.variance(n_in, n_out))
+        return generator.uniform(-bound, bound, (n_in, n_out))
+
+
+class _Normal(_Scaled):
+    def draw(self, generator: np.random.Generator, n_in: int, n_out: int) -> Array:
+        return generator.normal(0, math.sqrt(self.variance(n_in, n_out)), (n_in, n_out))
+
+
+class _Glorot(_Scaled):
+    def variance(self, n_in: int, n_out: int) -> float:
+        return 2 / (n_in + n_out)
+
+
+class _He(_Scaled):
+    def variance(self, n_in: int, n_out: int) -> float:
+        return 2 / n_in
+
+
+class _Lecun(_Scaled):
+    def variance(self, n_in: int, n_out: int) -> float:
+        return 1 / n_in
+
+
+@dataclass(frozen=True)
+class GlorotUniform(_Glorot, _Uniform):
+    """Uniform in ``±√(6 / (n_in + n_out))``, for sigmoid, tanh and linear layers.
+
+    References
+    ----------
+    X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010.
+    """
+
+
+@dataclass(frozen=True)
+class GlorotNormal(_Glorot, _Normal):
+    """Normal with variance ``2 / (n_in + n_out)``; source as for :class:`GlorotUniform`."""
+
+
+@dataclass(frozen=True)
+class HeUniform(_He, _Uniform):
+    """Uniform in ``±√(6 / n_in)``, for ReLU and its relatives.
+
+    References
+    ----------
+    K. He, X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers", ICCV 2015.
+    """
+
+
+@dataclass(frozen=True)
+class HeNormal(_He, _Normal):
+    """Normal with variance ``2 / n_in``; source as for :class:`HeUniform`."""
+
+
+@dataclass(frozen=True)
+class LecunUniform(_Lecun, _Uniform):
+    """Uniform in ``±√(3 / n_in)``.
+
+    References
+    ----------
+    Y. LeCun, L. Bottou, G. Orr, K.-R. Müller, "Efficient BackProp", 1998; for SELU: G. Klambauer
+    et al., "Self-normalizing neural networks", 2017.
+    """
+
+
+@dataclass(frozen=True)
+class LecunNormal(_Lecun, _Normal):
+    """Normal with variance ``1 / n_in``; sources as for :class:`LecunUniform`."""
+
+
+@dataclass(frozen=True)
+class Orthogonal(Initializer):
+    """Orthonormal columns (rows, where there are fewer inputs than outputs), times ``gain``.
+
+    Parameters
+    ----------
+    gain : float, default 1
+
+    References
+    ----------
+    A. Saxe, J. McClelland, S. Ganguli, "Exact solutions to the nonlinear dynamics of learning in
+    deep linear neural networks", ICLR 2014.
+    """
+
+    gain: float = 1.0
+
+    def draw(self, generator: np.random.Generator, n_in: int, n_out: int) -> Array:
+        tall = generator.standard_normal((max(n_in, n_out), min(n_in, n_out)))
+        q, r = np.linalg.qr(tall)
+        # Without these signs the decomposition prefers some directions over others.
+        q *= np.where(np.diag(r) < 0, -1.0, 1.0)
+        weights: Array = self.gain * (q if n_in >= n_out else q.T)
+        return weights
+
+
+@dataclass(frozen=True)
+class RandomNormal(Initializer):
+    """Normal numbers, whatever the sizes of the layer.
+
+    Parameters
+    ----------
+    mean : float, default 0
+    stddev : float, default 0.05
+    """
+
+    mean: float = 0.0
+    stddev: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not (self.stddev >= 0 and math.isfinite(self.stddev)):
+            raise ValueError(f"stddev must be a finite number, not negative, got {self.stddev!r}")
+
+    def draw(self, generator: np.random.Generator, n_in: int, n_out: int) -> Array:
+        return generator.normal(self.mean, self.stddev, (n_in, n_out))
+
+
+@dataclass(frozen=True)
+class RandomUniform(Initializer):
+    """Uniform numbers, whatever the sizes of the layer.
+
+    Parameters
+    ----------
+    minval, maxval : float, default -0.05, 0.05
+    """
+
+    minval: float = -0.05
+    maxval: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not self.minval <= self.maxval:
+            raise ValueError(f"minval must not exceed maxval, got {self.minval} > {self.maxval}")
+
+    def draw(self, generator: np.random.Generator, n_in: int, n_out: int) -> Array:
+        return generator.uniform(self.minval, self.maxval, (n_in, n_out))
+
+
+@dataclass(frozen=True)
+class Zeros(Initializer):
+    """All weights 0: for linear models. Hidden neurons that start equal stay equal."""
+
+    def draw(self, generator: np.random.Generator, n_in: int, n_out: int) -> Array:
+        return np.zeros((n_in, n_out))
+
+
+def get(init: str | Initializer) -> Initializer:
+    """Return an initialiser itself, or the one of that name with its default constants.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    TypeError
+        For anything else.
+    """
+    if isinstance(init, Initializer):
+        return init
+    if not isinstance(init, str):
+        raise TypeError(
+            "init must be a name, an object such as fastmlp.initializers.HeNormal(), or a list "
+            f"with one for each layer, got {init!r}"
+        )
+    if init not in Initializer.registry:
+        raise ValueError(
+            f"init must be one of {tuple(Initializer.registry)} or an object of "
+            f"fastmlp.initializers, got {init!r}"
+        )
+    return Initializer.registry[init]()
+
+
+def default(activation: object) -> Initializer:
+    """The one that keeps the variance of signals through a layer with this activation."""
+    if activation in _RECTIFIERS:
+        return HeUniform()
+    return LecunUniform() if activation == "selu" else GlorotUniform()
