@@ -20,26 +20,32 @@ wrong shape or name ``ValueError``, before anything is computed.
 Formulas follow M. Nielsen, *Neural Networks and Deep Learning*, chapter 2 (with rows for samples).
 
 The files: ``_specs`` names and layouts, ``_custom`` what may stand where a name does, ``_checks``
-argument checks, ``_chooser`` the live backend, ``_threads`` the default thread count;
-``reference/``, ``jit/`` and ``compiled/`` the backends.
+argument checks, ``_support`` what a backend does not have, ``_chooser`` the live backend,
+``_threads`` the default thread count; ``reference/``, ``jit/`` and ``compiled/`` the backends.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _checks, _chooser
+from . import _checks, _chooser, _support
 from ._chooser import available, info, use_backend
 from ._custom import CustomActivation, CustomLoss
 from ._specs import (
     ACTIVATIONS,
+    CSR,
+    LOSS_CONSTANTS,
     LOSS_OUTPUTS,
     LOSSES,
+    NEED_SCORES,
     OUTPUTS,
+    RULE_CONSTANTS,
     UPDATE_RULES,
     Architecture,
+    Loss,
     UpdateRule,
 )
 
@@ -49,13 +55,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACTIVATIONS",
+    "CSR",
     "LOSSES",
+    "LOSS_CONSTANTS",
     "LOSS_OUTPUTS",
+    "NEED_SCORES",
     "OUTPUTS",
+    "RULE_CONSTANTS",
     "UPDATE_RULES",
     "Architecture",
     "CustomActivation",
     "CustomLoss",
+    "Loss",
     "UpdateRule",
     "activate",
     "activation_backward",
@@ -70,7 +81,9 @@ __all__ = [
     "network",
     "output_delta",
     "sgd_update",
+    "supports",
     "trainer",
+    "update",
     "use_backend",
     "weight_gradient",
 ]
@@ -95,7 +108,7 @@ def dense_forward(
     weights : (n_in, n_out) array
     bias : (n_out,) array
     activation : str
-        One of ``ACTIVATIONS``, or ``"softmax"``.
+        One of ``ACTIVATIONS`` or ``OUTPUTS``.
     out : (n, n_out) array, optional
     n_threads : int, optional
 
@@ -117,7 +130,7 @@ def activate(
     ----------
     z : (n, n_out) array
     activation : str
-        One of ``ACTIVATIONS``, or ``"softmax"`` (over each row).
+        One of ``ACTIVATIONS`` or ``OUTPUTS``; ``"softmax"`` goes over each row.
     out : (n, n_out) array, optional
     n_threads : int, optional
 
@@ -142,7 +155,8 @@ def activation_backward(
     ----------
     delta : (n, n_out) array
     activations : (n, n_out) array
-        The activation's output ``σ(z)``, from which σ' is computed.
+        The activation's output ``σ(z)``, from which σ' is computed; for the activations of
+        ``NEED_SCORES`` the scores ``z`` themselves.
     activation : str
         One of ``ACTIVATIONS``.
     out : (n, n_out) array, optional
@@ -160,7 +174,7 @@ def activation_backward(
 def output_delta(
     scores: Array,
     target: Array,
-    loss: str,
+    loss: str | Loss,
     output: str,
     *,
     sample_weight: Array | None = None,
@@ -174,8 +188,9 @@ def output_delta(
     scores : (n, n_out) array
         ``z^L``, before the output activation.
     target : (n, n_out) array, or (n,) array of integer class labels
-    loss : str
-        One of ``LOSSES``; ``LOSS_OUTPUTS`` says for which outputs each is defined.
+    loss : str or Loss
+        One of ``LOSSES``; ``LOSS_OUTPUTS`` says for which outputs each is defined. Formulas are in
+        :mod:`fastmlp.kernels.reference.losses`.
     output : str
         Output activation.
     sample_weight : (n,) array, optional
@@ -203,7 +218,7 @@ def output_delta(
 def loss_value(
     scores: Array,
     target: Array,
-    loss: str,
+    loss: str | Loss,
     output: str,
     *,
     sample_weight: Array | None = None,
@@ -216,9 +231,10 @@ def loss_value(
     scores : (n, n_out) array
         ``z^L``, before the output activation.
     target : (n, n_out) array, or (n,) array of integer class labels
-    loss : str
-        ``"squared_error"``: ``½ ‖a - y‖²``; ``"binary_cross_entropy"``:
-        ``Σ log(1 + exp z) - y z``; ``"cross_entropy"``: ``Σ y (log Σ exp z - z)``.
+    loss : str or Loss
+        One of ``LOSSES``: ``"squared_error"``, for example, is ``½ ‖a - y‖²``, and
+        ``"cross_entropy"`` ``Σ y (log Σ exp z - z)``. All formulas are in
+        :mod:`fastmlp.kernels.reference.losses`.
     output : str
         Output activation.
     sample_weight : (n,) array, optional
@@ -252,7 +268,7 @@ def delta_backward(
     weights : (n_in, n_out) array
         Weights of the layer above.
     activations : (n, n_in) array
-        Output ``a^l`` of this layer.
+        Output ``a^l`` of this layer; its scores ``z^l`` for the activations of ``NEED_SCORES``.
     activation : str
         Activation of this layer, one of ``ACTIVATIONS``.
     out : (n, n_in) array, optional
@@ -395,6 +411,54 @@ def adam_update(
     )
 
 
+def update(
+    rule: UpdateRule,
+    parameters: Array,
+    gradient: Array,
+    state: Array,
+    step: int,
+    learning_rate: float,
+    *,
+    n_threads: int | None = None,
+) -> None:
+    """One step of any update rule in place.
+
+    Parameters
+    ----------
+    rule : UpdateRule
+        Formulas and their sources are in :mod:`fastmlp.kernels.reference.update_rules`.
+    parameters, gradient : (n,) arrays
+    state : (len(rule.slots), n) array
+        Before the first step ``rule.initial_state(n, learning_rate, dtype)``.
+    step : int
+        1 for the first step.
+    learning_rate : float
+    n_threads : int, optional
+    """
+    _chooser.active().update(
+        rule, parameters, gradient, state, step, learning_rate, n_threads=n_threads
+    )
+
+
+def supports(feature: str, backend: str | None = None) -> bool:
+    """Whether a backend, by default the live one, has a feature.
+
+    Parameters
+    ----------
+    feature : str
+        A name of ``ACTIVATIONS``, ``OUTPUTS``, ``LOSSES`` or ``UPDATE_RULES``, or
+        ``"label_smoothing"``, ``"weight_decay"``, ``"l1"``, ``"dropout"``, ``"clip_value"``,
+        ``"clip_norm"``, ``"max_norm"``, ``"trainable"``, ``"track_gradient_norm"``, ``"sparse"``.
+    backend : {"compiled", "numba", "reference"}, optional
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    """
+    return _support.supports(feature, _chooser.active_name() if backend is None else backend)
+
+
 def network(architecture: Architecture, dtype: Any, *, n_threads: int | None = None) -> _Network:
     """Predictions, losses and gradients of one architecture on the live backend.
 
@@ -408,12 +472,20 @@ def network(architecture: Architecture, dtype: Any, *, n_threads: int | None = N
 def trainer(
     architecture: Architecture,
     dtype: Any,
-    loss: str,
+    loss: str | Loss,
     update_rule: UpdateRule,
     *,
     batch_size: int,
     l2: float = 0.0,
     l2_over_batch: bool = False,
+    l1: float = 0.0,
+    dropout: Sequence[float] = (),
+    seed: int = 0,
+    clip_value: float | None = None,
+    clip_norm: float | None = None,
+    max_norm: float | None = None,
+    trainable: Sequence[bool] = (),
+    track_gradient_norm: bool = False,
     n_threads: int | None = None,
 ) -> _Trainer:
     """Minibatch descent for one architecture on the live backend.
@@ -429,6 +501,14 @@ def trainer(
         batch_size=batch_size,
         l2=l2,
         l2_over_batch=l2_over_batch,
+        l1=l1,
+        dropout=dropout,
+        seed=seed,
+        clip_value=clip_value,
+        clip_norm=clip_norm,
+        max_norm=max_norm,
+        trainable=trainable,
+        track_gradient_norm=track_gradient_norm,
         n_threads=n_threads,
     )
     return result

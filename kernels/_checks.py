@@ -7,6 +7,8 @@ strided, read-only or memory-mapped, except ``out``, which is written.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ import numpy as np
 from . import _specs
 
 Array = np.ndarray[Any, Any]
+
+_ANY_LAYER = tuple(dict.fromkeys((*_specs.ACTIVATIONS, *_specs.OUTPUTS)))
 
 
 def array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = None) -> None:
@@ -68,8 +72,8 @@ def output(
 
 
 def activation(name: str, *, output_layer: bool = False) -> None:
-    """Check the name of an activation; ``softmax`` is one only where a whole row is at hand."""
-    known = _specs.ACTIVATIONS + (("softmax",) if output_layer else ())
+    """Check the name of an activation; ``softmax`` and ``exp`` are for output layers only."""
+    known = _ANY_LAYER if output_layer else _specs.ACTIVATIONS
     if name not in known:
         raise ValueError(f"activation must be one of {known}, got {name!r}")
 
@@ -141,11 +145,16 @@ def activation_backward(
 
 
 def loss(
-    scores: Any, value: Any, name: str, output_name: str, weight: Any, n_threads: int | None
+    scores: Any,
+    value: Any,
+    name: str | _specs.Loss,
+    output_name: str,
+    weight: Any,
+    n_threads: int | None,
 ) -> None:
     array("scores", scores, ("n", "n_out"))
-    _specs.check_loss(name, output_name)
     n, n_out = scores.shape
+    _specs.check_loss(name, output_name, n_out)
     target(value, n, n_out, scores.dtype)
     sample_weight(weight, len(scores), scores.dtype)
     threads(n_threads)
@@ -191,18 +200,114 @@ def update(parameters: Any, gradient: Any, n_threads: int | None = None, **state
         others.append(value)
 
 
+def update_by(
+    rule: Any, parameters: Any, gradient: Any, state: Any, step: Any, n_threads: int | None
+) -> None:
+    """Check the arguments of the generic update: ``state`` is ``(n_slots, n)``."""
+    if not isinstance(rule, _specs.UpdateRule):
+        raise TypeError(f"rule must be an UpdateRule, got {type(rule).__name__}")
+    update(parameters, gradient, n_threads)
+    array("state", state, (len(rule.slots), len(parameters)), parameters.dtype)
+    output("state", state, state.shape, parameters.dtype, parameters, gradient)
+    if isinstance(step, bool) or not isinstance(step, (int, np.integer)):
+        raise TypeError(f"step must be an integer, got {type(step).__name__}")
+    if step < 1:
+        raise ValueError(f"step must be at least 1, got {step}")
+
+
+# Networks and trainers
+
+
 def rows(
     architecture: _specs.Architecture,
     dtype: Any,
     x: Any,
     value: Any = None,
     weight: Any = None,
+    *,
+    sparse: bool = False,
 ) -> None:
-    """Check a batch for a network: ``x``, and targets and row weights where given."""
-    array("x", x, ("n", architecture.sizes[0]), dtype)
+    """Check a batch for a network: ``x``, and targets and row weights where given.
+
+    ``sparse`` says that the backend takes :class:`CSR` rows.
+    """
+    if isinstance(x, _specs.CSR):
+        csr(x, architecture.sizes[0], dtype)
+        if not sparse:
+            raise NotImplementedError(
+                "this backend does not take sparse rows (kernels.CSR); the reference backend does"
+            )
+    else:
+        array("x", x, ("n", architecture.sizes[0]), dtype)
     if value is not None:
         target(value, len(x), architecture.sizes[-1], dtype)
     sample_weight(weight, len(x), dtype)
+
+
+def csr(x: _specs.CSR, n_in: int, dtype: Any) -> None:
+    """Check sparse rows: nothing in them may point outside of ``data`` or of ``n_in`` columns."""
+    array("x.data", x.data, ("nnz",), dtype)
+    for name, value in (("indices", x.indices), ("indptr", x.indptr)):
+        if not isinstance(value, np.ndarray) or value.dtype not in (np.int32, np.int64):
+            raise TypeError(f"x.{name} must be a numpy.ndarray of int32 or int64")
+    n, width = x.shape
+    if width != n_in:
+        raise ValueError(f"x must have shape (n, {n_in}), got {x.shape}")
+    _shape("x.indices", x.indices, x.data.shape)
+    _shape("x.indptr", x.indptr, (n + 1,))
+    if x.indptr[0] != 0 or x.indptr[-1] > len(x.data) or np.any(np.diff(x.indptr) < 0):
+        raise ValueError(f"x.indptr must rise from 0 to at most {len(x.data)}")
+    columns = x.indices[: x.indptr[-1]]
+    if columns.size and (columns.min() < 0 or columns.max() >= n_in):
+        raise ValueError(f"x.indices must lie in 0…{n_in - 1}, got {columns.min()}…{columns.max()}")
+
+
+def penalty(name: str, value: Any) -> None:
+    """Check the weight of a penalty: a finite number, not negative."""
+    if not (value >= 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be a finite number, not negative, got {value!r}")
+
+
+def training(
+    architecture: _specs.Architecture,
+    loss: str | _specs.Loss,
+    batch_size: int,
+    l2: float,
+    l1: float,
+    dropout: Sequence[float],
+    seed: int,
+    clip_value: float | None,
+    clip_norm: float | None,
+    max_norm: float | None,
+    trainable: Sequence[bool],
+) -> None:
+    """Check the options of a Trainer."""
+    _specs.check_loss(loss, architecture.output, architecture.sizes[-1])
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    penalty("l2", l2)
+    penalty("l1", l1)
+    layers = len(architecture.sizes) - 1
+    if len(dropout) not in (0, layers):
+        raise ValueError(
+            f"dropout must hold {layers} probabilities, of the input and of each hidden layer, "
+            f"got {len(dropout)}"
+        )
+    if not all(0 <= p < 1 for p in dropout):
+        raise ValueError(f"dropout must be at least 0 and below 1, got {tuple(dropout)}")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise TypeError(f"seed must be an integer, got {type(seed).__name__}")
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed must lie in 0…2**64 - 1, got {seed}")
+    for name, limit in (
+        ("clip_value", clip_value),
+        ("clip_norm", clip_norm),
+        ("max_norm", max_norm),
+    ):
+        if limit is not None and not (limit > 0 and math.isfinite(limit)):
+            raise ValueError(f"{name} must be a finite number above 0 or None, got {limit!r}")
+    if len(trainable) not in (0, layers):
+        raise ValueError(f"trainable must hold one bool per layer ({layers}), got {len(trainable)}")
 
 
 def flat(name: str, value: Any, architecture: _specs.Architecture, dtype: Any) -> None:

@@ -1,6 +1,7 @@
 """What a network, a loss and an update rule are called, and how parameters are laid out.
 
 Everything here is plain data shared by the three backends; no arithmetic happens in this file.
+The formulas behind the names are in ``reference/``: ``activations``, ``losses``, ``update_rules``.
 
 A network with layer sizes ``(s_0, …, s_L)`` has one *flat parameter vector*::
 
@@ -12,32 +13,107 @@ vectors of the same layout, which makes optimizers, clipping, saving and L-BFGS 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 #: Activations of hidden layers.
-ACTIVATIONS = ("identity", "sigmoid", "tanh", "hardtanh", "relu")
+ACTIVATIONS = (
+    "identity",
+    "sigmoid",
+    "tanh",
+    "hardtanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "softplus",
+    "silu",
+    "gelu",
+    "gelu_tanh",
+    "mish",
+)
+#: Those whose derivative is computed from the scores z; for the others the output a is enough.
+NEED_SCORES = ("silu", "gelu", "gelu_tanh", "mish")
 #: Activations of the output layer.
-OUTPUTS = ("identity", "sigmoid", "softmax")
+OUTPUTS = ("identity", "sigmoid", "softmax", "exp")
 #: Losses, each with the output activations it is defined for.
 LOSS_OUTPUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "squared_error": OUTPUTS,
+        "absolute_error": OUTPUTS,
+        "huber": OUTPUTS,
+        "quantile": OUTPUTS,
+        "poisson": ("exp",),
         "binary_cross_entropy": ("sigmoid",),
         "cross_entropy": ("softmax",),
+        "hinge": ("identity",),
+        "squared_hinge": ("identity",),
+        "multiclass_hinge": ("identity",),
     }
 )
 LOSSES = tuple(LOSS_OUTPUTS)
+#: Constants of the losses that have any, with their defaults.
+LOSS_CONSTANTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "huber": {"delta": 1.0},
+        "quantile": {"quantile": 0.5},
+        "binary_cross_entropy": {"label_smoothing": 0.0},
+        "cross_entropy": {"label_smoothing": 0.0},
+    }
+)
 #: Update rules and the vectors of state that each keeps beside the parameters.
 UPDATE_RULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"sgd": (), "momentum": ("velocity",), "adam": ("first_moment", "second_moment")}
+    {
+        "sgd": (),
+        "momentum": ("velocity",),
+        "adagrad": ("sum",),
+        "adadelta": ("square_average", "delta_average"),
+        "rmsprop": ("square_average", "gradient_average", "buffer"),
+        "adam": ("first_moment", "second_moment"),
+        "amsgrad": ("first_moment", "second_moment", "highest_second_moment"),
+        "adamax": ("first_moment", "infinity_norm"),
+        "nadam": ("first_moment", "second_moment"),
+        "radam": ("first_moment", "second_moment"),
+        "ftrl": ("accumulator", "linear"),
+        "lion": ("first_moment",),
+        "rprop": ("previous_gradient", "step_size"),
+    }
+)
+_ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+#: Constants of each update rule, with their defaults: torch.optim's, for ``ftrl`` Keras's.
+#: Every rule also takes ``weight_decay``, 0 by default.
+RULE_CONSTANTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "sgd": {},
+        "momentum": {"momentum": 0.0, "nesterov": 0.0},
+        "adagrad": {"epsilon": 1e-10, "initial_accumulator": 0.0, "lr_decay": 0.0},
+        "adadelta": {"rho": 0.9, "epsilon": 1e-6},
+        "rmsprop": {"alpha": 0.99, "epsilon": 1e-8, "momentum": 0.0, "centered": 0.0},
+        "adam": {**_ADAM, "epsilon_hat": 0.0},
+        "amsgrad": {**_ADAM, "epsilon_hat": 0.0},
+        "adamax": _ADAM,
+        "nadam": {**_ADAM, "momentum_decay": 4e-3},
+        "radam": _ADAM,
+        "ftrl": {
+            "learning_rate_power": -0.5,
+            "initial_accumulator": 0.1,
+            "l1": 0.0,
+            "l2": 0.0,
+            "l2_shrinkage": 0.0,
+            "beta": 0.0,
+        },
+        "lion": {"beta_1": 0.9, "beta_2": 0.99},
+        "rprop": {"eta_minus": 0.5, "eta_plus": 1.2, "step_min": 1e-6, "step_max": 50.0},
+    }
 )
 
 
@@ -89,39 +165,142 @@ class Architecture:
 
 
 @dataclass(frozen=True)
-class UpdateRule:
-    """How a gradient changes the parameters: a name of :data:`UPDATE_RULES` and its constants.
-
-    ====================  =====================================================================
-    ``sgd``               no constants
-    ``momentum``          ``momentum``; ``nesterov`` (0 or 1)
-    ``adam``              ``beta_1``, ``beta_2``, ``epsilon``; ``epsilon_hat`` (0 or 1), see
-                          :func:`fastmlp.kernels.adam_update`
-    ====================  =====================================================================
-    """
+class _Named:
+    """A name and its constants; those that are not given have their defaults."""
 
     name: str
     constants: Mapping[str, float] = field(default_factory=dict)
 
+    def _complete(self, what: str, defaults: Mapping[str, float]) -> None:
+        """Fill in defaults; raise ``ValueError`` for a constant that is unknown or not finite."""
+        for name, value in self.constants.items():
+            if name not in defaults:
+                raise ValueError(
+                    f"{what} {self.name!r} has the constants {tuple(defaults)}, got {name!r}"
+                )
+            if not math.isfinite(value):
+                raise ValueError(f"{name} of {what} {self.name!r} must be finite, got {value!r}")
+        given = {name: float(value) for name, value in self.constants.items()}
+        object.__setattr__(self, "constants", {**defaults, **given})
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self.constants.items())))
+
+
+@dataclass(frozen=True)
+class Loss(_Named):
+    """A loss: a name of :data:`LOSSES` and its constants, see :data:`LOSS_CONSTANTS`.
+
+    ========================  ==================================================================
+    ``huber``                 ``delta > 0``, where the square goes over into the straight line
+    ``quantile``              ``quantile`` between 0 and 1, both excluded
+    ``binary_cross_entropy``  ``label_smoothing = s`` in ``0 ≤ s < 1``: ``y ← y (1 - s) + s / 2``
+    ``cross_entropy``         ``label_smoothing = s``: ``y ← y (1 - s) + s / K Σ y``, K outputs
+    ========================  ==================================================================
+    """
+
+    def __post_init__(self) -> None:
+        if self.name not in LOSSES:
+            raise ValueError(f"loss must be one of {LOSSES}, got {self.name!r}")
+        self._complete("loss", LOSS_CONSTANTS.get(self.name, {}))
+        c = self.constants
+        if not c.get("delta", 1.0) > 0:
+            raise ValueError(f"delta must be above 0, got {c['delta']!r}")
+        if not 0 < c.get("quantile", 0.5) < 1:
+            raise ValueError(f"quantile must lie between 0 and 1, got {c['quantile']!r}")
+        if not 0 <= c.get("label_smoothing", 0.0) < 1:
+            raise ValueError(
+                f"label_smoothing must be at least 0 and below 1, got {c['label_smoothing']!r}"
+            )
+
+    __hash__ = _Named.__hash__
+
+    @staticmethod
+    def of(loss: Any) -> Loss:
+        """A loss itself, or the one of that name with the default constants."""
+        if isinstance(loss, Loss):
+            return loss
+        if not isinstance(loss, str) or loss not in _PLAIN_LOSSES:
+            raise ValueError(f"loss must be one of {LOSSES}, got {loss!r}")
+        return _PLAIN_LOSSES[loss]
+
+
+_PLAIN_LOSSES = {name: Loss(name) for name in LOSSES}
+
+
+@dataclass(frozen=True)
+class UpdateRule(_Named):
+    """How a gradient changes the parameters: a name of :data:`UPDATE_RULES` and its constants.
+
+    The constants and their defaults are in :data:`RULE_CONSTANTS`; switches (``nesterov``,
+    ``centered``, ``epsilon_hat``) are 0 or 1. All rules have ``weight_decay``: with ``λ`` above 0
+    every parameter is multiplied by ``1 - η λ`` before its update (Loshchilov and Hutter, 2019).
+    """
+
     def __post_init__(self) -> None:
         if self.name not in UPDATE_RULES:
             raise ValueError(f"update rule must be one of {tuple(UPDATE_RULES)}, got {self.name!r}")
+        self._complete("update rule", {**RULE_CONSTANTS[self.name], "weight_decay": 0.0})
+
+    __hash__ = _Named.__hash__
 
     @property
     def slots(self) -> tuple[str, ...]:
         """Names of the state vectors; optimizer state has shape ``(len(slots), n_parameters)``."""
         return UPDATE_RULES[self.name]
 
+    def initial_value(self, slot: str) -> float:
+        """What every element of a state vector starts at."""
+        if slot in ("sum", "accumulator"):
+            return self.constants["initial_accumulator"]
+        return 0.0
 
-def check_loss(loss: str, output: str) -> None:
-    """Raise ``ValueError`` unless ``loss`` is defined for networks with this ``output``."""
-    if loss not in LOSSES:
-        raise ValueError(f"loss must be one of {LOSSES}, got {loss!r}")
+    def initial_state(self, n: int, learning_rate: float, dtype: Any) -> NDArray[Any]:
+        """State before the first step, shape ``(len(slots), n)``.
+
+        Rprop's ``step_size`` starts at the learning rate. A step size of 0 stands for the learning
+        rate of the step in which it is met, so it may be left open here with ``learning_rate=0``.
+        """
+        state = np.empty((len(self.slots), n), dtype)
+        for vector, slot in zip(state, self.slots, strict=True):
+            vector[...] = learning_rate if slot == "step_size" else self.initial_value(slot)
+        return state
+
+
+@dataclass(frozen=True, eq=False)
+class CSR:
+    """Rows in compressed sparse form: row ``i`` has ``data[indptr[i]:indptr[i + 1]]`` in the
+    columns ``indices[indptr[i]:indptr[i + 1]]``, and zeros elsewhere.
+
+    Parameters
+    ----------
+    data : (nnz,) array
+        Of the network's dtype.
+    indices : (nnz,) array of int32 or int64
+        Columns, in any order within a row; values of one column in one row add up.
+    indptr : (n + 1,) array of int32 or int64
+    shape : (n, n_in)
+    """
+
+    data: NDArray[Any]
+    indices: NDArray[Any]
+    indptr: NDArray[Any]
+    shape: tuple[int, int]
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+
+def check_loss(loss: str | Loss, output: str, n_out: int | None = None) -> None:
+    """Raise ``ValueError`` unless ``loss`` is defined for networks with this output layer."""
+    name = Loss.of(loss).name
     if output not in OUTPUTS:
         raise ValueError(f"output must be one of {OUTPUTS}, got {output!r}")
-    if output not in LOSS_OUTPUTS[loss]:
-        allowed = " or ".join(repr(name) for name in LOSS_OUTPUTS[loss])
-        raise ValueError(f"loss {loss!r} needs output {allowed}, got {output!r}")
+    if output not in LOSS_OUTPUTS[name]:
+        allowed = " or ".join(repr(name) for name in LOSS_OUTPUTS[name])
+        raise ValueError(f"loss {name!r} needs output {allowed}, got {output!r}")
+    if name == "multiclass_hinge" and n_out is not None and n_out < 2:
+        raise ValueError(f"loss {name!r} needs at least 2 outputs, got {n_out}; use 'hinge'")
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:

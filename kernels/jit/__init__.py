@@ -22,12 +22,26 @@ outside. A new activation or update rule goes into ``_runs``, a new loss into ``
 instruction set into ``_host``.
 """
 
+from .. import reference as _reference
+from .._support import Guard
+from . import activations as _activations
+from . import layers as _layers
+from . import losses as _losses
+from . import training as _training
 from ._host import host
-from .activations import activate, activation_backward
-from .layers import bias_gradient, delta_backward, dense_forward, weight_gradient
-from .losses import loss_value, output_delta
+from .layers import bias_gradient, weight_gradient
 from .optimizers import adam_update, momentum_update, sgd_update
-from .training import Network, Trainer
+
+_guard = Guard("numba")
+Network = _guard.network(_training.Network, _reference.Network)
+Trainer = _guard.trainer(_training.Trainer, _reference.Trainer)
+activate = _guard.function(_activations.activate)
+activation_backward = _guard.function(_activations.activation_backward)
+delta_backward = _guard.function(_layers.delta_backward)
+dense_forward = _guard.function(_layers.dense_forward)
+loss_value = _guard.function(_losses.loss_value)
+output_delta = _guard.function(_losses.output_delta)
+update = _guard.absent(_reference.update)
 
 __all__ = [
     "Network",
@@ -43,6 +57,7 @@ __all__ = [
     "momentum_update",
     "output_delta",
     "sgd_update",
+    "update",
     "weight_gradient",
 ]
 

@@ -3,18 +3,23 @@
 This backend *is* the specification: its gradients are checked against finite differences, and the
 other backends are checked against it. It also runs wherever NumPy does.
 
-``activations``  σ and ⊙ σ', by name
-``losses``       loss of a row and its derivative by the scores
-``layers``       the kernels: forward, errors, gradients
-``optimizers``   update rules
-``training``     a network's predictions and gradients (:class:`Network`), and :class:`Trainer`
+``activations``     σ and ⊙ σ', by name
+``losses``          loss of a row and its derivative by the scores
+``layers``          the kernels: forward, errors, gradients
+``update_rules``    how a gradient changes parameters and state, by name
+``optimizers``      these as kernels
+``sparse``          products with rows in compressed sparse form
+``philox``          random numbers from counters
+``regularisation``  penalties, dropout, clipping, bounded norms
+``network``         a network's predictions and gradients;  ``trainer``  the steps of an epoch
 """
 
 from .activations import activate, activation_backward
 from .layers import bias_gradient, delta_backward, dense_forward, weight_gradient
 from .losses import loss_value, output_delta
-from .optimizers import adam_update, momentum_update, sgd_update
-from .training import Network, Trainer
+from .network import Network
+from .optimizers import adam_update, momentum_update, sgd_update, update
+from .trainer import Trainer
 
 __all__ = [
     "Network",
@@ -29,5 +34,6 @@ __all__ = [
     "momentum_update",
     "output_delta",
     "sgd_update",
+    "update",
     "weight_gradient",
 ]

@@ -1,15 +1,37 @@
-"""Losses: the loss of each row and its derivative by the scores ``z`` of the output layer.
+"""Losses: the loss of each row and its derivative by the scores ``z`` of the output layer, δ.
 
-Both are computed from the scores, never from clipped probabilities, so that no finite score gives
-an infinite loss. ``a`` is the output activation of ``z``; sums run over a row's outputs.
+``a`` is the output activation of ``z``, ``y`` the target; sums run over a row's outputs. Losses of
+outputs are functions of ``a`` and ``y`` and go through the output's derivative; losses of scores
+are computed from ``z`` alone, so that no finite score gives an infinite loss (but for ``exp``).
 
-====================  ==========================================  =======================
-loss of one row       from the scores                             δ = ∂C/∂z
-====================  ==========================================  =======================
-squared error         ½ Σ (a - y)²                                (a - y) ⊙ σ'(z)
-binary cross-entropy  Σ log(1 + exp z) - y z                      a - y
-cross-entropy         log(Σ exp z) Σ y - Σ y z                    a Σ y - y
-====================  ==========================================  =======================
+========================  ======================================  ==============================
+loss of outputs           of one output, r = a - y                by a
+========================  ======================================  ==============================
+``squared_error``         ½ r²                                    r
+``absolute_error``        abs r                                   sign r, 0 at 0
+``huber``                 ½ r² up to d, then d (abs r - ½ d)      r within ±d
+``quantile``              q max(-r, 0) + (1 - q) max(r, 0)        1 - q above, -q below, 0 at 0
+========================  ======================================  ==============================
+
+========================  ======================================  ==============================
+loss of scores            of one row                              δ = ∂C/∂z
+========================  ======================================  ==============================
+``poisson``               Σ exp z - y z + (y log y - y)           a - y
+``binary_cross_entropy``  Σ log(1 + exp z) - y z                  a - y
+``cross_entropy``         log(Σ exp z) Σ y - Σ y z                a Σ y - y
+``hinge``                 Σ max(0, m), m = 1 - y z                -y where m > 0
+``squared_hinge``         Σ max(0, m)²                            -2 y m where m > 0
+``multiclass_hinge``      max(0, m), m = 1 + max_j≠k z_j - z_k    1 at j, -1 at k where m > 0
+========================  ======================================  ==============================
+
+``poisson`` is half the deviance of ``y ≥ 0`` from ``exp z``, as in scikit-learn (0 log 0 = 0). The
+hinges are Cortes and Vapnik's (1995) and Crammer and Singer's (2001), which takes the first of
+several largest ``z_j``; at the kink, ``m = 0``, the derivative is 0. NaN in a score makes the loss
+NaN, and δ of that score (for softmax and ``multiclass_hinge``: of the row).
+
+Targets are ``(n, n_out)`` values, or ``(n,)`` integer labels, which stand for one-hot rows; for the
+hinges, whose values are -1 and 1, for 1 at the label and -1 elsewhere. ``multiclass_hinge`` takes
+as class ``k`` the label, or the place of the row's (first) largest value.
 
 The loss of a batch is the mean over its rows, weighted where sample weights are given
 (``Σ w C / Σ w``, zero where all weights are).
@@ -17,59 +39,163 @@ The loss of a batch is the mean over its rows, weighted where sample weights are
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import _checks
+from .._specs import Loss
 from . import activations
 
 Array = np.ndarray[Any, Any]
+Constants = Mapping[str, float]
 
 
-def dense_target(target: Array, n_out: int, dtype: Any) -> Array:
-    """Targets as a matrix: integer class labels become one-hot rows."""
-    if target.ndim == 2:
-        return target
-    one_hot = np.zeros((len(target), n_out), dtype)
-    one_hot[np.arange(len(target)), target] = 1
-    return one_hot
+class OfOutputs(NamedTuple):
+    """A loss that is a sum over outputs: its value and derivative by ``a``, of ``r = a - y``."""
+
+    value: Callable[[Array, Constants], Array]
+    slope: Callable[[Array, Constants], Array]
 
 
-def row_losses(z: Array, y: Array, loss: str, output: str) -> Array:
-    """Loss of every row, shape ``(n,)``."""
-    zero = z.dtype.type(0)
-    losses: Array
-    if loss == "squared_error":
-        losses = 0.5 * np.square(activations.apply(z, output) - y).sum(axis=1)
-    elif loss == "binary_cross_entropy":
-        losses = (np.logaddexp(zero, z) - y * z).sum(axis=1)
-    else:
-        highest = z.max(axis=1, keepdims=True)
-        log_sum = highest[:, 0] + np.log(np.exp(z - highest).sum(axis=1))
-        losses = log_sum * y.sum(axis=1) - (y * z).sum(axis=1)
-    return losses
+class OfScores(NamedTuple):
+    """A loss of scores ``z`` and targets ``y``: of rows ``(n,)``, and its derivative by ``z``."""
+
+    value: Callable[[Array, Array], Array]
+    slope: Callable[[Array, Array], Array]
 
 
-def row_deltas(z: Array, y: Array, loss: str, output: str) -> Array:
+def _huber(r: Array, c: Constants) -> Array:
+    size = np.abs(r)
+    quadratic = np.minimum(size, c["delta"])
+    result: Array = quadratic * (size - 0.5 * quadratic)
+    return result
+
+
+def _quantile(r: Array, c: Constants) -> Array:
+    return c["quantile"] * np.maximum(-r, 0) + (1 - c["quantile"]) * np.maximum(r, 0)
+
+
+def _quantile_slope(r: Array, c: Constants) -> Array:
+    # At 0 the result is r itself, which keeps NaN.
+    return np.where(r > 0, 1 - c["quantile"], np.where(r < 0, -c["quantile"], r))
+
+
+def _poisson(z: Array, y: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        scores = np.where(y == 0, 0, z - np.log(y))  # of the rate, relative to y
+    result: Array = (np.exp(z) - y - y * scores).sum(axis=1)
+    return result
+
+
+def _cross_entropy(z: Array, y: Array) -> Array:
+    highest = z.max(axis=1, keepdims=True)
+    log_sum = highest[:, 0] + np.log(np.exp(z - highest).sum(axis=1))
+    result: Array = log_sum * y.sum(axis=1) - (y * z).sum(axis=1)
+    return result
+
+
+def _where_positive(margin: Array, value: Array) -> Array:
+    """``value`` where the margin is positive, NaN where it is NaN, else 0."""
+    return np.where(margin > 0, value, np.where(margin <= 0, 0, margin))
+
+
+def _rivals(z: Array, y: Array) -> tuple[Array, Array, Array]:
+    """Class ``k`` of each row, the first largest other score's place, and the margin ``m``."""
+    rows = np.arange(len(z))
+    k = y.argmax(axis=1)
+    others = z.copy()
+    others[rows, k] = -np.inf
+    j = others.argmax(axis=1)
+    j = np.where(j == k, 1, j)  # so came out k = 0, of rivals that all are -inf
+    return k, j, 1 + np.where(np.isnan(z).any(axis=1), np.nan, z[rows, j] - z[rows, k])
+
+
+def _multiclass_hinge(z: Array, y: Array) -> Array:
+    return np.maximum(_rivals(z, y)[2], 0).astype(z.dtype)
+
+
+def _multiclass_hinge_slope(z: Array, y: Array) -> Array:
+    k, j, margin = _rivals(z, y)
+    delta, rows = np.zeros_like(z), np.arange(len(z))
+    delta[rows, j], delta[rows, k] = 1, -1
+    return _where_positive(margin[:, None], delta)
+
+
+# A new loss goes into one of these (and into `LOSS_OUTPUTS` of _specs.py).
+OF_OUTPUTS = {
+    "squared_error": OfOutputs(lambda r, c: 0.5 * r * r, lambda r, c: r),
+    "absolute_error": OfOutputs(lambda r, c: np.abs(r), lambda r, c: np.sign(r)),
+    "huber": OfOutputs(_huber, lambda r, c: np.clip(r, -c["delta"], c["delta"])),
+    "quantile": OfOutputs(_quantile, _quantile_slope),
+}
+OF_SCORES = {
+    "poisson": OfScores(
+        _poisson,
+        lambda z, y: np.exp(z) - y,
+    ),
+    "binary_cross_entropy": OfScores(
+        lambda z, y: (activations.softplus(z) - y * z).sum(axis=1),
+        lambda z, y: activations.sigmoid(z) - y,
+    ),
+    "cross_entropy": OfScores(
+        _cross_entropy,
+        lambda z, y: activations.softmax(z) * y.sum(axis=1, keepdims=True) - y,
+    ),
+    "hinge": OfScores(
+        lambda z, y: np.maximum(1 - y * z, 0).sum(axis=1),
+        lambda z, y: _where_positive(1 - y * z, -y),
+    ),
+    "squared_hinge": OfScores(
+        lambda z, y: np.square(np.maximum(1 - y * z, 0)).sum(axis=1),
+        lambda z, y: -2 * y * np.maximum(1 - y * z, 0),
+    ),
+    "multiclass_hinge": OfScores(_multiclass_hinge, _multiclass_hinge_slope),
+}
+
+
+def dense_target(target: Array, n_out: int, dtype: Any, loss: Loss) -> Array:
+    """Targets as a matrix: labels as rows, and smoothed where the loss says so."""
+    y = target
+    if target.ndim == 1:
+        y = np.zeros((len(target), n_out), dtype)
+        y[np.arange(len(target)), target] = 1
+        if loss.name in ("hinge", "squared_hinge"):
+            y = 2 * y - 1
+    if s := loss.constants.get("label_smoothing"):
+        if loss.name == "cross_entropy":
+            y = (1 - s) * y + s / n_out * y.sum(axis=1, keepdims=True)
+        else:
+            y = (1 - s) * y + s / 2
+    return y
+
+
+def row_losses(z: Array, y: Array, loss: Loss, output: str) -> Array:
+    """Loss of every row, shape ``(n,)``; ``y`` as made by :func:`dense_target`."""
+    if loss.name in OF_SCORES:
+        return OF_SCORES[loss.name].value(z, y)
+    r = activations.apply(z, output) - y
+    result: Array = OF_OUTPUTS[loss.name].value(r, loss.constants).sum(axis=1)
+    return result
+
+
+def row_deltas(z: Array, y: Array, loss: Loss, output: str) -> Array:
     """Output error ``δ^L = ∂C/∂z`` of every row, shape ``(n, n_out)``."""
+    if loss.name in OF_SCORES:
+        return OF_SCORES[loss.name].slope(z, y)
     a = activations.apply(z, output)
-    residual: Array = a - y
-    if loss == "binary_cross_entropy":
-        return residual
-    if loss == "cross_entropy":
-        residual = a * y.sum(axis=1, keepdims=True) - y
-        return residual
+    slope = OF_OUTPUTS[loss.name].slope(a - y, loss.constants)
     if output == "softmax":  # its Jacobian is diag(a) - a aᵀ
-        residual = a * (residual - (residual * a).sum(axis=1, keepdims=True))
-        return residual
-    return activations.TABLE[output].backward(residual, a)
+        delta: Array = a * (slope - (slope * a).sum(axis=1, keepdims=True))
+        return delta
+    return activations.TABLE[output].backward(slope, a)
 
 
 def output_delta(
     scores: Array,
     target: Array,
-    loss: str,
+    loss: str | Loss,
     output: str,
     *,
     sample_weight: Array | None = None,
@@ -79,7 +205,8 @@ def output_delta(
     _checks.loss(scores, target, loss, output, sample_weight, n_threads)
     out = _checks.output("out", out, scores.shape, scores.dtype, scores, target)
     if out.size:
-        y = dense_target(target, scores.shape[1], scores.dtype)
+        loss = Loss.of(loss)
+        y = dense_target(target, scores.shape[1], scores.dtype, loss)
         out[...] = row_deltas(scores, y, loss, output)
         if sample_weight is not None:
             out *= sample_weight[:, None]
@@ -89,7 +216,7 @@ def output_delta(
 def loss_value(
     scores: Array,
     target: Array,
-    loss: str,
+    loss: str | Loss,
     output: str,
     *,
     sample_weight: Array | None = None,
@@ -98,7 +225,8 @@ def loss_value(
     _checks.loss(scores, target, loss, output, sample_weight, n_threads)
     if scores.size == 0:
         return 0.0
-    y = dense_target(target, scores.shape[1], scores.dtype)
+    loss = Loss.of(loss)
+    y = dense_target(target, scores.shape[1], scores.dtype, loss)
     losses = row_losses(scores, y, loss, output).astype(np.float64)
     return weighted_mean(losses, sample_weight)
 

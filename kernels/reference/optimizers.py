@@ -1,14 +1,15 @@
-"""Update rules: each changes flat vectors of parameters and state in place, for one step."""
+"""One step of an update rule as a kernel: arguments are checked, then ``update_rules`` runs."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
+from .._specs import UpdateRule
+from . import update_rules
+from .update_rules import adam_step_size as adam_step_size
 
 Array = np.ndarray[Any, Any]
 
@@ -21,7 +22,7 @@ def sgd_update(
     n_threads: int | None = None,
 ) -> None:
     _checks.update(parameters, gradient, n_threads)
-    parameters -= learning_rate * gradient
+    update_rules.sgd(parameters, gradient, (), 1, learning_rate, {})
 
 
 def momentum_update(
@@ -35,12 +36,8 @@ def momentum_update(
     n_threads: int | None = None,
 ) -> None:
     _checks.update(parameters, gradient, n_threads, velocity=velocity)
-    velocity *= momentum
-    velocity -= learning_rate * gradient
-    if nesterov:
-        parameters += momentum * velocity - learning_rate * gradient
-    else:
-        parameters += velocity
+    constants = {"momentum": momentum, "nesterov": nesterov}
+    update_rules.momentum(parameters, gradient, (velocity,), 1, learning_rate, constants)
 
 
 def adam_update(
@@ -60,63 +57,25 @@ def adam_update(
     _checks.update(
         parameters, gradient, n_threads, first_moment=first_moment, second_moment=second_moment
     )
-    rate, epsilon = adam_step_size(step, learning_rate, beta_1, beta_2, epsilon, epsilon_hat)
-    first_moment += (1 - beta_1) * (gradient - first_moment)
-    second_moment += (1 - beta_2) * (gradient * gradient - second_moment)
-    parameters -= rate * first_moment / (np.sqrt(second_moment) + epsilon)
+    constants = {
+        "beta_1": beta_1,
+        "beta_2": beta_2,
+        "epsilon": epsilon,
+        "epsilon_hat": epsilon_hat,
+    }
+    state = (first_moment, second_moment)
+    update_rules.adam(parameters, gradient, state, step, learning_rate, constants)
 
 
-def adam_step_size(
-    step: int,
-    learning_rate: float,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float,
-    epsilon_hat: bool,
-) -> tuple[float, float]:
-    """Fold the bias corrections of step ``t = step ≥ 1`` into the rate and epsilon.
-
-    ``η m̂ / (√v̂ + ε)`` with ``m̂ = m / (1 - β₁ᵗ)`` and ``v̂ = v / (1 - β₂ᵗ)`` equals
-    ``η' m / (√v + ε')`` with ``η' = η √(1 - β₂ᵗ) / (1 - β₁ᵗ)`` and ``ε' = ε √(1 - β₂ᵗ)``.
-    With ``epsilon_hat`` the given epsilon is ε' itself.
-    """
-    root = math.sqrt(1 - beta_2**step)
-    rate = learning_rate * root / (1 - beta_1**step)
-    return rate, (epsilon if epsilon_hat else epsilon * root)
-
-
-def apply(
-    rule: str,
-    constants: Mapping[str, float],
+def update(
+    rule: UpdateRule,
     parameters: Array,
     gradient: Array,
     state: Array,
     step: int,
     learning_rate: float,
+    *,
+    n_threads: int | None = None,
 ) -> None:
-    """One step of the update rule of that name; ``state`` is ``(n_slots, n_parameters)``."""
-    # A new update rule goes here (and into `UPDATE_RULES` of _specs.py).
-    if rule == "sgd":
-        sgd_update(parameters, gradient, learning_rate)
-    elif rule == "momentum":
-        momentum_update(
-            parameters,
-            gradient,
-            state[0],
-            learning_rate,
-            constants["momentum"],
-            bool(constants.get("nesterov", 0)),
-        )
-    else:
-        adam_update(
-            parameters,
-            gradient,
-            state[0],
-            state[1],
-            step,
-            learning_rate,
-            constants["beta_1"],
-            constants["beta_2"],
-            constants["epsilon"],
-            bool(constants.get("epsilon_hat", 0)),
-        )
+    _checks.update_by(rule, parameters, gradient, state, step, n_threads)
+    update_rules.apply(rule, parameters, gradient, list(state), step, learning_rate)
