@@ -262,6 +262,18 @@ def csr(x: _specs.CSR, n_in: int, dtype: Any) -> None:
         raise ValueError(f"x.indices must lie in 0…{n_in - 1}, got {columns.min()}…{columns.max()}")
 
 
+def learning_rates(value: Any, steps: int) -> None:
+    """Check the learning rate of an epoch: one number, or a float64 array with one a step."""
+    if not isinstance(value, np.ndarray) or value.ndim == 0:
+        return
+    if value.dtype != np.float64:
+        raise TypeError(f"an array of learning rates must be float64, got {value.dtype}")
+    if value.shape != (steps,):
+        raise ValueError(
+            f"learning_rate must be one number or {steps}, one a step, got {value.shape}"
+        )
+
+
 def penalty(name: str, value: Any) -> None:
     """Check the weight of a penalty: a finite number, not negative."""
     if not (value >= 0 and math.isfinite(value)):

@@ -39,17 +39,24 @@ OPTIONS = (
     *("l1", "dropout", "clip_value", "clip_norm", "max_norm", "trainable"),
     "track_gradient_norm",
 )
-#: Everything that a backend may have or lack.
+#: Everything that a backend may have or lack; ``learning_rates`` is an array of one for each step.
 FEATURES = frozenset(
     (
         *(*ACTIVATIONS, *OUTPUTS, *LOSSES, "label_smoothing", *UPDATE_RULES, "weight_decay"),
-        *(*OPTIONS, "sparse"),
+        *(*OPTIONS, "sparse", "learning_rates"),
     )
 )
 #: What the backends do not have.
 MISSING: Mapping[str, tuple[str, ...]] = {
-    "compiled": (*_NEW_ACTIVATIONS, *_NEW_LOSSES, *_NEW_RULES, *OPTIONS, "sparse"),
-    "numba": (*_NEW_ACTIVATIONS, *_NEW_LOSSES, *_NEW_RULES, *OPTIONS, "sparse"),
+    "compiled": (
+        *_NEW_ACTIVATIONS,
+        *_NEW_LOSSES,
+        *_NEW_RULES,
+        *OPTIONS,
+        "sparse",
+        "learning_rates",
+    ),
+    "numba": (*_NEW_ACTIVATIONS, *_NEW_LOSSES, *_NEW_RULES, *OPTIONS, "sparse", "learning_rates"),
     "reference": (),
 }
 
@@ -103,7 +110,7 @@ class Guard:
 
     def function(self, kernel: Callable[..., Any]) -> Any:
         """A kernel that refuses the names that the backend lacks."""
-        if not self._missing - {*OPTIONS, "sparse"}:
+        if not self._missing - {*OPTIONS, "sparse", "learning_rates"}:
             return kernel
 
         @functools.wraps(kernel)
@@ -115,7 +122,7 @@ class Guard:
 
     def network(self, cls: Any, like: Any) -> Any:
         """A Network class that refuses what the backend lacks; ``like`` has the signatures."""
-        if not self._missing - {*OPTIONS[1:], "sparse"}:
+        if not self._missing - {*OPTIONS[1:], "sparse", "learning_rates"}:
             return cls
         guard = self
 
@@ -143,7 +150,7 @@ class Guard:
 
     def trainer(self, cls: Any, like: Any) -> Any:
         """A Trainer class that refuses what the backend lacks; ``like`` has the signatures."""
-        if not self._missing - {"sparse"}:
+        if not self._missing - {"sparse", "learning_rates"}:
             return cls
         guard = self
 

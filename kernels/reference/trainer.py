@@ -127,12 +127,13 @@ class Trainer:
         x: Array | CSR,
         target: Array,
         order: Array | None,
-        learning_rate: float,
+        learning_rate: float | Array,
         *,
         sample_weight: Array | None = None,
     ) -> float:
         """Visit the rows once, in ``order`` (as they come for ``None``), one step a batch.
 
+        The learning rate is one number, or a float64 array with one for each step.
         Returns the mean loss of the epoch, each batch's loss (with its penalty, before its
         update) weighted by its rows.
         """
@@ -141,13 +142,16 @@ class Trainer:
         if order is None:
             order = np.arange(len(x), dtype=np.intp)
         _checks.order(order, len(x))
+        starts = range(0, len(order), self._batch_size)
+        _checks.learning_rates(learning_rate, len(starts))
+        rates = np.broadcast_to(learning_rate, len(starts)).tolist()
         summed = 0.0
-        for start in range(0, len(order), self._batch_size):
+        for start, rate in zip(starts, rates, strict=True):
             rows = order[start : start + self._batch_size]
             weight = None if sample_weight is None else sample_weight[rows]
             self.step += 1
             value = self._differentiate(sparse.take(x, rows), target[rows], weight)
-            self._update(learning_rate)
+            self._update(rate)
             summed += value * len(rows)
         return summed / max(len(order), 1)
 
