@@ -208,7 +208,7 @@ def _memory(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array
     if n == 0:
         return np.empty(shape, dtype)
     buffer = (ctypes.c_char * (n * dtype.itemsize)).from_address(address)
-    return np.frombuffer(buffer, dtype, n).reshape(shape)
+    return np.ndarray(shape, dtype, buffer)  # type: ignore[arg-type]
 
 
 @functools.cache

@@ -8,6 +8,7 @@
 ``callbacks``        what runs between epochs
 ``History``          learning curves
 ``datasets``         data to start with, and readers
+``autodiff``         computation graphs and derivatives of functions written in NumPy
 ``kernels``          the computations themselves, in three backends, and the choice of backend
 ==================== ===========================================================================
 
@@ -29,7 +30,7 @@ from .history import History
 from .mlp import MLP
 
 if TYPE_CHECKING:
-    from . import datasets, estimators
+    from . import autodiff, datasets, estimators
     from .estimators import MLPClassifier, MLPRegressor
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "__version__",
+    "autodiff",
     "callbacks",
     "datasets",
     "estimators",
@@ -50,6 +52,7 @@ __all__ = [
 _LAZY = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
+    "autodiff": None,
     "datasets": None,
     "estimators": None,
 }

@@ -1,0 +1,271 @@
+"""The graph of a traced function: evaluated, differentiated and looked at."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ._backward import Flow, backward, check_finite, constant_like, flow_through, topological
+from ._node import Node, as_nodes, variable
+from ._operations import TABLE
+
+Array = np.ndarray[Any, Any]
+
+
+class Graph:
+    """A directed graph without cycles: inputs, constants and operations, in topological order.
+
+    It holds the values of the last evaluation (at first, of the example it was traced with) and,
+    after :meth:`backward`, derivatives. ``print(graph)`` lists all of it.
+
+    Parameters
+    ----------
+    inputs, outputs : sequences of Node
+
+    Attributes
+    ----------
+    inputs, outputs, nodes : tuple of Node
+        ``nodes`` are all that the outputs need, operands first.
+    """
+
+    def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
+        self.inputs, self.outputs = tuple(inputs), tuple(outputs)
+        self.results = frozenset(self.outputs)
+        self.nodes = tuple(topological([*self.inputs, *self.outputs]))
+        self._values: dict[Node, Array] = {node: node.value for node in self.nodes}
+        self._gradients: dict[Node, Node] = {}
+        self._edges: dict[tuple[Node, int], Flow] = {}
+        self._names = _named(self)
+
+    def __call__(self, *values: Any) -> Any:
+        """Evaluate at other values of the inputs, of the example's shapes; forget derivatives.
+
+        Returns
+        -------
+        array, or a tuple of them where the function returns several
+        """
+        if len(values) != len(self.inputs):
+            raise ValueError(f"this graph has {len(self.inputs)} inputs, got {len(values)}")
+        given = {}
+        for node, value in zip(self.inputs, values, strict=True):
+            array = np.asarray(value)
+            if array.shape != node.shape:
+                raise ValueError(
+                    f"input {self.name(node)} must have shape {node.shape}, as in the example, "
+                    f"got {array.shape}"
+                )
+            given[node] = array.astype(node.dtype)
+        self._values = evaluate(self.nodes, given)
+        self._gradients, self._edges = {}, {}
+        results = tuple(self.value(node)[()] for node in self.outputs)
+        return results if len(results) > 1 else results[0]
+
+    def backward(self) -> dict[str, Array]:
+        """Derivatives of the (scalar) result by every node.
+
+        Returns
+        -------
+        dict
+            The gradient by each real input, under its name.
+
+        Raises
+        ------
+        ValueError
+            Where there are several results, or one that is not scalar.
+        FloatingPointError
+            Where a gradient is not finite; the message names the operation.
+        """
+        if len(self.outputs) != 1 or self.outputs[0].shape != ():
+            shapes = ", ".join(str(node.shape) for node in self.outputs)
+            raise ValueError(f"backward needs one scalar result, got shapes {shapes}")
+        real = [node for node in self.nodes if node.dtype.kind == "f" and not is_constant(node)]
+        gradients, self._edges = backward(self.outputs[0], real)
+        # Nodes outside the result's reach have zeros; those are no news about the graph.
+        self._gradients = dict(zip(real, gradients, strict=True))
+        derived = [*gradients, *(part for flow in self._edges.values() for part in _parts(flow))]
+        self._values = evaluate(topological([*self.nodes, *derived]), self._values)
+        check_finite(
+            [self.outputs[0], *(self._gradients[x] for x in self.inputs if x in self._gradients)],
+            self.value,
+        )
+        return {self.name(x): self.gradient(x)[()] for x in self.inputs if x in self._gradients}
+
+    # Looking at it
+
+    def value(self, node: Node) -> Array:
+        """The node's value in the last evaluation."""
+        return self._values[node]
+
+    def gradient(self, node: Node) -> Array:
+        """``∂result/∂node`` after :meth:`backward`."""
+        if node not in self._gradients:
+            raise ValueError(f"{self.name(node)} has no derivative; call backward() first")
+        return self._values[self._gradients[node]]
+
+    def name(self, node: Node) -> str:
+        """What the node is called in print and in pictures."""
+        return self._names[node]
+
+    @property
+    def edges(self) -> list[tuple[Node, Node, int]]:
+        """``(operand, node, position)`` for all operands that are not constants."""
+        return [
+            (operand, node, i)
+            for node in self.nodes
+            for i, operand in enumerate(node.inputs)
+            if not is_constant(operand)
+        ]
+
+    def flow(self, node: Node, i: int) -> Array | None:
+        """What :meth:`backward` has sent from a node to its operand ``i``, if anything."""
+        flow = self._edges.get((node, i))
+        if flow is None:
+            return None
+        g = self._values[flow.g]
+        return g if flow.mask is None else np.where(self._values[flow.mask], g, 0)
+
+    def local(self, node: Node, i: int) -> Array | None:
+        """``∂node/∂operand`` by element; ``None`` where an element depends on several."""
+        if (node, i) not in self._edges or node.inputs[i].shape != node.shape:
+            return None
+        if not TABLE[node.operation].elementwise:
+            return None
+        flow = flow_through(node, i, Flow(None, constant_like(node, node.dtype.type(1))))
+        if flow is None:
+            return None
+        (result,) = _evaluated([flow.masked()], self._values)
+        return result
+
+    def __str__(self) -> str:
+        from ._text import listing
+
+        return listing(self)
+
+    def __repr__(self) -> str:
+        n = sum(not is_constant(node) for node in self.nodes) - len(self.inputs)
+        return f"Graph({', '.join(map(self.name, self.inputs))}; {n} operations)"
+
+    def to_dot(self) -> str:
+        """The graph in Graphviz' language."""
+        from ._draw import to_dot
+
+        return to_dot(self)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the graph with its layers from left to right; return matplotlib's axes.
+
+        Edges carry derivatives after :meth:`backward`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            By default a new figure of fitting size.
+
+        Raises
+        ------
+        ImportError
+            Where networkx or matplotlib is not installed (``pip install 'fastmlp[plot]'``).
+        """
+        from ._draw import plot
+
+        return plot(self, ax)
+
+
+def is_constant(node: Node) -> bool:
+    return node.operation == "constant"
+
+
+def evaluate(order: Iterable[Node], values: dict[Node, Array]) -> dict[Node, Array]:
+    """Values of all nodes in topological order; those that are given stay."""
+    result = dict(values)
+    with np.errstate(all="ignore"):
+        for node in order:
+            if node in result:
+                continue
+            if not node.inputs:
+                result[node] = node.value
+                continue
+            operands = (result[operand] for operand in node.inputs)
+            result[node] = np.asarray(TABLE[node.operation].value(*operands, **node.options))
+    return result
+
+
+def _evaluated(nodes: Sequence[Node], values: dict[Node, Array]) -> list[Array]:
+    all_values = evaluate(topological(nodes), values)
+    return [all_values[node] for node in nodes]
+
+
+def _parts(flow: Flow) -> list[Node]:
+    return [node for node in flow if node is not None]
+
+
+def _named(graph: Graph) -> dict[Node, str]:
+    names, numbers = {}, iter(range(1, len(graph.nodes) + 1))
+    taken = {node.label for node in graph.nodes if node.label}
+    outputs = {node for node in graph.outputs if len(graph.outputs) == 1}
+    for node in graph.nodes:
+        if node.label:
+            names[node] = node.label
+        elif node in outputs and "out" not in taken:
+            names[node] = "out"
+        elif not is_constant(node):
+            names[node] = f"v{next(numbers)}"
+    return names
+
+
+def trace(f: Callable[..., Any], *example: Any) -> Graph:
+    """The graph of a function.
+
+    Parameters
+    ----------
+    f : callable
+        Written in NumPy, see :func:`supported`; returns one result or a tuple of them.
+    *example : numbers or arrays
+        Arguments. Integers become real numbers. The graph holds for others of the same shapes.
+
+    Returns
+    -------
+    Graph
+
+    Examples
+    --------
+    >>> from fastmlp.autodiff import trace
+    >>> graph = trace(lambda x, w, b, y_true: abs(y_true - (x * w + b)), 2.0, 3.0, 1.0, 5.0)
+    >>> {name: float(g) for name, g in graph.backward().items()}
+    {'x': 3.0, 'w': 2.0, 'b': 1.0, 'y_true': -1.0}
+    """
+    if any(isinstance(value, Node) for value in example):
+        raise TypeError("trace takes numbers and arrays, got a traced array")
+    names = _argument_names(f, example)
+    inputs = [variable(value, name) for value, name in zip(example, names, strict=True)]
+    result = f(*inputs)
+    outputs = result if isinstance(result, (tuple, list)) else (result,)
+    return Graph(inputs, as_nodes(outputs))
+
+
+def label(value: Any, name: str) -> Any:
+    """Give a traced array a name in print and pictures; anything else passes unchanged.
+
+    >>> import numpy as np
+    >>> from fastmlp.autodiff import label, trace
+    >>> graph = trace(lambda x: np.exp(label(2 * x, "double")), 1.0)
+    >>> [graph.name(node) for node in graph.nodes if node.inputs]
+    ['double', 'out']
+    """
+    if isinstance(value, Node) and value.operation != "constant":
+        value.label = name
+    return value
+
+
+def _argument_names(f: Callable[..., Any], example: tuple[Any, ...]) -> list[str]:
+    names: list[str] = []
+    try:
+        for name, parameter in inspect.signature(f).parameters.items():
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                names.append(name)
+    except (TypeError, ValueError):  # a builtin may have no signature
+        pass
+    return (names + [f"x{i}" for i in range(len(names), len(example))])[: len(example)]

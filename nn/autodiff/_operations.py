@@ -1,0 +1,254 @@
+"""Every operation: its value in NumPy, and its derivative rules, side by side.
+
+A rule ``(g, y, *operands, **options) -> node`` gives ``∂C/∂operand`` from ``g = ∂C/∂y`` and the
+operation's result ``y``; it is written with NumPy on nodes, so derivatives have derivatives. The
+rules of elementwise operations may return the result's shape: what was broadcast is summed after.
+
+Where a function has a kink the rule takes this subgradient:
+
+===============================  =================================================================
+``abs``, ``hypot`` at 0          0
+``maximum``, ``minimum``         half to each of two equal operands
+``max``, ``min``                 equal shares to all largest (smallest) elements
+``clip``                         1 on the bounds, as inside
+``sign``, ``floor``, ``ceil``,   0 everywhere
+``rint``, ``trunc``
+===============================  =================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Rule = Callable[..., Any]
+
+
+class Operation(NamedTuple):
+    """An operation.
+
+    Attributes
+    ----------
+    value : callable
+        ``(*arrays, **options) -> array``.
+    rules : tuple
+        One for each operand, ``None`` where the derivative is zero.
+    spread : callable or None
+        ``(mask of the result, operand, **options) -> mask of the operand``, which elements of the
+        operand the masked elements of the result come from; ``None`` where that is not followed.
+    elementwise : bool
+        Whether an element of the result depends on one element of each operand.
+    """
+
+    value: Callable[..., Any]
+    rules: tuple[Rule | None, ...]
+    spread: Rule | None
+    elementwise: bool = False
+
+
+def _elementwise(value: Callable[..., Any], *rules: Rule | None) -> Operation:
+    return Operation(value, rules, lambda mask, x, **options: mask, elementwise=True)
+
+
+def _moving(value: Callable[..., Any], rule: Rule) -> Operation:
+    """An operation that only moves elements moves a mask as it moves a derivative."""
+    return Operation(value, (rule,), lambda mask, x, **options: rule(mask, None, x, **options))
+
+
+# Values that NumPy has no single function for
+
+
+def _sigmoid(x: Any) -> Any:
+    """``1 / (1 + exp(-x))`` without overflow."""
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, e.dtype.type(1)) / (1 + e)
+
+
+def _log_sum_exp(x: Any, axis: Any, keepdims: bool) -> Any:
+    highest = x.max(axis=axis, keepdims=True)
+    highest = np.where(np.isfinite(highest), highest, 0)
+    total = np.log(np.exp(x - highest).sum(axis=axis, keepdims=True)) + highest
+    return total if keepdims else total.reshape(np.max(x, axis=axis).shape)
+
+
+def _scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """Zeros of ``shape`` with ``x`` added at ``index``."""
+    result = np.zeros(shape, x.dtype)
+    np.add.at(result, index, x)
+    return result
+
+
+# Rules that need more than a line
+
+
+def kept(y: Any, x: Any, axis: Any) -> Any:
+    """The result of a reduction of ``x`` with its axes kept, as length 1."""
+    axes = range(x.ndim) if axis is None else [i % x.ndim for i in np.atleast_1d(axis)]
+    return np.reshape(y, tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
+
+
+def _spread(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    return np.broadcast_to(kept(g, x, axis), x.shape)
+
+
+def _shared(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """Equal shares for the elements that are the maximum (or minimum)."""
+    chosen = x == kept(y, x, axis)
+    count = np.sum(np.where(chosen, x.dtype.type(1), x.dtype.type(0)), axis=axis, keepdims=True)
+    return np.where(chosen, kept(g, x, axis) / count, g.dtype.type(0))
+
+
+def _power_base(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if b.uniform is not None:
+        return g * b * a ** (b - 1) if b.uniform != 0 else g * b
+    # b a^(b-1) where b is 0 would be 0 · inf at a = 0.
+    return g * np.where(b == 0, 0.0, b * a ** np.where(b == 0, 1.0, b - 1))
+
+
+def _power_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
+    # The limit of a^b log a for a → 0 and b > 0 is 0.
+    return g * np.where(a == 0, 0.0, y * np.log(np.where(a == 0, 1.0, a)))
+
+
+def _larger(g: Any, first: Any, second: Any) -> Any:
+    """``g`` where ``first > second``, half of it where they are equal."""
+    zero = g.dtype.type(0)
+    return np.where(first > second, g, np.where(first == second, g * 0.5, zero))
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum what comes from the same element of an operand of this shape."""
+    if g.shape == shape:
+        return g
+    extra = g.ndim - len(shape)
+    axes = tuple(i for i in range(g.ndim) if i < extra or shape[i - extra] == 1 != g.shape[i])
+    return np.reshape(np.sum(g, axis=axes, keepdims=True), shape)
+
+
+def _transposed(x: Any) -> Any:
+    return np.transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+_LN2, _LN10 = math.log(2), math.log(10)
+_DISCRETE = (
+    np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.logical_and,
+    np.logical_or, np.logical_xor, np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit,
+)  # fmt: skip
+
+# A new operation goes here.
+TABLE: dict[str, Operation] = {
+    # Elementwise, of one operand
+    "negative": _elementwise(np.negative, lambda g, y, x: -g),
+    "absolute": _elementwise(np.absolute, lambda g, y, x: g * np.sign(x)),
+    "sign": _elementwise(np.sign, None),
+    "square": _elementwise(np.square, lambda g, y, x: g * (2 * x)),
+    "sqrt": _elementwise(np.sqrt, lambda g, y, x: g * 0.5 / y),
+    "cbrt": _elementwise(np.cbrt, lambda g, y, x: g / (3 * y * y)),
+    "exp": _elementwise(np.exp, lambda g, y, x: g * y),
+    "exp2": _elementwise(np.exp2, lambda g, y, x: g * y * _LN2),
+    "expm1": _elementwise(np.expm1, lambda g, y, x: g * (y + 1)),
+    "log": _elementwise(np.log, lambda g, y, x: g / x),
+    "log2": _elementwise(np.log2, lambda g, y, x: g / (x * _LN2)),
+    "log10": _elementwise(np.log10, lambda g, y, x: g / (x * _LN10)),
+    "log1p": _elementwise(np.log1p, lambda g, y, x: g / (x + 1)),
+    "sin": _elementwise(np.sin, lambda g, y, x: g * np.cos(x)),
+    "cos": _elementwise(np.cos, lambda g, y, x: -(g * np.sin(x))),
+    "tan": _elementwise(np.tan, lambda g, y, x: g * (1 + y * y)),
+    "arcsin": _elementwise(np.arcsin, lambda g, y, x: g / np.sqrt(1 - x * x)),
+    "arccos": _elementwise(np.arccos, lambda g, y, x: -(g / np.sqrt(1 - x * x))),
+    "arctan": _elementwise(np.arctan, lambda g, y, x: g / (1 + x * x)),
+    "sinh": _elementwise(np.sinh, lambda g, y, x: g * np.cosh(x)),
+    "cosh": _elementwise(np.cosh, lambda g, y, x: g * np.sinh(x)),
+    "tanh": _elementwise(np.tanh, lambda g, y, x: g * (1 - y * y)),
+    "arcsinh": _elementwise(np.arcsinh, lambda g, y, x: g / np.sqrt(x * x + 1)),
+    "arccosh": _elementwise(np.arccosh, lambda g, y, x: g / np.sqrt(x * x - 1)),
+    "arctanh": _elementwise(np.arctanh, lambda g, y, x: g / (1 - x * x)),
+    "sigmoid": _elementwise(_sigmoid, lambda g, y, x: g * (y * (1 - y))),
+    "floor": _elementwise(np.floor, None),
+    "ceil": _elementwise(np.ceil, None),
+    "rint": _elementwise(np.rint, None),
+    "trunc": _elementwise(np.trunc, None),
+    # Elementwise, of several operands
+    "add": _elementwise(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g),
+    "subtract": _elementwise(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g),
+    "multiply": _elementwise(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
+    "divide": _elementwise(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b)),
+    "power": _elementwise(np.power, _power_base, _power_exponent),
+    "maximum": _elementwise(
+        np.maximum, lambda g, y, a, b: _larger(g, a, b), lambda g, y, a, b: _larger(g, b, a)
+    ),
+    "minimum": _elementwise(
+        np.minimum, lambda g, y, a, b: _larger(g, b, a), lambda g, y, a, b: _larger(g, a, b)
+    ),
+    "logaddexp": _elementwise(
+        np.logaddexp,
+        lambda g, y, a, b: g * sigmoid(a - b),
+        lambda g, y, a, b: g * sigmoid(b - a),
+    ),
+    "hypot": _elementwise(
+        np.hypot,
+        lambda g, y, a, b: g * (a / np.where(y == 0, 1.0, y)),
+        lambda g, y, a, b: g * (b / np.where(y == 0, 1.0, y)),
+    ),
+    "arctan2": _elementwise(
+        np.arctan2,
+        lambda g, y, a, b: g * (b / (a * a + b * b)),
+        lambda g, y, a, b: -(g * (a / (a * a + b * b))),
+    ),
+    "clip": _elementwise(
+        np.clip,
+        lambda g, y, x, low, high: np.where((x < low) | (x > high), g.dtype.type(0), g),
+        lambda g, y, x, low, high: np.where(x < low, g, g.dtype.type(0)),
+        lambda g, y, x, low, high: np.where((x > high) & (low <= high), g, g.dtype.type(0)),
+    ),
+    "where": _elementwise(
+        np.where,
+        None,
+        lambda g, y, c, a, b: np.where(c, g, g.dtype.type(0)),
+        lambda g, y, c, a, b: np.where(c, g.dtype.type(0), g),
+    ),
+    # Reductions, with options axis and keepdims
+    "sum": _moving(np.sum, _spread),
+    "max": Operation(np.max, (_shared,), lambda m, x, **axis: _spread(m, None, x, **axis)),
+    "min": Operation(np.min, (_shared,), lambda m, x, **axis: _spread(m, None, x, **axis)),
+    "log_sum_exp": Operation(
+        _log_sum_exp,
+        (lambda g, y, x, axis, keepdims: kept(g, x, axis) * np.exp(x - kept(y, x, axis)),),
+        lambda m, x, **axis: _spread(m, None, x, **axis),
+    ),
+    # Elements in another place
+    "reshape": _moving(np.reshape, lambda g, y, x, shape: np.reshape(g, x.shape)),
+    "transpose": _moving(
+        np.transpose,
+        lambda g, y, x, axes: np.transpose(g, tuple(int(i) for i in np.argsort(axes))),
+    ),
+    "broadcast_to": _moving(np.broadcast_to, lambda g, y, x, shape: unbroadcast(g, x.shape)),
+    "getitem": _moving(
+        lambda x, index: x[index], lambda g, y, x, index: scatter(g, index, x.shape)
+    ),
+    "scatter": _moving(_scatter, lambda g, y, x, index, shape: g[index]),
+    # Products of matrices, at least two-dimensional
+    "matmul": Operation(
+        np.matmul,
+        (
+            lambda g, y, a, b: unbroadcast(g @ _transposed(b), a.shape),
+            lambda g, y, a, b: unbroadcast(_transposed(a) @ g, b.shape),
+        ),
+        None,
+    ),
+} | {function.__name__: _elementwise(function, None, None) for function in _DISCRETE}
+
+
+def sigmoid(x: Any) -> Any:
+    from ._node import apply
+
+    return apply("sigmoid", x)
+
+
+def scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    from ._node import apply
+
+    return apply("scatter", x, index=index, shape=shape)
