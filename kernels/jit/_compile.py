@@ -74,19 +74,20 @@ class Lazy:
         self._compiled: Any = None
 
     def __call__(self, *args: Any) -> Any:
-        if self._compiled is None:
-            self.compile()
-        return self._compiled(*args)
+        return self.function(*args)
 
-    def compile(self) -> None:
-        """Compile, or load from the cache."""
-        with _lock:
-            if self._compiled is None:
-                compiled = numba.njit(**{**OPTIONS, **self._options})(self._function)
-                compiled._cache = disk_cache(self._function)
-                compiled.compile(self._signature)
-                compiled.disable_compile()
-                self._compiled = compiled
+    @property
+    def function(self) -> Any:
+        """The function itself; it is compiled, or loaded from the cache, when asked for."""
+        if self._compiled is None:
+            with _lock:
+                if self._compiled is None:
+                    compiled = numba.njit(**{**OPTIONS, **self._options})(self._function)
+                    compiled._cache = disk_cache(self._function)
+                    compiled.compile(self._signature)
+                    compiled.disable_compile()
+                    self._compiled = compiled
+        return self._compiled
 
 
 def lazy(signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Lazy]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from ._access import call, pointer, record
-from ._compile import Task, carray
+from typing import Any
+
+import numpy as np
+
+from ._access import call, load_int, pointer, record
+from ._compile import Task, carray, inline
 from ._host import LINE
 from ._plan import COPY, PLAN, RUN
 from ._table import GATHER, SCATTER, TRANSPOSE
@@ -32,28 +36,71 @@ def load_task(plan_address: int, step: int, index: int) -> None:
                 call(kernel(plan, TRANSPOSE), (source, target + panel * plan.panel * LINE))
 
 
-@Task
-def store_task(plan_address: int, step: int, index: int) -> None:
-    """Copy layer ``index`` of a store out to a flat vector."""
-    plan = record(plan_address, PLAN)
+@inline
+def store_layer(plan: Any, index: int, store: int, flat: int) -> None:
+    """Copy a layer of a store out to a flat vector."""
     layer = layers_of(plan)[index]
     row = layer.n_out * plan.itemsize
-    weights, target = plan.store + layer.weights, plan.flat + layer.flat_weights
     call(
         kernel(plan, SCATTER),
-        (weights, layer.weight_step, layer.n_in, layer.n_out, target, row, 0, 0),
+        (
+            store + layer.weights,
+            layer.weight_step,
+            layer.n_in,
+            layer.n_out,
+            flat + layer.flat_weights,
+            row,
+            0,
+            0,
+        ),
     )
-    bias = plan.store + layer.bias
     call(
-        kernel(plan, SCATTER), (bias, LINE, 1, layer.n_out, plan.flat + layer.flat_bias, row, 0, 0)
+        kernel(plan, SCATTER),
+        (store + layer.bias, LINE, 1, layer.n_out, flat + layer.flat_bias, row, 0, 0),
     )
 
 
 @Task
-def copy_task(copies: int, step: int, index: int) -> None:
-    """One gather or scatter of a list."""
-    copy = carray(pointer(copies), index + 1, COPY)[index]
-    call(copy.function, (copy.a0, copy.a1, copy.a2, copy.a3, copy.a4, copy.a5, copy.a6, copy.a7))
+def store_task(plan_address: int, step: int, index: int) -> None:
+    """Copy layer ``index`` of the plan's store out to its flat vector."""
+    plan = record(plan_address, PLAN)
+    store_layer(plan, index, plan.store, plan.flat)
+
+
+@Task
+def gradient_task(plan_address: int, step: int, index: int) -> None:
+    """Copy layer ``index`` of a gradient out."""
+    plan = record(plan_address, PLAN)
+    store_layer(plan, index, plan.first_state, plan.out)
+
+
+@Task
+def gather_task(plan_address: int, step: int, index: int) -> None:
+    """One copy of the plan's list: rows of an operand into panels."""
+    plan = record(plan_address, PLAN)
+    copy = carray(pointer(plan.gathers), index + 1, COPY)[index]
+    row_step = load_int(plan_address + copy.operand + 8)
+    rows = load_int(plan_address + copy.operand) + copy.first * row_step
+    panels = copy.panels + copy.first * LINE
+    call(kernel(plan, GATHER), (rows, row_step, 0, copy.rows, copy.columns, panels, copy.step, 0))
+    if copy.transposed:
+        across = copy.transposed + copy.first // plan.panel * copy.transposed_step
+        for column in range(0, copy.columns, plan.panel):
+            for row in range(0, copy.rows, plan.panel):
+                source = panels + column // plan.panel * copy.step + row * LINE
+                target = across + row // plan.panel * copy.transposed_step + column * LINE
+                call(kernel(plan, TRANSPOSE), (source, target))
+
+
+@Task
+def scatter_task(plan_address: int, step: int, index: int) -> None:
+    """One copy of the plan's other list: panels into rows of an operand."""
+    plan = record(plan_address, PLAN)
+    copy = carray(pointer(plan.scatters), index + 1, COPY)[index]
+    row_step = load_int(plan_address + copy.operand + 8)
+    rows = load_int(plan_address + copy.operand) + copy.first * row_step
+    panels = copy.panels + copy.first * LINE
+    call(kernel(plan, SCATTER), (panels, copy.step, copy.rows, copy.columns, rows, row_step, 0, 0))
 
 
 @Task
@@ -78,6 +125,24 @@ def errors_task(plan_address: int, step: int, index: int) -> None:
             0,
         ),
     )
+
+
+@Task
+def mean_task(plan_address: int, step: int, index: int) -> None:
+    """The mean of the rows' losses, weighted where rows have weights (zero if all are)."""
+    plan = record(plan_address, PLAN)
+    losses = carray(pointer(plan.losses), plan.n_rows, np.float64)
+    summed, total = 0.0, float(plan.n_rows)
+    if plan.weights_double:
+        weights = carray(pointer(plan.weights_double), plan.n_rows, np.float64)
+        total = 0.0
+        for row in range(plan.n_rows):
+            summed += weights[row] * losses[row]
+            total += weights[row]
+    else:
+        for row in range(plan.n_rows):
+            summed += losses[row]
+    plan.summed = summed / total if total != 0.0 else 0.0
 
 
 @Task

@@ -57,8 +57,14 @@ class Plan(ctypes.Structure):
         "layers n_layers blocks n_blocks "
         # Rows: of the job, of a step, of a task; bytes between panels of rows.
         "n_rows batch row_block row_step "
-        # Input rows, targets (kind: see TARGETS), visiting order, 0 where there is none.
-        "x x_step order target target_step target_kind "
+        # Operands of a call: input rows; targets (see TARGETS) or a second matrix; a third one;
+        # a flat vector (and the store that belongs to it); results. Bytes between their rows.
+        "x x_step target target_step third third_step flat flat_step out out_step "
+        "store target_kind "
+        # Visiting order of the rows, 0 for rows as they come.
+        "order "
+        # Copies of operands into panels, and back.
+        "gathers scatters "
         # Row weights in visiting order: of the dtype (step 0 for one weight for all), as doubles,
         # and their sums for each step.
         "weights weights_step weights_double totals "
@@ -70,11 +76,9 @@ class Plan(ctypes.Structure):
         "zeros "
         # Stores: parameters, gradient or first slot of state, second slot.
         "parameters first_state second_state "
-        # Packing: a flat vector and the store that belongs to it.
-        "flat store "
         # What rows are for, and where results go.
-        "forward with_loss backward "
-        "output_activation is_softmax loss out out_step out_delta "
+        "forward with_loss backward with_out "
+        "output_activation is_softmax loss out_delta "
         # Update rule (table index; is_adam), steps made before this job and until now.
         "rule is_adam epsilon_hat steps_before steps_made penalty_per_row refresh",
         "learning_rate c0 c1 c2 beta_1 beta_2 epsilon l2 penalty summed",
@@ -88,9 +92,14 @@ class Run(ctypes.Structure):
 
 
 class Copy(ctypes.Structure):
-    """A gather or scatter with its arguments."""
+    """Rows of an operand into panels, or panels into rows."""
 
-    _fields_ = _fields("function a0 a1 a2 a3 a4 a5 a6 a7")
+    _fields_ = _fields(
+        # Where the plan holds the operand, its first row, and how much of it.
+        "operand first rows columns "
+        # Panels and the bytes between them, and of a transposed copy (0 for none).
+        "panels step transposed transposed_step"
+    )
 
 
 LAYER, BLOCK, PLAN = np.dtype(Layer), np.dtype(Block), np.dtype(Plan)

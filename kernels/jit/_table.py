@@ -137,3 +137,9 @@ def table(itemsize: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     result = np.zeros(SIZE, np.int64)
     _FILLS[itemsize](result.ctypes.data)
     return result
+
+
+@functools.cache
+def function_of(name: str, itemsize: int) -> int:
+    """Address of a kernel by name."""
+    return int(table(itemsize)[INDEX[name]])

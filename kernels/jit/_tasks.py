@@ -101,7 +101,7 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
     if plan.backward:
         for level in range(plan.n_layers - 1, 0, -1):
             errors_back(plan, layers[level], layers[level - 1], row, rows)
-    if plan.out:
+    if plan.with_out:
         if not plan.out_delta:
             output_rows(plan, last, row, rows, scratch_columns)
         source = (last.d if plan.out_delta else last.z) + row * LINE

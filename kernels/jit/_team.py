@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -24,18 +25,45 @@ import numpy as np
 from numba import prange, types
 
 from .. import _threads
-from ._access import call, fetch_add, give_way, load_acquire, pointer, relax
+from ._access import call, fetch_add, give_way, load_acquire, pointer, record, relax
 from ._compile import Task, carray, inline, lazy
 
 
 class Phase(ctypes.Structure):
-    """A task and how many of it a step has; the last step of a job may have another number."""
+    """A task and how many of it a step has: in the first, in the others, and in the last of all."""
 
-    _fields_ = [(name, ctypes.c_int64) for name in ("task", "count", "last_count")]
+    _fields_ = [(name, ctypes.c_int64) for name in ("task", "first_count", "count", "last_count")]
 
 
-PHASE = np.dtype(Phase)
+class Steps(ctypes.Structure):
+    """Which steps of which phases to run: ``first ≤ step < last``; ``final`` is the last of all."""
+
+    _fields_ = [
+        (name, ctypes.c_int64)
+        for name in ("phases", "n_phases", "first", "last", "final", "plan", "tickets")
+    ]
+
+
+PHASE, STEPS = np.dtype(Phase), np.dtype(Steps)
 _SPINS = 2000  # ~20 µs before a waiting thread offers its CPU to others
+
+
+@inline
+def _count(phase: Any, step: int, final: int) -> Any:
+    """Tasks of a phase in a step; a single step is the last one."""
+    if step == final:
+        return phase.last_count
+    return phase.first_count if step == 0 else phase.count
+
+
+@inline
+def run_steps(steps: Any) -> None:
+    """All tasks in order."""
+    phases = carray(pointer(steps.phases), steps.n_phases, PHASE)
+    for step in range(steps.first, steps.last):
+        for p in range(steps.n_phases):
+            for index in range(_count(phases[p], step, steps.final)):
+                call(phases[p].task, (steps.plan, step, index))
 
 
 @inline
@@ -50,64 +78,54 @@ def _wait(done: int, target: int) -> None:
 
 
 @inline
-def _member(
-    phases: int, n_phases: int, first: int, last: int, final: int, plan: int, tickets: int
-) -> None:
-    """Take tasks of steps ``first ≤ step < last``, of which ``final`` has each phase's
-    ``last_count``."""
-    phase = carray(pointer(phases), n_phases, PHASE)
+def _member(steps: Any) -> None:
+    """Take tasks whose turn has come, beside others who do the same."""
+    phases = carray(pointer(steps.phases), steps.n_phases, PHASE)
+    tickets = steps.tickets
     done = tickets + 64  # on a cache line of its own
     ticket = fetch_add(tickets)
     begin = 0
-    for step in range(first, last):
-        for p in range(n_phases):
-            end = begin + (phase[p].last_count if step == final else phase[p].count)
+    for step in range(steps.first, steps.last):
+        for p in range(steps.n_phases):
+            end = begin + _count(phases[p], step, steps.final)
             if ticket < end:
                 _wait(done, begin)
                 while ticket < end:
-                    call(phase[p].task, (plan, step, ticket - begin))
+                    call(phases[p].task, (steps.plan, step, ticket - begin))
                     fetch_add(done)
                     ticket = fetch_add(tickets)
             begin = end
 
 
-_INT = types.int64
+@lazy(types.void(types.int64))
+def _alone(steps: int) -> None:
+    run_steps(record(steps, STEPS))
 
 
-@lazy(types.void(*[_INT] * 7))
-def _alone(
-    phases: int, n_phases: int, first: int, last: int, final: int, plan: int, tickets: int
-) -> None:
-    _member(phases, n_phases, first, last, final, plan, tickets)
-
-
-@lazy(types.void(*[_INT] * 8), parallel=True)
-def _together(
-    members: int,
-    phases: int,
-    n_phases: int,
-    first: int,
-    last: int,
-    final: int,
-    plan: int,
-    tickets: int,
-) -> None:
+@lazy(types.void(types.int64, types.int64), parallel=True)
+def _together(members: int, steps: int) -> None:
     for _ in prange(members):
-        _member(phases, n_phases, first, last, final, plan, tickets)
+        _member(record(steps, STEPS))
 
 
 class _Entrance:
-    """Whether this thread may start a parallel region now."""
+    """Whether this thread may start a parallel region now, and of how many threads."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.forked = False
+        self.limit = _MOST
+        # A process that multiprocessing has forked may have inherited the remains of a team.
+        known = sys.modules.get("multiprocessing")
+        self.forked = known is not None and (
+            known.parent_process() is not None and known.get_start_method(True) == "fork"
+        )
 
     def after_fork(self) -> None:
         self.lock = threading.Lock()
         self.forked = True
 
 
+_MOST = numba.config.NUMBA_NUM_THREADS
 _entrance = _Entrance()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_entrance.after_fork)
@@ -128,42 +146,53 @@ class Job:
         self._plan = plan
         self._phases = (Phase * len(tasks))(*[Phase(task.address) for task in tasks])
         self._tickets = np.zeros(24, np.int64)
-        self._args = (ctypes.addressof(self._phases), len(tasks))
-        offset = -self._tickets.ctypes.data % 64
-        self._ends = (ctypes.addressof(plan), self._tickets.ctypes.data + offset)
+        begin = self._tickets.ctypes.data
+        self._steps = Steps(
+            phases=ctypes.addressof(self._phases),
+            n_phases=len(tasks),
+            plan=ctypes.addressof(plan),
+            tickets=begin + -begin % 64,
+        )
+        #: Where compiled code finds the steps to run.
+        self.address = ctypes.addressof(self._steps)
 
-    def counts(self, counts: Sequence[int], last_counts: Sequence[int] | None = None) -> None:
-        """Say how many tasks each phase has, and in the last step of all."""
+    def counts(
+        self,
+        counts: Sequence[int],
+        last_counts: Sequence[int] | None = None,
+        first_counts: Sequence[int] | None = None,
+    ) -> None:
+        """Say how many tasks each phase has: in a step, in the last of all, in the first."""
         last_counts = counts if last_counts is None else last_counts
-        for phase, count, last in zip(self._phases, counts, last_counts, strict=True):
-            phase.count, phase.last_count = count, last
+        first_counts = counts if first_counts is None else first_counts
+        for phase, first, count, last in zip(
+            self._phases, first_counts, counts, last_counts, strict=True
+        ):
+            phase.first_count, phase.count, phase.last_count = first, count, last
 
-    def run(self, first: int, last: int, final: int, n_threads: int) -> None:
-        """Run steps ``first ≤ step < last`` on up to ``n_threads`` threads; ``final`` is the last
-        of all."""
-        self._tickets[:] = 0
-        steps = (*self._args, first, last, final, *self._ends)
-        members = min(n_threads, numba.config.NUMBA_NUM_THREADS)
+    def steps(self, first: int, last: int, final: int) -> None:
+        """Say which steps are to be run: ``first ≤ step < last``; ``final`` is the last of all."""
+        steps = self._steps
+        steps.first, steps.last, steps.final = first, last, final
+
+    def run(self, n_threads: int) -> None:
+        """Run the steps on up to ``n_threads`` threads."""
+        members = min(n_threads, _entrance.limit)
         if members > 1 and not _entrance.forked and _entrance.lock.acquire(blocking=False):
             lock = _entrance.lock
             try:
                 before = numba.get_num_threads()
+                members = min(members, before)
                 numba.set_num_threads(members)
+                self._tickets[:] = 0
                 try:
-                    _together(members, *steps)
+                    _together(members, self.address)
                 finally:
                     numba.set_num_threads(before)
             finally:
                 lock.release()
         else:
-            _alone(*steps)
-
-
-def run_once(plan: Any, task: Task, count: int, n_threads: int) -> None:
-    """Run a job of one phase and step."""
-    job = Job(plan, [task])
-    job.counts([count])
-    job.run(0, 1, -1, n_threads)
+            _alone(self.address)
 
 
 def worth(n_threads: int | None, operations: float, enough: float = 4e6) -> int:

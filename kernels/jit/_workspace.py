@@ -12,7 +12,8 @@ import numpy as np
 
 from ._compile import Task
 from ._host import LINE, host
-from ._plan import DENSE, LABELS, NO_TARGET, Block, Layer, Plan
+from ._packing import gather_task, scatter_task
+from ._plan import DENSE, LABELS, NO_TARGET, Block, Copy, Layer, Plan
 from ._table import INDEX, table
 from ._team import Job
 
@@ -21,6 +22,8 @@ Array = np.ndarray[Any, Any]
 #: Rows of a task of the rows pass at most: their activations stay in the second-level cache, and
 #: each panel of weights that is loaded serves all of them.
 ROW_BLOCK = 96
+#: Bytes of a copy that one task does.
+COPY_BYTES = 1 << 17
 #: Activations that the forward tile makes by clipping.
 BOUNDS = {"relu": (0.0, math.inf), "hardtanh": (-1.0, 1.0)}
 
@@ -185,6 +188,35 @@ class Workspace:
         """Tasks of the rows pass for a step of ``rows``."""
         return ceil(rows, int(self.plan.row_block))
 
+    def row_counts(self, n: int) -> tuple[int, int, int]:
+        """The same for ``n`` rows in as many steps as it takes: in the first and the others, and
+        in the last."""
+        whole = self.row_blocks(self.rows)
+        return whole, whole, self.row_blocks(n - (max(ceil(n, self.rows), 1) - 1) * self.rows)
+
+    def gathers(self, *copies: Copy) -> tuple[Task, int]:
+        """The phase that copies operands into panels; large copies are cut to be shared."""
+        self._gathers = self._cut(copies)
+        self.plan.gathers = ctypes.addressof(self._gathers)
+        return gather_task, len(self._gathers)
+
+    def scatters(self, *copies: Copy) -> tuple[Task, int]:
+        """The phase that copies panels into operands."""
+        self._scatters = self._cut(copies)
+        self.plan.scatters = ctypes.addressof(self._scatters)
+        return scatter_task, len(self._scatters)
+
+    def _cut(self, copies: Sequence[Copy]) -> Any:
+        parts = []
+        for copy in copies:
+            rows = ceil(COPY_BYTES, copy.columns * self.dtype.itemsize + 1)
+            rows = ceil(rows, self.panel) * self.panel
+            for first in range(0, copy.rows, rows):
+                part = Copy.from_buffer_copy(copy)
+                part.first, part.rows = first, min(rows, copy.rows - first)
+                parts.append(part)
+        return (Copy * len(parts))(*parts)
+
     def cut_weights(self) -> None:
         """Cut the weight matrices into the blocks of the weights pass."""
         columns = host().gradient_panels
@@ -201,6 +233,10 @@ class Workspace:
                 for begin in range(0, layer.n_in, height):
                     end = min(begin + height, layer.n_in)
                     blocks.append(Block(level, panel, wide, begin, end, begin == 0))
+        self.set_blocks(blocks)
+
+    def set_blocks(self, blocks: Sequence[Block]) -> None:
+        """Let the weights pass consist of these blocks."""
         self.blocks = (Block * len(blocks))(*blocks)
         self.plan.blocks, self.plan.n_blocks = ctypes.addressof(self.blocks), len(blocks)
 
@@ -215,16 +251,27 @@ class Workspace:
         """Run phases with so many tasks each, for one step."""
         job = self.job(*[task for task, _ in phases])
         job.counts([count for _, count in phases])
-        job.run(0, 1, -1, n_threads)
+        job.steps(0, 1, 0)
+        job.run(n_threads)
 
     def keep(self, *arrays: Any) -> None:
         """Hold arrays that the plan points into until the next call."""
         self._kept = list(arrays)
 
     def set_output(self, output: str) -> None:
-        """Output activation for results."""
+        """Let the rows pass write results, with this output activation."""
+        self.plan.with_out = 1
         self.plan.is_softmax = output == "softmax"
         self.plan.output_activation = INDEX.get(f"activation {output}", -1)
+
+    def set_loss(self, loss: str, output: str, n: int) -> None:
+        """Let the rows pass compute losses, of which those of all ``n`` rows are kept."""
+        plan = self.plan
+        plan.with_loss, plan.loss = 1, INDEX[f"loss {loss} {output}"]
+        plan.keep_losses = 1
+        if n > self.rows:
+            self._all_losses = np.zeros(n)
+            plan.losses = address(self._all_losses)
 
     def set_rows(self, x: Array, target: Array | None = None, order: Array | None = None) -> None:
         """Point the plan at input rows (or scores), targets and visiting order."""

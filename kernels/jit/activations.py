@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
-from ._packing import run_task
-from ._plan import Run
-from ._pool import pool
-from ._table import INDEX, table
-from ._team import run_once, worth
-from ._workspace import address, ceil
-from .layers import run_rows
+from ._calls import NO_LABELS, Call, shelves
+from ._elements import run, run_plain
+from ._tasks import rows_task
+from ._team import worth
+from ._workspace import Workspace, ceil
+from .layers import STEP_ROWS
 
 Array = np.ndarray[Any, Any]
-
-_CHUNK = 16384  # elements of a task: 64 KB of float32
-_STEP_ROWS = 1024
 
 
 def activate(
@@ -28,21 +25,26 @@ def activate(
     if out.size == 0:
         return out
     if activation == "softmax":
-        n, n_out = z.shape
-        threads = worth(n_threads, 20.0 * z.size)
-        key = ((1, n_out), (), z.dtype, min(n, _STEP_ROWS))
-        with pool.workspace(
-            "activate", key, stores=0, with_errors=False, n_threads=threads
-        ) as space:
-            space.plan.forward = 0
-            space.set_rows(z)
-            space.set_output(activation)
-            run_rows(space, out, threads)
+        key = ("softmax", z.shape, z.itemsize, n_threads)
+        call = shelves.prepare(key, lambda: _softmax(z, n_threads))
+        call.on_checked(0, z, call.matrix, call.matrix, call.vector, NO_LABELS, out)
+        shelves.give(key, call)
         return out
     out[...] = z
     if activation != "identity":
-        run(f"activation {activation}", (out,), (), n_threads)
+        _on_elements(f"activation {activation}", (out.reshape(-1),), n_threads)
     return out
+
+
+def _softmax(z: Array, n_threads: int | None) -> Call:
+    n, n_out = z.shape
+    threads = worth(n_threads, 20.0 * z.size)
+    space = Workspace(
+        (1, n_out), (), z.dtype, min(n, STEP_ROWS), stores=0, with_errors=False, n_threads=threads
+    )
+    space.plan.forward = 0
+    space.set_output("softmax")
+    return Call(space, [(rows_task, space.row_counts(n))], n, threads, ceil(n, space.rows))
 
 
 def activation_backward(
@@ -55,27 +57,12 @@ def activation_backward(
 ) -> Array:
     out = _checks.activation_backward(delta, activations, activation, out, n_threads)
     out[...] = delta
-    if activation != "identity":
-        arrays = (out, np.ascontiguousarray(activations))
-        run(f"derivative {activation}", arrays, (), n_threads)
+    if activation != "identity" and out.size:
+        vectors = (out.reshape(-1), activations.reshape(-1))
+        _on_elements(f"derivative {activation}", vectors, n_threads)
     return out
 
 
-def run(
-    name: str, arrays: tuple[Array, ...], constants: tuple[float, ...], n_threads: int | None
-) -> None:
-    """Run an elementwise kernel over contiguous arrays of equal size and dtype."""
-    n, dtype = arrays[0].size, arrays[0].dtype
-    if n == 0:
-        return
-    addresses = [address(array) for array in arrays]
-    work = Run(
-        int(table(dtype.itemsize)[INDEX[name]]),
-        dtype.itemsize,
-        *addresses,
-        *[addresses[0]] * (4 - len(addresses)),
-        n,
-        _CHUNK,
-        *constants,
-    )
-    run_once(work, run_task, ceil(n, _CHUNK), worth(n_threads, 20.0 * n))
+def _on_elements(name: str, vectors: Sequence[Array], n_threads: int | None) -> None:
+    if not run_plain(name, vectors, (), n_threads):
+        run(name, vectors, (), n_threads)

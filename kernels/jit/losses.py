@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from ._pool import pool
-from ._table import INDEX
+from ._calls import NO_LABELS, WITH_LABELS, WITH_MATRIX, Call, last_step, shelves
+from ._packing import mean_task
+from ._tasks import rows_task
 from ._team import worth
-from ._workspace import Workspace, address
-from .layers import run_rows
+from ._workspace import Workspace, ceil
+from .layers import STEP_ROWS
 
 Array = np.ndarray[Any, Any]
-
-_STEP_ROWS = 1024
 
 
 def output_delta(
@@ -47,8 +46,7 @@ def loss_value(
     _checks.loss(scores, target, loss, output, sample_weight, n_threads)
     if scores.size == 0:
         return 0.0
-    rows = _run(scores, target, loss, output, None, None, n_threads)
-    return weighted_mean(rows, sample_weight)
+    return _run(scores, target, loss, output, sample_weight, None, n_threads)
 
 
 def _run(
@@ -59,42 +57,40 @@ def _run(
     sample_weight: Array | None,
     out: Array | None,
     n_threads: int | None,
-) -> Array:
-    """Write the errors to ``out``, where given; return the loss of every row."""
+) -> float:
+    """Write the errors to ``out``, where given; return the mean loss."""
+    key = ("loss", scores.shape, scores.itemsize, loss, output, out is None, n_threads)
+    call = shelves.prepare(key, lambda: _prepare(scores, loss, output, out, n_threads))
+    space = call.space
+    space.set_weights(sample_weight)
+    flags, matrix, labels = targets(call, target)
+    errors = call.matrix if out is None else out
+    call.on_checked(flags, scores, matrix, call.matrix, call.vector, labels, errors)
+    value = float(space.plan.summed)
+    space.keep()
+    shelves.give(key, call)
+    return value
+
+
+def targets(call: Call, target: Array) -> tuple[int, Array, Array]:
+    """Flag and both operands of a call for targets of either kind."""
+    if target.ndim == 1:
+        return WITH_LABELS, call.matrix, np.asarray(target, np.int64)
+    return WITH_MATRIX, target, NO_LABELS
+
+
+def _prepare(
+    scores: Array, loss: str, output: str, out: Array | None, n_threads: int | None
+) -> Call:
     n, n_out = scores.shape
     threads = worth(n_threads, 40.0 * scores.size)
-    key = ((1, n_out), (), scores.dtype, min(n, _STEP_ROWS))
-    with pool.workspace("_run", key, stores=0, with_errors=True, n_threads=threads) as space:
-        space.plan.forward, space.plan.out_delta = 0, 1
-        return row_losses(space, scores, target, loss, output, sample_weight, out, threads)
-
-
-def row_losses(
-    space: Workspace,
-    x: Array,
-    target: Array,
-    loss: str,
-    output: str,
-    sample_weight: Array | None,
-    out: Array | None,
-    n_threads: int,
-    *,
-    with_weights: bool = False,
-) -> Array:
-    """Run the rows pass up to the losses; the loss of every row."""
-    plan = space.plan
-    losses = np.zeros(len(x))
-    space.set_rows(x, target)
-    space.set_weights(sample_weight)
-    plan.with_loss, plan.loss = 1, INDEX[f"loss {loss} {output}"]
-    plan.losses, plan.keep_losses = address(losses), 1
-    run_rows(space, out, n_threads, with_weights=with_weights)
-    return losses
-
-
-def weighted_mean(losses: Array, sample_weight: Array | None) -> float:
-    """``Σ w C / Σ w`` in float64; zero for no rows or for weights that are all zero."""
-    if sample_weight is None:
-        return float(losses.mean()) if losses.size else 0.0
-    total = float(sample_weight.sum(dtype=np.float64))
-    return float(losses @ sample_weight.astype(np.float64)) / total if total > 0 else 0.0
+    space = Workspace(
+        (1, n_out), (), scores.dtype, min(n, STEP_ROWS), stores=0, with_errors=True,
+        n_threads=threads,
+    )  # fmt: skip
+    space.plan.forward = 0
+    space.plan.with_out = space.plan.out_delta = int(out is not None)
+    space.set_loss(loss, output, n)
+    steps = ceil(n, space.rows)
+    phases = [(rows_task, space.row_counts(n)), (mean_task, last_step(1))]
+    return Call(space, phases, n, threads, steps)

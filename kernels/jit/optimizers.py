@@ -10,9 +10,9 @@ import numpy as np
 from .. import _checks
 from .._specs import UpdateRule
 from ..reference.optimizers import adam_step_size
+from ._elements import run, run_plain
 from ._plan import Plan
 from ._table import INDEX
-from .activations import run
 
 Array = np.ndarray[Any, Any]
 
@@ -24,9 +24,10 @@ def sgd_update(
     *,
     n_threads: int | None = None,
 ) -> None:
-    _checks.update(parameters, gradient, n_threads)
-    arrays = (parameters, np.ascontiguousarray(gradient))
-    run("update sgd", arrays, (0.0, learning_rate), n_threads)
+    vectors, constants = (parameters, gradient), (0.0, learning_rate)
+    if not run_plain("update sgd", vectors, constants, n_threads):
+        _checks.update(parameters, gradient, n_threads)
+        run("update sgd", vectors, constants, n_threads)
 
 
 def momentum_update(
@@ -39,10 +40,11 @@ def momentum_update(
     *,
     n_threads: int | None = None,
 ) -> None:
-    _checks.update(parameters, gradient, n_threads, velocity=velocity)
-    arrays = (parameters, np.ascontiguousarray(gradient), velocity)
-    name = "nesterov" if nesterov else "momentum"
-    run(f"update {name}", arrays, (0.0, learning_rate, momentum), n_threads)
+    name = "update nesterov" if nesterov else "update momentum"
+    vectors, constants = (parameters, gradient, velocity), (0.0, learning_rate, momentum)
+    if not run_plain(name, vectors, constants, n_threads):
+        _checks.update(parameters, gradient, n_threads, velocity=velocity)
+        run(name, vectors, constants, n_threads)
 
 
 def adam_update(
@@ -59,12 +61,14 @@ def adam_update(
     *,
     n_threads: int | None = None,
 ) -> None:
-    _checks.update(
-        parameters, gradient, n_threads, first_moment=first_moment, second_moment=second_moment
-    )
     rate, epsilon = adam_step_size(step, learning_rate, beta_1, beta_2, epsilon, epsilon_hat)
-    arrays = (parameters, np.ascontiguousarray(gradient), first_moment, second_moment)
-    run("update adam", arrays, (0.0, rate, 1 - beta_1, 1 - beta_2, epsilon), n_threads)
+    vectors = (parameters, gradient, first_moment, second_moment)
+    constants = (0.0, rate, 1 - beta_1, 1 - beta_2, epsilon)
+    if not run_plain("update adam", vectors, constants, n_threads):
+        _checks.update(
+            parameters, gradient, n_threads, first_moment=first_moment, second_moment=second_moment
+        )
+        run("update adam", vectors, constants, n_threads)
 
 
 def set_rule(plan: Plan, rule: UpdateRule) -> None:

@@ -9,21 +9,24 @@ import numpy as np
 
 from .. import _checks, _threads
 from .._specs import Architecture, UpdateRule, check_loss
-from ._packing import load_task, store_task
-from ._pool import pool
+from ._calls import NO_LABELS, Call, first_step, last_step, shelves
+from ._packing import gradient_task, load_task, mean_task, store_task
 from ._table import INDEX
 from ._tasks import rows_task, weights_task
 from ._team import worth
 from ._workspace import Workspace, address, ceil
-from .layers import run_rows
-from .losses import row_losses, weighted_mean
+from .layers import STEP_ROWS
+from .losses import targets
 from .optimizers import set_rule
 
 Array = np.ndarray[Any, Any]
 
-_STEP_ROWS = 1024  # rows of a prediction that are in work at once
 _CHUNK_SECONDS = 0.06  # between two looks for Ctrl-C
 _SMALL_STEP = 2e6  # operations of a step that two threads do not make faster
+
+
+# A number for each kind of network, as hashing a description takes longer than a prediction.
+_NUMBERS: dict[Any, int] = {}
 
 
 class Network:
@@ -39,26 +42,57 @@ class Network:
         self.architecture = architecture
         self.dtype = np.dtype(dtype)
         self.n_threads = n_threads
+        # Of all that calls of this network are prepared for, the part that stays.
+        described = (architecture, self.dtype.itemsize, n_threads)
+        self._key = _NUMBERS.setdefault(described, len(_NUMBERS))
+        self._n_out = architecture.sizes[-1]
         self._products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
 
     def predict(self, parameters: Array, x: Array, *, out: Array | None = None) -> Array:
         """Values of the output layer, shape ``(n, n_out)``."""
+        key, call = None, None
+        try:
+            key = ("predict", x.shape, parameters.shape, self._key)
+            call = shelves.take(key)
+        except (AttributeError, TypeError):  # named by the checks
+            pass
+        if call is not None and out is None:
+            out = np.empty((x.shape[0], self._n_out), self.dtype)
+            if call(0, x, call.matrix, call.matrix, parameters, NO_LABELS, out):
+                shelves.give(key, call)
+                return out
+            out = None
         net = self.architecture
         _checks.flat("parameters", parameters, net, self.dtype)
         _checks.rows(net, self.dtype, x)
-        out = _checks.output("out", out, (len(x), net.sizes[-1]), self.dtype, x, parameters)
-        if out.size == 0:
-            return out
-        threads = worth(self.n_threads, 2.0 * self._products * len(x))
-        key = (net.sizes, net.activations, self.dtype, min(len(x), _STEP_ROWS))
-        with pool.workspace(
-            "predict", key, stores=1, with_errors=False, n_threads=threads
-        ) as space:
-            space.plan.flat, space.plan.store = address(parameters), space.stores[0]
-            space.set_rows(x)
-            space.set_output(net.output)
-            run_rows(space, out, threads, with_weights=True)
+        out = _checks.output("out", out, (len(x), self._n_out), self.dtype, x, parameters)
+        if out.size:
+            if call is None:
+                call = shelves.prepare(key, lambda: self._prediction(len(x)))
+            call.on_checked(0, x, call.matrix, call.matrix, parameters, NO_LABELS, out)
+            shelves.give(key, call)
         return out
+
+    def _space(self, rows: int, stores: int, with_errors: bool, n_threads: int) -> Workspace:
+        net = self.architecture
+        space = Workspace(
+            net.sizes, net.activations, self.dtype, rows,
+            stores=stores, with_errors=with_errors, n_threads=n_threads,
+        )  # fmt: skip
+        space.plan.store = space.stores[0]
+        return space
+
+    def _prediction(self, n: int) -> Call:
+        threads = worth(self.n_threads, 2.0 * self._products * n)
+        space = self._space(min(n, STEP_ROWS), 1, False, threads)
+        space.set_output(self.architecture.output)
+        return self._over_steps(space, n, threads)
+
+    def _over_steps(self, space: Workspace, n: int, threads: int, *more: Any) -> Call:
+        """Load the parameters, then run the rows pass over all rows."""
+        steps = ceil(n, space.rows)
+        load = (load_task, first_step(len(space.layers), steps))
+        return Call(space, [load, (rows_task, space.row_counts(n)), *more], n, threads, steps)
 
     def loss(
         self,
@@ -73,15 +107,22 @@ class Network:
         self._check(parameters, x, target, loss, sample_weight)
         if len(x) == 0:
             return 0.0
-        net = self.architecture
-        threads = worth(self.n_threads, 2.0 * self._products * len(x))
-        key = (net.sizes, net.activations, self.dtype, min(len(x), _STEP_ROWS))
-        with pool.workspace("loss", key, stores=1, with_errors=True, n_threads=threads) as space:
-            space.plan.flat, space.plan.store = address(parameters), space.stores[0]
-            rows = row_losses(
-                space, x, target, loss, net.output, None, None, threads, with_weights=True
-            )
-        return weighted_mean(rows, sample_weight)
+        key = ("network loss", x.shape, loss, self._key)
+        call = shelves.prepare(key, lambda: self._loss(len(x), loss))
+        space = call.space
+        space.set_weights(sample_weight)
+        flag, matrix, labels = targets(call, target)
+        call.on_checked(flag, x, matrix, call.matrix, parameters, labels, call.matrix)
+        value = float(space.plan.summed)
+        space.keep()
+        shelves.give(key, call)
+        return value
+
+    def _loss(self, n: int, loss: str) -> Call:
+        threads = worth(self.n_threads, 2.0 * self._products * n)
+        space = self._space(min(n, STEP_ROWS), 1, True, threads)
+        space.set_loss(loss, self.architecture.output, n)
+        return self._over_steps(space, n, threads, (mean_task, last_step(1)))
 
     def loss_and_gradient(
         self,
@@ -97,35 +138,37 @@ class Network:
         """Mean loss plus ``½ l2 Σ W²``, and its gradient as a flat vector."""
         self._check(parameters, x, target, loss, sample_weight)
         out = _checks.output("out", out, parameters.shape, self.dtype, parameters, x)
-        net = self.architecture
-        threads = worth(self.n_threads, 6.0 * self._products * len(x))
-        key = (net.sizes, net.activations, self.dtype, max(len(x), 1))
-        with pool.workspace(
-            "loss_and_gradient", key, stores=2, with_errors=True, n_threads=threads
-        ) as space:
-            plan = space.plan
-            plan.refresh = 1
-            plan.flat, plan.store = address(parameters), space.stores[0]
-            space.set_rows(x, target)
-            space.set_weights(sample_weight)
-            plan.with_loss = plan.backward = 1
-            plan.loss = INDEX[f"loss {loss} {net.output}"]
-            plan.rule, plan.learning_rate = INDEX["update store"], 1.0
-            plan.l2, plan.penalty, plan.summed = l2, 0.0, 0.0
-            plan.first_state = plan.second_state = space.stores[1]
-            if not space.blocks:
-                space.cut_weights()
-            layers = len(space.layers)
-            phases = [
-                (load_task, layers),
-                (rows_task, space.row_blocks(len(x)) + (l2 != 0)),
-                (weights_task, len(space.blocks) + 1),
-            ]
-            space.run_once(phases, threads)
-            plan.flat, plan.store = address(out), space.stores[1]
-            space.run_once([(store_task, layers)], threads)
-            value = plan.summed / len(x) if len(x) else plan.penalty
-        return float(value), out
+        n = len(x)
+        key = ("loss and gradient", x.shape, loss, l2 != 0, self._key)
+        call = shelves.prepare(key, lambda: self._gradient(n, loss, l2 != 0))
+        space, plan = call.space, call.space.plan
+        space.set_weights(sample_weight)
+        plan.l2, plan.penalty, plan.summed = l2, 0.0, 0.0
+        flag, matrix, labels = targets(call, target)
+        gradient = np.asarray(out).reshape(1, -1)
+        call.on_checked(flag, x, matrix, call.matrix, parameters, labels, gradient)
+        value = float(plan.summed / n if n else plan.penalty)
+        space.keep()
+        shelves.give(key, call)
+        return value, out
+
+    def _gradient(self, n: int, loss: str, penalised: bool) -> Call:
+        threads = worth(self.n_threads, 6.0 * self._products * n)
+        space = self._space(max(n, 1), 2, True, threads)
+        space.set_loss(loss, self.architecture.output, n)
+        space.cut_weights()
+        plan = space.plan
+        plan.backward = plan.refresh = 1
+        plan.rule, plan.learning_rate = INDEX["update store"], 1.0
+        plan.first_state = plan.second_state = space.stores[1]
+        layers = len(space.layers)
+        phases = [
+            (load_task, layers),
+            (rows_task, space.row_blocks(n) + penalised),
+            (weights_task, len(space.blocks) + 1),
+            (gradient_task, layers),
+        ]
+        return Call(space, phases, n, threads)
 
     def _check(
         self, parameters: Array, x: Array, target: Array, loss: str, sample_weight: Array | None
@@ -262,7 +305,8 @@ class Trainer:
         while step < steps:
             count = min(steps - step, max(1, int(_CHUNK_SECONDS / self._step_seconds)))
             start = time.perf_counter()
-            self._job.run(step, step + count, steps - 1, self._n_threads)
+            self._job.steps(step, step + count, steps - 1)
+            self._job.run(self._n_threads)
             self._step_seconds = max((time.perf_counter() - start) / count, 1e-7)
             step += count
         space.keep()

@@ -1,0 +1,109 @@
+"""Elementwise kernels over vectors: activations, derivatives, update rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from ._access import call
+from ._compile import Lazy, inline
+from ._packing import run_task
+from ._plan import Run
+from ._table import function_of
+from ._team import Job, worth
+from ._workspace import address, ceil
+
+Array = np.ndarray[Any, Any]
+
+_CHUNK = 16384  # elements of a task: 64 KB of float32
+_N_VECTORS, _N_CONSTANTS = 4, 5
+_OPERATIONS = 20.0  # of an element, roughly
+
+
+@inline
+def _apart(a: Any, b: Any) -> Any:
+    begin, other = a.ctypes.data, b.ctypes.data
+    return begin + a.nbytes <= other or other + b.nbytes <= begin
+
+
+def _elements(
+    function: int, count: int, p: Any, g: Any, s: Any, t: Any,
+    k0: float, k1: float, k2: float, k3: float, k4: float,
+) -> Any:  # fmt: skip
+    """Run a kernel on the first ``count`` vectors; false where they are not of one size, do not
+    lie plainly in memory or overlap."""
+    size, n = p.itemsize, p.shape[0]
+    places = p.ctypes.data | g.ctypes.data | s.ctypes.data | t.ctypes.data
+    plain = places % size == 0 and (n < 2 or g.strides[0] == size)
+    if count > 1:
+        plain = plain and g.shape[0] == n and _apart(p, g)
+    if count > 2:
+        plain = plain and s.shape[0] == n and _apart(p, s) and _apart(g, s)
+    if count > 3:
+        plain = plain and t.shape[0] == n and _apart(p, t) and _apart(g, t) and _apart(s, t)
+    if plain:
+        vectors = (p.ctypes.data, g.ctypes.data, s.ctypes.data, t.ctypes.data)
+        call(function, (*vectors, n, k0, k1, k2, k3, k4))
+    return plain
+
+
+def _lazy(kind: Any) -> Lazy:
+    own, other = types.Array(kind, 1, "C"), types.Array(kind, 1, "A", readonly=True)
+    constants = [types.float64] * _N_CONSTANTS
+    whole = types.int64
+    return Lazy(_elements, types.boolean(whole, whole, own, other, own, own, *constants))
+
+
+_ENTRANCES = {4: _lazy(types.float32), 8: _lazy(types.float64)}
+
+
+def run_plain(
+    name: str, vectors: Sequence[Array], constants: Sequence[float], n_threads: int | None
+) -> bool:
+    """Run an elementwise kernel on this thread, if vectors are plainly right and not long.
+
+    The second vector is only read, the others are written; where it returns false nothing has been
+    changed, and the arguments are still to be checked.
+    """
+    try:
+        p = vectors[0]
+        itemsize, n = p.itemsize, p.size
+        if n > _CHUNK or not (n_threads is None or (n_threads.__class__ is int and n_threads > 0)):
+            return False
+        padded = (*vectors, p, p, p)[:_N_VECTORS]
+        values = (*constants, 0.0, 0.0, 0.0, 0.0, 0.0)[:_N_CONSTANTS]
+        entrance = _ENTRANCES[itemsize].function
+        done = entrance(function_of(name, itemsize), len(vectors), *padded, *values)
+        return bool(done)
+    except (AttributeError, KeyError, TypeError):
+        return False
+
+
+def run(
+    name: str, vectors: Sequence[Array], constants: Sequence[float], n_threads: int | None
+) -> None:
+    """Run an elementwise kernel over checked vectors of equal size and dtype.
+
+    The second one may lie in memory in any way; the others are contiguous and aligned.
+    """
+    p = vectors[0]
+    if p.size == 0:
+        return
+    vectors = [p, *(np.require(g, None, ("C", "A")) for g in vectors[1:2]), *vectors[2:]]
+    places = [address(vector) for vector in vectors]
+    work = Run(
+        function_of(name, p.itemsize),
+        p.itemsize,
+        *places,
+        *[places[0]] * (_N_VECTORS - len(places)),
+        p.size,
+        _CHUNK,
+        *constants,
+    )
+    job = Job(work, [run_task])
+    job.counts([ceil(p.size, _CHUNK)])
+    job.steps(0, 1, 0)
+    job.run(worth(n_threads, _OPERATIONS * p.size))
