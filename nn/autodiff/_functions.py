@@ -177,8 +177,26 @@ def _log_sum_exp(a: Any, axis: Any = 0, keepdims: bool = False) -> Any:
     return apply("log_sum_exp", x, axis=_axes(axis, x.ndim), keepdims=bool(keepdims))
 
 
+def _of_masks(name: str) -> Callable[..., Node]:
+    """``&``, ``|``, ``^`` and ``~``."""
+
+    def combine(*masks: Any) -> Node:
+        nodes = as_nodes(masks)
+        if any(node.dtype != bool for node in nodes):
+            raise TypeError(
+                f"&, |, ^ and ~ are for conditions, got {[n.dtype.name for n in nodes]}"
+            )
+        return apply(name, *nodes)
+
+    return combine
+
+
 #: Ufuncs that are written with others.
 UFUNCS: dict[str, Callable[..., Any]] = {
+    "bitwise_and": _of_masks("logical_and"),
+    "bitwise_or": _of_masks("logical_or"),
+    "bitwise_xor": _of_masks("logical_xor"),
+    "invert": _of_masks("logical_not"),
     "matmul": _matmul,
     "positive": lambda x: x,
     "reciprocal": lambda x: 1.0 / x,

@@ -104,13 +104,12 @@ def _shared(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 def _power_base(g: Any, y: Any, a: Any, b: Any) -> Any:
     if b.uniform is not None:
         return g * b * a ** (b - 1) if b.uniform != 0 else g * b
-    # b a^(b-1) where b is 0 would be 0 · inf at a = 0.
-    return g * np.where(b == 0, 0.0, b * a ** np.where(b == 0, 1.0, b - 1))
+    return g * np.where(b == 0, 0.0, b * a ** (b - 1))  # not 0 · inf at a = b = 0
 
 
 def _power_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
     # The limit of a^b log a for a → 0 and b > 0 is 0.
-    return g * np.where(a == 0, 0.0, y * np.log(np.where(a == 0, 1.0, a)))
+    return g * np.where(a == 0, 0.0, y * np.log(a))
 
 
 def _larger(g: Any, first: Any, second: Any) -> Any:
