@@ -74,7 +74,7 @@ def output(
 def activation(name: str, *, output_layer: bool = False) -> None:
     """Check the name of an activation; ``softmax`` and ``exp`` are for output layers only."""
     known = _ANY_LAYER if output_layer else _specs.ACTIVATIONS
-    if name not in known:
+    if name not in known and not _specs.is_activation(name):
         raise ValueError(f"activation must be one of {known}, got {name!r}")
 
 

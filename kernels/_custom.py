@@ -29,11 +29,13 @@ import functools
 import importlib
 import importlib.util
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from ._specs import ACTIVATIONS, LOSSES, OUTPUTS, Loss
 
 Array = np.ndarray[Any, Any]
 
@@ -85,6 +87,9 @@ class CustomActivation:
     name: str
     function: Callable[[Array], tuple[Array, Array]]
 
+    def __post_init__(self) -> None:
+        _check_name("activation", self.name, ACTIVATIONS + OUTPUTS)
+
     def __str__(self) -> str:
         return self.name
 
@@ -112,7 +117,7 @@ class CustomActivation:
 
 
 @dataclass(frozen=True)
-class CustomLoss:
+class CustomLoss(Loss):
     """A loss of the scores and targets of a row; its networks may have any output activation.
 
     Parameters
@@ -124,8 +129,14 @@ class CustomLoss:
         ``program(None)`` is asked for code that fits any number of outputs.
     """
 
-    name: str
+    constants: Mapping[str, float] = field(default_factory=dict, init=False)
     function: Callable[[Array, Array], tuple[Array, Array]]
+
+    def __post_init__(self) -> None:
+        _check_name("loss", self.name, LOSSES)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.function))
 
     def __str__(self) -> str:
         return self.name
@@ -158,6 +169,13 @@ class CustomLoss:
         inputs = _memory(z, (n, n_out), dtype), _memory(y, (n, n_out), dtype)
         outputs = _memory(value, (n,), dtype), _memory(delta, (n, n_out), dtype)
         _run_block(self, inputs, outputs)
+
+
+def _check_name(what: str, name: Any, taken: tuple[str, ...]) -> None:
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"the name of a custom {what} must be text, got {name!r}")
+    if name in taken:
+        raise ValueError(f"{name!r} is the name of a built-in {what}; choose another")
 
 
 def _fitted(what: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

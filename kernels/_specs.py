@@ -25,6 +25,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ._custom import CustomActivation
+
 #: Activations of hidden layers.
 ACTIVATIONS = (
     "identity",
@@ -122,7 +124,7 @@ class Architecture:
     """The shape of a network: layer sizes, one activation per hidden layer, one for the output."""
 
     sizes: tuple[int, ...]
-    activations: tuple[str, ...]
+    activations: tuple[str | CustomActivation, ...]
     output: str
 
     def __post_init__(self) -> None:
@@ -137,7 +139,7 @@ class Architecture:
                 f"got {len(self.activations)}"
             )
         for name in self.activations:
-            if name not in ACTIVATIONS:
+            if not is_activation(name):
                 raise ValueError(f"activation must be one of {ACTIVATIONS}, got {name!r}")
         if self.output not in OUTPUTS:
             raise ValueError(f"output must be one of {OUTPUTS}, got {self.output!r}")
@@ -296,11 +298,23 @@ def check_loss(loss: str | Loss, output: str, n_out: int | None = None) -> None:
     name = Loss.of(loss).name
     if output not in OUTPUTS:
         raise ValueError(f"output must be one of {OUTPUTS}, got {output!r}")
-    if output not in LOSS_OUTPUTS[name]:
+    if output not in LOSS_OUTPUTS.get(name, OUTPUTS):  # a custom loss goes with any
         allowed = " or ".join(repr(name) for name in LOSS_OUTPUTS[name])
         raise ValueError(f"loss {name!r} needs output {allowed}, got {output!r}")
     if name == "multiclass_hinge" and n_out is not None and n_out < 2:
         raise ValueError(f"loss {name!r} needs at least 2 outputs, got {n_out}; use 'hinge'")
+
+
+def is_activation(activation: Any) -> bool:
+    """Whether a hidden layer may have this activation: a name, or a ``CustomActivation``."""
+    if isinstance(activation, str):
+        return activation in ACTIVATIONS
+    return callable(getattr(activation, "evaluate", None))
+
+
+def needs_scores(activation: str | CustomActivation) -> bool:
+    """Whether σ' is computed from the scores, not from the activation's output."""
+    return not isinstance(activation, str) or activation in NEED_SCORES
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:

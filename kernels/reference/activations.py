@@ -40,6 +40,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
+from .._custom import CustomActivation
 
 Array = np.ndarray[Any, Any]
 
@@ -210,9 +211,19 @@ TABLE = {
 }
 
 
-def apply(z: Array, activation: str) -> Array:
+def of(activation: str | CustomActivation) -> Activation:
+    """The activation of a name, or one that a user has defined."""
+    if isinstance(activation, str):
+        return TABLE[activation]
+    return Activation(
+        lambda z: activation.evaluate(z)[0],
+        lambda delta, z: delta * activation.evaluate(z)[1],
+    )
+
+
+def apply(z: Array, activation: str | CustomActivation) -> Array:
     """σ(z) for any activation of a hidden or output layer."""
-    return softmax(z) if activation == "softmax" else TABLE[activation].function(z)
+    return softmax(z) if activation == "softmax" else of(activation).function(z)
 
 
 def activate(
@@ -232,5 +243,5 @@ def activation_backward(
     n_threads: int | None = None,
 ) -> Array:
     out = _checks.activation_backward(delta, activations, activation, out, n_threads)
-    out[...] = TABLE[activation].backward(delta, activations)
+    out[...] = of(activation).backward(delta, activations)
     return out

@@ -39,7 +39,7 @@ def delta_backward(
     n_threads: int | None = None,
 ) -> Array:
     out = _checks.delta_backward(delta, weights, activations, activation, out, n_threads)
-    out[...] = _activations.TABLE[activation].backward(delta @ weights.T, activations)
+    out[...] = _activations.of(activation).backward(delta @ weights.T, activations)
     return out
 
 

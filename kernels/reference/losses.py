@@ -45,6 +45,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
+from .._custom import CustomLoss
 from .._specs import Loss
 from . import activations
 
@@ -173,6 +174,8 @@ def dense_target(target: Array, n_out: int, dtype: Any, loss: Loss) -> Array:
 
 def row_losses(z: Array, y: Array, loss: Loss, output: str) -> Array:
     """Loss of every row, shape ``(n,)``; ``y`` as made by :func:`dense_target`."""
+    if isinstance(loss, CustomLoss):
+        return loss.evaluate(z, y)[0]
     if loss.name in OF_SCORES:
         return OF_SCORES[loss.name].value(z, y)
     r = activations.apply(z, output) - y
@@ -182,6 +185,8 @@ def row_losses(z: Array, y: Array, loss: Loss, output: str) -> Array:
 
 def row_deltas(z: Array, y: Array, loss: Loss, output: str) -> Array:
     """Output error ``δ^L = ∂C/∂z`` of every row, shape ``(n, n_out)``."""
+    if isinstance(loss, CustomLoss):
+        return loss.evaluate(z, y)[1]
     if loss.name in OF_SCORES:
         return OF_SCORES[loss.name].slope(z, y)
     a = activations.apply(z, output)

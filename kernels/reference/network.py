@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._specs import CSR, NEED_SCORES, Architecture, Loss, check_loss
+from .._specs import CSR, Architecture, Loss, check_loss, needs_scores
 from . import activations, losses, sparse
 from .regularisation import Dropout, penalise
 
@@ -107,7 +107,7 @@ class Network:
         for level, name in enumerate(self.architecture.activations):
             z = sparse.product(a, weights[level]) + biases[level]
             a = activations.apply(z, name)
-            kept.append(z if name in NEED_SCORES else a)
+            kept.append(z if needs_scores(name) else a)
             if dropout is not None:
                 a = dropout.forward(a, level + 1)
             inputs.append(a)
@@ -142,7 +142,7 @@ class Network:
             delta = delta @ weights[level].T
             if dropout is not None:
                 delta = dropout.backward(delta, level)
-            activation = activations.TABLE[net.activations[level - 1]]
+            activation = activations.of(net.activations[level - 1])
             delta = activation.backward(delta, kept[level - 1])
             deltas.insert(0, delta)
 
