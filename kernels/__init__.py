@@ -447,8 +447,9 @@ def supports(feature: str, backend: str | None = None) -> bool:
     ----------
     feature : str
         A name of ``ACTIVATIONS``, ``OUTPUTS``, ``LOSSES`` or ``UPDATE_RULES``, or
-        ``"label_smoothing"``, ``"weight_decay"``, ``"l1"``, ``"dropout"``, ``"clip_value"``,
-        ``"clip_norm"``, ``"max_norm"``, ``"trainable"``, ``"track_gradient_norm"``, ``"sparse"``.
+        ``"label_smoothing"``, ``"weight_decay"``, ``"update"`` (the kernel), ``"l1"``,
+        ``"dropout"``, ``"clip_value"``, ``"clip_norm"``, ``"max_norm"``, ``"trainable"``,
+        ``"track_gradient_norm"``, ``"sparse"``, ``"learning_rates"``, ``"custom"``.
     backend : {"compiled", "numba", "reference"}, optional
 
     Raises

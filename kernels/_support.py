@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
+from ._custom import CustomActivation, CustomLoss
 from ._specs import (
     ACTIVATIONS,
     LOSSES,
@@ -32,18 +33,19 @@ _NEW_LOSSES = (
 )
 _NEW_RULES = (
     *("adagrad", "adadelta", "rmsprop", "amsgrad", "adamax", "nadam", "radam"),
-    *("ftrl", "lion", "rprop", "weight_decay"),
+    *("ftrl", "lion", "rprop", "weight_decay", "update"),
 )
 #: Names of the options of a Trainer that are features of their own (l1 also of a gradient).
 OPTIONS = (
     *("l1", "dropout", "clip_value", "clip_norm", "max_norm", "trainable"),
     "track_gradient_norm",
 )
-#: Everything that a backend may have or lack; ``learning_rates`` is an array of one for each step.
+#: Everything that a backend may have or lack; ``update`` is the kernel for any rule,
+#: ``learning_rates`` an array of one for each step, ``custom`` what users define (``_custom``).
 FEATURES = frozenset(
     (
         *(*ACTIVATIONS, *OUTPUTS, *LOSSES, "label_smoothing", *UPDATE_RULES, "weight_decay"),
-        *(*OPTIONS, "sparse", "learning_rates"),
+        *("update", *OPTIONS, "sparse", "learning_rates", "custom"),
     )
 )
 #: What the backends do not have.
@@ -55,8 +57,17 @@ MISSING: Mapping[str, tuple[str, ...]] = {
         *OPTIONS,
         "sparse",
         "learning_rates",
+        "custom",
     ),
-    "numba": (*_NEW_ACTIVATIONS, *_NEW_LOSSES, *_NEW_RULES, *OPTIONS, "sparse", "learning_rates"),
+    "numba": (
+        *_NEW_ACTIVATIONS,
+        *_NEW_LOSSES,
+        *_NEW_RULES,
+        *OPTIONS,
+        "sparse",
+        "learning_rates",
+        "custom",
+    ),
     "reference": (),
 }
 
@@ -83,8 +94,12 @@ def features_of(value: Any) -> Iterator[str]:
     """Names of the features that an argument asks for."""
     if isinstance(value, str):
         yield value
+    elif isinstance(value, (CustomActivation, CustomLoss)):
+        yield "custom"
     elif isinstance(value, Architecture):
-        yield from (*value.activations, value.output)
+        for activation in value.activations:
+            yield from features_of(activation)
+        yield value.output
     elif isinstance(value, Loss):
         yield value.name
         if value.constants.get("label_smoothing"):
@@ -180,13 +195,15 @@ class Guard:
 
         @_signature(like)
         def absent(*args: Any, **kwargs: Any) -> NoReturn:
-            raise NotImplementedError(f"the {self.backend} backend has no {like.__name__!r}")
+            refuse(self.backend, like.__name__)
 
         return absent
 
 
 def _plain(value: Any) -> Any:
     """A loss with its default constants as its name, which every backend knows."""
+    if isinstance(value, CustomLoss):
+        return value
     return value.name if isinstance(value, Loss) and value == Loss.of(value.name) else value
 
 
