@@ -4,8 +4,12 @@
 ``MLP``              a network: ``fit``, ``predict``, gradients, ``weights`` and ``biases``
 ``MLPClassifier``,   estimators with scikit-learn's parameters and attributes; they are real
 ``MLPRegressor``     scikit-learn estimators where it is installed, and work without it
-``optimizers``       ``SGD``, ``Adam``: constants of an update rule
-``callbacks``        what runs between epochs
+``optimizers``       ``SGD``, ``Adam``, …: constants of an update rule
+``schedules``        how the learning rate changes
+``stopping``         when to stop
+``initializers``     how weights are drawn
+``metrics``          how good predictions are, apart from the loss
+``callbacks``        what runs between epochs, or between batches
 ``History``          learning curves
 ``datasets``         data to start with, and readers
 ``autodiff``         computation graphs and derivatives of functions written in NumPy
@@ -25,7 +29,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import callbacks, kernels, optimizers
+from . import callbacks, initializers, kernels, metrics, optimizers, schedules, stopping
 from .history import History
 from .mlp import MLP
 
@@ -45,8 +49,12 @@ __all__ = [
     "callbacks",
     "datasets",
     "estimators",
+    "initializers",
     "kernels",
+    "metrics",
     "optimizers",
+    "schedules",
+    "stopping",
 ]
 
 _LAZY = {

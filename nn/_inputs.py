@@ -27,10 +27,11 @@ def rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X") -> Array:
     return x.astype(dtype, copy=False)
 
 
-def targets(value: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: str) -> Array:
+def targets(value: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: Any) -> Array:
     """Targets for ``n`` rows: class labels ``(n,)`` of dtype intp, or values ``(n, n_out)``.
 
-    ``(n,)`` stands for ``(n, 1)`` where the network has one output.
+    ``(n,)`` stands for ``(n, 1)`` where the network has one output. ``loss`` is its name, or an
+    object that has one; for the hinge losses 0 and 1 become -1 and 1.
     """
     y = numeric(value, "y")
     if len(y.shape) == 0 or len(y) != n:
@@ -44,10 +45,25 @@ def targets(value: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: str) -> 
         raise ValueError(f"y must have shape {wanted}, got {y.shape}")
     y = y.astype(dtype, copy=False)
     finite(y, "y")
-    if loss == "binary_cross_entropy" and y.size and not 0 <= y.min() <= y.max() <= 1:
+    return _for_loss(y, loss if isinstance(loss, str) else loss.name)
+
+
+def _for_loss(y: Array, loss: str) -> Array:
+    """Check that ``(n, n_out)`` targets mean something to the loss."""
+    if not y.size:
+        return y
+    if loss == "binary_cross_entropy" and not 0 <= y.min() <= y.max() <= 1:
         raise ValueError(f"binary_cross_entropy needs y in 0…1, got {y.min()}…{y.max()}")
-    if loss == "cross_entropy" and y.size and y.min() < 0:
+    if loss == "cross_entropy" and y.min() < 0:
         raise ValueError(f"cross_entropy needs probabilities as y, got {y.min()}")
+    if loss == "poisson" and y.min() < 0:
+        raise ValueError(f"poisson needs y that is not negative, got {y.min()}")
+    if loss in ("hinge", "squared_hinge"):
+        yes = y == 1
+        if np.all(yes | (y == 0)):
+            return np.where(yes, y.dtype.type(1), y.dtype.type(-1))
+        if not np.all(yes | (y == -1)):
+            raise ValueError(f"{loss} needs y of -1 and 1, or 0 and 1, got {y.min()}…{y.max()}")
     return y
 
 

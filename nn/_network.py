@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import Architecture, _chooser, _specs
+from fastmlp.kernels import Architecture, Loss, _chooser, _specs
 from numpy.typing import ArrayLike
 
-from . import _inputs
+from . import _decisions, _inputs
 from ._parameters import ParameterList
 
 Array = np.ndarray[Any, Any]
@@ -20,6 +21,7 @@ NATURAL_LOSS = {
     "softmax": "cross_entropy",
     "sigmoid": "binary_cross_entropy",
     "identity": "squared_error",
+    "exp": "poisson",
 }
 
 
@@ -48,6 +50,8 @@ class Network:
         # The backend's network object, and the backend that it was made by.
         self._network: Any = None
         self._backend: Any = None
+        # The same for the network that ends with the scores.
+        self._scorer: tuple[Any, Any] | None = None
 
     # What the network is
 
@@ -127,15 +131,75 @@ class Network:
         result: Array = self._network.predict(self._parameters, X)
         return result
 
+    def scores(self, X: ArrayLike) -> Array:
+        """Scores ``z^L``: the output layer before its activation, ``(n, n_out)``.
+
+        Parameters and errors as in :meth:`predict`.
+        """
+        backend = _chooser.active()
+        if self._scorer is None or self._scorer[0] is not backend:
+            net = dataclasses.replace(self._architecture, output="identity")
+            scorer = kernels.network(net, self._dtype, n_threads=self._n_threads)
+            self._scorer = backend, scorer
+        x = _inputs.rows(X, self._architecture.sizes[0], self._dtype)
+        result: Array = self._scorer[1].predict(self._parameters, x)
+        return result
+
+    def log_probabilities(self, X: ArrayLike) -> Array:
+        """Logarithms of the probabilities of a softmax or sigmoid output, ``(n, n_out)``.
+
+        They are computed from the scores, so that they are finite where the scores are: the
+        logarithm of :meth:`predict` is ``-inf`` where a probability has been rounded to 0.
+
+        Raises
+        ------
+        ValueError
+            For another output.
+        """
+        if self._architecture.output == "softmax":
+            z = self.scores(X)
+            z -= z.max(axis=1, keepdims=True)
+            return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+        if self._architecture.output == "sigmoid":
+            return -np.logaddexp(self._dtype.type(0), -self.scores(X))
+        raise ValueError(
+            f"probabilities need output 'softmax' or 'sigmoid', got {self._architecture.output!r}"
+        )
+
+    def predict_classes(self, X: ArrayLike, threshold: float | None = None) -> Array:
+        """The class of each row, ``(n,)``: the highest output.
+
+        Parameters
+        ----------
+        X : (n, n_in) array-like
+        threshold : float, optional
+            Of a network with one output: class 1 where the output reaches it, else class 0. By
+            default ½ for probabilities (sigmoid) and 0 for scores.
+        """
+        bound = _decisions.threshold(self._architecture.output) if threshold is None else threshold
+        return _decisions.classes(self.predict(X), bound)
+
+    def predict_labels(self, X: ArrayLike, threshold: float | None = None) -> Array:
+        """Which labels each row has, ``(n, n_out)`` of 0 and 1: the outputs that reach a threshold.
+
+        Parameters
+        ----------
+        X : (n, n_in) array-like
+        threshold : float, optional
+            By default ½ for probabilities (sigmoid, softmax) and 0 for scores.
+        """
+        bound = _decisions.threshold(self._architecture.output) if threshold is None else threshold
+        return _decisions.labels(self.predict(X), bound)
+
     def loss(
         self,
         X: ArrayLike,
         y: ArrayLike,
-        loss: str | None = None,
+        loss: Any = None,
         sample_weight: ArrayLike | None = None,
     ) -> float:
         """Mean loss over rows, without penalty; parameters as in :meth:`fit`."""
-        x, target, weight, name = self._batch(X, y, loss, sample_weight)
+        x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
         self._connect()
         value: float = self._network.loss(self._parameters, x, target, name, sample_weight=weight)
         return value
@@ -144,7 +208,7 @@ class Network:
         self,
         X: ArrayLike,
         y: ArrayLike,
-        loss: str | None = None,
+        loss: Any = None,
         sample_weight: ArrayLike | None = None,
     ) -> tuple[float, list[tuple[Array, Array]]]:
         """Mean loss over rows and its gradient; parameters as in :meth:`fit`.
@@ -155,7 +219,7 @@ class Network:
         gradients : list of (dW, db)
             ``∇W^l``, ``(n_in, n_out)``, and ``∇b^l``, ``(n_out,)``, for each layer.
         """
-        x, target, weight, name = self._batch(X, y, loss, sample_weight)
+        x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
         self._connect()
         value, gradient = self._network.loss_and_gradient(
             self._parameters, x, target, name, sample_weight=weight
@@ -185,23 +249,39 @@ class Network:
             )
             self._backend = backend
 
+    def _loss(self, loss: Any, label_smoothing: float = 0.0) -> Any:
+        """What the kernels take for a loss: a name, or an object of theirs; checked."""
+        net = self._architecture
+        if loss is None:
+            loss = NATURAL_LOSS[net.output]
+        elif hasattr(loss, "spec"):  # an object of `fastmlp.losses`
+            loss = loss.spec()
+        if label_smoothing:
+            spec = Loss.of(loss)
+            if "label_smoothing" not in spec.constants:
+                raise ValueError(
+                    "label_smoothing is for the losses 'cross_entropy' and "
+                    f"'binary_cross_entropy', got {spec.name!r}"
+                )
+            loss = Loss(spec.name, {**spec.constants, "label_smoothing": label_smoothing})
+        _specs.check_loss(loss, net.output, net.sizes[-1])
+        return loss
+
     def _batch(
         self,
         X: Any,
         y: Any,
-        loss: str | None,
+        loss: Any,
         sample_weight: Any = None,
         training: bool = False,
-    ) -> tuple[Array, Array, Array | None, str]:
-        """Check and convert rows, targets and row weights; name the loss."""
+    ) -> tuple[Array, Array, Array | None, Any]:
+        """Check and convert rows, targets and row weights; ``loss`` is what :meth:`_loss` gives."""
         net = self._architecture
-        name = NATURAL_LOSS[net.output] if loss is None else loss
-        _specs.check_loss(name, net.output)
         x = _inputs.rows(X, net.sizes[0], self._dtype)
         if len(x) == 0:
             raise ValueError("X has no rows")
         if training:
             _inputs.finite(x, "X")
-        target = _inputs.targets(y, len(x), net.sizes[-1], self._dtype, name)
+        target = _inputs.targets(y, len(x), net.sizes[-1], self._dtype, loss)
         weight = _inputs.weights_of_rows(sample_weight, len(x), self._dtype)
-        return x, target, weight, name
+        return x, target, weight, loss

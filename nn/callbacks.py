@@ -1,30 +1,60 @@
-"""Callbacks: what runs between epochs of ``MLP.fit``.
+"""Callbacks: what runs between epochs, or between batches, of ``MLP.fit``.
 
 A callback is an object of a class that derives from :class:`Callback`, or a plain function, which
 is called after every epoch like :meth:`Callback.on_epoch_end`.
+
+==========================  ==================================================================
+:class:`ProgressLine`       prints a line for each epoch
+:class:`ProgressBar`        draws a bar, by rich or tqdm where one is installed
+:class:`ParameterPath`      keeps the parameters as they change, to draw the path of a descent
+==========================  ==================================================================
+
+Without a callback for batches no Python runs between the batches of an epoch.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 if TYPE_CHECKING:
     from .history import History
     from .mlp import MLP
 
-__all__ = ["Callback", "ProgressLine"]
+__all__ = ["Callback", "ParameterPath", "ProgressBar", "ProgressLine"]
 
 
 class Callback:
     """Base of callbacks; override what is needed.
 
-    During a callback the network holds the parameters of the epoch that has just ended. It may
-    change them: training goes on from the changed values, with the optimizer's state kept.
+    During a callback the network holds the parameters of the epoch (or batch) that has just ended.
+    It may change them: training goes on from the changed values, with the optimizer's state kept.
     """
+
+    @property
+    def every_batch(self) -> bool:
+        """Whether :meth:`on_batch_end` is to be called: where it is overridden."""
+        return type(self).on_batch_end is not Callback.on_batch_end
 
     def on_train_begin(self, network: MLP, history: History) -> None:
         """Run once before the first epoch."""
+
+    def on_batch_end(self, network: MLP, history: History, batch: int, loss: float) -> None:
+        """Run after each update.
+
+        Overriding it makes training slower: each batch then starts from Python.
+
+        Parameters
+        ----------
+        batch : int
+            Its number within the epoch, from 0.
+        loss : float
+            Mean loss of its rows before the update, penalty included.
+        """
 
     def on_epoch_end(self, network: MLP, history: History) -> bool | None:
         """Run after each epoch; return ``True`` to stop training.
@@ -51,7 +81,7 @@ class _FromFunction(Callback):
 
 
 class ProgressLine(Callback):
-    """Print one line per epoch: what ``fit(verbose=1)`` does.
+    """Print one line per epoch: what ``fit(verbose=2)`` does.
 
     Parameters
     ----------
@@ -64,10 +94,120 @@ class ProgressLine(Callback):
 
     def on_epoch_end(self, network: MLP, history: History) -> bool | None:
         line = f"epoch {history.epochs:{len(str(self.epochs))}}/{self.epochs}"
-        line += f"  loss {history.loss[-1]:.6g}"
-        if history.validation_loss:
-            line += f"  validation loss {history.validation_loss[-1]:.6g}"
-        print(f"{line}  {history.seconds[-1]:.3g} s", flush=True)
+        print(f"{line}  {_numbers(history)}  {history.seconds[-1]:.3g} s", flush=True)
+        return None
+
+
+class ProgressBar(Callback):
+    """A bar that fills with the epochs: what ``fit(verbose=1)`` does on a terminal.
+
+    Drawn by rich, else by tqdm, whichever is installed; else one line per epoch.
+
+    Parameters
+    ----------
+    epochs : int
+        Number of epochs that were asked for.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self._show: Callable[[str], object] | None = None
+        self._close: Callable[[], object] | None = None
+
+    def on_train_begin(self, network: MLP, history: History) -> None:
+        if find_spec("rich") is not None:
+            self._show, self._close = _rich_bar(self.epochs)
+        elif find_spec("tqdm") is not None:
+            self._show, self._close = _tqdm_bar(self.epochs)
+
+    def on_epoch_end(self, network: MLP, history: History) -> bool | None:
+        if self._show is None:
+            return ProgressLine(self.epochs).on_epoch_end(network, history)
+        self._show(_numbers(history))
+        return None
+
+    def on_train_end(self, network: MLP, history: History) -> None:
+        if self._close is not None:
+            self._close()
+        self._show = self._close = None
+
+
+def _rich_bar(epochs: int) -> tuple[Callable[[str], object], Callable[[], object]]:
+    from rich import progress
+
+    bar = progress.Progress(
+        progress.TextColumn("epoch {task.completed}/{task.total}"),
+        progress.BarColumn(bar_width=20),
+        progress.TextColumn("{task.fields[text]}"),
+        progress.TimeRemainingColumn(compact=True),
+    )
+    task = bar.add_task("", total=epochs, text="")
+    bar.start()
+    return lambda text: bar.update(task, advance=1, text=text), bar.stop
+
+
+def _tqdm_bar(epochs: int) -> tuple[Callable[[str], object], Callable[[], object]]:
+    from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
+
+    bar = tqdm(total=epochs, unit="epoch")
+
+    def show(text: str) -> None:
+        bar.set_postfix_str(text, refresh=False)
+        bar.update()
+
+    return show, bar.close
+
+
+def _numbers(history: History) -> str:
+    """Losses and metrics of the last epoch."""
+    text = f"loss {history.loss[-1]:.6g}"
+    if history.validation_loss:
+        text += f"  validation loss {history.validation_loss[-1]:.6g}"
+    for name, curve in history.metrics.items():
+        if name.startswith("validation_") or f"validation_{name}" not in history.metrics:
+            text += f"  {name.replace('_', ' ')} {curve[-1]:.4g}"
+    return text
+
+
+def progress(epochs: int, verbose: int) -> Callback:
+    """The callback of ``fit(verbose=…)``: a bar on a terminal for 1, else lines."""
+    bar = verbose == 1 and sys.stdout.isatty()
+    return ProgressBar(epochs) if bar else ProgressLine(epochs)
+
+
+class ParameterPath(Callback):
+    """Keep the parameters as they change, from the first on.
+
+    Parameters
+    ----------
+    every : {"epoch", "batch"}, default "epoch"
+        When to take them.
+
+    Attributes
+    ----------
+    points : list of (n_parameters,) arrays
+        Copies; the first was taken before training.
+    """
+
+    def __init__(self, every: Literal["epoch", "batch"] = "epoch") -> None:
+        if every not in ("epoch", "batch"):
+            raise ValueError(f"every must be 'epoch' or 'batch', got {every!r}")
+        self.every = every
+        self.points: list[np.ndarray[Any, Any]] = []
+
+    @property
+    def every_batch(self) -> bool:
+        return self.every == "batch"
+
+    def on_train_begin(self, network: MLP, history: History) -> None:
+        self.points.append(network.parameters.copy())
+
+    def on_batch_end(self, network: MLP, history: History, batch: int, loss: float) -> None:
+        self.points.append(network.parameters.copy())
+
+    def on_epoch_end(self, network: MLP, history: History) -> bool | None:
+        if self.every == "epoch":
+            self.points.append(network.parameters.copy())
         return None
 
 

@@ -10,7 +10,7 @@ __all__ = ["History"]
 
 @dataclass
 class History:
-    """Learning curves of one ``fit``.
+    """Learning curves of one ``fit``, as plain lists with one number per epoch.
 
     Attributes
     ----------
@@ -20,18 +20,81 @@ class History:
     validation_loss : list of float
         Mean loss on the validation data after each epoch, without penalty; empty where there was
         no validation data.
+    metrics : dict of lists of float
+        Each metric of ``fit(metrics=…)`` on the training rows after each epoch, and where there
+        are validation data on those, as ``"validation_…"``.
+    learning_rate : list of float
+        Rate of each epoch's last update; of an optimizer with line search, the step that was found.
+    gradient_norm : list of float
+        ``‖∇C‖`` over all weights and biases, of the gradient of each epoch's last update, penalties
+        included and before any clipping. Empty where nothing asked for it: a stop rule, clipping
+        by the norm, a line search, or ``fit(track_gradient_norm=True)``.
     seconds : list of float
         Wall-clock time of each epoch's training steps, validation and callbacks not included.
+    stop_reason : str
+        Why training ended: a name of :mod:`fastmlp.stopping`; ``""`` while it goes on.
+    stop_message : str
+        The same for people, with the numbers that decided.
+    best_epoch : int or None
+        The epoch, counted from 1, whose weights early stopping has restored.
     """
 
     loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    learning_rate: list[float] = field(default_factory=list)
+    gradient_norm: list[float] = field(default_factory=list)
+    stop_reason: str = ""
+    stop_message: str = ""
+    best_epoch: int | None = None
 
     @property
     def epochs(self) -> int:
         """Number of finished epochs."""
         return len(self.loss)
+
+    def curve(self, name: str) -> list[float]:
+        """The curve of this name, an attribute or a metric."""
+        if name in self.metrics:
+            return self.metrics[name]
+        if name not in _CURVES:
+            raise ValueError(f"the history has the curves {list(self.curves())}, got {name!r}")
+        curve: list[float] = getattr(self, name)
+        return curve
+
+    def curves(self) -> dict[str, list[float]]:
+        """All curves that were recorded, by name, as copies."""
+        found = {name: getattr(self, name) for name in _CURVES} | self.metrics
+        return {name: list(found[name]) for name in found if found[name]}
+
+    def rows(self) -> list[dict[str, float]]:
+        """One dict per epoch: a table, for ``pandas.DataFrame(history.rows())`` or ``csv``."""
+        curves = self.curves()
+        return [
+            {"epoch": epoch + 1, **{name: curve[epoch] for name, curve in curves.items()}}
+            for epoch in range(self.epochs)
+        ]
+
+    def table(self, every: int = 1) -> str:
+        """The same as text with aligned columns.
+
+        Parameters
+        ----------
+        every : int, default 1
+            Leave out all but each ``every``-th epoch, the first and the last.
+        """
+        if every < 1:
+            raise ValueError(f"every must be at least 1, got {every}")
+        rows = self.rows()
+        shown = [r for i, r in enumerate(rows) if i % every == 0 or i == len(rows) - 1]
+        heads = ["epoch", *self.curves()]
+        cells = [heads] + [[f"{row[name]:.6g}" for name in heads] for row in shown]
+        widths = [max(len(line[i]) for line in cells) for i in range(len(heads))]
+        return "\n".join(
+            "  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True))
+            for line in cells
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists and numbers, ready for JSON."""
@@ -40,6 +103,12 @@ class History:
             "loss": list(self.loss),
             "validation_loss": list(self.validation_loss),
             "seconds": list(self.seconds),
+            "metrics": {name: list(curve) for name, curve in self.metrics.items()},
+            "learning_rate": list(self.learning_rate),
+            "gradient_norm": list(self.gradient_norm),
+            "stop_reason": self.stop_reason,
+            "stop_message": self.stop_message,
+            "best_epoch": self.best_epoch,
         }
 
     def __repr__(self) -> str:
@@ -51,3 +120,6 @@ class History:
                 f", validation loss {self.validation_loss[0]:.4g} → {self.validation_loss[-1]:.4g}"
             )
         return f"{text}, {sum(self.seconds):.3g} s)"
+
+
+_CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", "seconds")

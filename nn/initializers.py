@@ -22,10 +22,12 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from fastmlp.kernels import Architecture
 
 __all__ = [
     "GlorotNormal",
@@ -247,3 +249,42 @@ def default(activation: object) -> Initializer:
     if activation in _RECTIFIERS:
         return HeUniform()
     return LecunUniform() if activation == "selu" else GlorotUniform()
+
+
+def of_layers(init: Any, architecture: Architecture) -> list[Initializer | tuple[Array, Array]]:
+    """What each layer starts with: an initialiser, or given weights and bias, checked."""
+    shapes = architecture.layer_shapes
+    if init is None:
+        names = (*architecture.activations, architecture.output)
+        return [default(name) for name in names]
+    if isinstance(init, np.ndarray) or not isinstance(init, Sequence) or isinstance(init, str):
+        init = [init] * len(shapes)
+    if len(init) != len(shapes):
+        raise ValueError(
+            f"init must be one for all layers or a list of {len(shapes)}, got {len(init)}"
+        )
+    return [
+        _of_layer(i, value, *shape)
+        for i, (value, shape) in enumerate(zip(init, shapes, strict=True))
+    ]
+
+
+def _of_layer(layer: int, value: Any, n_in: int, n_out: int) -> Initializer | tuple[Array, Array]:
+    if isinstance(value, (str, Initializer)):
+        return get(value)
+    weights, bias = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
+    arrays = []
+    for name, array, shape in (
+        ("weights", weights, (n_in, n_out)),
+        ("bias", np.zeros(n_out) if bias is None else bias, (n_out,)),
+    ):
+        given = np.asarray(array)
+        if given.dtype.kind not in "fiub":
+            raise TypeError(
+                f"init[{layer}] must be a name, an object of fastmlp.initializers, weights or "
+                f"(weights, bias), got {value!r}"
+            )
+        if given.shape != shape:
+            raise ValueError(f"{name} of init[{layer}] must have shape {shape}, got {given.shape}")
+        arrays.append(given)
+    return arrays[0], arrays[1]

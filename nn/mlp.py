@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import os
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
-from fastmlp import kernels
 from fastmlp.kernels import Architecture, _checks
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import _training, optimizers, serialization
+from . import _plan, _training, initializers, serialization
 from ._network import Network
-from .callbacks import Callback, EpochFunction, ProgressLine, as_callbacks
+from .callbacks import Callback, EpochFunction
 from .history import History
+from .optimizers import Optimizer
+from .schedules import Schedule
+from .stopping import StopRule
 
 __all__ = ["MLP"]
 
@@ -29,9 +30,9 @@ class MLP(Network):
     sizes : sequence of int
         Neurons of each layer, ``(n_in, …, n_out)``.
     activation : str or sequence of str, default "relu"
-        Activation of the hidden layers, one name for all or one for each: ``"identity"``,
-        ``"sigmoid"``, ``"tanh"``, ``"hardtanh"`` or ``"relu"``.
-    output : {"identity", "sigmoid", "softmax"}, default "identity"
+        Activation of the hidden layers, one for all or one for each: a name of
+        ``fastmlp.kernels.ACTIVATIONS`` such as ``"tanh"`` or ``"leaky_relu"``.
+    output : {"identity", "sigmoid", "softmax", "exp"}, default "identity"
         Activation of the output layer.
     dtype : numpy.float32 or numpy.float64
         In which everything is computed.
@@ -41,6 +42,9 @@ class MLP(Network):
     n_threads : int or None
         Threads to use at most; ``None`` leaves it to ``FASTMLP_NUM_THREADS``,
         ``OMP_NUM_THREADS`` or the CPUs of this process. Results do not depend on it.
+    init : str, object of ``fastmlp.initializers``, array, or sequence of these, optional
+        Initial weights, one for all layers or one for each. An array is the weights of its layer
+        themselves, and a pair ``(weights, bias)`` also its bias.
 
     Attributes
     ----------
@@ -53,8 +57,9 @@ class MLP(Network):
 
     Notes
     -----
-    Biases start at zero. Weights start uniform in ``±√(6 / n_in)`` for a ReLU layer (He, Zhang,
-    Ren and Sun, 2015) and in ``±√(6 / (n_in + n_out))`` for any other (Glorot and Bengio, 2010).
+    Biases start at zero. Weights start uniform, unless ``init`` says otherwise: with He's variance
+    ``2 / n_in`` for ReLU and its smooth relatives, LeCun's ``1 / n_in`` for SELU and Glorot's
+    ``2 / (n_in + n_out)`` for any other activation.
 
     Examples
     --------
@@ -70,16 +75,18 @@ class MLP(Network):
     def __init__(
         self,
         sizes: Sequence[int],
-        activation: str | Sequence[str] = "relu",
+        activation: Any = "relu",
         output: str = "identity",
         dtype: DTypeLike = np.float32,
         random_state: int | np.random.Generator | None = None,
         n_threads: int | None = None,
+        init: Any = None,
     ) -> None:
         layers = tuple(operator.index(size) for size in sizes)
         if isinstance(activation, str):
             # Checked also where there is no hidden layer to apply it to.
             _checks.activation(activation)
+        if isinstance(activation, str) or not isinstance(activation, Iterable):
             activation = (activation,) * max(len(layers) - 2, 0)
         architecture = Architecture(layers, tuple(activation), output)
         if np.dtype(dtype) not in (np.float32, np.float64):
@@ -87,11 +94,12 @@ class MLP(Network):
         _checks.threads(n_threads)
         parameters = np.zeros(architecture.n_parameters, dtype)
         self._setup(architecture, parameters, _generator(random_state), n_threads)
-        for w, name in zip(self.weights, (*architecture.activations, output), strict=True):
-            n_in, n_out = w.shape
-            bound = math.sqrt(6 / (n_in if name == "relu" else n_in + n_out))
-            # Drawn in float64: equal seeds give equal networks, up to rounding, in both dtypes.
-            w[...] = self._generator.uniform(-bound, bound, w.shape)
+        start = initializers.of_layers(init, self.architecture)
+        for initializer, w, b in zip(start, self.weights, self.biases, strict=True):
+            if isinstance(initializer, initializers.Initializer):
+                w[...] = initializer.draw(self._generator, *w.shape)
+            else:
+                w[...], b[...] = initializer
 
     # Training
 
@@ -100,14 +108,26 @@ class MLP(Network):
         X: ArrayLike,
         y: ArrayLike,
         *,
-        loss: str | None = None,
-        optimizer: str | optimizers.Optimizer = "adam",
-        batch_size: int = 32,
+        loss: Any = None,
+        optimizer: str | Optimizer = "adam",
+        learning_rate: float | str | Schedule | Callable[[float], float] | None = None,
+        batch_size: int | Literal["full"] = 32,
         epochs: int = 10,
         shuffle: bool = True,
         validation_data: tuple[Any, ...] | None = None,
         sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+        label_smoothing: float = 0.0,
+        l1: float = 0.0,
         l2: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        max_norm: float | None = None,
+        trainable: bool | Sequence[bool] = True,
+        stop: str | StopRule | Iterable[str | StopRule] | None = None,
+        metrics: Any = (),
+        track_gradient_norm: bool = False,
         callbacks: Callback | EpochFunction | Iterable[Callback | EpochFunction] = (),
         verbose: int = 0,
     ) -> History:
@@ -120,99 +140,105 @@ class MLP(Network):
         y : array-like
             Integer class labels ``(n,)`` in ``0 … n_out - 1``; or one-hot rows, probabilities or
             real values ``(n, n_out)``, also ``(n,)`` where the network has one output.
-        loss : {"squared_error", "binary_cross_entropy", "cross_entropy"}, optional
+        loss : str or object of ``fastmlp.losses``, optional
             By default the one whose output error is ``a - y`` for the network's output: squared
-            error ``½‖a - y‖²`` for identity, binary cross-entropy for sigmoid and cross-entropy
-            for softmax.
+            error ``½‖a - y‖²`` for identity, binary cross-entropy for sigmoid, cross-entropy for
+            softmax and Poisson for exp. ``fastmlp.kernels.LOSS_OUTPUTS`` says which fits which.
         optimizer : str or object of ``fastmlp.optimizers``, default "adam"
-            Its state (velocity, moments) starts fresh in every call.
-        batch_size : int, default 32
-            Rows of a step; the last step of an epoch takes what is left.
+            Its state (velocity, moments) starts fresh in every call. ``GradientDescent`` and
+            ``LBFGS`` make one step an epoch, with all rows.
+        learning_rate : float, or str or object of ``fastmlp.schedules``, or function, optional
+            A number replaces the optimizer's learning rate; a schedule multiplies it, a function
+            of the epoch by what it returns.
+        batch_size : int or "full", default 32
+            Rows of a step; the last step of an epoch takes what is left. 1 is stochastic, "full"
+            is batch gradient descent.
         epochs : int, default 10
             Passes over the rows.
         shuffle : bool, default True
-            Visit the rows in a new random order in each epoch.
+            Visit the rows in a new random order in each epoch: the network's generator shuffles
+            the order of the epoch before.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Its loss is measured after each epoch.
+            Its loss and metrics are measured after each epoch.
         sample_weight : (n,) array-like, optional
             Factor of each row, not negative.
-        l2 : float, default 0
-            Weight of the penalty ``½ l2 Σ W²``; biases are not penalised.
+        class_weight : dict or "balanced", optional
+            Factor of each class, 1 for those that are not named; "balanced" gives all classes the
+            same total weight.
+        label_smoothing : float, default 0
+            Share ``s`` of each target of a cross-entropy that is spread over the classes.
+        l1, l2 : float, default 0
+            Weights of the penalty ``l1 Σ |W| + ½ l2 Σ W²``; biases are not penalised. (Decoupled
+            weight decay is the optimizer's.)
+        dropout : float or sequence of float, default 0
+            Probability to leave a unit out of a step: of hidden layers, or of the input and each
+            hidden layer.
+        clip_value : float, optional
+            Every derivative is clipped to ``±clip_value``.
+        clip_norm : float, optional
+            Then a gradient longer than this, over all parameters, is shortened to it.
+        max_norm : float, optional
+            After each step, weight vectors of a neuron longer than this are shortened to it.
+        trainable : bool or sequence of bool, default True
+            One for each layer: whether its weights and bias change.
+        stop : str or object of ``fastmlp.stopping``, or several, optional
+            When to end before the last epoch.
+        metrics : str, function, or several, default ()
+            Names of ``fastmlp.metrics``, measured after each epoch on the training rows and the
+            validation data: each costs a prediction.
+        track_gradient_norm : bool, default False
+            Record the norm of the gradient in the history.
         callbacks : callables or objects of ``fastmlp.callbacks``
             Called as ``callback(network, history)`` after each epoch; ``True`` stops training.
         verbose : int, default 0
-            1 prints one line per epoch.
+            1 shows a progress bar on a terminal, else a line per epoch; 2 always lines.
 
         Returns
         -------
         History
-            Learning curves. The network itself holds the parameters after the last step.
+            Learning curves, and why training ended. The network itself holds the parameters after
+            the last step, or those that a stop rule has restored.
 
         Raises
         ------
         ValueError, TypeError
             Before anything is changed, naming what was expected and what came.
+        NotImplementedError
+            Where the live backend lacks something, naming those that have it.
 
         Warns
         -----
         RuntimeWarning
-            Where the loss of an epoch is not finite; training stops there.
+            Where the loss of an epoch is not finite; training stops there, with the last finite
+            parameters.
 
         Notes
         -----
         An exception or Ctrl-C leaves the network at the last finished step.
         """
-        x, target, weight, name = self._batch(X, y, loss, sample_weight, training=True)
-        rule = optimizers.get(optimizer)
-        if (epochs := operator.index(epochs)) < 0:
-            raise ValueError(f"epochs must not be negative, got {epochs}")
-        if (batch_size := operator.index(batch_size)) < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        if not (l2 >= 0 and math.isfinite(l2)):
-            raise ValueError(f"l2 must be a finite number, not negative, got {l2!r}")
-        listeners = as_callbacks(callbacks)
-        if verbose:
-            listeners.insert(0, ProgressLine(epochs))
-        validation = None
-        if validation_data is not None:
-            if len(validation_data) not in (2, 3):
-                raise ValueError(
-                    "validation_data must be (X, y) or (X, y, sample_weight), "
-                    f"got {len(validation_data)} items"
-                )
-            val_x, val_y, *val_weight = validation_data
-            validation = self._batch(val_x, val_y, name, *val_weight)
-        trainer = kernels.trainer(
-            self._architecture,
-            self._dtype,
-            name,
-            rule.update_rule(),
+        options = _plan.Options(
+            learning_rate=learning_rate,
             batch_size=batch_size,
-            l2=float(l2),
-            n_threads=self._n_threads,
-        )
-
-        def validation_loss() -> float:
-            assert validation is not None
-            self._connect()
-            rows, values, weights, _ = validation
-            value: float = self._network.loss(
-                self._parameters, rows, values, name, sample_weight=weights
-            )
-            return value
-
-        return _training.train(
-            self,
-            trainer,
-            rule,
-            x,
-            target,
             epochs=epochs,
-            generator=self._generator if shuffle else None,
-            sample_weight=weight,
-            validation_loss=None if validation is None else validation_loss,
-            callbacks=listeners,
+            shuffle=shuffle,
+            validation_data=validation_data,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            label_smoothing=label_smoothing,
+            l1=l1,
+            l2=l2,
+            dropout=dropout,
+            clip_value=clip_value,
+            clip_norm=clip_norm,
+            max_norm=max_norm,
+            trainable=trainable,
+            stop=stop,
+            metrics=metrics,
+            track_gradient_norm=track_gradient_norm,
+            callbacks=callbacks,
+            verbose=verbose,
         )
+        return _training.train(self, _plan.make(self, X, y, loss, optimizer, options))
 
     # Storage
 

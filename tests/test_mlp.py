@@ -16,6 +16,7 @@ from fastmlp import MLP, kernels
 from fastmlp.callbacks import Callback
 from fastmlp.kernels import _chooser, reference
 from fastmlp.optimizers import SGD, Adam
+from support import require
 
 LOSSES_AND_OUTPUTS = [
     (loss, output) for loss, outputs in kernels.LOSS_OUTPUTS.items() for output in outputs
@@ -25,6 +26,13 @@ LOSSES_AND_OUTPUTS = [
 def data(n=30, n_in=4, n_out=3, seed=0):
     rng = np.random.default_rng(seed)
     return rng.normal(size=(n, n_in)), rng.integers(n_out, size=n)
+
+
+def some_targets(loss, rng, n, n_out):
+    """Targets that the loss is defined for: distributions, or -1 and 1."""
+    if "hinge" in loss:
+        return 2.0 * np.eye(n_out)[rng.integers(n_out, size=n)] - 1
+    return rng.dirichlet(np.ones(n_out), size=n)
 
 
 def by_hand(net, x):
@@ -240,9 +248,10 @@ def test_predict_follows_the_live_backend(monkeypatch):
 
 @pytest.mark.parametrize(("loss", "output"), LOSSES_AND_OUTPUTS)
 def test_gradients_are_those_of_the_loss(backend, loss, output):
+    require(loss, output)
     net = MLP([3, 4, 2], "tanh", output, dtype=np.float64, random_state=0)
     rng = np.random.default_rng(1)
-    x, y = rng.normal(size=(7, 3)), rng.dirichlet([1, 1], size=7)
+    x, y = rng.normal(size=(7, 3)), some_targets(loss, rng, 7, 2)
     weight = rng.uniform(0.1, 2, size=7)
     value, gradients = net.loss_and_gradients(x, y, loss, sample_weight=weight)
     assert value == pytest.approx(net.loss(x, y, loss, weight), rel=1e-12)
@@ -259,11 +268,12 @@ def test_gradients_are_those_of_the_loss(backend, loss, output):
 
 @pytest.mark.parametrize(("loss", "output"), LOSSES_AND_OUTPUTS)
 def test_gradients_agree_with_torch(loss, output):
+    require(loss, output)
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
     net = MLP([5, 8, 6, 3], ["relu", "sigmoid"], output, dtype=np.float64, random_state=0)
     rng = np.random.default_rng(2)
-    x, y = rng.normal(size=(9, 5)), rng.dirichlet([1, 1, 1], size=9)
+    x, y = rng.normal(size=(9, 5)), some_targets(loss, rng, 9, 3)
     parameters = [
         torch.tensor(np.array(p), requires_grad=True) for p in [*net.weights, *net.biases]
     ]
@@ -271,14 +281,34 @@ def test_gradients_agree_with_torch(loss, output):
     hidden = torch.relu(torch.tensor(x) @ w[0] + b[0])
     z = torch.sigmoid(hidden @ w[1] + b[1]) @ w[2] + b[2]
     target = torch.tensor(y)
-    if loss == "squared_error":
-        a = {"identity": lambda: z, "sigmoid": z.sigmoid, "softmax": lambda: z.softmax(1)}[output]()
-        expected = 0.5 * ((a - target) ** 2).sum(1).mean()
-    elif loss == "cross_entropy":
-        expected = functional.cross_entropy(z, target)
-    else:
-        expected = functional.binary_cross_entropy_with_logits(z, target, reduction="none")
-        expected = expected.sum(1).mean()
+    a = {
+        "identity": lambda: z,
+        "sigmoid": z.sigmoid,
+        "softmax": lambda: z.softmax(1),
+        "exp": z.exp,
+    }[output]()
+    none = {"reduction": "none"}
+    rows = {
+        "squared_error": lambda: 0.5 * functional.mse_loss(a, target, **none).sum(1),
+        "absolute_error": lambda: functional.l1_loss(a, target, **none).sum(1),
+        "huber": lambda: functional.huber_loss(a, target, **none).sum(1),
+        "quantile": lambda: 0.5 * functional.l1_loss(a, target, **none).sum(1),
+        # scikit-learn's half deviance: zero where prediction and target agree.
+        "poisson": lambda: (
+            functional.poisson_nll_loss(z, target, **none) + torch.xlogy(target, target) - target
+        ).sum(1),
+        "binary_cross_entropy": lambda: functional.binary_cross_entropy_with_logits(
+            z, target, **none
+        ).sum(1),
+        "cross_entropy": lambda: functional.cross_entropy(z, target, **none),
+        "hinge": lambda: (1 - target * z).clamp(min=0).sum(1),
+        "squared_hinge": lambda: (1 - target * z).clamp(min=0).square().sum(1),
+        # Crammer and Singer: the highest wrong score against the right one.
+        "multiclass_hinge": lambda: (
+            1 + z[target < 1].reshape(-1, 2).amax(1) - z[target == 1]
+        ).clamp(min=0),
+    }
+    expected = rows[loss]().mean()
     expected.backward()
     value, gradients = net.loss_and_gradients(x, y, loss)
     assert value == pytest.approx(expected.item(), rel=1e-12)
@@ -336,9 +366,9 @@ def test_wrong_targets(output, y, message):
         ({"X": np.full((3, 2), np.inf)}, ValueError, "finite"),
         ({"X": np.ones((0, 2)), "y": []}, ValueError, "no rows"),
         ({"y": ["a", "b", "c"]}, TypeError, "MLPClassifier"),
-        ({"loss": "hinge"}, ValueError, "hinge"),
+        ({"loss": "cubed_error"}, ValueError, "cubed_error"),
         ({"loss": "cross_entropy"}, ValueError, "softmax"),
-        ({"optimizer": "lion"}, ValueError, "lion"),
+        ({"optimizer": "tiger"}, ValueError, "tiger"),
         ({"batch_size": 0}, ValueError, "batch_size"),
         ({"epochs": -1}, ValueError, "epochs"),
         ({"epochs": 1.5}, TypeError, "float"),
@@ -436,6 +466,12 @@ def test_validation_loss_is_that_of_the_epochs_end():
         "loss": history.loss,
         "validation_loss": seen,
         "seconds": history.seconds,
+        "metrics": {},
+        "learning_rate": [0.001] * 3,
+        "gradient_norm": [],
+        "stop_reason": "epochs",
+        "stop_message": "all 3 epochs are done",
+        "best_epoch": None,
     }
 
 

@@ -32,6 +32,9 @@ from ._decays import Constant, Cosine, Exponential, InverseScaling, InverseTime,
 from ._schedule import Schedule
 from ._shapes import Function, OneCycle, ReduceOnPlateau, Warmup, get
 
+#: The schedule of a fit that asks for none.
+CONSTANT = Constant()
+
 __all__ = [
     "Constant",
     "Cosine",

@@ -1,0 +1,50 @@
+"""From outputs to decisions: the class of a row, or which of several labels it has.
+
+The same decision comes from probabilities, of which the highest wins or those of at least one half,
+and from scores, where the bound is 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def threshold(output: str) -> float:
+    """What an output has to reach: one half for probabilities, 0 for scores."""
+    return 0.5 if output in ("sigmoid", "softmax") else 0.0
+
+
+def classes(outputs: Array, bound: float) -> Array:
+    """Class of each row, ``(n,)``: the highest output, or for one output 1 where it reaches."""
+    if outputs.shape[1] == 1:
+        return (outputs[:, 0] >= bound).astype(np.intp)
+    return outputs.argmax(axis=1)
+
+
+def labels(outputs: Array, bound: float) -> Array:
+    """1 where a label applies, else 0: ``(n, n_out)``."""
+    return (outputs >= bound).astype(np.intp)
+
+
+def true_classes(target: Array) -> Array | None:
+    """Class of each row of targets: labels, 0 and 1 (or -1 and 1) of one output, or one-hot rows.
+
+    ``None`` where the rows do not name one class each.
+    """
+    if target.ndim == 1:
+        return target
+    if target.shape[1] == 1:
+        values = target[:, 0]
+        positive = values == 1
+        if np.all(positive | (values == 0)) or np.all(positive | (values == -1)):
+            return positive.astype(np.intp)
+        return None
+    low = -1 if target.size and target.min() == -1 else 0  # targets of a hinge loss are ±1
+    hits = target == 1
+    if np.all(hits | (target == low)) and np.all(hits.sum(axis=1) == 1):
+        return hits.argmax(axis=1)
+    return None
