@@ -4,6 +4,7 @@
 ``MLP``              a network: ``fit``, ``predict``, gradients, ``weights`` and ``biases``
 ``MLPClassifier``,   estimators with scikit-learn's parameters and attributes; they are real
 ``MLPRegressor``     scikit-learn estimators where it is installed, and work without it
+``from_sklearn``     takes a model of scikit-learn over; ``to_sklearn()`` gives one back
 ``optimizers``       ``SGD``, ``Adam``, …: constants of an update rule
 ``schedules``        how the learning rate changes
 ``stopping``         when to stop
@@ -35,7 +36,7 @@ from .mlp import MLP
 
 if TYPE_CHECKING:
     from . import autodiff, datasets, estimators
-    from .estimators import MLPClassifier, MLPRegressor
+    from .estimators import MLPClassifier, MLPRegressor, from_sklearn
 
 __version__ = "0.1.0"
 
@@ -63,6 +64,7 @@ _LAZY = {
     "autodiff": None,
     "datasets": None,
     "estimators": None,
+    "from_sklearn": "estimators",
 }
 
 

@@ -1,202 +1,193 @@
-"""What both estimators share: fitting, predictions, and fitted arrays that belong to the caller."""
+"""What both estimators share: fitting and predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from numbers import Real
 from types import MethodType
 from typing import Any
 
 import numpy as np
-from fastmlp import kernels
-from fastmlp.kernels import Architecture, _chooser
 
-from .. import _inputs
-from . import _solvers
-from ._compat import BaseEstimator, NotFittedError, validate
-from ._validation import (
-    ACTIVATIONS,
-    STOCHASTIC_SOLVERS,
-    check_parameters,
-    hidden_sizes,
-    random_state_of,
-)
+from .. import initializers
+from . import _conversion, _losses, _sparse
+from ._callbacks import Context
+from ._compat import CallbackSupportMixin, NotFittedError, row_weights, validate, with_callbacks
+from ._descent import fit_stochastic
+from ._fitted import FittedArrays
+from ._lbfgs import fit_lbfgs
+from ._validation import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes, random_state_of
+from ._watching import Rows, forget_curves
 
 Array = np.ndarray[Any, Any]
 
-#: The estimators' names of output activations, and the engine's.
-OUTPUTS = {"identity": "identity", "logistic": "sigmoid", "softmax": "softmax"}
-LOSSES = {
-    "identity": "squared_error",
-    "logistic": "binary_cross_entropy",
-    "softmax": "cross_entropy",
-}
 
-
-class BaseMLP(BaseEstimator):
-    """Common part of :class:`MLPClassifier` and :class:`MLPRegressor`.
-
-    ``coefs_`` and ``intercepts_`` are lists of views into one flat vector that the engine takes as
-    it is. They stay the truth: where an entry has been replaced, the next call packs the lists
-    anew, so edits and replacements of any kind take effect at once.
-    """
+class BaseMLP(CallbackSupportMixin, FittedArrays):
+    """Common part of :class:`MLPClassifier` and :class:`MLPRegressor`."""
 
     # Constructor parameters, set by the subclasses.
     hidden_layer_sizes: Any
-    activation: str
     solver: str
-    alpha: float
-    batch_size: Any
-    learning_rate: str
-    learning_rate_init: float
-    power_t: float
-    max_iter: int
-    shuffle: bool
+    loss: Any
     random_state: Any
-    tol: float
-    verbose: Any
     warm_start: bool
-    momentum: float
-    nesterovs_momentum: bool
     early_stopping: bool
-    validation_fraction: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    n_iter_no_change: float
-    max_fun: int
+    dtype: Any
+    init: Any
 
-    # What fitting adds (and, per solver, the curves that `_solvers` describes).
-    coefs_: list[Array]
-    intercepts_: list[Array]
+    # What fitting adds (and, per solver, the curves of `_watching`).
     loss_: float
     n_iter_: int
     n_layers_: int
     n_outputs_: int
     n_features_in_: int
-    out_activation_: str
     t_: int
+    stop_reason_: str
 
     # What a subclass decides
 
-    def _targets(self, y: Array, dtype: Any, first_pass: bool, incremental: bool) -> Array:
-        """Check ``y``, note what it tells (classes, outputs) and return the engine's targets."""
+    #: Names that ``loss`` may have.
+    _losses: tuple[str, ...]
+    #: Whether targets are numbers.
+    _y_numeric = False
+
+    def _shape_targets(self, y: Any) -> Any:
+        """``y`` in the shape that the rest takes it in."""
         raise NotImplementedError
+
+    def _learn_targets(self, y: Array, first_pass: bool, incremental: bool) -> None:
+        """Check ``y``, and note what it tells: classes, outputs, output activation."""
+        raise NotImplementedError
+
+    def _check_validation_targets(self, y: Any) -> None:
+        """Check targets of validation rows against those of the fit."""
+        raise NotImplementedError
+
+    def _encode(self, y: Array, dtype: Any) -> Array:
+        """The engine's targets for checked ``y``."""
+        raise NotImplementedError
+
+    def _weigh(self, y: Array, weight: Array | None, incremental: bool, dtype: Any) -> Array | None:
+        """Row weights, with what the parameters add to them."""
+        return weight
 
     def _score_outputs(self, target: Array, outputs: Array, weight: Array | None) -> float:
         """Score for early stopping, from the network's outputs."""
         raise NotImplementedError
 
-    def _loss_name(self) -> str:
-        return LOSSES[self.out_activation_]
-
-    def _loss_divisor(self) -> float:
-        """What the engine's loss is divided by before it is shown."""
-        return 1.0
-
     def _stratum(self, target: Array) -> Array | None:
         """Classes that early stopping's split is to balance."""
         raise NotImplementedError
 
-    #: Whether targets are numbers.
-    _y_numeric = False
+    def _shows_mean(self) -> bool:
+        """Whether the loss that is shown is the mean over outputs, not the sum."""
+        return False
+
+    def _engine_loss(self) -> Any:
+        return _losses.for_engine(self.loss, self.out_activation_)
 
     # Fitting
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Any:
+    @with_callbacks
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        incremental: bool,
+        held_out: tuple[Any, Any, Any] = (None, None, None),
+    ) -> None:
         check_parameters(self)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         first_pass = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         x, y = validate(self, X, y, reset=first_pass, y_numeric=self._y_numeric)
-        if isinstance(sample_weight, Real):
-            sample_weight = np.full(len(x), sample_weight)
-        weight = _inputs.weights_of_rows(sample_weight, len(x), x.dtype)
-        target = self._targets(y, x.dtype, first_pass, incremental)
+        y = self._shape_targets(y)
+        dtype = self._dtype_of_fit(x.dtype, first_pass)
+        weight = row_weights(sample_weight, x, dtype)
+        self._learn_targets(y, first_pass, incremental)
+        weight = self._weigh(y, weight, incremental, dtype)
+        rows = Rows(x.astype(dtype, copy=False), y, self._encode(y, dtype), weight)
+        validation = self._validation_rows(held_out, dtype)
         self._random_state = random_state_of(self.random_state)
         if first_pass:
-            self._initialize(x.shape[1], x.dtype)
+            self._initialize(x.shape[1], dtype)
+        context = Context.of(self, X, y, sample_weight, 1 if incremental else None)
         if self.solver == "lbfgs":
-            _solvers.fit_lbfgs(self, x, target, weight)
+            fit_lbfgs(self, rows, context)
         else:
-            _solvers.fit_stochastic(self, x, target, weight, incremental)
-        if not np.isfinite(self._flat).all():
+            fit_stochastic(self, rows, validation, incremental, context)
+        if context is not None:
+            context.end()
+        if not np.isfinite(self._packed()).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 "values and need to be preprocessed."
             )
-        return self
+        self._prepare()
+
+    def _validation_rows(self, held_out: tuple[Any, Any, Any], dtype: Any) -> Rows | None:
+        """Checked validation rows, where some were given to ``fit``."""
+        X, y, sample_weight = held_out
+        if X is None and y is None and sample_weight is None:
+            return None
+        if X is None or y is None:
+            raise ValueError("X_val and y_val must be given together")
+        if self.solver not in STOCHASTIC_SOLVERS:
+            raise ValueError(f"X_val needs solver 'sgd' or 'adam', got {self.solver!r}")
+        x, y = validate(self, X, y, reset=False, y_numeric=self._y_numeric)
+        y = self._shape_targets(y)
+        self._check_validation_targets(y)
+        weight = row_weights(sample_weight, x, dtype)
+        return Rows(x.astype(dtype, copy=False), y, self._encode(y, dtype), weight)
+
+    def _dtype_of_fit(self, dtype: Any, first_pass: bool) -> Any:
+        """What a fit computes in: ``dtype`` where it is given, else what the rows have.
+
+        Rows and parameters of two types meet in float64, as they do in NumPy.
+        """
+        if self.dtype is not None:
+            return np.dtype(self.dtype)
+        return np.dtype(dtype) if first_pass else np.result_type(dtype, self._packed())
 
     def _initialize(self, n_features: int, dtype: Any) -> None:
         """Draw the initial parameters: each layer's weights, then its biases, uniform in ±bound.
 
         Glorot and Bengio (2010) with ``√(6 / (n_in + n_out))``, and 2 for 6 for the logistic
-        activation, for biases as well: scikit-learn's choice, in its order of draws.
+        activation, for biases as well: scikit-learn's choice, in its order of draws. With ``init``
+        weights are that initialiser's, and biases 0.
         """
         sizes = (n_features, *hidden_sizes(self), self.n_outputs_)
-        factor = 2.0 if self.activation == "logistic" else 6.0
+        initializer = None if self.init is None else initializers.get(self.init)
+        names = [self.activation] if isinstance(self.activation, str) else self.activation
+        factor = 2.0 if "logistic" in names else 6.0
         coefs, intercepts = [], []
         for n_in, n_out in pairwise(sizes):
-            bound = np.sqrt(factor / (n_in + n_out))
-            coefs.append(self._random_state.uniform(-bound, bound, (n_in, n_out)))
-            intercepts.append(self._random_state.uniform(-bound, bound, n_out))
+            if initializer is None:
+                bound = np.sqrt(factor / (n_in + n_out))
+                coefs.append(self._random_state.uniform(-bound, bound, (n_in, n_out)))
+                intercepts.append(self._random_state.uniform(-bound, bound, n_out))
+            else:
+                generator = np.random.Generator(self._random_state._bit_generator)
+                coefs.append(initializer.draw(generator, n_in, n_out))
+                intercepts.append(np.zeros(n_out))
         self.n_layers_ = len(sizes)
         self.n_iter_ = 0
         self.t_ = 0
         self.coefs_ = [w.astype(dtype, copy=False) for w in coefs]
         self.intercepts_ = [b.astype(dtype, copy=False) for b in intercepts]
+        self.__dict__.pop("_views", None)
         self._adopt(self._packed())
-        _solvers.reset(self)
-
-    # Parameters: lists of arrays for the caller, one vector for the engine
-
-    def _packed(self) -> Array:
-        """All parameters in one vector: the engine's own where it still is what the lists show."""
-        views = self.__dict__.get("_views")
-        if (
-            views is not None
-            and len(views) == len(self.coefs_) + len(self.intercepts_)
-            and all(a is b for a, b in zip(views, (*self.coefs_, *self.intercepts_), strict=True))
-        ):
-            return self._flat
-        arrays = [np.asarray(a) for a in (*self.coefs_, *self.intercepts_)]
-        dtype = np.float32 if all(a.dtype == np.float32 for a in arrays) else np.float64
-        return np.concatenate([a.ravel() for a in arrays]).astype(dtype, copy=False)
-
-    def _adopt(self, flat: Array) -> None:
-        """Make the lists views of ``flat``, whose layout is that of the present lists."""
-        coefs, intercepts = self._architecture().views(flat)
-        self._flat = flat
-        self.coefs_, self.intercepts_ = coefs, intercepts
-        self._views = [*coefs, *intercepts]
-
-    def _architecture(self, output: str | None = None) -> Architecture:
-        sizes = (len(self.coefs_[0]), *(np.shape(w)[1] for w in self.coefs_))
-        hidden = (ACTIVATIONS[self.activation],) * (len(sizes) - 2)
-        return Architecture(sizes, hidden, output or OUTPUTS[self.out_activation_])
-
-    def _network(self, dtype: Any, output: str | None = None) -> Any:
-        """The live backend's network object; the last ones are kept."""
-        shapes = [np.shape(w) for w in self.coefs_]
-        widths = [np.shape(b) for b in self.intercepts_]
-        chained = all(below[1] == above[0] for below, above in pairwise(shapes))
-        if not chained or widths != [shape[1:] for shape in shapes]:
-            raise ValueError(
-                f"coefs_ and intercepts_ do not fit each other: shapes {shapes} and {widths}"
-            )
-        key = (_chooser.active(), self.activation, self.out_activation_, output, dtype, *shapes)
-        kept: dict[Any, Any] = self.__dict__.setdefault("_networks", {})
-        if key not in kept:
-            if len(kept) >= 4:
-                kept.clear()
-            kept[key] = kernels.network(self._architecture(output), dtype)
-        return kept[key]
+        forget_curves(self)
 
     # Prediction
 
     def _outputs(self, X: Any, output: str | None = None) -> Array:
         """Values of the output layer, ``(n, n_outputs)``, or of another output activation."""
+        if output is None:
+            outputs = self._fast_outputs(X)
+            if outputs is not None:
+                return outputs
         if not hasattr(self, "coefs_"):
             raise NotFittedError(
                 f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with "
@@ -204,40 +195,75 @@ class BaseMLP(BaseEstimator):
             )
         x = validate(self, X, reset=False)
         flat = self._packed()
-        if x.dtype != flat.dtype:
+        dtype = flat.dtype
+        if x.dtype != dtype and self.dtype is None:
             # As NumPy would: float32 rows and float64 weights meet in float64.
-            x, flat = x.astype(np.float64, copy=False), flat.astype(np.float64, copy=False)
-        result: Array = self._network(flat.dtype, output).predict(flat, x)
+            dtype = np.dtype(np.float64)
+        network = self._network(dtype, output, *_sparse.wanted(x))
+        result: Array = network.predict(
+            flat.astype(dtype, copy=False), _sparse.for_engine(x, dtype)
+        )
+        if output is None:
+            self._prepare()
         return result
 
-    # Pickles hold the fitted arrays once, and neither engine objects nor optimizer state.
+    # scikit-learn
 
-    def __getstate__(self) -> dict[str, Any]:
-        parent: Any = super().__getstate__()
-        state = dict(parent)
-        for name in ("_flat", "_views", "_networks", "_optimizer"):
-            state.pop(name, None)
-        return state
+    def to_sklearn(self) -> Any:
+        """The scikit-learn estimator with equal parameters and fitted attributes.
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if hasattr(self, "coefs_") and hasattr(self, "out_activation_"):
-            self._adopt(self._packed())
+        See :func:`fastmlp.from_sklearn` for the other direction.
+
+        Raises
+        ------
+        ImportError
+            Where scikit-learn is not installed.
+        ValueError
+            Where scikit-learn could not predict the same: it does not know the activation or the
+            loss. Parameters of fastmlp that matter only while training are left out.
+        """
+        return _conversion.to_sklearn(self)
+
+    def __sklearn_tags__(self) -> Any:
+        tags: Any = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.sparse = True
+        return tags
 
 
-class stochastic_only:
-    """A method that exists only while ``solver`` is a stochastic one."""
+def keep_parameters(estimator: Any, arguments: dict[str, Any]) -> None:
+    """Keep the arguments of a constructor (its ``locals()``) under their names, untouched."""
+    for name, value in arguments.items():
+        if name not in ("self", "__class__"):
+            setattr(estimator, name, value)
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
+
+class available_if:
+    """A method that exists only where ``check(instance)`` does not raise ``AttributeError``."""
+
+    def __init__(self, check: Callable[[Any], None]) -> None:
+        self.check = check
+
+    def __call__(self, function: Callable[..., Any]) -> Any:
+        return _Conditional(function, self.check)
+
+
+class _Conditional:
+    def __init__(self, function: Callable[..., Any], check: Callable[[Any], None]) -> None:
+        self.function, self.check = function, check
         self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self.function
-        if instance.solver not in STOCHASTIC_SOLVERS:
-            raise AttributeError(
-                "partial_fit is only available for stochastic optimizers. "
-                f"{instance.solver} is not stochastic."
-            )
+        self.check(instance)
         return MethodType(self.function, instance)
+
+
+def stochastic(estimator: Any) -> None:
+    """Raise ``AttributeError`` unless the solver can go on row by row."""
+    if estimator.solver not in STOCHASTIC_SOLVERS:
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. "
+            f"{estimator.solver} is not stochastic."
+        )

@@ -7,28 +7,64 @@ binary       ``(n, 1)`` 0 or 1   sigmoid        second class where the output is
 multiclass   ``(n,)`` indices    softmax        class of the largest output
 multilabel   ``(n, k)`` 0 or 1   sigmoid        1 for each output above ½
 ============ =================== ============== ================================================
+
+The losses of margins (hinge and its relatives) have an identity output: targets are -1 or 1, and
+the threshold is 0.
 """
 
 from __future__ import annotations
 
-import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ._compat import DataConversionWarning
+from ._warn import warn
 
 Array = np.ndarray[Any, Any]
+
+MULTILABEL = "multilabel-indicator"
+
+
+@dataclass(frozen=True)
+class LabelCodes:
+    """What is known of the labels, under the names of scikit-learn's ``LabelBinarizer``.
+
+    Attributes
+    ----------
+    classes_ : (n_classes,) array
+        Sorted labels; column numbers of an indicator matrix.
+    y_type_ : {"binary", "multiclass", "multilabel-indicator"}
+    sparse_input_ : bool
+        Whether the indicator matrix was sparse; predictions then are.
+    """
+
+    classes_: Array
+    y_type_: str
+    sparse_input_: bool = False
+
+    @classmethod
+    def of(cls, y: Any) -> LabelCodes:
+        """Codes for the labels that ``y`` holds."""
+        sparse = hasattr(y, "toarray")
+        if sparse or check_kind(y):
+            return cls(np.arange(y.shape[1]), MULTILABEL, sparse)
+        return cls.of_classes(np.unique(y))
+
+    @classmethod
+    def of_classes(cls, classes: Array) -> LabelCodes:
+        """Codes for these classes."""
+        return cls(classes, "binary" if len(classes) <= 2 else "multiclass")
 
 
 def flatten_column(y: Array) -> Array:
     """``(n, 1)`` becomes ``(n,)``, with a warning."""
     if y.ndim == 2 and y.shape[1] == 1:
-        warnings.warn(
+        warn(
             "A column-vector y was passed when a 1d array was expected. Please change the shape "
             "of y to (n_samples,), for example using ravel().",
             DataConversionWarning,
-            stacklevel=5,
         )
         return y.ravel()
     return y
@@ -51,31 +87,78 @@ def check_kind(y: Array) -> bool:
     return True
 
 
-def find_classes(y: Array) -> Array:
-    """Sorted classes; those of an indicator matrix are its column numbers."""
-    return np.arange(y.shape[1]) if check_kind(y) else np.unique(y)
+def indices(y: Array, classes: Array) -> Array:
+    """Positions in ``classes`` of labels that are all among them."""
+    return np.searchsorted(classes, y).astype(np.intp, copy=False)
 
 
-def encode(y: Array, classes: Array, dtype: Any) -> Array:
-    """Targets of the engine; ``y`` holds known classes only."""
-    if y.ndim == 2:
-        return (y > 0).astype(dtype)
-    if len(classes) == 1:
-        return np.zeros((len(y), 1), dtype)
-    indices = np.searchsorted(classes, y).astype(np.intp, copy=False)
-    return indices if len(classes) > 2 else indices[:, None].astype(dtype)
+def encode(y: Any, labels: Any, n_outputs: int, dtype: Any, low: float = 0.0) -> Array:
+    """Targets of the engine; ``y`` holds known classes only.
+
+    ``low`` is the value that stands for "no": 0 for probabilities, -1 for margins.
+    """
+    if labels.y_type_ == MULTILABEL:
+        dense = y.toarray() if hasattr(y, "toarray") else y
+        return np.where(dense > 0, 1.0, low).astype(dtype)
+    if n_outputs > 1:
+        return indices(y, labels.classes_)
+    if len(labels.classes_) == 1:
+        return np.full((len(y), 1), low, dtype)
+    return np.where(indices(y, labels.classes_) == 1, 1.0, low).astype(dtype)[:, None]
 
 
-def decode(outputs: Array, classes: Array, output: str) -> Array:
+def decode(outputs: Array, labels: Any, threshold: float) -> Any:
     """Predicted labels from the network's outputs ``(n, n_outputs)``."""
-    labels: Array
-    if output == "softmax":
-        labels = classes[outputs.argmax(axis=1)]
-        return labels
-    positive = outputs > 0.5
+    if labels.y_type_ == MULTILABEL:
+        return _indicator(outputs > threshold, getattr(labels, "sparse_input_", False))
+    classes = labels.classes_
     if outputs.shape[1] > 1:
-        return positive.astype(int)
+        return classes[outputs.argmax(axis=1)]
     # With a single class in the training data there is nothing else to predict.
-    indices = np.minimum(positive[:, 0].astype(np.intp), len(classes) - 1)
-    labels = classes[indices]
-    return labels
+    positive = (outputs[:, 0] > threshold).astype(np.intp)
+    return classes[np.minimum(positive, len(classes) - 1)]
+
+
+def _indicator(positive: Array, sparse: bool) -> Any:
+    if not sparse:
+        return positive.astype(int)
+    from scipy.sparse import csr_matrix  # type: ignore[import-untyped,unused-ignore]
+
+    return csr_matrix(positive.astype(int))
+
+
+def class_weights(
+    class_weight: dict[Any, float] | str | None, labels: Any, y: Any, weight: Array | None
+) -> Array | None:
+    """Factor of each row from its class: of a dictionary, or balanced, ``Σ w / (k Σ_class w)``.
+
+    ``k`` is the number of classes that occur. For several labels a row the balanced factor is the
+    product over its labels, each a matter of two classes.
+    """
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, str):
+        if labels.y_type_ != MULTILABEL:
+            return _balanced(indices(y, labels.classes_), weight)
+        dense = y.toarray() if hasattr(y, "toarray") else y
+        columns = [_balanced((column > 0).astype(np.intp), weight) for column in dense.T]
+        product: Array = np.prod(columns, axis=0)
+        return product
+    if labels.y_type_ == MULTILABEL:
+        raise ValueError("class_weight must be 'balanced' or None for multilabel targets")
+    classes = labels.classes_
+    unknown = [key for key in class_weight if key not in classes]
+    if unknown:
+        raise ValueError(f"class_weight names {unknown}, which are not among {classes}")
+    factors = np.array([class_weight.get(c, 1.0) for c in classes.tolist()], np.float64)
+    if not (np.isfinite(factors).all() and (factors >= 0).all()):
+        raise ValueError(f"class_weight must be finite and not negative, got {class_weight!r}")
+    result: Array = factors[indices(y, classes)]
+    return result
+
+
+def _balanced(positions: Array, weight: Array | None) -> Array:
+    totals = np.bincount(positions, weights=weight)
+    factors = totals.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1))
+    result: Array = factors[positions]
+    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,15 @@ class BaseEstimator:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+
+
+class CallbackSupportMixin:
+    """Stands for scikit-learn's, which exists since its version 1.9."""
+
+
+def with_callbacks(method: Callable[..., Any]) -> Any:
+    """Leave a method as it is."""
+    return method
 
 
 class ClassifierMixin:

@@ -8,11 +8,12 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from fastmlp import kernels
+from fastmlp.kernels import _chooser
 
-from ._compat import InvalidParameterError
+from . import _engine
+from ._compat import InvalidParameterError, skip_parameter_validation
 
-#: The estimators' names of activations, and the engine's.
-ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
 #: Solvers that go through the rows in minibatches.
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 
@@ -40,17 +41,38 @@ def _real(low: float, high: float, *, ends: str) -> Rule:
     return fits, f"a float in the range {ends[0]}{float(low)}, {float(high)}{ends[1]}"
 
 
+def _or_none(rule: Rule) -> Rule:
+    fits, wanted = rule
+    return (lambda v: v is None or fits(v)), f"{wanted} or None"
+
+
+def _is_activation(v: Any) -> bool:
+    if isinstance(v, (list, tuple)):
+        return bool(v) and all(_is_activation(name) for name in v)
+    return _engine.activation_name(v) in kernels.ACTIVATIONS or hasattr(v, "evaluate")
+
+
+def _is_class_weight(v: Any) -> bool:
+    return v is None or isinstance(v, dict) or (isinstance(v, str) and v == "balanced")
+
+
 _POSITIVE_INT: Rule = (lambda v: _integer(v, 1)), "an int in the range [1, inf)"
 _BOOL: Rule = (lambda v: isinstance(v, (bool, np.bool_))), "an instance of 'bool'"
 _NOT_NEGATIVE = _real(0, math.inf, ends="[)")
 _POSITIVE = _real(0, math.inf, ends="()")
+_DTYPES: tuple[Any, ...] = ("float32", "float64", np.float32, np.float64)
+_ANY: Rule = (lambda v: True), ""  # checked where it is used
 
 RULES: dict[str, Rule] = {
     "hidden_layer_sizes": (
         lambda v: _integer(v, 1) or (hasattr(v, "__len__") and not isinstance(v, str)),
         "an array-like or an int in the range [1, inf)",
     ),
-    "activation": _one_of(*ACTIVATIONS),
+    "activation": (
+        _is_activation,
+        f"a str among {{'logistic', {', '.join(map(repr, kernels.ACTIVATIONS))}}} or one for each "
+        "hidden layer",
+    ),
     "solver": _one_of("lbfgs", *STOCHASTIC_SOLVERS),
     "alpha": _NOT_NEGATIVE,
     "batch_size": (
@@ -84,19 +106,62 @@ RULES: dict[str, Rule] = {
         "an int in the range [1, inf) or inf",
     ),
     "max_fun": _POSITIVE_INT,
+    # What fastmlp adds.
+    "class_weight": (_is_class_weight, "an instance of 'dict', the str 'balanced' or None"),
+    "output_reduction": _one_of("mean", "sum"),
+    "optimizer": _ANY,
+    "schedule": _ANY,
+    "init": _ANY,
+    "stop": _ANY,
+    "l1": _NOT_NEGATIVE,
+    "dropout": (
+        lambda v: all(
+            _real(0, 1, ends="[)")[0](p) for p in (v if isinstance(v, (list, tuple)) else [v])
+        ),
+        "a float in the range [0.0, 1.0) or one for the input and each hidden layer",
+    ),
+    "clip_value": _or_none(_POSITIVE),
+    "clip_norm": _or_none(_POSITIVE),
+    "max_norm": _or_none(_POSITIVE),
+    "scoring": (
+        lambda v: v is None or isinstance(v, str) or callable(v),
+        "a str, a callable or None",
+    ),
+    "max_time": _or_none(_POSITIVE),
+    "callbacks": _ANY,
+    "progress": _BOOL,
+    "n_threads": _or_none(_POSITIVE_INT),
+    "backend": _or_none(_one_of(*_chooser.BACKENDS)),
+    "dtype": (
+        lambda v: v is None or any(v is t or v == t for t in _DTYPES),
+        "float32, float64 or None",
+    ),
+    "pickle_optimizer": _BOOL,
 }
 
 
 def check_parameters(estimator: Any) -> None:
     """Raise for the first constructor parameter of a wrong type or value."""
-    for name, (fits, wanted) in RULES.items():
-        value = getattr(estimator, name)
-        if not fits(value):
-            raise InvalidParameterError(
-                f"The {name!r} parameter of {type(estimator).__name__} must be {wanted}. "
-                f"Got {value!r} instead."
-            )
-    hidden_sizes(estimator)
+    if not skip_parameter_validation():
+        for name, (fits, wanted) in {**RULES, "loss": loss_rule(estimator)}.items():
+            if name in vars(estimator) and not fits(value := getattr(estimator, name)):
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(estimator).__name__} must be {wanted}. "
+                    f"Got {value!r} instead."
+                )
+    layers = len(hidden_sizes(estimator))
+    _engine.activations(estimator.activation, layers)
+    dropout_of(estimator, layers)
+
+
+def loss_rule(estimator: Any) -> Rule:
+    """What ``loss`` may be: a name that the estimator knows, or an object of ``fastmlp.losses``."""
+    names = tuple(estimator._losses)
+    rule = _one_of(*names)[0]
+    return (
+        lambda v: rule(v) or hasattr(v, "constants") or hasattr(v, "evaluate"),
+        f"a str among {set(names)} or an object of fastmlp.losses",
+    )
 
 
 def hidden_sizes(estimator: Any) -> tuple[int, ...]:
@@ -105,8 +170,21 @@ def hidden_sizes(estimator: Any) -> tuple[int, ...]:
     sizes = [value] if isinstance(value, Integral) else list(value)
     for size in sizes:
         if not _integer(size, 1):
-            raise ValueError(f"hidden_layer_sizes must be integers > 0, got {value!r}.")
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
     return tuple(int(size) for size in sizes)
+
+
+def dropout_of(estimator: Any, layers: int) -> tuple[float, ...]:
+    """Probabilities for the input and each hidden layer; one number is for the hidden layers."""
+    value = estimator.dropout
+    if not isinstance(value, (list, tuple)):
+        return (0.0, *(float(value),) * layers) if value else ()
+    if len(value) != layers + 1:
+        raise ValueError(
+            f"dropout must be one number, or {layers + 1} for the input and {layers} hidden "
+            f"layers, got {value!r}"
+        )
+    return tuple(float(p) for p in value) if any(value) else ()
 
 
 def random_state_of(seed: Any) -> np.random.RandomState:

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from . import _labels
-from ._base import BaseMLP, stochastic_only
+from . import _labels, _losses
+from ._base import BaseMLP, available_if, keep_parameters, stochastic
 from ._compat import ClassifierMixin
+from ._documentation import document
+from ._labels import MULTILABEL, LabelCodes
 from ._scores import accuracy
 
 __all__ = ["MLPClassifier"]
@@ -16,6 +18,19 @@ __all__ = ["MLPClassifier"]
 Array = np.ndarray[Any, Any]
 
 
+def _has_probabilities(estimator: Any) -> None:
+    if _losses.is_margin(estimator.loss):
+        raise AttributeError(
+            f"loss={_losses.name_of(estimator.loss)!r} has no probabilities; use loss='log_loss'"
+        )
+
+
+def _has_margins(estimator: Any) -> None:
+    if not _losses.is_margin(estimator.loss):
+        raise AttributeError("decision_function exists for hinge losses; use predict_proba")
+
+
+@document
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multilayer perceptron for classes: binary, multiclass or multilabel.
 
@@ -24,81 +39,43 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default (100,)
-        Neurons of each hidden layer.
-    activation : {"identity", "logistic", "tanh", "relu"}, default "relu"
-        Activation of the hidden layers.
-    solver : {"adam", "sgd", "lbfgs"}, default "adam"
-        ``lbfgs`` (needs scipy) takes all rows in every step and computes in float64.
-    alpha : float, default 1e-4
-        Weight of the penalty ``½ α Σ W² / n``, ``n`` being the rows of the step.
-    batch_size : int or "auto", default "auto"
-        Rows of a step; ``"auto"`` is ``min(200, n)``.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
-        Schedule of ``sgd``. ``invscaling``: ``η = η₀ / (rows seen + 1)^power_t``, set after each
-        epoch. ``adaptive``: η is divided by 5 where others would stop.
-    learning_rate_init : float, default 0.001
-        ``η₀``.
-    power_t : float, default 0.5
-        Exponent of ``invscaling``.
-    max_iter : int, default 200
-        Epochs (steps of ``lbfgs``) at most.
-    shuffle : bool, default True
-        Visit the rows in a new order in each epoch.
-    random_state : int, numpy.random.RandomState or None
-        Draws initial parameters, the validation rows and the shuffles, in this order.
-    tol : float, default 1e-4
-        Training stops after more than ``n_iter_no_change`` epochs without an improvement of at
-        least ``tol``; for ``lbfgs`` it is the bound on the gradient.
-    verbose : bool or int, default False
-        Print the loss of each epoch.
-    warm_start : bool, default False
-        Let ``fit`` go on from the present parameters.
-    momentum, nesterovs_momentum : float, default 0.9, and bool, default True
-        Of ``sgd``.
-    early_stopping : bool, default False
-        Set validation rows apart, stop by their score and keep the best parameters.
-    validation_fraction : float, default 0.1
-        Share of these rows.
-    beta_1, beta_2, epsilon : float, default 0.9, 0.999, 1e-8
-        Of ``adam``; epsilon is added before the bias correction, as scikit-learn does.
-    n_iter_no_change : int, default 10
-        See ``tol``.
-    max_fun : int, default 15000
-        Evaluations of ``lbfgs`` at most.
+    {parameters}
+
+    Other Parameters
+    ----------------
+    loss : str or object of ``fastmlp.losses``, default "log_loss"
+        ``"log_loss"`` is the cross-entropy; ``"squared_error"``, ``"absolute_error"`` and
+        ``"huber"`` are those of the probabilities; ``"hinge"``, ``"squared_hinge"`` (one versus
+        rest) and ``"multiclass_hinge"`` are losses of margins, with ``decision_function`` in the
+        place of probabilities.
+    class_weight : dict, "balanced" or None
+        Factor of the rows of each class; ``"balanced"`` is ``n / (n_classes count)``.
+    {extras}
 
     Attributes
     ----------
-    coefs_, intercepts_ : lists of arrays
-        ``(n_in, n_out)`` and ``(n_out,)`` of each layer; edits and replacements take effect.
-    loss_ : float
-        Loss of the last epoch, penalty included.
-    loss_curve_ : list of float
-        One value per epoch (not for ``lbfgs``).
-    best_loss_ : float or None
-        Lowest of them; ``None`` with early stopping.
-    validation_scores_, best_validation_score_ : list of float and float, or None
-        Of early stopping.
-    n_iter_, t_, n_layers_, n_outputs_, n_features_in_ : int
-        Epochs, rows seen, layers (input included), outputs and inputs.
+    {attributes}
     out_activation_ : str
-        ``"softmax"`` for more than two classes, else ``"logistic"``.
+        ``"softmax"`` for more than two classes, else ``"logistic"``; ``"identity"`` for margins.
     classes_ : (n_classes,) array
         Sorted labels; column numbers for multilabel targets.
 
     Notes
     -----
-    Losses are computed from the scores, not from clipped probabilities: they differ from
-    scikit-learn's where a probability is within one machine epsilon of 0 or 1. Pickles do not hold
-    optimizer state: ``partial_fit`` of an unpickled estimator starts with fresh moments.
+    "Other parameters" are fastmlp's own; their defaults change nothing.
+
+    {deviations}
     """
 
+    loss: Any
+    class_weight: Any
     classes_: Array
+    _losses = _losses.CLASSIFIER
 
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: Any = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,
@@ -121,48 +98,57 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        loss: Any = "log_loss",
+        class_weight: Any = None,
+        optimizer: Any = None,
+        schedule: Any = None,
+        init: Any = None,
+        l1: float = 0.0,
+        dropout: Any = 0.0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        max_norm: float | None = None,
+        stop: Any = None,
+        max_time: float | None = None,
+        scoring: Any = None,
+        callbacks: Any = (),
+        progress: bool = False,
+        n_threads: int | None = None,
+        backend: str | None = None,
+        dtype: Any = None,
+        pickle_optimizer: bool = False,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
+        keep_parameters(self, locals())
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPClassifier:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> MLPClassifier:
         """Fit to rows ``X``, ``(n, n_features)``, and their labels.
 
         Parameters
         ----------
-        X : (n, n_features) array-like
+        X : (n, n_features) array-like or sparse matrix
         y : (n,) array-like of labels, or (n, n_labels) of zeros and ones
-        sample_weight : (n,) array-like, optional
+        sample_weight : (n,) array-like or float, optional
+        X_val, y_val, sample_weight_val : as above, optional
+            Validation rows: their score and loss are noted after each epoch, and with early
+            stopping they are used instead of a part of ``X``.
 
         Returns
         -------
         self
         """
-        self._fit(X, y, sample_weight, incremental=False)
+        self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
         return self
 
-    @stochastic_only
+    @available_if(stochastic)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
     ) -> MLPClassifier:
@@ -182,6 +168,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         known = getattr(self, "classes_", None)
         if classes is None and known is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
+        self._first_classes = None
         if classes is not None:
             given = np.unique(np.asarray(classes))
             if known is None:
@@ -191,14 +178,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                     f"`classes={classes!r}` is not the same as on last call to partial_fit, "
                     f"was: {known!r}"
                 )
-        self._fit(X, y, sample_weight, incremental=True)
+        try:
+            self._fit(X, y, sample_weight, True)
+        finally:
+            del self._first_classes
         return self
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any) -> Any:
         """Labels, ``(n,)``, or zeros and ones ``(n, n_labels)`` for multilabel targets."""
         outputs = self._outputs(X)
-        return _labels.decode(outputs, np.asarray(self.classes_), self.out_activation_)
+        threshold = 0.0 if self.out_activation_ == "identity" else 0.5
+        return _labels.decode(outputs, self._labels(), threshold)
 
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, ``(n, n_classes)``; of each label for multilabel targets."""
         outputs = self._outputs(X)
@@ -206,67 +198,126 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return np.hstack([1 - outputs, outputs])
         return outputs
 
+    @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithms of :meth:`predict_proba`, computed from the scores: finite for finite ones."""
-        z = self._outputs(X, output="identity")
+        """Logarithms of :meth:`predict_proba`, finite also where a probability rounds to 0."""
+        proba: Array = self.predict_proba(X)
+        tiny = proba < np.finfo(proba.dtype).tiny
+        with np.errstate(divide="ignore"):
+            log_proba: Array = np.log(proba)
+        if tiny.any():
+            log_proba[tiny] = self._log_proba_of_scores(self._outputs(X, "identity"))[tiny]
+        return log_proba
+
+    def _log_proba_of_scores(self, z: Array) -> Array:
+        log_proba: Array
         if self.out_activation_ == "softmax":
             shifted = z - z.max(axis=1, keepdims=True)
-            log_proba: Array = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+            log_proba = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
             return log_proba
         zero = z.dtype.type(0)
-        positive: Array = -np.logaddexp(zero, -z)
-        if z.shape[1] == 1:
-            return np.hstack([-np.logaddexp(zero, z), positive])
-        return positive
+        log_proba = -np.logaddexp(zero, -z)
+        return np.hstack([-np.logaddexp(zero, z), log_proba]) if z.shape[1] == 1 else log_proba
 
-    def _targets(self, y: Array, dtype: Any, first_pass: bool, incremental: bool) -> Array:
-        y = _labels.flatten_column(y)
-        found = _labels.find_classes(y)
-        if incremental and first_pass and hasattr(self, "_first_classes"):
-            known = found if y.ndim == 2 else self._first_classes
-        else:
-            known = found if first_pass else self.classes_
-        # `partial_fit` may see a part of the classes, a warm start must see the same.
-        again = self.warm_start and not first_pass and not incremental
-        if again and not np.array_equal(found, known):
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {known}, `y` has {found}"
-            )
-        unknown = np.setdiff1d(found, known)
-        if len(unknown):
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {known}. "
-                f"'y' has {found}."
-            )
-        multilabel = y.ndim == 2
-        if not first_pass and multilabel != self._multilabel():
-            raise ValueError("y must hold the same kind of labels as in the previous call")
+    @available_if(_has_margins)
+    def decision_function(self, X: Any) -> Array:
+        """Margins ``(n, n_outputs)``, or ``(n,)`` for two classes; above 0 means yes."""
+        outputs = self._outputs(X)
+        if self._labels().y_type_ != "binary":
+            return outputs
+        # Two outputs are those of the multiclass hinge, which compares them.
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs[:, 1] - outputs[:, 0]
+
+    def _labels(self) -> Any:
+        """Codes of the labels, also where fitted attributes were assigned by hand."""
+        known = self.__dict__.get("_label_binarizer")
+        if known is not None:
+            return known
+        classes = np.asarray(self.classes_)
+        codes = LabelCodes.of_classes(classes)
+        if self.out_activation_ == "logistic" and len(self.intercepts_[-1]) > 1:
+            codes = LabelCodes(classes, MULTILABEL)
+        return codes
+
+    # Fitting
+
+    def _shape_targets(self, y: Any) -> Any:
+        return y if hasattr(y, "toarray") else _labels.flatten_column(y)
+
+    def _learn_targets(self, y: Array, first_pass: bool, incremental: bool) -> None:
+        found = LabelCodes.of(y)
+        known: Any = found
+        first_classes = getattr(self, "_first_classes", None)
+        if first_classes is not None and found.y_type_ != MULTILABEL:
+            known = LabelCodes.of_classes(first_classes)
+        elif hasattr(self, "classes_") and (self.warm_start or incremental):
+            known = self._labels()
+            # `partial_fit` may see a part of the classes, a warm start must see the same.
+            if self.warm_start and not np.array_equal(found.classes_, known.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the "
+                    f"previous call to fit. Previously got {known.classes_}, `y` has "
+                    f"{found.classes_}"
+                )
+            if (found.y_type_ == MULTILABEL) != (known.y_type_ == MULTILABEL):
+                raise ValueError("y must hold the same kind of labels as in the previous call")
+        self._check_known(found, known)
         if first_pass:
-            self.classes_ = known
-            self.out_activation_ = "logistic"
-            self.n_outputs_ = 1
-            if multilabel:
-                self.n_outputs_ = y.shape[1]
-            elif len(known) > 2:
-                self.n_outputs_ = len(known)
-                self.out_activation_ = "softmax"
-            self.__dict__.pop("_first_classes", None)
-        return _labels.encode(y, np.asarray(known), dtype)
+            self._choose_outputs(known)
+        elif not hasattr(self, "n_outputs_"):
+            self.n_outputs_ = len(self.intercepts_[-1])
+        self._label_binarizer = known
+        self.classes_ = known.classes_
 
-    def _multilabel(self) -> bool:
-        return self.out_activation_ == "logistic" and self.n_outputs_ > 1
+    def _check_known(self, found: LabelCodes, known: Any) -> None:
+        if len(np.setdiff1d(found.classes_, known.classes_)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {known.classes_}. "
+                f"'y' has {found.classes_}."
+            )
+
+    def _choose_outputs(self, labels: LabelCodes) -> None:
+        """Number of outputs and their activation, from the labels and the loss."""
+        margin = _losses.is_margin(self.loss)
+        multilabel = labels.y_type_ == MULTILABEL
+        one = labels.y_type_ == "binary"
+        if _losses.name_of(self.loss) == "multiclass_hinge":
+            if multilabel or len(labels.classes_) < 2:
+                raise ValueError("loss='multiclass_hinge' needs one label a row and two classes")
+            one = False
+        self.n_outputs_ = 1 if one else len(labels.classes_)
+        self.out_activation_ = "logistic" if one or multilabel else "softmax"
+        if margin:
+            self.out_activation_ = "identity"
+
+    def _check_validation_targets(self, y: Any) -> None:
+        self._check_known(LabelCodes.of(y), self._label_binarizer)
+
+    def _encode(self, y: Array, dtype: Any) -> Array:
+        low = -1.0 if self.out_activation_ == "identity" else 0.0
+        return _labels.encode(y, self._label_binarizer, self.n_outputs_, dtype, low)
+
+    def _weigh(self, y: Array, weight: Array | None, incremental: bool, dtype: Any) -> Array | None:
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once; give partial_fit a dict"
+            )
+        factors = _labels.class_weights(self.class_weight, self._label_binarizer, y, weight)
+        if factors is None:
+            return weight
+        return factors.astype(dtype) if weight is None else (weight * factors).astype(dtype)
 
     def _stratum(self, target: Array) -> Array | None:
         # scikit-learn balances the parts for a single output column only.
         return target[:, 0] if self.n_outputs_ == 1 else None
 
     def _score_outputs(self, target: Array, outputs: Array, weight: Array | None) -> float:
-        if self.out_activation_ == "softmax":
+        if target.ndim == 1:
             return accuracy(target, outputs.argmax(axis=1), weight)
-        return accuracy(target > 0.5, outputs > 0.5, weight)
+        threshold = 0.0 if self.out_activation_ == "identity" else 0.5
+        return accuracy(target > threshold, outputs > threshold, weight)
 
     def __sklearn_tags__(self) -> Any:
-        tags: Any = super().__sklearn_tags__()  # type: ignore[misc]
+        tags: Any = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags

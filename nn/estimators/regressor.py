@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from . import _labels
-from ._base import BaseMLP, stochastic_only
+from . import _labels, _losses
+from ._base import BaseMLP, available_if, keep_parameters, stochastic
 from ._compat import RegressorMixin
+from ._documentation import document
 from ._scores import r2
 
 __all__ = ["MLPRegressor"]
@@ -16,6 +17,7 @@ __all__ = ["MLPRegressor"]
 Array = np.ndarray[Any, Any]
 
 
+@document
 class MLPRegressor(RegressorMixin, BaseMLP):
     """Multilayer perceptron for one or more real outputs.
 
@@ -24,84 +26,47 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Parameters
     ----------
-    loss : {"squared_error"}, default "squared_error"
-        ``½ (a - y)²``, averaged over rows.
-    hidden_layer_sizes : int or sequence of int, default (100,)
-        Neurons of each hidden layer.
-    activation : {"identity", "logistic", "tanh", "relu"}, default "relu"
-        Activation of the hidden layers.
-    solver : {"adam", "sgd", "lbfgs"}, default "adam"
-        ``lbfgs`` (needs scipy) takes all rows in every step and computes in float64.
-    alpha : float, default 1e-4
-        Weight of the penalty ``½ α Σ W² / n``, ``n`` being the rows of the step.
-    batch_size : int or "auto", default "auto"
-        Rows of a step; ``"auto"`` is ``min(200, n)``.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
-        Schedule of ``sgd``. ``invscaling``: ``η = η₀ / (rows seen + 1)^power_t``, set after each
-        epoch. ``adaptive``: η is divided by 5 where others would stop.
-    learning_rate_init : float, default 0.001
-        ``η₀``.
-    power_t : float, default 0.5
-        Exponent of ``invscaling``.
-    max_iter : int, default 200
-        Epochs (steps of ``lbfgs``) at most.
-    shuffle : bool, default True
-        Visit the rows in a new order in each epoch.
-    random_state : int, numpy.random.RandomState or None
-        Draws initial parameters, the validation rows and the shuffles, in this order.
-    tol : float, default 1e-4
-        Training stops after more than ``n_iter_no_change`` epochs without an improvement of at
-        least ``tol``; for ``lbfgs`` it is the bound on the gradient.
-    verbose : bool or int, default False
-        Print the loss of each epoch.
-    warm_start : bool, default False
-        Let ``fit`` go on from the present parameters.
-    momentum, nesterovs_momentum : float, default 0.9, and bool, default True
-        Of ``sgd``.
-    early_stopping : bool, default False
-        Set validation rows apart, stop by their score and keep the best parameters.
-    validation_fraction : float, default 0.1
-        Share of these rows.
-    beta_1, beta_2, epsilon : float, default 0.9, 0.999, 1e-8
-        Of ``adam``; epsilon is added before the bias correction, as scikit-learn does.
-    n_iter_no_change : int, default 10
-        See ``tol``.
-    max_fun : int, default 15000
-        Evaluations of ``lbfgs`` at most.
+    loss : str or object of ``fastmlp.losses``, default "squared_error"
+        ``"squared_error"`` is ``½ (a - y)²``; ``"poisson"`` is half the Poisson deviance, with an
+        exponential output and targets that are not negative. Also ``"absolute_error"``,
+        ``"huber"`` and ``"quantile"``.
+    {parameters}
+
+    Other Parameters
+    ----------------
+    output_reduction : {"mean", "sum"}, default "mean"
+        How the squared errors of several outputs are shown in ``loss_`` and ``loss_curve_``, see
+        the notes.
+    {extras}
 
     Attributes
     ----------
-    coefs_, intercepts_ : lists of arrays
-        ``(n_in, n_out)`` and ``(n_out,)`` of each layer; edits and replacements take effect.
-    loss_ : float
-        Loss of the last epoch, penalty included.
-    loss_curve_ : list of float
-        One value per epoch (not for ``lbfgs``).
-    best_loss_ : float or None
-        Lowest of them; ``None`` with early stopping.
-    validation_scores_, best_validation_score_ : list of float and float, or None
-        Of early stopping.
-    n_iter_, t_, n_layers_, n_outputs_, n_features_in_ : int
-        Epochs, rows seen, layers (input included), outputs and inputs.
+    {attributes}
     out_activation_ : str
-        ``"identity"``.
+        ``"identity"``, or ``"exp"`` for the Poisson loss.
 
     Notes
     -----
-    With several outputs the objective is the sum over outputs, ``½ ‖a - y‖²``, plus the penalty,
-    for every solver. ``loss_`` and ``loss_curve_`` show it divided by the number of outputs;
-    scikit-learn's differ by dividing the data's part only. (Its ``lbfgs`` also hands scipy a
-    gradient of the sum with a loss that is the mean, so results differ there.) Pickles do not hold
-    optimizer state: ``partial_fit`` of an unpickled estimator starts with fresh moments.
+    "Other parameters" are fastmlp's own; their defaults change nothing.
+
+    With several outputs the gradient of the squared error is that of the sum over outputs, but the
+    loss that scikit-learn shows (and gives to ``lbfgs`` with that gradient) is the mean over
+    outputs plus the penalty. ``output_reduction="mean"`` does the same; ``"sum"`` shows and
+    minimises the one function ``½ ‖a - y‖²`` plus the penalty, which is faster, too.
+
+    {deviations}
     """
 
+    loss: Any
+    output_reduction: str
+    _losses = _losses.REGRESSOR
     _y_numeric = True
 
     def __init__(
         self,
-        loss: str = "squared_error",
+        loss: Any = "squared_error",
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: Any = "relu",
         *,
         solver: str = "adam",
         alpha: float = 0.0001,
@@ -124,55 +89,62 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
+        output_reduction: str = "mean",
+        optimizer: Any = None,
+        schedule: Any = None,
+        init: Any = None,
+        l1: float = 0.0,
+        dropout: Any = 0.0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        max_norm: float | None = None,
+        stop: Any = None,
+        max_time: float | None = None,
+        scoring: Any = None,
+        callbacks: Any = (),
+        progress: bool = False,
+        n_threads: int | None = None,
+        backend: str | None = None,
+        dtype: Any = None,
+        pickle_optimizer: bool = False,
     ) -> None:
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
+        keep_parameters(self, locals())
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> MLPRegressor:
         """Fit to rows ``X``, ``(n, n_features)``, and their targets.
 
         Parameters
         ----------
-        X : (n, n_features) array-like
+        X : (n, n_features) array-like or sparse matrix
         y : (n,) or (n, n_outputs) array-like
-        sample_weight : (n,) array-like, optional
+        sample_weight : (n,) array-like or float, optional
+        X_val, y_val, sample_weight_val : as above, optional
+            Validation rows: their score and loss are noted after each epoch, and with early
+            stopping they are used instead of a part of ``X``.
 
         Returns
         -------
         self
         """
-        self._fit(X, y, sample_weight, incremental=False)
+        self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
         return self
 
-    @stochastic_only
+    @available_if(stochastic)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Go once over the rows, from the present parameters and optimizer state.
 
         Arguments and result as in :meth:`fit`.
         """
-        self._fit(X, y, sample_weight, incremental=True)
+        self._fit(X, y, sample_weight, True)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -180,24 +152,43 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         outputs = self._outputs(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
-    def _targets(self, y: Array, dtype: Any, first_pass: bool, incremental: bool) -> Array:
-        if self.loss != "squared_error":
-            raise ValueError(f"loss must be 'squared_error', got {self.loss!r}")
-        y = _labels.flatten_column(y)
-        y = y.reshape(len(y), -1)
-        if not first_pass and y.shape[1] != self.n_outputs_:
-            raise ValueError(
-                f"y must have {self.n_outputs_} outputs as in the previous call, got {y.shape[1]}"
-            )
-        self.n_outputs_ = y.shape[1]
-        self.out_activation_ = "identity"
-        return y.astype(dtype, copy=False)
+    # Fitting
+
+    def _shape_targets(self, y: Any) -> Any:
+        return _labels.flatten_column(y)
+
+    def _learn_targets(self, y: Array, first_pass: bool, incremental: bool) -> None:
+        outputs = 1 if y.ndim == 1 else y.shape[1]
+        self._check_values(y)
+        if first_pass:
+            self.n_outputs_ = outputs
+            self.out_activation_ = "exp" if _losses.name_of(self.loss) == "poisson" else "identity"
+        else:
+            self.n_outputs_ = len(self.intercepts_[-1])
+            self._check_validation_targets(y)
+
+    def _check_validation_targets(self, y: Any) -> None:
+        outputs = 1 if y.ndim == 1 else y.shape[1]
+        if outputs != self.n_outputs_:
+            raise ValueError(f"y must have {self.n_outputs_} outputs as in the fit, got {outputs}")
+        self._check_values(y)
+
+    def _check_values(self, y: Array) -> None:
+        if _losses.name_of(self.loss) == "poisson" and y.size and y.min() < 0:
+            raise ValueError(f"loss='poisson' needs targets that are not negative, got {y.min()}")
+
+    def _encode(self, y: Array, dtype: Any) -> Array:
+        return y.reshape(len(y), -1).astype(dtype, copy=False)
+
+    def _shows_mean(self) -> bool:
+        return (
+            self.n_outputs_ > 1
+            and self.output_reduction == "mean"
+            and _losses.name_of(self.loss) == "squared_error"
+        )
 
     def _stratum(self, target: Array) -> Array | None:
         return None
 
     def _score_outputs(self, target: Array, outputs: Array, weight: Array | None) -> float:
         return r2(target, outputs, weight) if np.isfinite(outputs).all() else float("nan")
-
-    def _loss_divisor(self) -> float:
-        return float(self.n_outputs_)

@@ -1,0 +1,171 @@
+"""Fitted arrays that belong to the caller, and one flat vector that belongs to the engine."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from fastmlp.kernels import Architecture, _chooser
+
+from . import _engine
+from ._compat import BaseEstimator
+
+Array = np.ndarray[Any, Any]
+
+#: What is made again from the rest where it is needed, and never copied or pickled.
+_MADE_AGAIN = ("_flat", "_views", "_networks", "_ready")
+
+
+class Ready(NamedTuple):
+    """What a prediction needs besides its rows, and under which settings that was made."""
+
+    network: Any
+    dtype: np.dtype[Any]
+    n_in: int
+    settings: tuple[Any, ...]
+
+
+class FittedArrays(BaseEstimator):
+    """``coefs_`` and ``intercepts_``: lists of views into one flat vector, until someone replaces
+    an entry.
+
+    The lists are the truth. Edits in place change the vector itself; where an entry is another
+    array (or the whole list another list), every call packs the lists anew, so that edits of that
+    array take effect as well.
+    """
+
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    activation: Any
+    out_activation_: str
+    backend: str | None
+    n_threads: int | None
+    pickle_optimizer: bool
+
+    def _owns_views(self) -> bool:
+        """Whether the lists still hold the views that this object made."""
+        views = self.__dict__.get("_views")
+        return (
+            views is not None
+            and len(views) == len(self.coefs_) + len(self.intercepts_)
+            and all(map(operator.is_, views, (*self.coefs_, *self.intercepts_)))
+        )
+
+    def _packed(self) -> Array:
+        """All parameters in one vector: the engine's own where it still is what the lists show."""
+        if self._owns_views():
+            flat: Array = self._flat
+            return flat
+        arrays = [np.asarray(a) for a in (*self.coefs_, *self.intercepts_)]
+        dtype = np.float32 if all(a.dtype == np.float32 for a in arrays) else np.float64
+        return np.concatenate([a.ravel() for a in arrays]).astype(dtype, copy=False)
+
+    def _adopt(self, flat: Array) -> None:
+        """Make the lists views of ``flat``, whose layout is that of the present lists."""
+        coefs, intercepts = self._architecture().views(flat)
+        self._flat = flat
+        self.coefs_, self.intercepts_ = coefs, intercepts
+        self._views = (*coefs, *intercepts)
+        self.__dict__.pop("_ready", None)
+
+    def _write_back(self, flat: Array) -> None:
+        """Write new values into the arrays of the lists, as they are; replace read-only ones."""
+        if self._owns_views():
+            self._flat[...] = flat
+            return
+        for arrays, values in zip(
+            (self.coefs_, self.intercepts_), self._architecture().views(flat), strict=True
+        ):
+            for i, value in enumerate(values):
+                own = arrays[i]
+                if isinstance(own, np.ndarray) and own.flags.writeable and own.dtype.kind == "f":
+                    own[...] = value
+                else:
+                    arrays[i] = value.copy()
+
+    def _architecture(self, output: str | None = None) -> Architecture:
+        shapes = [np.shape(w) for w in self.coefs_]
+        widths = [np.shape(b) for b in self.intercepts_]
+        chained = all(below[1:] == above[:1] for below, above in pairwise(shapes))
+        if not chained or widths != [shape[1:] for shape in shapes]:
+            raise ValueError(
+                f"coefs_ and intercepts_ do not fit each other: shapes {shapes} and {widths}"
+            )
+        sizes = (shapes[0][0], *(shape[1] for shape in shapes))
+        hidden = _engine.activations(self.activation, len(sizes) - 2)
+        return Architecture(sizes, hidden, output or _engine.OUTPUTS[self.out_activation_])
+
+    def _network(self, dtype: Any, output: str | None = None, *wanted: Any) -> Any:
+        """The backend's network object; the last ones are kept."""
+        architecture = self._architecture(output)
+        live = _chooser.active() if self.backend is None else self.backend
+        key = (live, self.n_threads, architecture, np.dtype(dtype), wanted)
+        kept: list[tuple[Any, Any]] = self.__dict__.setdefault("_networks", [])
+        for known, network in kept:
+            if known == key:
+                return network
+        network = _engine.network(self, architecture, dtype, *wanted)
+        kept[:] = [(key, network), *kept[:3]]
+        return network
+
+    # Predictions of a few rows: what need not be checked again is not
+
+    def _settings(self) -> tuple[Any, ...]:
+        return (self.activation, self.out_activation_, self.backend, self.n_threads)
+
+    def _prepare(self) -> None:
+        """Note what the fast way of a prediction needs, where the lists are this object's views."""
+        settings = (*self._settings(), _chooser._active)
+        ready: Ready | None = self.__dict__.get("_ready")
+        if self._owns_views() and (ready is None or ready.settings != settings):
+            net = self._network(self._flat.dtype)
+            self._ready = Ready(net, self._flat.dtype, len(self.coefs_[0]), settings)
+
+    def _fast_outputs(self, X: Any) -> Array | None:
+        """Outputs for a plain array of few finite rows; ``None`` where anything is unusual."""
+        ready: Ready | None = self.__dict__.get("_ready")
+        if (
+            ready is None
+            or X.__class__ is not np.ndarray
+            or X.dtype is not ready.dtype
+            or X.ndim != 2
+            or not 0 < X.size <= 4096
+            or X.shape[1] != ready.n_in
+            or "feature_names_in_" in self.__dict__
+            or self.__dict__.get("n_features_in_") != ready.n_in
+            or not self._owns_views()
+            or (*self._settings(), _chooser._active) != ready.settings
+            or not np.isfinite(X).all()
+        ):
+            return None
+        outputs: Array = ready.network.predict(self._flat, X)
+        return outputs
+
+    # Copies hold the optimizer's state; pickles only where that is asked for
+
+    def _state(self) -> dict[str, Any]:
+        parent: Any = super().__getstate__()
+        state = {name: value for name, value in parent.items() if name not in _MADE_AGAIN}
+        state["_owned"] = "coefs_" in state and self._owns_views()
+        return state
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self._state()
+        if "_optimizer" in state and not self.pickle_optimizer:
+            state["_optimizer"] = state["_optimizer"].without_state()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        owned = state.pop("_owned", False)
+        super().__setstate__(state)
+        if owned:
+            self._adopt(self._packed())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        new = self.__class__.__new__(self.__class__)
+        memo[id(self)] = new
+        new.__setstate__(copy.deepcopy(self._state(), memo))
+        return new

@@ -1,0 +1,34 @@
+"""Sparse rows: from scipy's matrices to the engine's, which computes on the stored values only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from fastmlp import kernels
+
+Array = np.ndarray[Any, Any]
+
+
+def is_sparse(x: Any) -> bool:
+    """Whether ``x`` is a matrix or array of ``scipy.sparse``."""
+    return hasattr(x, "tocsr") and hasattr(x, "nnz")
+
+
+def for_engine(x: Any, dtype: Any) -> Any:
+    """Rows as the engine takes them: an array, or ``kernels.CSR``, of this dtype."""
+    if not is_sparse(x):
+        return x.astype(dtype, copy=False)
+    rows = x.tocsr()
+    data = rows.data.astype(dtype, copy=False)
+    return kernels.CSR(data, rows.indices, rows.indptr, rows.shape)
+
+
+def take(x: Any, rows: Array) -> Any:
+    """Some rows of an array or sparse matrix, in this order."""
+    return x.tocsr()[rows] if is_sparse(x) else x[rows]
+
+
+def wanted(x: Any) -> tuple[str, ...]:
+    """What the backend has to have for these rows, see ``_engine.backend``."""
+    return ("sparse",) if is_sparse(x) else ()
