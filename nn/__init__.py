@@ -50,6 +50,7 @@ __all__ = [
     "callbacks",
     "datasets",
     "estimators",
+    "from_sklearn",
     "initializers",
     "kernels",
     "metrics",
