@@ -140,6 +140,8 @@ def _sum(flows: list[Flow]) -> Flow:
     masks = list(dict.fromkeys(flow.mask for flow in flows))
     if len(masks) == 1:
         return Flow(masks[0], _add(flow.g for flow in flows))
+    if len(flows) == 2 and masks[0] is not None and masks[1] is np.logical_not(masks[0]):
+        return Flow(None, np.where(masks[0], flows[0].g, flows[1].g))
     total = _add(flow.masked() for flow in flows)
     if any(mask is None for mask in masks):
         return Flow(None, total)

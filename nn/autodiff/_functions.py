@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._node import Node, apply, as_nodes
+from ._node import Node, apply, as_nodes, constant
 from ._operations import TABLE
 
 #: NumPy's other names of an operation.
@@ -116,6 +116,10 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
 def _broadcast_to(array: Any, shape: Any) -> Any:
     shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     return apply("broadcast_to", array, shape=shape)
+
+
+def _full_like(a: Any, fill_value: Any) -> Node:
+    return constant(np.broadcast_to(np.asarray(fill_value, a.dtype), a.shape))
 
 
 def _concatenate(arrays: Any, axis: int = 0) -> Any:
@@ -233,8 +237,9 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.dot: _dot,
     np.outer: _outer,
     np.linalg.norm: _norm,
-    np.zeros_like: lambda a: np.zeros(a.shape, a.dtype),
-    np.ones_like: lambda a: np.ones(a.shape, a.dtype),
+    np.zeros_like: lambda a: _full_like(a, 0),
+    np.ones_like: lambda a: _full_like(a, 1),
+    np.full_like: _full_like,
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
     np.size: lambda a: a.size,

@@ -259,6 +259,9 @@ def apply(operation: str, *operands: Any, **options: Any) -> Node:
             shapes = ", ".join(str(node.shape) for node in inputs)
             raise ValueError(f"{operation} of shapes {shapes}: {error}") from None
     if all(node.operation == "constant" for node in inputs):
+        first = np.ravel(value)[:1]
+        if np.size(value) > 1 and np.all(value == first):
+            value = np.broadcast_to(first[0], value.shape)  # so that 1 · x is seen to be x
         return constant(value)
     node = Node(operation, inputs, options, value)
     node.origin = writing_for[-1] if writing_for else None

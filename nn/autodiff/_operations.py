@@ -114,8 +114,7 @@ def _power_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 def _larger(g: Any, first: Any, second: Any) -> Any:
     """``g`` where ``first > second``, half of it where they are equal."""
-    zero = g.dtype.type(0)
-    return np.where(first > second, g, np.where(first == second, g * 0.5, zero))
+    return np.where(first > second, g, np.where(first < second, g.dtype.type(0), g * 0.5))
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -177,10 +176,10 @@ TABLE: dict[str, Operation] = {
     "divide": _elementwise(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b)),
     "power": _elementwise(np.power, _power_base, _power_exponent),
     "maximum": _elementwise(
-        np.maximum, lambda g, y, a, b: _larger(g, a, b), lambda g, y, a, b: _larger(g, b, a)
+        np.maximum, lambda g, y, a, b: _larger(g, a, b), lambda g, y, a, b: g - _larger(g, a, b)
     ),
     "minimum": _elementwise(
-        np.minimum, lambda g, y, a, b: _larger(g, b, a), lambda g, y, a, b: _larger(g, a, b)
+        np.minimum, lambda g, y, a, b: _larger(g, b, a), lambda g, y, a, b: g - _larger(g, b, a)
     ),
     "logaddexp": _elementwise(
         np.logaddexp,

@@ -1,0 +1,317 @@
+"""Activations and losses written in NumPy, with the derivative taken from their graph."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from fastmlp.kernels import CustomActivation, CustomLoss
+from fastmlp.kernels._custom import Program
+
+from .autodiff._backward import backward, topological
+from .autodiff._graph import Graph, evaluate, trace
+from .autodiff._node import Node
+from .autodiff._operations import TABLE
+from .autodiff._program import program, rows
+
+Array = np.ndarray[Any, Any]
+
+#: Name → activation, for networks that are loaded from files.
+_named: dict[str, CustomActivation] = {}
+#: Name of a function that has none; networks with it cannot be saved.
+ANONYMOUS = "<lambda>"
+
+
+def activation(
+    f: Callable[[Any], Any],
+    derivative: Callable[[Any], Any] | None = None,
+    *,
+    name: str | None = None,
+) -> CustomActivation:
+    """An activation for hidden layers from a function written in NumPy.
+
+    Its derivative comes from its computation graph. With Numba installed the two are compiled to
+    vector instructions, which every engine runs inside its own loops.
+
+    Parameters
+    ----------
+    f : callable
+        ``z -> σ(z)``, elementwise; :func:`fastmlp.autodiff.supported` lists what it may use.
+    derivative : callable, optional
+        ``z -> σ'(z)``, in place of the graph's. Then ``f`` may use anything, and is compiled only
+        where both can be traced.
+    name : str, optional
+        Under which networks are saved; by default the function's own.
+
+    Returns
+    -------
+    CustomActivation
+        For ``activation=`` of :class:`fastmlp.MLP` and the estimators. It can be pickled where
+        ``f`` can. Loading a network needs an activation of the same name, made before.
+
+    Raises
+    ------
+    TypeError
+        Where ``f`` uses something without a derivative rule, named with what has one.
+    ValueError
+        Where ``f`` is not elementwise, or the name is that of a built-in activation.
+
+    Notes
+    -----
+    Kinks: see :mod:`fastmlp.autodiff._operations`; ``np.where`` decides them as you like. Softplus
+    and sigmoid may be written as they are, ``log(1 + exp(z))``: they do not overflow.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLP, activations
+    >>> mish = activations.custom(lambda z: z * np.tanh(np.log1p(np.exp(z))), name="my mish")
+    >>> MLP([4, 8, 1], activation=mish)
+    MLP(4-8-1, my mish, identity, float32, 49 parameters)
+    """
+    function = Elementwise(f, derivative)
+    function.check()
+    result = CustomActivation(_name(f, name), function)
+    if result.name != ANONYMOUS:
+        _named[result.name] = result
+    return result
+
+
+def loss(
+    f: Callable[[Any, Any], Any],
+    derivative: Callable[[Any, Any], Any] | None = None,
+    *,
+    name: str | None = None,
+    n_outputs: int | None = None,
+) -> CustomLoss:
+    """A loss from a function of scores and targets written in NumPy.
+
+    Parameters
+    ----------
+    f : callable
+        ``(z, y) -> loss`` for ``(n, n_out)`` arrays: scores ``z`` of the output layer, before its
+        activation (with ``output="identity"``: the predictions), and targets ``y``; class labels
+        come as one-hot rows. The result is ``(n, n_out)``, which is summed over the outputs, or
+        ``(n,)``, where ``f`` has reduced them with ``axis=1``. The loss of a batch is the mean
+        over its rows, with sample weights where they are given.
+    derivative : callable, optional
+        ``(z, y) -> ∂loss/∂z``, ``(n, n_out)``, in place of the graph's.
+    name : str, optional
+        By default the function's own.
+    n_outputs : int, optional
+        Outputs for which ``f`` is written, where it holds a number for each of them (such as
+        weights of classes). By default any.
+
+    Returns
+    -------
+    CustomLoss
+        For ``loss=`` of :meth:`fastmlp.MLP.fit` and the estimators.
+
+    Raises
+    ------
+    TypeError
+        Where ``f`` uses something without a derivative rule, named with what has one.
+    ValueError
+        Where the result has another shape, or a row's loss depends on other rows.
+
+    Examples
+    --------
+    Errors below the target cost three times as much as those above:
+
+    >>> import numpy as np
+    >>> from fastmlp import MLP, losses
+    >>> careful = losses.custom(lambda z, y: np.where(z < y, 3 * (y - z), z - y))
+    >>> X, y = np.linspace(0, 1, 50)[:, None], np.linspace(0, 1, 50)
+    >>> history = MLP([1, 8, 1], random_state=0).fit(X, y, loss=careful, epochs=5)
+    """
+    function = OfRows(f, derivative, n_outputs)
+    function.check()
+    return CustomLoss(_name(f, name), function)
+
+
+def by_name(name: str) -> str | CustomActivation:
+    """The custom activation of that name, or the name itself."""
+    return _named.get(name, name)
+
+
+def _name(f: Callable[..., Any], name: str | None) -> str:
+    return getattr(f, "__name__", ANONYMOUS) if name is None else name
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """``z -> (σ(z), σ'(z))``."""
+
+    f: Callable[[Any], Any]
+    derivative: Callable[[Any], Any] | None = None
+
+    def __call__(self, z: Array) -> tuple[Array, Array]:
+        if self.derivative is not None:
+            return np.asarray(self.f(z)), np.asarray(self.derivative(z))
+        values = _scalar_graph(self.f, None, 1, z.dtype).at(z)
+        return values[0], values[1]
+
+    def program(self) -> Program | None:
+        return _scalar_program(self.f, self.derivative, 1)
+
+    def check(self) -> None:
+        """Raise where ``f`` has no derivative or is not elementwise."""
+        if self.derivative is not None:
+            return
+        graph = trace(self.f, np.full((3, 5), 0.5))
+        mixing = _mixing(graph)
+        if mixing is not None or graph.outputs[0].shape not in ((3, 5), ()):
+            what = f"shape {graph.outputs[0].shape} from (3, 5)" if mixing is None else mixing
+            raise ValueError(f"an activation must be elementwise, got {what}")
+
+
+@dataclass(frozen=True)
+class OfRows:
+    """``(z, y) -> (loss of rows, ∂loss/∂z)``."""
+
+    f: Callable[[Any, Any], Any]
+    derivative: Callable[[Any, Any], Any] | None = None
+    n_outputs: int | None = None
+
+    def __call__(self, z: Array, y: Array) -> tuple[Array, Array]:
+        if self.n_outputs not in (None, z.shape[1]):
+            raise ValueError(f"this loss is written for {self.n_outputs} outputs, got {z.shape[1]}")
+        if self.derivative is not None:
+            return _summed(np.asarray(self.f(z, y))), np.asarray(self.derivative(z, y))
+        if self._elementwise:
+            value, delta = _scalar_graph(self.f, None, 2, z.dtype).at(z, y)
+            return value.sum(axis=1), delta
+        value, delta = _row_graph(self.f, z.shape, z.dtype).at(z, y)
+        return _summed(value), delta
+
+    @property
+    def _elementwise(self) -> bool:
+        return _is_elementwise(self.f, self.n_outputs)
+
+    def program(self, n_out: int | None) -> Program | None:
+        """For ``None``: one that fits any number of outputs, if there is one."""
+        if self.derivative is None and self._elementwise:
+            return _scalar_program(self.f, None, 2)
+        if n_out is not None:
+            return _row_program(self.f, self.derivative, n_out)
+        if self.n_outputs is not None:
+            return _row_program(self.f, self.derivative, self.n_outputs)
+        # One that is the same for two numbers does not depend on it.
+        first, second = (_row_program(self.f, self.derivative, n) for n in (3, 5))
+        return first if first == second else None
+
+    def check(self) -> None:
+        """Raise where ``f`` has no derivative, another shape, or mixes rows."""
+        n_out = self.n_outputs or 3
+        rng = np.random.default_rng(0)
+        z, y = rng.normal(size=(4, n_out)), rng.random((4, n_out))
+        try:
+            value, delta = self(z, y)
+        except (ValueError, IndexError) as error:
+            hint = " (n_outputs= is for losses with a number for each output)"
+            raise ValueError(
+                f"the loss fails for scores and targets of shape {z.shape}: {error}"
+                + (hint if self.n_outputs is None else "")
+            ) from error
+        if value.shape != (4,) or delta.shape != z.shape:
+            raise ValueError(
+                f"a loss of scores {z.shape} must have shape {z.shape} or (4,): reduce over the "
+                f"outputs only, with axis=1; got {value.shape}"
+            )
+        alone = [self(z[i : i + 1], y[i : i + 1])[0][0] for i in range(4)]
+        if not np.allclose(value, alone, equal_nan=True):
+            raise ValueError("the loss of a row must not depend on other rows")
+
+
+class _Values:
+    """A value and its derivative as a graph that is evaluated at many arrays."""
+
+    def __init__(self, graph: Graph, derivative: Node) -> None:
+        self.inputs, self.outputs = graph.inputs, (graph.outputs[0], derivative)
+        self._order = topological([*graph.inputs, *self.outputs])
+
+    def at(self, *arrays: Array) -> list[Array]:
+        """Both at these arrays, of their shape at least."""
+        values = evaluate(self._order, dict(zip(self.inputs, arrays, strict=True)))
+        return [
+            np.broadcast_to(values[node], arrays[0].shape) if node.ndim == 0 else values[node]
+            for node in self.outputs
+        ]
+
+
+def _mixing(graph: Graph) -> str | None:
+    """The operation in which elements meet, or ``None``."""
+    for node in graph.nodes:
+        # A constant of one number may be repeated.
+        single = all(x.size <= 1 for x in node.inputs)
+        if node.inputs and not TABLE[node.operation].elementwise and not single:
+            return f"{node.operation!r}, in which elements meet"
+        if node.operation == "constant" and node.size > 1 and node.uniform is None:
+            return f"an array of shape {node.shape}"
+    return None
+
+
+@functools.lru_cache(maxsize=256)
+def _is_elementwise(f: Callable[..., Any], n_outputs: int | None) -> bool:
+    example = np.full((4, n_outputs or 3), 0.5)
+    graph = trace(f, example, example)
+    return _mixing(graph) is None and graph.outputs[0].shape == example.shape
+
+
+@functools.lru_cache(maxsize=256)
+def _scalar_graph(
+    f: Callable[..., Any], derivative: Callable[..., Any] | None, n_inputs: int, dtype: Any
+) -> _Values:
+    """The graph of an elementwise function for one element, and its derivative."""
+    return _derived(f, derivative, [np.full((), 0.5, dtype)] * n_inputs)
+
+
+@functools.lru_cache(maxsize=16)
+def _row_graph(f: Callable[..., Any], shape: tuple[int, int], dtype: Any) -> _Values:
+    return _derived(f, None, [np.full(shape, 0.5, dtype)] * 2)
+
+
+def _derived(
+    f: Callable[..., Any], derivative: Callable[..., Any] | None, example: list[Array]
+) -> _Values:
+    graph = trace(f, *example)
+    if derivative is not None:
+        both = trace(lambda *x: (f(*x), derivative(*x)), *example)
+        return _Values(Graph(both.inputs, both.outputs[:1]), both.outputs[1])
+    gradients, _ = backward(graph.outputs[0], [graph.inputs[0]])
+    return _Values(graph, gradients[0])
+
+
+@functools.lru_cache(maxsize=256)
+def _scalar_program(
+    f: Callable[..., Any], derivative: Callable[..., Any] | None, n_inputs: int
+) -> Program | None:
+    try:
+        values = _scalar_graph(f, derivative, n_inputs, np.dtype(np.float64))
+    except (TypeError, ValueError, AttributeError):
+        if derivative is None:
+            raise
+        return None  # not traceable, and no need: its derivative is given
+    if any(node.shape != () for node in values.outputs):
+        return None
+    return program(values.inputs, values.outputs, 0)
+
+
+@functools.lru_cache(maxsize=256)
+def _row_program(
+    f: Callable[..., Any], derivative: Callable[..., Any] | None, n_out: int
+) -> Program | None:
+    try:
+        values = _derived(f, derivative, [np.full((rows(n_out), n_out), 0.5)] * 2)
+    except (TypeError, ValueError, AttributeError):
+        if derivative is None:
+            raise
+        return None
+    return program(values.inputs, values.outputs, n_out)
+
+
+def _summed(value: Array) -> Array:
+    return value.sum(axis=1) if value.ndim == 2 else value
