@@ -164,6 +164,7 @@ class LineSearchTrainer:
         self._state = np.zeros((0, n_parameters), dtype)
         #: Value and gradient at the present parameters, where they are known.
         self._here: tuple[float, Array] | None = None
+        self._flattest = math.inf  # least squared norm of a gradient so far
         self.step = self.evaluations = 0
         self.gradient_norm = self.learning_rate = 0.0
         self.stuck: str | None = None
@@ -171,7 +172,7 @@ class LineSearchTrainer:
     def load(self, parameters: Array, state: Array | None = None, step: int = 0) -> None:
         """Copy parameters in and forget what was learnt from earlier iterations."""
         self._parameters[...] = parameters
-        self._here, self.step = None, step
+        self._here, self.step, self._flattest = None, step, math.inf
         self._method.forget()
 
     def store(self, parameters: Array, state: Array | None = None) -> None:
@@ -199,6 +200,7 @@ class LineSearchTrainer:
 
         value, gradient = self._here or evaluate(self._parameters)
         self.gradient_norm = float(np.sqrt(gradient @ gradient))
+        self._flattest = min(self._flattest, self.gradient_norm**2)
         self.step += 1
         self.learning_rate = 0.0
         if not math.isfinite(self.gradient_norm + value):
@@ -235,6 +237,10 @@ class LineSearchTrainer:
             return False
         parameters = self._parameters + found.step * direction
         new, new_gradient = seen[1:] if seen[0] == found.step else evaluate(parameters)
+        flatness = float(new_gradient @ new_gradient)
+        if new >= value and flatness >= self._flattest:
+            return False  # neither lower nor flatter than ever: rounding is all that is left
+        self._flattest = min(self._flattest, flatness)
         self._method.moved(found.step, parameters - self._parameters, new_gradient - gradient)
         self._parameters[...] = parameters
         self._here = new, new_gradient
