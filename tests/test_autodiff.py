@@ -305,6 +305,8 @@ def test_documented_subgradients(f, at, expected):
         (lambda x: np.sum(np.where(np.array([False, False]), np.log(x), 1.0)), 0),
         (lambda x: np.where(x > 0, np.log(x), 0.0) * np.where(x < 0, np.log(-x), 7.0) + x, 1),
         (lambda x: np.where(x > 0, np.power(x, -0.5), np.exp(x)), 1),
+        # The mask has fewer dimensions than what it masks, which was reduced before.
+        (lambda x: np.sum(np.where(x > 0, np.sum(np.log(np.ones((2, 3)) * x), axis=1), x)), 2),
     ],
 )
 def test_branch_not_taken_has_no_say(f, expected):

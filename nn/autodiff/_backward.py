@@ -121,6 +121,8 @@ def flow_through(node: Node, i: int, flow: Flow) -> Flow | None:
     mask = flow.mask
     if mask is not None:
         assert operation.spread is not None
+        if not operation.elementwise:
+            mask = np.broadcast_to(mask, node.shape)
         mask = _boolean(operation.spread(mask, x, **node.options))
     if g.shape == x.shape:
         return Flow(mask, g)
