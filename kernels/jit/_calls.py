@@ -19,7 +19,7 @@ import numpy as np
 from numba import types
 
 from ._access import record
-from ._compile import Lazy, Task, inline
+from ._compile import Lazy, Task, inline, renamed
 from ._plan import DENSE, LABELS, NO_TARGET, PLAN
 from ._team import STEPS, run_steps
 from ._workspace import Workspace
@@ -81,7 +81,8 @@ def _entrance(kind: Any) -> Lazy:
         read(types.int64, 1),
         types.Array(kind, 2, "C"),
     )
-    return Lazy(_enter, types.boolean(types.int64, types.int64, *arrays))
+    function = renamed(_enter, f"enter_{kind}")
+    return Lazy(function, types.boolean(types.int64, types.int64, *arrays))
 
 
 ENTRANCES = {4: _entrance(types.float32), 8: _entrance(types.float64)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, TypeVar
 
 import numba
@@ -46,12 +47,32 @@ def literal_intrinsic(function: Callable[..., Any]) -> Any:
 _lock = threading.RLock()
 
 
+#: Everything that is compiled at first use, for those who want it earlier (``_warm_up``).
+COMPILED: list[Any] = []
+
+
+def renamed(function: Callable[..., Any], name: str, **values: Any) -> Callable[..., Any]:
+    """A copy of a function under another name, which is also that of its file in the cache; its
+    globals are the function's own with these values."""
+    copy = FunctionType(function.__code__, {**function.__globals__, **values}, name)
+    copy.__qualname__ = name
+    return copy
+
+
 class Task:
     """A task that is compiled when its address is asked for."""
+
+    parallel = False
 
     def __init__(self, function: Callable[[int, int, int], None]) -> None:
         self._function = function
         self._compiled: Any = None
+        self.name = function.__qualname__
+        COMPILED.append(self)
+
+    def compile(self) -> bool:
+        """Compile, or load from the cache; whether it was compiled."""
+        return self.address > 0 and not self._compiled.cache_hits
 
     @property
     def address(self) -> int:
@@ -69,9 +90,23 @@ class Task:
 class Lazy:
     """A function of one signature that is compiled at its first call."""
 
-    def __init__(self, function: Callable[..., Any], signature: Any, **options: Any) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        signature: Any,
+        *,
+        registered: bool = True,
+        **options: Any,
+    ) -> None:
         self._function, self._signature, self._options = function, signature, options
         self._compiled: Any = None
+        self.name, self.parallel = function.__qualname__, bool(options.get("parallel"))
+        if registered:
+            COMPILED.append(self)
+
+    def compile(self) -> bool:
+        """Compile, or load from the cache; whether it was compiled."""
+        return not self.function.stats.cache_hits
 
     def __call__(self, *args: Any) -> Any:
         return self.function(*args)
@@ -92,4 +127,8 @@ class Lazy:
 
 def lazy(signature: Any, **options: Any) -> Callable[[Callable[..., Any]], Lazy]:
     """Decorator form of :class:`Lazy`."""
-    return lambda function: Lazy(function, signature, **options)
+
+    def decorate(function: Callable[..., Any]) -> Lazy:
+        return Lazy(function, signature, **options)
+
+    return decorate

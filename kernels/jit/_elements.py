@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 
 from ._access import call
-from ._compile import Lazy, inline
+from ._compile import Lazy, inline, renamed
 from ._packing import run_task
 from ._plan import Run
 from ._table import function_of
@@ -54,7 +54,8 @@ def _lazy(kind: Any) -> Lazy:
     own, other = types.Array(kind, 1, "C"), types.Array(kind, 1, "A", readonly=True)
     constants = [types.float64] * _N_CONSTANTS
     whole = types.int64
-    return Lazy(_elements, types.boolean(whole, whole, own, other, own, own, *constants))
+    function = renamed(_elements, f"elements_{kind}")
+    return Lazy(function, types.boolean(whole, whole, own, other, own, own, *constants))
 
 
 _ENTRANCES = {4: _lazy(types.float32), 8: _lazy(types.float64)}

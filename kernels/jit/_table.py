@@ -1,12 +1,15 @@
-"""The table of kernels of one dtype: all LLVM functions, compiled in one go.
+"""The table of kernels of one dtype: LLVM functions, compiled when they are first needed.
 
-Compiled Python calls them by the address that stands in the table at the index named here.
+Compiled Python calls them by the address that stands in the table at the index named here. What
+every network needs (tiles, copies) is compiled in one go; activations, derivatives, losses and
+update rules each when a network asks for it (:func:`use`).
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,9 +17,11 @@ from llvmlite import ir
 from numba import types
 
 from . import _copies, _runs, _scores, _tiles
-from ._compile import Lazy, intrinsic, lazy
+from ._compile import Lazy, intrinsic, renamed
 from ._host import host
 from ._vector import Code
+
+Array = np.ndarray[Any, Any]
 
 #: Rules that :func:`_runs.update` knows.
 RULES = ("store", "sgd", "momentum", "nesterov", "adam")
@@ -31,21 +36,24 @@ ACTIVATIONS = tuple(_runs.FUNCTIONS)
 
 # Tiles: index = begin + 2 (rows - 1) + (panels - 1).
 FORWARD, GRADIENT, REST = 0, 24, 40
-_NAMES = (
-    "column_sums",
-    "gather",
-    "scatter",
-    "one_hot",
-    "transpose",
-    "softmax",
-    "sum_of_squares",
+_COMMON: Mapping[str, tuple[Callable[[Code], Any], int]] = {  # and the number of arguments
+    "column_sums": (_tiles.column_sums, 3),
+    "gather": (_copies.gather, 8),
+    "scatter": (_copies.scatter, 8),
+    "one_hot": (_copies.one_hot, 6),
+    "transpose": (_copies.transpose, 2),
+    "softmax": (_scores.softmax, 5),
+    "sum_of_squares": (_runs.sum_of_squares, 4),
+}
+#: Kernels that are compiled each on its own.
+NAMED = (
     *(f"activation {name}" for name in ACTIVATIONS),
     *(f"derivative {name}" for name in ACTIVATIONS),
     *(f"update {name}" for name in RULES),
     *(f"loss {loss} {output}" for loss, output in LOSS_PAIRS),
 )
+_NAMES = (*_COMMON, *NAMED)
 INDEX = {name: REST + i for i, name in enumerate(_NAMES)}
-SIZE = REST + len(_NAMES)
 COLUMN_SUMS = INDEX["column_sums"]
 GATHER, SCATTER, ONE_HOT = INDEX["gather"], INDEX["scatter"], INDEX["one_hot"]
 TRANSPOSE, SOFTMAX, SUM_OF_SQUARES = (
@@ -54,58 +62,55 @@ TRANSPOSE, SOFTMAX, SUM_OF_SQUARES = (
     INDEX["sum_of_squares"],
 )
 
+_Builder = Callable[[Callable[..., Code]], Mapping[int, Any]]
 
-def _build(module: Any, itemsize: int) -> dict[int, Any]:
-    """Define every kernel in an LLVM module; index → function."""
-    machine = host()
 
-    def code(name: str, n_ints: int, n_doubles: int = 0) -> Code:
-        return Code(module, machine, itemsize, name.replace(" ", "_"), n_ints, n_doubles)
-
-    built = {}
+def _common(code: Callable[..., Code]) -> Mapping[int, Any]:
+    """What every network needs; index → function."""
+    built, machine = {}, host()
     for rows in range(1, machine.forward_rows + 1):
         for panels in range(1, machine.forward_panels + 1):
-            name = f"forward_{rows}x{panels}"
             at = FORWARD + 2 * (rows - 1) + panels - 1
-            built[at] = _tiles.forward(code(name, 8, 2), rows, panels)
+            built[at] = _tiles.forward(code(f"forward_{rows}x{panels}", 8, 2), rows, panels)
     for rows in range(1, machine.gradient_rows + 1):
         for panels in range(1, machine.gradient_panels + 1):
-            name = f"gradient_{rows}x{panels}"
             at = GRADIENT + 2 * (rows - 1) + panels - 1
-            built[at] = _tiles.gradient(code(name, 6), rows, panels)
-    n_run = _runs.ADDRESSES + 1
-    rest: dict[str, Callable[[], Any]] = {
-        "column_sums": lambda: _tiles.column_sums(code("column_sums", 3)),
-        "gather": lambda: _copies.gather(code("gather", 8)),
-        "scatter": lambda: _copies.scatter(code("scatter", 8)),
-        "one_hot": lambda: _copies.one_hot(code("one_hot", 6)),
-        "transpose": lambda: _copies.transpose(code("transpose", 2)),
-        "softmax": lambda: _scores.softmax(code("softmax", 5)),
-        "sum_of_squares": lambda: _runs.sum_of_squares(code("sum_of_squares", 4)),
-    }
-    for name, at in INDEX.items():
-        kind, _, what = name.partition(" ")
-        if name in rest:
-            built[at] = rest[name]()
-        elif kind == "loss":
-            built[at] = _scores.loss(code(name, 10, 1), *what.split())
-        else:
-            build = {
-                "activation": _runs.activation,
-                "derivative": _runs.derivative,
-                "update": _runs.update,
-            }[kind]
-            built[at] = build(code(name, n_run, _runs.CONSTANTS), what)
+            built[at] = _tiles.gradient(code(f"gradient_{rows}x{panels}", 6), rows, panels)
+    for name, (build, n_ints) in _COMMON.items():
+        built[INDEX[name]] = build(code(name, n_ints))
     return built
 
 
-def _filler(itemsize: int) -> Any:
+def _named(name: str) -> _Builder:
+    """One activation, derivative, update rule or loss."""
+    kind, _, what = name.partition(" ")
+
+    def build(code: Callable[..., Code]) -> Mapping[int, Any]:
+        if kind == "loss":
+            return {INDEX[name]: _scores.loss(code(name, 10, 1), *what.split())}
+        kinds = {
+            "activation": _runs.activation,
+            "derivative": _runs.derivative,
+            "update": _runs.update,
+        }
+        return {INDEX[name]: kinds[kind](code(name, _runs.ADDRESSES + 1, _runs.CONSTANTS), what)}
+
+    return build
+
+
+def _filler(build: _Builder, itemsize: int) -> Any:
+    """Compiled Python's ``fill(table)``, which defines kernels and writes their addresses."""
+
     @intrinsic
     def fill(typingctx: Any, table: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            def code(name: str, n_ints: int, n_doubles: int = 0) -> Code:
+                name = name.replace(" ", "_")
+                return Code(builder.module, host(), itemsize, name, n_ints, n_doubles)
+
             i64 = ir.IntType(64)
             slots = builder.inttoptr(args[0], i64.as_pointer())
-            for at, function in _build(builder.module, itemsize).items():
+            for at, function in build(code).items():
                 slot = builder.gep(slots, [ir.Constant(i64, at)])
                 builder.store(builder.ptrtoint(function, i64), slot)
             return context.get_dummy_value()
@@ -115,31 +120,58 @@ def _filler(itemsize: int) -> Any:
     return fill
 
 
-_fill_float32, _fill_float64 = _filler(4), _filler(8)
+def _template(table: int) -> None:
+    fill(table)  # type: ignore[name-defined]  # noqa: F821
 
 
-@lazy(types.void(types.int64))
-def fill_float32(table: int) -> None:
-    _fill_float32(table)
+def file_name(name: str, itemsize: int) -> str:
+    """Name of a kernel in the cache."""
+    return f"{name.replace(' ', '_')}_float{8 * itemsize}"
 
 
-@lazy(types.void(types.int64))
-def fill_float64(table: int) -> None:
-    _fill_float64(table)
+#: Names of what has been compiled by this process, rather than loaded from the cache.
+compiled: set[str] = set()
 
 
-_FILLS: dict[int, Lazy] = {4: fill_float32, 8: fill_float64}
+def _fill(name: str, build: _Builder, itemsize: int, table: Array) -> None:
+    """Compile kernels, or load them from the cache, and write their addresses into a table."""
+    name = file_name(name, itemsize)
+    function = renamed(_template, name, fill=_filler(build, itemsize))
+    fill = Lazy(function, types.void(types.int64), registered=False)
+    fill(table.ctypes.data)
+    if fill.compile():
+        compiled.add(name)
+
+
+_lock = threading.RLock()
 
 
 @functools.cache
-def table(itemsize: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Addresses of the kernels for this element size."""
-    result = np.zeros(SIZE, np.int64)
-    _FILLS[itemsize](result.ctypes.data)
-    return result
+def _addresses(itemsize: int) -> Array:
+    """The table; zero for what has not been compiled."""
+    return np.zeros(REST + len(_NAMES), np.int64)
+
+
+@functools.cache
+def table(itemsize: int) -> Array:
+    """Addresses of the kernels for this element size; those that every network needs are there."""
+    addresses = _addresses(itemsize)
+    _fill("common", _common, itemsize, addresses)
+    return addresses
+
+
+def use(name: str, itemsize: int) -> int:
+    """Index of a kernel in the table; it is there afterwards."""
+    index, addresses = INDEX[name], _addresses(itemsize)
+    if not addresses[index]:
+        with _lock:
+            if not addresses[index]:
+                _fill(name, _named(name), itemsize, addresses)
+    return index
 
 
 @functools.cache
 def function_of(name: str, itemsize: int) -> int:
-    """Address of a kernel by name."""
-    return int(table(itemsize)[INDEX[name]])
+    """Address of a kernel."""
+    index = use(name, itemsize)
+    return int(_addresses(itemsize)[index])

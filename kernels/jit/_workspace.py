@@ -14,7 +14,7 @@ from ._compile import Task
 from ._host import LINE, host
 from ._packing import gather_task, scatter_task
 from ._plan import DENSE, LABELS, NO_TARGET, Block, Copy, Layer, Plan
-from ._table import INDEX, table
+from ._table import table, use
 from ._team import Job
 
 Array = np.ndarray[Any, Any]
@@ -132,6 +132,10 @@ class Workspace:
         self._kept: list[Any] = []
         self._jobs: dict[tuple[Task, ...], Job] = {}
 
+    def use(self, name: str) -> int:
+        """Index of a kernel in the table of this workspace's dtype."""
+        return use(name, self.dtype.itemsize)
+
     def _take(self, size: int) -> int:
         """Reserve whole lines; the offset at which they begin."""
         begin = self._used
@@ -157,8 +161,8 @@ class Workspace:
             flat += n_in * n_out * itemsize
             layer.low, layer.high = BOUNDS.get(name, (-math.inf, math.inf))
             clipped = name == "identity" or name in BOUNDS
-            layer.activation = -1 if clipped else INDEX[f"activation {name}"]
-            layer.derivative = INDEX.get(f"derivative {name}", -1)
+            layer.activation = -1 if clipped else self.use(f"activation {name}")
+            layer.derivative = -1 if name == "identity" else self.use(f"derivative {name}")
         for layer in self.layers:
             layer.flat_bias = flat
             flat += layer.n_out * itemsize
@@ -262,12 +266,13 @@ class Workspace:
         """Let the rows pass write results, with this output activation."""
         self.plan.with_out = 1
         self.plan.is_softmax = output == "softmax"
-        self.plan.output_activation = INDEX.get(f"activation {output}", -1)
+        apart = output in ("softmax", "identity")
+        self.plan.output_activation = -1 if apart else self.use(f"activation {output}")
 
     def set_loss(self, loss: str, output: str, n: int) -> None:
         """Let the rows pass compute losses, of which those of all ``n`` rows are kept."""
         plan = self.plan
-        plan.with_loss, plan.loss = 1, INDEX[f"loss {loss} {output}"]
+        plan.with_loss, plan.loss = 1, self.use(f"loss {loss} {output}")
         plan.keep_losses = 1
         if n > self.rows:
             self._all_losses = np.zeros(n)

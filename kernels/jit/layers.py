@@ -10,7 +10,6 @@ from .. import _checks
 from ._calls import NO_LABELS, Call, first_step, shelves
 from ._packing import errors_task
 from ._plan import Block, Copy, Plan
-from ._table import INDEX
 from ._tasks import rows_task, weights_task
 from ._team import worth
 from ._workspace import Workspace, ceil
@@ -207,5 +206,5 @@ def _bias_gradient(delta: Array, n_threads: int | None) -> Call:
 def _set_mean(space: Workspace, n: int) -> None:
     """Let the weights pass store the mean over ``n`` rows."""
     plan = space.plan
-    plan.rule, plan.learning_rate = INDEX["update store"], 1 / max(n, 1)
+    plan.rule, plan.learning_rate = space.use("update store"), 1 / max(n, 1)
     plan.first_state = plan.second_state = space.stores[0]

@@ -11,8 +11,7 @@ from .. import _checks
 from .._specs import UpdateRule
 from ..reference.optimizers import adam_step_size
 from ._elements import run, run_plain
-from ._plan import Plan
-from ._table import INDEX
+from ._workspace import Workspace
 
 Array = np.ndarray[Any, Any]
 
@@ -71,8 +70,9 @@ def adam_update(
         run("update adam", vectors, constants, n_threads)
 
 
-def set_rule(plan: Plan, rule: UpdateRule) -> None:
-    """Write an update rule and its constants into a plan."""
+def set_rule(space: Workspace, rule: UpdateRule) -> None:
+    """Write an update rule and its constants into the plan."""
+    plan = space.plan
     constants: Mapping[str, float] = rule.constants
     name = rule.name
     plan.is_adam = name == "adam"
@@ -84,4 +84,4 @@ def set_rule(plan: Plan, rule: UpdateRule) -> None:
         plan.c0, plan.c1 = 1 - plan.beta_1, 1 - plan.beta_2
         plan.epsilon = constants["epsilon"]
         plan.epsilon_hat = bool(constants.get("epsilon_hat", 0))
-    plan.rule = INDEX[f"update {name}"]
+    plan.rule = space.use(f"update {name}")

@@ -11,7 +11,6 @@ from .. import _checks, _threads
 from .._specs import Architecture, UpdateRule, check_loss
 from ._calls import NO_LABELS, Call, first_step, last_step, shelves
 from ._packing import gradient_task, load_task, mean_task, store_task
-from ._table import INDEX
 from ._tasks import rows_task, weights_task
 from ._team import worth
 from ._workspace import Workspace, address, ceil
@@ -159,7 +158,7 @@ class Network:
         space.cut_weights()
         plan = space.plan
         plan.backward = plan.refresh = 1
-        plan.rule, plan.learning_rate = INDEX["update store"], 1.0
+        plan.rule, plan.learning_rate = space.use("update store"), 1.0
         plan.first_state = plan.second_state = space.stores[1]
         layers = len(space.layers)
         phases = [
@@ -221,9 +220,9 @@ class Trainer:
         plan = self._plan = space.plan
         plan.first_state = space.stores[min(1, self._n_slots)]
         plan.second_state = space.stores[self._n_slots]
-        set_rule(plan, update_rule)
+        set_rule(space, update_rule)
         plan.with_loss = plan.backward = plan.refresh = 1
-        plan.loss = INDEX[f"loss {loss} {architecture.output}"]
+        plan.loss = space.use(f"loss {loss} {architecture.output}")
         plan.l2, plan.penalty_per_row = float(l2), bool(l2_over_batch)
         # One task more than there are blocks of rows sums the penalty, one more than there are
         # blocks of weights accounts for the loss.

@@ -4,9 +4,10 @@ Exit codes: 0 done; 1 it failed (a file, the data, a backend); 2 the command lin
 130 interrupted (Ctrl-C; the model of the last finished step has been written).
 
 The files: ``_arguments`` the command line, ``_sources`` where data comes from and how it is split,
-``_preprocessing`` scaling that travels with the model, ``_train``, ``_predict`` and ``_info`` the
-commands, ``_progress`` what is seen meanwhile, ``_metrics``, ``_model`` and ``_report`` what is
-left behind. Commands are imported when they are asked for, which keeps ``--help`` quick.
+``_preprocessing`` scaling that travels with the model, ``_train``, ``_predict``, ``_info`` and
+``_warmup`` the commands, ``_progress`` what is seen meanwhile, ``_metrics``, ``_model`` and
+``_report`` what is left behind. Commands are imported when they are asked for, which keeps
+``--help`` quick.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="version, live backend, installed extras")
     info.add_argument("--backend", choices=("compiled", "numba", "reference"))
     info.set_defaults(run=_run_info)
+    _add_warmup(commands)
     return parser
 
 
@@ -153,6 +154,28 @@ def _add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
     predict.add_argument("--out", metavar="FILE", help="write there instead of printing")
     predict.add_argument("--threads", type=_count, metavar="N", help="(default: usable CPUs)")
     predict.add_argument("--backend", choices=("compiled", "numba", "reference"))
+
+
+def _add_warmup(commands: argparse._SubParsersAction[Parser]) -> None:
+    warmup = commands.add_parser(
+        "warmup",
+        help="compile the Numba backend's kernels ahead of time",
+        description="Compile what the Numba backend would compile at first use, for this CPU, and "
+        "keep it in the user's cache folder (FASTMLP_CACHE_DIR moves it).",
+    )
+    warmup.set_defaults(run=_run_warmup)
+    warmup.add_argument(
+        "--dtype", choices=("float32", "float64", "both"), default="float32", help="(float32)"
+    )
+    warmup.add_argument(
+        "--threads", type=_count, metavar="N", help="1 leaves out what several threads need"
+    )
+
+
+def _run_warmup(options: argparse.Namespace) -> int:
+    from ._warmup import run
+
+    return run(options)
 
 
 def _run_train(options: argparse.Namespace) -> int:

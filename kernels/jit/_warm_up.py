@@ -1,0 +1,53 @@
+"""Compiling ahead of time what would be compiled at first use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from . import _cache, _table
+from . import training as _training  # noqa: F401 - brings all functions that are in COMPILED
+from ._compile import COMPILED
+
+__all__ = ["Warmed", "cache_folder", "warm_up"]
+
+
+class Warmed(NamedTuple):
+    """What has been made ready, whether it was compiled (else it came from the cache), how long."""
+
+    name: str
+    compiled: bool
+    seconds: float
+
+
+def cache_folder() -> Path:
+    """Where the code for this CPU and these versions is kept."""
+    return _cache.folder()
+
+
+def warm_up(itemsizes: Sequence[int], n_threads: int) -> Iterator[Warmed]:
+    """Compile everything for elements of these sizes; what only several threads need is left out
+    for one."""
+    for item in COMPILED:
+        of_other = any(item.name.endswith(f"float{8 * n}") for n in {4, 8} - set(itemsizes))
+        if not of_other and (n_threads > 1 or not item.parallel):
+            yield _timed(f"function {item.name.strip('_')}", item.compile)
+    for itemsize in itemsizes:
+        for name in ("common", *_table.NAMED):
+            yield _timed(f"{name} float{8 * itemsize}", lambda: _kernel(name, itemsize))  # noqa: B023
+
+
+def _kernel(name: str, itemsize: int) -> bool:
+    if name == "common":
+        _table.table(itemsize)
+    else:
+        _table.use(name, itemsize)
+    return _table.file_name(name, itemsize) in _table.compiled
+
+
+def _timed(name: str, work: Callable[[], bool]) -> Warmed:
+    start = time.perf_counter()
+    compiled = work()
+    return Warmed(name, compiled, time.perf_counter() - start)

@@ -1,0 +1,31 @@
+"""``fastmlp warmup``: compile the Numba backend's kernels before they are needed."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from fastmlp import kernels
+
+#: ``--dtype`` → sizes of an element.
+ITEMSIZES = {"float32": (4,), "float64": (8,), "both": (4, 8)}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compile, say what and where to."""
+    with kernels.use_backend("numba"):
+        from fastmlp.kernels.jit import _warm_up
+
+        live = kernels.info()
+        threads = options.threads or int(str(live["n_threads"]))
+        print(f"instruction set  {live['isa']}\nfolder           {_warm_up.cache_folder()}")
+        start, compiled, found = time.perf_counter(), 0, 0
+        for step in _warm_up.warm_up(ITEMSIZES[options.dtype], threads):
+            if step.compiled:
+                compiled += 1
+                print(f"{step.seconds:8.2f} s       {step.name}", flush=True)
+            else:
+                found += 1
+        seconds = time.perf_counter() - start
+        print(f"{compiled} compiled, {found} were there: {seconds:.1f} s")
+    return 0
