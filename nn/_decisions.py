@@ -21,13 +21,16 @@ def threshold(output: str) -> float:
 def classes(outputs: Array, bound: float) -> Array:
     """Class of each row, ``(n,)``: the highest output, or for one output 1 where it reaches."""
     if outputs.shape[1] == 1:
-        return (outputs[:, 0] >= bound).astype(np.intp)
-    return outputs.argmax(axis=1)
+        reached: Array = (outputs[:, 0] >= bound).astype(np.intp)
+        return reached
+    highest: Array = outputs.argmax(axis=1)
+    return highest
 
 
 def labels(outputs: Array, bound: float) -> Array:
     """1 where a label applies, else 0: ``(n, n_out)``."""
-    return (outputs >= bound).astype(np.intp)
+    reached: Array = (outputs >= bound).astype(np.intp)
+    return reached
 
 
 def true_classes(target: Array) -> Array | None:
@@ -41,10 +44,12 @@ def true_classes(target: Array) -> Array | None:
         values = target[:, 0]
         positive = values == 1
         if np.all(positive | (values == 0)) or np.all(positive | (values == -1)):
-            return positive.astype(np.intp)
+            numbers: Array = positive.astype(np.intp)
+            return numbers
         return None
     low = -1 if target.size and target.min() == -1 else 0  # targets of a hinge loss are ±1
     hits = target == 1
     if np.all(hits | (target == low)) and np.all(hits.sum(axis=1) == 1):
-        return hits.argmax(axis=1)
+        places: Array = hits.argmax(axis=1)
+        return places
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -118,7 +118,7 @@ def prepared(metric: Metric, batch: Batch, output: str) -> Callable[[Array], flo
         return lambda outputs: float(function(truth, decide(outputs, bound)))
     if function is f1:
         binary = target.ndim == 2 and target.shape[1] == 1
-        average = "binary" if binary else "macro"
+        average: Literal["binary", "macro"] = "binary" if binary else "macro"
         return lambda outputs: float(f1(truth, decide(outputs, bound), weight, average))
     return lambda outputs: float(function(truth, decide(outputs, bound), weight))
 
@@ -131,5 +131,6 @@ def _bound(batch: Batch) -> float:
 def _true_labels(target: Array) -> Array | None:
     yes = target == 1
     if np.all(yes | (target == 0)) or np.all(yes | (target == -1)):
-        return yes.astype(np.intp)
+        numbers: Array = yes.astype(np.intp)
+        return numbers
     return None

@@ -61,7 +61,8 @@ def _for_loss(y: Array, loss: str) -> Array:
     if loss in ("hinge", "squared_hinge"):
         yes = y == 1
         if np.all(yes | (y == 0)):
-            return np.where(yes, y.dtype.type(1), y.dtype.type(-1))
+            signs: Array = np.where(yes, y.dtype.type(1), y.dtype.type(-1))
+            return signs
         if not np.all(yes | (y == -1)):
             raise ValueError(f"{loss} needs y of -1 and 1, or 0 and 1, got {y.min()}…{y.max()}")
     return y

@@ -96,7 +96,7 @@ class Network:
     def __repr__(self) -> str:
         net = self._architecture
         sizes = "-".join(str(size) for size in net.sizes)
-        names = list(net.activations)
+        names = [str(name) for name in net.activations]
         hidden = names[:1] if len(set(names)) == 1 else ["/".join(names)] if names else []
         parts = [sizes, *hidden, net.output, self._dtype.name, f"{net.n_parameters} parameters"]
         return f"MLP({', '.join(parts)})"
@@ -159,9 +159,11 @@ class Network:
         if self._architecture.output == "softmax":
             z = self.scores(X)
             z -= z.max(axis=1, keepdims=True)
-            return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+            z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
+            return z
         if self._architecture.output == "sigmoid":
-            return -np.logaddexp(self._dtype.type(0), -self.scores(X))
+            logs: Array = -np.logaddexp(self._dtype.type(0), -self.scores(X))
+            return logs
         raise ValueError(
             f"probabilities need output 'softmax' or 'sigmoid', got {self._architecture.output!r}"
         )

@@ -168,7 +168,8 @@ def _step_size(
     if value is None:
         return rule, float(rule.learning_rate), schedules.CONSTANT
     if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
-        rule = dataclasses.replace(rule, learning_rate=float(value))  # checks it
+        changed: Any = rule  # a dataclass, which checks its constants
+        rule = dataclasses.replace(changed, learning_rate=float(value))
         return rule, float(value), schedules.CONSTANT
     return rule, float(rule.learning_rate), schedules.get(value)
 
