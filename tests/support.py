@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from fastmlp import kernels
-from fastmlp.kernels import reference
+from fastmlp.kernels import Loss, UpdateRule, reference
+from fastmlp.kernels._support import features_of
 
 Array = np.ndarray[Any, Any]
 
@@ -32,6 +34,14 @@ FUNCTIONS = (
     "delta_backward",
     "weight_gradient",
     "bias_gradient",
+)
+#: Losses by name, and those with constants other than the defaults.
+LOSSES = (
+    *map(Loss, kernels.LOSSES),
+    Loss("huber", {"delta": 0.3}),
+    Loss("quantile", {"quantile": 0.8}),
+    Loss("binary_cross_entropy", {"label_smoothing": 0.2}),
+    Loss("cross_entropy", {"label_smoothing": 0.1}),
 )
 WITH_OUT = tuple(name for name in FUNCTIONS if name != "loss_value")
 #: (n, n_in, n_out): empty ones, one, and both sides of the tiles' 6 rows and 8, 16, 32 columns.
@@ -56,7 +66,63 @@ SHAPES = (
     (200, 40, 24),
 )
 LAYOUTS = ("F", "strided", "reversed", "broadcast", "unaligned", "read-only", "memory-mapped")
-LOSS_PAIRS = [(loss, out) for loss, outs in kernels.LOSS_OUTPUTS.items() for out in outs]
+LOSS_PAIRS = [(loss, out) for loss in LOSSES for out in kernels.LOSS_OUTPUTS[loss.name]]
+#: Every update rule, with the constants in which its formula changes. Where a step divides by the
+#: gradient's size, ε is so large that rounding of a small gradient does not become a large step.
+RULES = (
+    UpdateRule("sgd"),
+    UpdateRule("sgd", {"weight_decay": 0.1}),
+    UpdateRule("momentum", {"momentum": 0.9}),
+    UpdateRule("momentum", {"momentum": 0.8, "nesterov": 1}),
+    UpdateRule("adagrad", {"epsilon": 1e-3}),
+    UpdateRule("adagrad", {"initial_accumulator": 0.1, "lr_decay": 0.2}),
+    UpdateRule("adadelta", {"epsilon": 1e-3}),
+    UpdateRule("rmsprop", {"epsilon": 1e-2, "alpha": 0.9}),
+    UpdateRule("rmsprop", {"epsilon": 1e-2, "alpha": 0.9, "centered": 1}),
+    UpdateRule("rmsprop", {"epsilon": 1e-2, "alpha": 0.9, "momentum": 0.8}),
+    UpdateRule("rmsprop", {"epsilon": 1e-2, "alpha": 0.9, "centered": 1, "momentum": 0.5}),
+    UpdateRule("adam", {"epsilon": 1e-3}),
+    UpdateRule("adam", {"beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3, "epsilon_hat": 1}),
+    UpdateRule("adam", {"epsilon": 1e-3, "weight_decay": 0.1}),
+    UpdateRule("amsgrad", {"epsilon": 1e-3}),
+    UpdateRule("adamax", {"epsilon": 1e-3}),
+    UpdateRule("nadam", {"epsilon": 1e-3}),
+    UpdateRule("radam", {"epsilon": 1e-3}),
+    UpdateRule("ftrl"),
+    UpdateRule("ftrl", {"l1": 0.01, "l2": 0.1, "l2_shrinkage": 0.1, "beta": 0.5}),
+    UpdateRule("ftrl", {"learning_rate_power": -0.3, "initial_accumulator": 0.5}),
+    UpdateRule("lion", {"weight_decay": 0.1}),
+    UpdateRule("rprop"),
+    UpdateRule("rprop", {"eta_minus": 0.3, "eta_plus": 1.5, "step_max": 0.02}),
+)
+
+
+def show(value: Any) -> str:
+    """A test's name for a loss, an update rule or a pair of loss and output."""
+    if isinstance(value, tuple):
+        return "-".join(map(show, value))
+    if isinstance(value, (Loss, UpdateRule)):
+        defaults = type(value)(value.name).constants
+        changed = [f"{k}={v:g}" for k, v in value.constants.items() if v != defaults[k]]
+        return ",".join([value.name, *changed])
+    return str(value)
+
+
+def missing(*values: Any) -> list[str]:
+    """What of that (names, losses, update rules, architectures) the live backend does not have."""
+    features = (feature for value in values for feature in features_of(value))
+    return [feature for feature in features if not kernels.supports(feature)]
+
+
+def require(*values: Any) -> None:
+    """Skip a test of something that the live backend does not have."""
+    if lacking := missing(*values):
+        pytest.skip(f"the {kernels.info()['backend']} backend has no {lacking}")
+
+
+def supported(*names: str) -> list[str]:
+    """Those of the names that the live backend has."""
+    return [name for name in names if not missing(name)]
 
 
 @dataclass(frozen=True)
@@ -112,42 +178,55 @@ def calls(
     def normal(*size: int) -> Array:
         return rng.standard_normal(size).astype(dtype)
 
-    def activation_output(size: tuple[int, int], name: str) -> Array:
-        return reference.activate(normal(*size) * dtype.type(2), name)
+    def kept(size: tuple[int, int], name: str) -> Array:
+        """What the derivative is computed from."""
+        z = normal(*size) * dtype.type(2)
+        return z if name in kernels.NEED_SCORES else reference.activate(z, name)
 
     if function == "dense_forward":
-        for name in (*kernels.ACTIVATIONS, "softmax"):
-            args = (normal(n, n_in), normal(n_in, n_out), normal(n_out), name)
+        for name in supported(*kernels.ACTIVATIONS, "softmax", "exp"):
+            # exp magnifies the rounding of a sum by its own value.
+            factor = dtype.type(0.1 if name == "exp" else 1)
+            args = (normal(n, n_in), factor * normal(n_in, n_out), factor * normal(n_out), name)
             yield Call(function, args, n_in + n_out * (name == "softmax"))
     elif function == "activate":
-        for name in (*kernels.ACTIVATIONS, "softmax"):
+        for name in supported(*kernels.ACTIVATIONS, "softmax", "exp"):
             yield Call(function, (normal(n, n_out) * dtype.type(3), name), 0)
     elif function == "activation_backward":
-        for name in kernels.ACTIVATIONS:
-            args = (normal(n, n_out), activation_output((n, n_out), name), name)
-            yield Call(function, args, 0)
+        for name in supported(*kernels.ACTIVATIONS):
+            args = (normal(n, n_out), kept((n, n_out), name), name)
+            # Derivatives of scores are sums of terms that grow with z.
+            yield Call(function, args, 64 if name in kernels.NEED_SCORES else 0)
     elif function == "delta_backward":
-        for name in kernels.ACTIVATIONS:
-            args = (normal(n, n_out), normal(n_in, n_out), activation_output((n, n_in), name), name)
-            yield Call(function, args, n_out)
+        for name in supported(*kernels.ACTIVATIONS):
+            args = (normal(n, n_out), normal(n_in, n_out), kept((n, n_in), name), name)
+            yield Call(function, args, n_out + 64 * (name in kernels.NEED_SCORES))
     elif function == "weight_gradient":
         yield Call(function, (normal(n, n_in), normal(n, n_out)), n)
     elif function == "bias_gradient":
         yield Call(function, (normal(n, n_out),), n)
     else:
         for loss, output in LOSS_PAIRS:
+            if missing(loss, output) or (loss.name == "multiclass_hinge" and n_out < 2):
+                continue
             for target in targets(loss, n, n_out, dtype, rng):
                 for weight in sample_weights(n, dtype, rng):
                     args = (normal(n, n_out) * dtype.type(3), target, loss, output)
                     yield Call(function, args, 4 * n_out, {"sample_weight": weight})
 
 
-def targets(loss: str, n: int, n_out: int, dtype: Any, rng: np.random.Generator) -> Iterator[Array]:
+def targets(
+    loss: Loss, n: int, n_out: int, dtype: Any, rng: np.random.Generator
+) -> Iterator[Array]:
     """Targets of every kind that a loss takes: real or soft values, and class labels."""
-    if loss == "squared_error":
-        yield rng.standard_normal((n, n_out)).astype(dtype)
-    else:
+    if loss.name in ("hinge", "squared_hinge"):
+        yield np.where(rng.random((n, n_out)) < 0.5, -1, 1).astype(dtype)
+    elif loss.name == "poisson":
+        yield rng.poisson(1.5, (n, n_out)).astype(dtype)
+    elif loss.name in ("binary_cross_entropy", "cross_entropy"):
         yield rng.random((n, n_out)).astype(dtype)
+    else:
+        yield rng.standard_normal((n, n_out)).astype(dtype)
     if n_out >= 2:
         for kind in ("int64", "uint8"):
             yield rng.integers(0, n_out, n).astype(kind)
