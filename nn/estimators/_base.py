@@ -97,7 +97,8 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
         incremental: bool,
         held_out: tuple[Any, Any, Any] = (None, None, None),
     ) -> None:
-        check_parameters(self)
+        if not (incremental and hasattr(self, "coefs_")):
+            check_parameters(self)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         first_pass = not hasattr(self, "coefs_") or not (self.warm_start or incremental)

@@ -46,7 +46,7 @@ def fit_stochastic(
     optimizer = estimator.__dict__.get("_optimizer") if incremental else None
     if optimizer is None:
         optimizer = estimator._optimizer = StochasticOptimizer(estimator)
-    descent = Descent(estimator, optimizer, rows, held_out)
+    descent = Descent(estimator, optimizer, rows, held_out, incremental)
     descent.run(1 if incremental else estimator.max_iter, incremental, context)
 
 
@@ -66,7 +66,12 @@ class Descent:
     """One run: the engine's trainer, and what is done between its epochs."""
 
     def __init__(
-        self, estimator: Any, optimizer: StochasticOptimizer, rows: Rows, held_out: Rows | None
+        self,
+        estimator: Any,
+        optimizer: StochasticOptimizer,
+        rows: Rows,
+        held_out: Rows | None,
+        incremental: bool,
     ) -> None:
         self.estimator, self.optimizer = estimator, optimizer
         own, self.dtype = estimator._packed(), rows.x.dtype
@@ -82,8 +87,10 @@ class Descent:
         for rule in self.rules:
             rule.check({"loss"} if held_out is None else {"loss", "validation_loss"})
         dropout = dropout_of(estimator, len(estimator.coefs_) - 1)
-        self.trainer = _engine.trainer(
-            estimator,
+        self.trainer = optimizer.trainer(
+            _engine.trainer,
+            incremental,
+            (estimator.backend, estimator.n_threads),
             estimator._architecture(),
             self.dtype,
             self.loss,

@@ -33,16 +33,16 @@ def activations(activation: Any, layers: int) -> tuple[Any, ...]:
     return (activation_name(activation),) * layers
 
 
-def backend(estimator: Any, *wanted: Any) -> Any:
-    """The module of the backend that ``estimator.backend`` names, else of the live one.
+def backend(name: str | None, *wanted: Any) -> Any:
+    """The module of the backend of this name, or of the live one for ``None``.
 
     Where the live one lacks something of ``wanted`` (names, architecture, loss, update rule), the
     next one that has it all takes its place: whatever scikit-learn computes works everywhere.
     """
-    if estimator.backend is not None:
-        return _module(estimator.backend)
+    if name is not None:
+        return _module(name)
     live = _chooser.active()
-    features = {name for value in wanted for name in _support.features_of(value)}
+    features = {feature for value in wanted for feature in _support.features_of(value)}
     features &= _support.FEATURES
     if all(kernels.supports(name) for name in features):
         return live
@@ -59,12 +59,12 @@ def _module(name: str) -> Any:
 
 def network(estimator: Any, architecture: Architecture, dtype: Any, *wanted: Any) -> Any:
     """A network object for an estimator; ``wanted`` are more features, see :func:`backend`."""
-    module = backend(estimator, architecture, *wanted)
+    module = backend(estimator.backend, architecture, *wanted)
     return module.Network(architecture, dtype, n_threads=estimator.n_threads)
 
 
 def trainer(
-    estimator: Any,
+    place: tuple[str | None, int | None],
     architecture: Architecture,
     dtype: Any,
     loss: Any,
@@ -72,10 +72,11 @@ def trainer(
     *wanted: Any,
     **options: Any,
 ) -> Any:
-    """A trainer for an estimator; ``wanted`` are more features, see :func:`backend`."""
+    """A trainer on ``place``, a backend and a number of threads."""
+    name, n_threads = place
     given = {name: value for name, value in options.items() if not _is_off(value)}
-    module = backend(estimator, architecture, loss, rule, *given, *wanted)
-    return module.Trainer(architecture, dtype, loss, rule, n_threads=estimator.n_threads, **given)
+    module = backend(name, architecture, loss, rule, *given, *wanted)
+    return module.Trainer(architecture, dtype, loss, rule, n_threads=n_threads, **given)
 
 
 def _is_off(value: Any) -> bool:

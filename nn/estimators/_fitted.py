@@ -17,6 +17,7 @@ Array = np.ndarray[Any, Any]
 
 #: What is made again from the rest where it is needed, and never copied or pickled.
 _MADE_AGAIN = ("_flat", "_views", "_networks", "_ready")
+_FLOAT32 = np.dtype(np.float32)
 
 
 class Ready(NamedTuple):
@@ -130,7 +131,8 @@ class FittedArrays(BaseEstimator):
         if (
             ready is None
             or X.__class__ is not np.ndarray
-            or X.dtype is not ready.dtype
+            # float32 rows and float64 parameters meet in float64.
+            or not (X.dtype is ready.dtype or X.dtype is _FLOAT32)
             or X.ndim != 2
             or not 0 < X.size <= 4096
             or X.shape[1] != ready.n_in
@@ -141,7 +143,8 @@ class FittedArrays(BaseEstimator):
             or not np.isfinite(X).all()
         ):
             return None
-        outputs: Array = ready.network.predict(self._flat, X)
+        x = X if X.dtype is ready.dtype else X.astype(ready.dtype)
+        outputs: Array = ready.network.predict(self._flat, x)
         return outputs
 
     # Copies hold the optimizer's state; pickles only where that is asked for

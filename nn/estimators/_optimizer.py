@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels import UpdateRule
+from fastmlp.kernels import UpdateRule, _chooser
 
 from .. import optimizers, schedules
 from .._rates import Rates
@@ -58,6 +59,16 @@ class StochasticOptimizer:
         self._initial_rate = self.rate
         self.state: Array | None = None
         self.step = 0
+        self._kept: tuple[Any, Any] | None = None
+
+    def trainer(self, make: Callable[..., Any], keep: bool, *args: Any, **options: Any) -> Any:
+        """``make(*args, **options)``; with ``keep`` the one of the last call, if they are equal."""
+        key = (_chooser.active(), args, options)
+        if self._kept is not None and self._kept[0] == key:
+            return self._kept[1]
+        trainer = make(*args, **options)
+        self._kept = (key, trainer) if keep else None
+        return trainer
 
     @property
     def learning_rate(self) -> float:
@@ -101,6 +112,9 @@ class StochasticOptimizer:
         if verbose:
             print(f"{message} {end}")
         return stop
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": None}
 
     def without_state(self) -> StochasticOptimizer:
         """A copy whose next step is a first one: what small pickles hold."""

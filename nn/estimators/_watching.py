@@ -47,7 +47,7 @@ class Validation:
         self._network = estimator._network(dtype, "identity", *wanted)
         self._output = _engine.OUTPUTS[estimator.out_activation_]
         self._loss = estimator._engine_loss()
-        self._backend = _engine.backend(estimator, self._loss, self._output)
+        self._backend = _engine.backend(estimator.backend, self._loss, self._output)
         scoring = estimator.scoring
         self._by_loss = scoring == "loss"
         self._scorer = None

@@ -270,6 +270,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.classes_ = known.classes_
 
     def _check_known(self, found: LabelCodes, known: Any) -> None:
+        if found is known or np.array_equal(found.classes_, known.classes_):
+            return
         if len(np.setdiff1d(found.classes_, known.classes_)):
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {known.classes_}. "
