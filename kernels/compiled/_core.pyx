@@ -84,6 +84,8 @@ cdef extern from "fastmlp.h" nogil:
     void fastmlp_engine_free(engine *)
     void fastmlp_load(engine *, const void *, const void *)
     void fastmlp_store(const engine *, void *, void *)
+    unsigned long fastmlp_enter_steps()
+    void fastmlp_leave_steps(unsigned long)
     double fastmlp_step(engine *, const samples *, long, long, double, int, const update *)
     void fastmlp_choice_pause(choice *)
     void fastmlp_set_default_threads(int)

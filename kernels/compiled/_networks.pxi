@@ -213,6 +213,7 @@ class Trainer:
         cdef bint epsilon_hat = bool(self._rule.constants.get("epsilon_hat", 0))
         cdef long n, at = 0, batch = self._batch_size, here, step = self.step, uninterrupted
         cdef long steps_between_signals
+        cdef unsigned long mode
 
         _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
         n = len(x)
@@ -232,6 +233,7 @@ class Trainer:
         try:
             while at < n:
                 with nogil:
+                    mode = fastmlp_enter_steps()
                     uninterrupted = steps_between_signals
                     while at < n and uninterrupted > 0:
                         here = batch if n - at > batch else n - at
@@ -241,6 +243,7 @@ class Trainer:
                         at += here
                         uninterrupted -= 1
                     fastmlp_choice_pause(&engine.e.choice)
+                    fastmlp_leave_steps(mode)
                 PyErr_CheckSignals()
         finally:
             self.step = step

@@ -7,14 +7,18 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "fastmlp.h"
+#include "float_mode.h"
 #include "work.h"
 
 enum {
     FEW_ROWS = 4,            /* predictions of fewer rows do not pay for packing the weights */
-    PASS_BYTES = 4 << 20,    /* activations and errors of one pass stay about in the cache */
-    CACHED_BYTES = 768 << 10, /* parameters and state that stay in a second-level cache */
+    PASS_BYTES = 768 << 10,   /* activations and errors of one pass stay about in the cache */
+    HUGE_PAGE = 2 << 20,
+    CACHED_BYTES = 2 << 20,  /* parameters and state that need no prefetching */
+    LOOK_AHEAD_MOST = 256 << 10, /* bytes of rows that stay in that cache until they are gathered */
     PASS_ROWS = 1024,        /* ... but a pass has at least this many rows, if the batch has */
 };
 static int code(const char *name, const char *const *names, int n)
@@ -96,6 +100,22 @@ static void list_tasks(struct engine *e)
     e->n_tasks = n;
 }
 
+/* Zeros. Large networks are walked over in many streams at once: in small pages the processor
+   would look up a new one every few microseconds. */
+static char *take_memory(long bytes)
+{
+    long unit = bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : LINE;
+    size_t size = (size_t)round_up(bytes + 1, unit);
+    char *memory = aligned_alloc((size_t)unit, size);
+    if (memory == NULL)
+        return NULL;
+#ifdef MADV_HUGEPAGE
+    if (unit == HUGE_PAGE)
+        madvise(memory, size, MADV_HUGEPAGE); /* an advice: nothing is lost if it is not taken */
+#endif
+    return memset(memory, 0, size);
+}
+
 /* An engine for steps of up to `batch` rows; 0 rows: one that only describes a network. NULL when
    there is no memory. All sizes are at least 1. */
 struct engine *fastmlp_engine_new(const struct kernels *kernels, int n_layers, const long *sizes,
@@ -134,12 +154,11 @@ struct engine *fastmlp_engine_new(const struct kernels *kernels, int n_layers, c
     long bytes = lay_out(e, rule, NULL), kept_gradient = 0;
     if (rule == UPDATE_none || batch > e->capacity)
         kept_gradient = round_up(e->n_packed * kernels->real_bytes, LINE);
-    char *memory = aligned_alloc(LINE, (size_t)(bytes + kept_gradient + LINE));
+    char *memory = take_memory(bytes + kept_gradient);
     if (memory == NULL) {
         free(e);
         return NULL;
     }
-    memset(memory, 0, (size_t)(bytes + kept_gradient));
     e->memory = memory;
     lay_out(e, rule, memory);
     list_tasks(e);
@@ -217,6 +236,26 @@ static double pass_loss(const struct engine *e, const struct samples *s)
     return total;
 }
 
+/* The next pass is taken to have as many rows as this one. */
+static struct look_ahead next_rows(const struct engine *e, const struct samples *s)
+{
+    struct look_ahead next = {e->first_row + e->n_rows, 0};
+    long row_bytes = e->layers[0].n_in * e->kernels->real_bytes;
+    long rows = least(e->n_rows, s->n_rows - next.first);
+    if (s->order && rows * row_bytes <= LOOK_AHEAD_MOST)
+        next.rows = rows;
+    return next;
+}
+
+/* Around a run of steps: the mode that steps compute in, and the way back to the caller's. */
+unsigned long fastmlp_enter_steps(void)
+{
+    unsigned long mode = float_mode();
+    set_float_mode(mode | FLUSH_SUBNORMALS);
+    return mode;
+}
+void fastmlp_leave_steps(unsigned long mode) { set_float_mode(mode); }
+
 /* One batch: returns its mean loss with the penalty, both before the update. */
 double fastmlp_step(struct engine *e, const struct samples *samples, long first_row, long n_rows,
                     double l2, int l2_over_batch, const struct update *update)
@@ -243,6 +282,7 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
         e->finish = done + e->n_rows == n_rows;
         int threads = fastmlp_choice_begin(&e->choice);
         e->block_rows = rows_of_block(e->n_rows, threads);
+        e->look_ahead = next_rows(e, samples);
         fastmlp_parallel(threads, blocks_of(e->n_rows, e->block_rows), e->kernels->rows_block, e);
         fastmlp_parallel(threads, e->n_tasks, e->kernels->weights_task, e);
         loss += pass_loss(e, samples);

@@ -63,6 +63,12 @@ struct walk {
     int prefetch;  /* they do not stay in the second-level cache */
 };
 
+/* Positions in the order of the rows of the next pass, which shuffling has put anywhere. They are
+   asked for while the weights of this one are computed. */
+struct look_ahead {
+    long first, rows; /* 0 rows for none */
+};
+
 /* Threads of a step, see choice.c. */
 enum { MOST_CHOICES = 10 };
 struct choice {
@@ -103,6 +109,7 @@ struct engine {
     int accumulate;             /* add to the gradient of earlier passes of the batch */
     int finish;                 /* last pass of the batch: penalise and update */
     struct walk walk;
+    struct look_ahead look_ahead;
     double l2;
     struct update update;
 };
@@ -199,6 +206,8 @@ struct engine *fastmlp_engine_new(const struct kernels *, int n_layers, const lo
 void fastmlp_engine_free(struct engine *);
 void fastmlp_load(struct engine *, const void *parameters, const void *state);
 void fastmlp_store(const struct engine *, void *parameters, void *state);
+unsigned long fastmlp_enter_steps(void);
+void fastmlp_leave_steps(unsigned long mode);
 double fastmlp_step(struct engine *, const struct samples *, long first_row, long n_rows,
                     double l2, int l2_over_batch, const struct update *);
 double fastmlp_gradient(struct engine *, const void *parameters, const struct samples *,

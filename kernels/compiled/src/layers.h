@@ -10,39 +10,50 @@ enum {
     DEPTH_BLOCK = 256 * 4 / (int)sizeof(real),
 };
 
+/* Equal blocks of the depth, whole panels of it. */
+INLINE long depth_block(long depth)
+{
+    long blocks = (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK;
+    long block = blocks > 1 ? (depth + blocks - 1) / blocks : DEPTH_BLOCK;
+    return (block + PANEL - 1) / PANEL * PANEL;
+}
+
 static const real zeros[TILE_PANELS * PANEL] __attribute__((aligned(64)));
 
-/* Lines of a matrix into the second-level cache. */
+/* Lines of a matrix into the first-level cache. */
 INLINE void prefetch_lines(const real *from, long lines)
 {
     for (long i = 0; i < lines; i++)
-        __builtin_prefetch(from + i * PANEL, 0, 2);
+        __builtin_prefetch(from + i * PANEL, 0, 3);
 }
 
 /* c = bias + a w for a block of rows; bias NULL stands for zeros, with `accumulate` c += a w.
-   The panels of w are taken as `walk` says; where they come from beyond the second-level cache the next ones are asked for while
-   the present ones are used. */
+
+   A block of depth is finished for all panels before the next one begins: so much of `a` stays in
+   the second-level cache, and a tile's part of w in the first-level cache while all rows pass over
+   it. The panels of w are taken as `walk` says; where they come from beyond the second-level cache
+   the next ones are asked for while the present ones are used. */
 static void layer_product(long rows, long depth, const real *a, long a_panel, const real *w,
                           long w_panel, const real *bias, int accumulate, real *c, long c_panel,
                           long panels, struct walk walk)
 {
     const long groups = (panels + TILE_PANELS - 1) / TILE_PANELS;
-    for (long g = 0; g < groups; g++) {
-        const long p = (walk.backwards ? groups - 1 - g : g) * TILE_PANELS;
-        const long wide = panels - p < TILE_PANELS ? panels - p : TILE_PANELS;
-        const long next_p = walk.backwards ? p - TILE_PANELS : p + TILE_PANELS;
-        forward_tile *const *tiles = forward_tiles[wide - 1];
-        long k = 0;
-        do { /* once even for depth 0 */
-            const long deep = depth - k < DEPTH_BLOCK ? depth - k : DEPTH_BLOCK;
-            const real *w_k = w + p * w_panel + k * PANEL, *a_k = a + k / PANEL * a_panel;
-            const real *next = k + DEPTH_BLOCK < depth ? w_k + DEPTH_BLOCK * PANEL
-                               : g + 1 < groups        ? w + next_p * w_panel
-                                                       : NULL;
+    const long block = depth_block(depth);
+    long k = 0;
+    do { /* once even for depth 0 */
+        const long deep = depth - k < block ? depth - k : block;
+        const real *a_k = a + k / PANEL * a_panel;
+        for (long g = 0; g < groups; g++) {
+            const long p = (walk.backwards ? groups - 1 - g : g) * TILE_PANELS;
+            const long wide = panels - p < TILE_PANELS ? panels - p : TILE_PANELS;
+            const long next_p = walk.backwards ? p - TILE_PANELS : p + TILE_PANELS;
+            const real *w_k = w + p * w_panel + k * PANEL;
+            const real *next = g + 1 < groups ? w + next_p * w_panel + k * PANEL : NULL;
+            forward_tile *const *tiles = forward_tiles[wide - 1];
             for (long r = 0, part; r < rows; r += part) {
                 part = next_part(rows - r, TILE_ROWS);
                 if (walk.prefetch && next) {
-                    long from = DEPTH_BLOCK * r / rows, to = DEPTH_BLOCK * (r + part) / rows;
+                    long from = deep * r / rows, to = deep * (r + part) / rows;
                     for (int v = 0; v < TILE_PANELS; v++)
                         prefetch_lines(next + v * w_panel + from * PANEL, to - from);
                 }
@@ -54,8 +65,8 @@ static void layer_product(long rows, long depth, const real *a, long a_panel, co
                 tiles[part - 1](deep, a_k + r * PANEL, a_panel, w_k, w_panel, init, c_r, PANEL,
                                 c_panel);
             }
-        } while ((k += DEPTH_BLOCK) < depth);
-    }
+        }
+    } while ((k += block) < depth);
 }
 
 #endif

@@ -20,7 +20,7 @@ static void pack(const struct engine *e, const void *flat, void *packed)
     }
     for (int l = 0; l < e->n_layers; from += e->layers[l].n_out, l++)
         scatter_row((const char *)from, sizeof(real), e->layers[l].n_out,
-                    (real *)packed + e->layers[l].bias, PANEL);
+                    (real *)packed + e->layers[l].bias, PANEL, 1);
 }
 
 static void unpack(const struct engine *e, const void *packed, void *flat)
@@ -76,7 +76,7 @@ static void forward_block(void *context, long block, int thread)
     real *columns = (real *)((char *)there + f->half_bytes);
     const char *x = f->x.data + first * f->x.row_stride;
     for (long r = 0; r < n; r++, x += f->x.row_stride)
-        scatter_row(x, f->x.column_stride, e->layers[0].n_in, here + r * PANEL, panel);
+        scatter_row(x, f->x.column_stride, e->layers[0].n_in, here + r * PANEL, panel, 0);
     const real *parameters = e->parameters;
     for (int l = 0; l < e->n_layers; l++) {
         const struct layer *layer = &e->layers[l];

@@ -57,8 +57,9 @@ OUTLINE void transpose_block(const real *from, long from_row, real *to, long to_
             transpose_square(from + r * from_row + c, from_row, to + c * to_row + r, to_row);
 }
 
-/* One row of `columns` elements into panels; the padding becomes zero. */
-INLINE void scatter_row(const char *from, long stride, long columns, real *to, long panel)
+/* One row of `columns` elements into panels; the padding becomes zero, or stays with `pad` 0. */
+INLINE void scatter_row(const char *from, long stride, long columns, real *to, long panel,
+                        const int pad)
 {
     for (; columns > 0; columns -= PANEL, to += panel) {
         long n = columns < PANEL ? columns : PANEL;
@@ -69,14 +70,14 @@ INLINE void scatter_row(const char *from, long stride, long columns, real *to, l
             } else {
                 for (long c = 0; c < n; c++)
                     to[c] = ((const real *)from)[c];
-                for (long c = n; c < PANEL; c++)
+                for (long c = n; pad && c < PANEL; c++)
                     to[c] = 0;
             }
             from += PANEL * sizeof(real);
         } else {
             for (long c = 0; c < n; c++, from += stride)
                 to[c] = *(const real *)from;
-            for (long c = n; c < PANEL; c++)
+            for (long c = n; pad && c < PANEL; c++)
                 to[c] = 0;
         }
     }
@@ -115,7 +116,7 @@ static void pack_panels(struct matrix m, long rows, long columns, real *to, long
         return;
     }
     for (long r = 0; r < rows; r++)
-        scatter_row(m.data + r * m.row_stride, m.column_stride, columns, to + r * PANEL, panel);
+        scatter_row(m.data + r * m.row_stride, m.column_stride, columns, to + r * PANEL, panel, 1);
 }
 
 #endif

@@ -15,13 +15,15 @@
 #include "panels.h"
 #include "tiles.h"
 #include "updates.h"
+#include "work.h"
 
 enum {
     TASK_FEATURES = 64,      /* of a weight task: its gradient stays in L1 */
     LOOK_AHEAD_BYTES = 4096, /* rows that are asked for before they are gathered */
+    LINE_BYTES = 64,
 };
 
-/* Ask for a row that a later block or step will gather: shuffled rows come from anywhere. */
+/* Ask for a row that is gathered soon: shuffled rows come from anywhere. */
 INLINE void prefetch_row(const struct engine *e, long position)
 {
     const struct samples *s = e->samples;
@@ -29,11 +31,50 @@ INLINE void prefetch_row(const struct engine *e, long position)
         return;
     const char *row = s->x.data + s->order[position] * s->x.row_stride;
     long bytes = e->layers[0].n_in * (long)sizeof(real);
-    for (long b = 0; b < bytes && b < LOOK_AHEAD_BYTES; b += 64)
+    for (long b = 0; b < bytes && b < LOOK_AHEAD_BYTES; b += LINE_BYTES)
         __builtin_prefetch(row + b, 0, 3);
 }
 
-/* Copy rows of the samples, as the order names them, into the panels of the batch. */
+/* A weight task's share of the next pass's rows, asked for a few cache lines at a time: between
+   two tiles they cost next to nothing, all at once they would wait for each other. */
+struct share {
+    const struct samples *samples;
+    const int64_t *row, *last;
+    long byte, bytes; /* reached within the row; of a row */
+    long lines;       /* at a time */
+};
+
+static struct share share_of(const struct engine *e, long index, long turns)
+{
+    long first = e->look_ahead.first, rows = e->look_ahead.rows;
+    struct share share = {.samples = e->samples, .bytes = e->layers[0].n_in * (long)sizeof(real)};
+    if (rows > 0) {
+        share.row = e->samples->order + first + rows * index / e->n_tasks;
+        share.last = e->samples->order + first + rows * (index + 1) / e->n_tasks;
+        share.lines = (share.last - share.row) * (share.bytes / LINE_BYTES + 1) / turns + 1;
+    }
+    return share;
+}
+
+INLINE void ask_for_rows(struct share *share)
+{
+    const struct samples *s = share->samples;
+    for (long i = 0; i < share->lines && share->row != share->last; i++) {
+        __builtin_prefetch(s->x.data + *share->row * s->x.row_stride + share->byte, 0, 2);
+        share->byte += LINE_BYTES;
+        if (share->byte >= share->bytes) {
+            const long at = *share->row++;
+            share->byte = 0;
+            if (s->labels)
+                __builtin_prefetch(s->labels + at, 0, 2);
+            else
+                __builtin_prefetch(s->target.data + at * s->target.row_stride, 0, 2);
+        }
+    }
+}
+
+/* Copy rows of the samples, as the order names them, into the panels of the batch. Padding is
+   never read there. */
 static void gather_rows(const struct engine *e, long first, long n)
 {
     const struct samples *s = e->samples;
@@ -44,7 +85,7 @@ static void gather_rows(const struct engine *e, long first, long n)
         long at = s->order ? s->order[e->first_row + r] : e->first_row + r;
         prefetch_row(e, e->first_row + r + look_ahead);
         scatter_row(s->x.data + at * s->x.row_stride, s->x.column_stride, bottom->n_in,
-                    input + r * PANEL, e->batch_panel);
+                    input + r * PANEL, e->batch_panel, 0);
         if (s->labels) {
             for (long p = 0; p < top->out_panels; p++)
                 for (int v = 0; v < VECTORS; v++)
@@ -53,7 +94,7 @@ static void gather_rows(const struct engine *e, long first, long n)
             target[label / PANEL * e->batch_panel + r * PANEL + label % PANEL] = 1;
         } else {
             scatter_row(s->target.data + at * s->target.row_stride, s->target.column_stride,
-                        top->n_out, target + r * PANEL, e->batch_panel);
+                        top->n_out, target + r * PANEL, e->batch_panel, 0);
         }
         real weight = s->sample_weight ? ((const real *)s->sample_weight)[at] : (real)1;
         scale[r] = (real)(weight * e->scale);
@@ -157,10 +198,14 @@ static void weights_task(void *engine, long index, int thread)
         bias = gradient + TILE_PANELS * g_panel;
     }
     gradient_tile *const *tiles = gradient_tiles[task->panels - 1];
+    const long block = depth_block(e->n_rows);
+    long turns = (features + TILE_FEATURES - 1) / TILE_FEATURES * blocks_of(e->n_rows, block);
+    struct share share = share_of(e, index, most(turns, 1));
     long k = 0;
     do { /* once even for no rows: their gradient is zero */
-        long deep = e->n_rows - k < DEPTH_BLOCK ? e->n_rows - k : DEPTH_BLOCK;
+        const long deep = least(e->n_rows - k, block);
         const real *d = delta + k * PANEL;
+        const real *next_d = k + block < e->n_rows ? d + block * PANEL : delta;
         for (long f = 0; f < features; f += PANEL) {
             const real *a_f = a + (task->first + f) / PANEL * panel + k * PANEL;
             long here = features - f < PANEL ? features - f : PANEL;
@@ -168,11 +213,15 @@ static void weights_task(void *engine, long index, int thread)
                 part = next_part(here - i, TILE_FEATURES);
                 if (k == 0 && e->finish && e->walk.prefetch)
                     prefetch_weights(e, layer, task, task->first + f + i, part);
-                tiles[part - 1](deep, a_f + i, d, panel, e->accumulate || k,
+                ask_for_rows(&share);
+                /* The first tile of a panel of features asks for the next panel, another one for
+                   the errors of the next block of rows. */
+                const real *next = i == 0 ? a_f + panel : next_d + f / PANEL % TILE_PANELS * panel;
+                tiles[part - 1](deep, a_f + i, d, panel, e->accumulate || k, next,
                                 gradient + (f + i) * PANEL, g_panel);
             }
         }
-    } while ((k += DEPTH_BLOCK) < e->n_rows);
+    } while ((k += block) < e->n_rows);
     if (task->first == 0)
         for (int p = 0; p < task->panels; p++)
             sum_rows(delta + p * panel, e->n_rows, e->accumulate, bias + p * PANEL);

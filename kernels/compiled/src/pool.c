@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "fastmlp.h"
+#include "float_mode.h"
 
 #if defined(__x86_64__) || defined(__i386__)
 #define PAUSE() __builtin_ia32_pause()
@@ -36,6 +37,7 @@ static _Atomic(fastmlp_task *) loop_task;
 static _Atomic(void *) loop_context;
 static atomic_long loop_tasks, finished;
 static atomic_int loop_threads, sleeping;
+static atomic_ulong loop_mode; /* the caller's floating-point mode, which its helpers take over */
 
 static pthread_mutex_t caller = PTHREAD_MUTEX_INITIALIZER; /* held for the length of a loop */
 static pthread_mutex_t sleep_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -104,8 +106,10 @@ static void *work(void *number)
     uint32_t seen = 0;
     for (;;) {
         seen = wait_for_loop(seen);
-        if (thread < atomic_load_explicit(&loop_threads, memory_order_relaxed))
+        if (thread < atomic_load_explicit(&loop_threads, memory_order_relaxed)) {
+            set_float_mode(atomic_load_explicit(&loop_mode, memory_order_relaxed));
             take_tasks(seen, thread);
+        }
     }
     return NULL;
 }
@@ -159,6 +163,7 @@ void fastmlp_parallel(int n_threads, long n, fastmlp_task *task, void *context)
     atomic_store_explicit(&loop_context, context, memory_order_relaxed);
     atomic_store_explicit(&loop_tasks, n, memory_order_relaxed);
     atomic_store_explicit(&loop_threads, n_threads, memory_order_relaxed);
+    atomic_store_explicit(&loop_mode, float_mode(), memory_order_relaxed);
     atomic_store_explicit(&finished, 0, memory_order_relaxed);
     atomic_store(&ticket, (uint64_t)loop << 32);
     if (atomic_load(&sleeping)) {

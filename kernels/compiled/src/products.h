@@ -42,6 +42,7 @@ static void product_by_columns(const struct product_space *s, long n, long deep,
             part = next_part(n - r < in_panel ? n - r : in_panel, TILE_FEATURES);
             gradient_tiles[wide - 1][part - 1](deep, a + r / PANEL * s->a_panel + r % PANEL,
                                                b + j * s->b_panel, s->b_panel, accumulate,
+                                               a + (r / PANEL + 1) * s->a_panel,
                                                c + j * s->c_panel + r * PANEL, s->c_panel);
         }
     }
@@ -91,7 +92,7 @@ static void product_block(void *context, long block, int thread)
     from_b.data += column * from_b.column_stride;
     if (p->bias)
         scatter_row((const char *)((const real *)p->bias + column), sizeof(real), columns, bias,
-                    PANEL);
+                    PANEL, 1);
     long k = 0;
     do { /* once even for depth 0 */
         const long deep = p->depth - k < DEPTH_BLOCK ? p->depth - k : DEPTH_BLOCK;
@@ -123,7 +124,7 @@ static void output_block(void *context, long block, int thread)
     real *y = z + panels * panel, *delta = y + panels * panel, *columns = delta + panels * panel;
     for (long r = 0; r < n; r++) {
         scatter_row(s->x.data + (first + r) * s->x.row_stride, s->x.column_stride, o->n_out,
-                    z + r * PANEL, panel);
+                    z + r * PANEL, panel, 1);
         if (s->labels) {
             for (long p = 0; p < panels; p++)
                 memset(y + p * panel + r * PANEL, 0, PANEL * sizeof(real));
@@ -131,7 +132,7 @@ static void output_block(void *context, long block, int thread)
             y[label / PANEL * panel + r * PANEL + label % PANEL] = 1;
         } else {
             scatter_row(s->target.data + (first + r) * s->target.row_stride,
-                        s->target.column_stride, o->n_out, y + r * PANEL, panel);
+                        s->target.column_stride, o->n_out, y + r * PANEL, panel, 1);
         }
     }
     struct output_layer layer = {

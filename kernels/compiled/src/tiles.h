@@ -52,10 +52,13 @@ INLINE void forward_body(const int rows, const int panels, long depth, const rea
             store(c + r * c_row + (v / VECTORS) * c_panel + (v % VECTORS) * LANES, sum[r][v]);
 }
 
-/* FEATURES x PANELS panels of C over all rows; features lie next to each other in A's panel. */
+/* FEATURES x PANELS panels of C over all rows; features lie next to each other in A's panel. On the
+   way it asks for as many lines at `next`, which later tiles will read. */
 INLINE void gradient_body(const int features, const int panels, long rows, const real *a,
-                          const real *d, long d_panel, int accumulate, real *c, long c_panel)
+                          const real *d, long d_panel, int accumulate, const real *next, real *c,
+                          long c_panel)
 {
+    const long ahead = next - a;
     vec sum[PANEL][TILE_PANELS * VECTORS];
     UNROLL for (int i = 0; i < features; i++)
         UNROLL for (int v = 0; v < panels * VECTORS; v++)
@@ -65,6 +68,7 @@ INLINE void gradient_body(const int features, const int panels, long rows, const
             UNROLL for (int v = 0; v < panels * VECTORS; v++)
                 sum[i][v] = load(c + i * PANEL + (v / VECTORS) * c_panel + (v % VECTORS) * LANES);
     for (const real *end = a + rows * PANEL; a != end; a += PANEL, d += PANEL) {
+        __builtin_prefetch(a + ahead, 0, 3);
         vec right[TILE_PANELS * VECTORS];
         UNROLL for (int v = 0; v < panels * VECTORS; v++)
             right[v] = load(d + (v / VECTORS) * d_panel + (v % VECTORS) * LANES);
@@ -82,7 +86,7 @@ INLINE void gradient_body(const int features, const int panels, long rows, const
 typedef void forward_tile(long depth, const real *a, long a_panel, const real *b, long b_panel,
                           struct strided init, real *c, long c_row, long c_panel);
 typedef void gradient_tile(long rows, const real *a, const real *d, long d_panel, int accumulate,
-                           real *c, long c_panel);
+                           const real *next, real *c, long c_panel);
 
 #define FORWARD_TILE(R, P)                                                                         \
     OUTLINE void forward_##R##x##P(long depth, const real *a, long a_panel, const real *b,         \
@@ -93,9 +97,9 @@ typedef void gradient_tile(long rows, const real *a, const real *d, long d_panel
     }
 #define GRADIENT_TILE(F, P)                                                                        \
     OUTLINE void gradient_##F##x##P(long rows, const real *a, const real *d, long d_panel,         \
-                                    int accumulate, real *c, long c_panel)                         \
+                                    int accumulate, const real *next, real *c, long c_panel)       \
     {                                                                                              \
-        gradient_body(F, P, rows, a, d, d_panel, accumulate, c, c_panel);                          \
+        gradient_body(F, P, rows, a, d, d_panel, accumulate, next, c, c_panel);                    \
     }
 
 #if TILE_ROWS == 12

@@ -4,7 +4,7 @@
 
 enum {
     LINE = 64,
-    BLOCK_ROWS = 96, /* a multiple of every tile's rows */
+    BLOCK_ROWS = 192, /* a multiple of every tile's rows */
 };
 
 /* Below this many multiplications and additions two threads cost more than they gain. */
