@@ -14,6 +14,7 @@
 ``History``          learning curves
 ``datasets``         data to start with, and readers
 ``autodiff``         computation graphs and derivatives of functions written in NumPy
+``check_gradients``  compares a network's gradients with its graph's and finite differences
 ``kernels``          the computations themselves, in three backends, and the choice of backend
 ==================== ===========================================================================
 
@@ -36,6 +37,7 @@ from .mlp import MLP
 
 if TYPE_CHECKING:
     from . import autodiff, datasets, estimators
+    from ._gradient_check import check_gradients
     from .estimators import MLPClassifier, MLPRegressor, from_sklearn
 
 __version__ = "0.1.0"
@@ -48,6 +50,7 @@ __all__ = [
     "__version__",
     "autodiff",
     "callbacks",
+    "check_gradients",
     "datasets",
     "estimators",
     "from_sklearn",
@@ -63,6 +66,7 @@ _LAZY = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "autodiff": None,
+    "check_gradients": "_gradient_check",
     "datasets": None,
     "estimators": None,
     "from_sklearn": "estimators",

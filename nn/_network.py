@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastmlp import kernels
@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike
 
 from . import _decisions, _inputs
 from ._parameters import ParameterList
+
+if TYPE_CHECKING:
+    from .autodiff import Graph
 
 Array = np.ndarray[Any, Any]
 
@@ -228,6 +231,35 @@ class Network:
         )
         d_weights, d_biases = self._architecture.views(gradient)
         return value, list(zip(d_weights, d_biases, strict=True))
+
+    def graph(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        loss: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Graph:
+        """The network with its loss as a computation graph; parameters as in :meth:`fit`.
+
+        Returns
+        -------
+        fastmlp.autodiff.Graph
+            With the inputs ``X``, ``W1``, ``b1``, …, ``y`` and the result ``loss``, the mean over
+            the rows. ``backward()`` computes gradients, ``print`` and ``plot()`` show it.
+
+        Examples
+        --------
+        >>> from fastmlp import MLP
+        >>> net = MLP([2, 3, 1], activation="tanh", random_state=0)
+        >>> graph = net.graph([[1.0, 2.0]], [1.0])
+        >>> sorted(graph.backward())
+        ['W1', 'W2', 'X', 'b1', 'b2', 'y']
+        """
+        from . import _graphs
+
+        spec = Loss.of(self._loss(loss))
+        x, target, weight, _ = self._batch(X, y, spec, sample_weight)
+        return _graphs.graph(self, x, target, weight, spec)
 
     def __getstate__(self) -> dict[str, Any]:
         return {

@@ -47,6 +47,20 @@ class Graph:
         -------
         array, or a tuple of them where the function returns several
         """
+        self._values = evaluate(self.nodes, self._given(values))
+        self._gradients, self._edges = {}, {}
+        return self._results(self._values)
+
+    def evaluated(self, *values: Any) -> Any:
+        """The same, but the graph keeps its own values and derivatives."""
+        return self._results(evaluate(self.nodes, self._given(values)))
+
+    def _results(self, values: dict[Node, Array]) -> Any:
+        results = tuple(values[node][()] for node in self.outputs)
+        return results if len(results) > 1 else results[0]
+
+    def _given(self, values: Sequence[Any]) -> dict[Node, Array]:
+        """Values of the inputs, checked."""
         if len(values) != len(self.inputs):
             raise ValueError(f"this graph has {len(self.inputs)} inputs, got {len(values)}")
         given = {}
@@ -58,10 +72,7 @@ class Graph:
                     f"got {array.shape}"
                 )
             given[node] = array.astype(node.dtype)
-        self._values = evaluate(self.nodes, given)
-        self._gradients, self._edges = {}, {}
-        results = tuple(self.value(node)[()] for node in self.outputs)
-        return results if len(results) > 1 else results[0]
+        return given
 
     def backward(self) -> dict[str, Array]:
         """Derivatives of the (scalar) result by every node.

@@ -67,6 +67,15 @@ def _sigmoid(x: Any) -> Any:
     return np.where(x < 0, e, e.dtype.type(1)) / (1 + e)
 
 
+_erfc = np.frompyfunc(math.erfc, 1, 1)
+
+
+def _normal_distribution(x: Any) -> Any:
+    """``Φ(x) = ½ erfc(-x / √2)``."""
+    twice = np.asarray(_erfc(np.asarray(x, np.float64) * -math.sqrt(0.5)), np.float64)
+    return (0.5 * twice).astype(x.dtype)
+
+
 def _log_sum_exp(x: Any, axis: Any, keepdims: bool) -> Any:
     highest = x.max(axis=axis, keepdims=True)
     highest = np.where(np.isfinite(highest), highest, 0)
@@ -165,6 +174,9 @@ TABLE: dict[str, Operation] = {
     "arccosh": _elementwise(np.arccosh, lambda g, y, x: g / np.sqrt(x * x - 1)),
     "arctanh": _elementwise(np.arctanh, lambda g, y, x: g / (1 - x * x)),
     "sigmoid": _elementwise(_sigmoid, lambda g, y, x: g * (y * (1 - y))),
+    "normal_distribution": _elementwise(
+        _normal_distribution, lambda g, y, x: g * (np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
+    ),
     "floor": _elementwise(np.floor, None),
     "ceil": _elementwise(np.ceil, None),
     "rint": _elementwise(np.rint, None),

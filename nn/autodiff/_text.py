@@ -120,18 +120,22 @@ def shape(node: Node) -> str:
     return "×".join(map(str, node.shape)) or "scalar"
 
 
-def number(value: Any) -> str:
+def number(value: Any, digits: int = 5) -> str:
     """A number, a few numbers, or the range of many."""
     value = np.asarray(value)
     if value.ndim == 0:
         item = value.item()
-        return f"{item + 0.0:.5g}" if isinstance(item, float) else str(item)  # no -0
+        if isinstance(item, float):
+            return f"{item + 0.0:.{digits}g}"  # + 0.0: no -0
+        return str(item)
     if value.size == 0:
         return "[]"
     if value.size <= 3:
-        return "[" + " ".join(number(item) for item in value.flat) + "]"
+        return "[" + " ".join(number(item, digits) for item in value.flat) + "]"
     low, high = value.min(), value.max()
-    return f"all {number(low)}" if low == high else f"{number(low)} … {number(high)}"
+    if low == high:
+        return f"all {number(low, digits)}"
+    return f"{number(low, digits)} … {number(high, digits)}"
 
 
 def _index(part: Any) -> str:
