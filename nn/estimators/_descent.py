@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
 
 from .. import stopping
-from ..callbacks import as_callbacks
+from ..callbacks import Callback, ProgressBar, as_callbacks
 from ..history import History
 from . import _compat, _engine, _sparse
 from ._compat import ConvergenceWarning
@@ -114,7 +115,7 @@ class Descent:
         if held_out is not None:
             self.validation = Validation(estimator, held_out, self.dtype)
         self.history = History()
-        self.listeners = as_callbacks(estimator.callbacks)
+        self.listeners = listeners(estimator)
 
     def run(self, epochs: int, incremental: bool, context: Any) -> None:
         """Run epochs until a rule stops them; the estimator is up to date at the end."""
@@ -173,6 +174,7 @@ class Descent:
     def _epoch(self, x: Any, order: Array | None) -> float:
         """Go once through the rows and note the loss."""
         estimator, optimizer = self.estimator, self.optimizer
+        started = time.perf_counter()
         rates = optimizer.rates(estimator.n_iter_)
         if estimator._shows_mean() and (estimator.alpha or estimator.l1):
             loss = epoch_loss_of_means(
@@ -184,6 +186,7 @@ class Descent:
             )
             if estimator._shows_mean():
                 loss /= estimator.n_outputs_
+        self.history.seconds.append(time.perf_counter() - started)
         optimizer.step = self.trainer.step
         estimator.n_iter_ += 1
         estimator.t_ += self.n
@@ -213,13 +216,27 @@ class Descent:
             if watch.epoch_ended(self.history, self.flat) is not None:
                 estimator.stop_reason_ = rule.reason
                 return True
-        stop = False
-        for listener in self.listeners:
-            stop = listener.on_epoch_end(estimator, self.history) is True or stop
+        stop = bool(self.listeners) and self._call_listeners()
         if task is not None and task.end():
             stop = True
         if stop:
             estimator.stop_reason_ = "callback"
+        return stop
+
+    def _call_listeners(self) -> bool:
+        """Run the callbacks, take over what they changed, return whether one says stop."""
+        estimator = self.estimator
+        before = self.flat.copy()
+        stop = False
+        for listener in self.listeners:
+            stop = listener.on_epoch_end(estimator, self.history) is True or stop
+        now = estimator._packed().astype(self.dtype, copy=False)
+        # Compared as bytes, so that NaN equals itself.
+        if not np.array_equal(before.view(np.uint8), now.view(np.uint8)):
+            self.flat[...] = now
+            state = np.empty((len(self.optimizer.rule.slots), now.size), self.dtype)
+            self.trainer.store(before, state)
+            self.trainer.load(self.flat, state, self.trainer.step)
         return stop
 
     def _finish(self, best: Array | None, watches: list[Any]) -> None:
@@ -234,6 +251,15 @@ class Descent:
             watch.training_ended(self.history, self.flat)
         if not self.shared:
             self.estimator._write_back(self.flat)
+
+
+def listeners(estimator: Any) -> list[Callback]:
+    """The package's callbacks that an estimator asks for, a progress bar among them."""
+    found = as_callbacks(estimator.callbacks or ())
+    for callback in found:
+        if callback.every_batch:
+            raise ValueError(f"estimators have no callbacks for batches, got {callback!r}")
+    return [ProgressBar(estimator.max_iter), *found] if estimator.progress else found
 
 
 def stop_rules(estimator: Any) -> list[stopping.StopRule]:

@@ -52,7 +52,8 @@ max_fun : int, default 15000
 
 EXTRAS = """
 optimizer : str or object of ``fastmlp.optimizers``, optional
-    Takes the place of ``solver`` ``sgd`` or ``adam`` and their constants.
+    Takes the place of ``solver`` ``sgd`` or ``adam`` and their constants; a name has its own
+    constants and ``learning_rate_init``.
 schedule : str or object of ``fastmlp.schedules``, optional
     Multiplies the optimizer's learning rate; takes the place of ``learning_rate``.
 init : str or object of ``fastmlp.initializers``, optional

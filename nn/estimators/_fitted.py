@@ -64,6 +64,11 @@ class FittedArrays(BaseEstimator):
         dtype = np.float32 if all(a.dtype == np.float32 for a in arrays) else np.float64
         return np.concatenate([a.ravel() for a in arrays]).astype(dtype, copy=False)
 
+    @property
+    def parameters(self) -> Array:
+        """All weights, then all biases, in one vector: what ``fastmlp.callbacks`` look at."""
+        return self._packed()
+
     def _adopt(self, flat: Array) -> None:
         """Make the lists views of ``flat``, whose layout is that of the present lists."""
         coefs, intercepts = self._architecture().views(flat)

@@ -11,6 +11,7 @@ import numpy as np
 from fastmlp.kernels import UpdateRule, _chooser
 
 from .. import optimizers, schedules
+from .._full_batch_optimizers import FullBatchOptimizer
 from .._rates import Rates
 from ..history import History
 
@@ -37,7 +38,16 @@ class StochasticOptimizer:
         self._planned: Rates | None = None
         if estimator.optimizer is not None:
             chosen = optimizers.get(estimator.optimizer)
-            self.rate = float(chosen.learning_rate)
+            if isinstance(chosen, FullBatchOptimizer):
+                raise ValueError(
+                    f"optimizer must go on batch by batch, got {chosen!r}; choose solver='lbfgs' "
+                    "for all rows in every step"
+                )
+            self.rate = float(
+                estimator.learning_rate_init
+                if isinstance(estimator.optimizer, str)
+                else chosen.learning_rate
+            )
             self.rule = chosen.update_rule()
         elif estimator.solver == "adam":
             self.rate = float(estimator.learning_rate_init)

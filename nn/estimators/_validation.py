@@ -140,6 +140,17 @@ RULES: dict[str, Rule] = {
 }
 
 
+#: What has no meaning for L-BFGS, and its values that say "nothing".
+NOT_FOR_LBFGS: dict[str, tuple[Any, ...]] = {
+    "l1": (0,),
+    "dropout": (0, [], ()),
+    **dict.fromkeys(("optimizer", "schedule", "clip_value", "clip_norm", "max_norm"), (None,)),
+    **dict.fromkeys(("max_time", "scoring"), (None,)),
+    **dict.fromkeys(("stop", "callbacks"), (None, (), [])),
+    "progress": (False,),
+}
+
+
 def check_parameters(estimator: Any) -> None:
     """Raise for the first constructor parameter of a wrong type or value."""
     if not skip_parameter_validation():
@@ -149,6 +160,10 @@ def check_parameters(estimator: Any) -> None:
                     f"The {name!r} parameter of {type(estimator).__name__} must be {wanted}. "
                     f"Got {value!r} instead."
                 )
+    if estimator.solver == "lbfgs":
+        for name, nothing in NOT_FOR_LBFGS.items():
+            if getattr(estimator, name) not in nothing:
+                raise ValueError(f"{name} needs solver 'adam' or 'sgd', got solver 'lbfgs'")
     layers = len(hidden_sizes(estimator))
     _engine.activations(estimator.activation, layers)
     dropout_of(estimator, layers)
