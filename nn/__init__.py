@@ -12,6 +12,7 @@
 ``metrics``          how good predictions are, apart from the loss
 ``callbacks``        what runs between epochs, or between batches
 ``History``          learning curves
+``plot``             learning curves, decision regions, weights, loss surfaces
 ``datasets``         data to start with, and readers
 ``autodiff``         computation graphs and derivatives of functions written in NumPy
 ``check_gradients``  compares a network's gradients with its graph's and finite differences
@@ -36,7 +37,7 @@ from .history import History
 from .mlp import MLP
 
 if TYPE_CHECKING:
-    from . import autodiff, datasets, estimators
+    from . import autodiff, datasets, estimators, plot
     from ._gradient_check import check_gradients
     from .estimators import MLPClassifier, MLPRegressor, from_sklearn
 
@@ -58,6 +59,7 @@ __all__ = [
     "kernels",
     "metrics",
     "optimizers",
+    "plot",
     "schedules",
     "stopping",
 ]
@@ -69,6 +71,7 @@ _LAZY = {
     "check_gradients": "_gradient_check",
     "datasets": None,
     "estimators": None,
+    "plot": None,
     "from_sklearn": "estimators",
 }
 

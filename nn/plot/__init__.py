@@ -1,0 +1,20 @@
+"""Pictures of training and of what was learnt; needs matplotlib (``pip install 'fastmlp[plot]'``).
+
+========================  ======================================================================
+:func:`learning_curves`   loss and metrics over the epochs, of one run or of several
+:func:`decision_regions`  which class a network with two inputs chooses where
+:func:`weight_images`     weights of the first layer as images
+:func:`loss_surface`      contours of the loss over two parameters or directions, and the path of
+                          a descent on them
+========================  ======================================================================
+
+Each function draws on the axes that are given, or on a new figure, and returns the axes, whose
+``figure`` may be shown or saved. ``_style.py`` holds colours and what all pictures share.
+"""
+
+from ._curves import learning_curves
+from ._regions import decision_regions
+from ._surface import loss_surface
+from ._weights import weight_images
+
+__all__ = ["decision_regions", "learning_curves", "loss_surface", "weight_images"]

@@ -1,0 +1,138 @@
+"""Learning curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..history import History
+from ..metrics import greater_is_better
+from . import _style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def learning_curves(
+    history: History | Mapping[str, History],
+    curve: str = "loss",
+    *,
+    x: str = "epoch",
+    ax: Axes | None = None,
+) -> Axes | list[Axes]:
+    """Draw loss and metrics over the epochs.
+
+    Parameters
+    ----------
+    history : History, or dict of label → History
+        One run: the losses of training and validation, and beside them its metrics, if there are
+        any. Several runs: one curve of each, to compare.
+    curve : str, default "loss"
+        Of several runs: which curve, such as ``"validation_loss"`` or ``"accuracy"``.
+    x : {"epoch", "seconds"}, default "epoch"
+        Of several runs: over epochs, or over the time of training.
+    ax : Axes, optional
+        Draw here; of one run only the losses.
+
+    Returns
+    -------
+    Axes, or list of Axes where there are panels for losses and metrics
+
+    Raises
+    ------
+    ImportError
+        Where matplotlib is not installed.
+    ValueError
+        Where there is no epoch to draw, or no such curve.
+    """
+    if x not in ("epoch", "seconds"):
+        raise ValueError(f"x must be 'epoch' or 'seconds', got {x!r}")
+    runs = {"": history} if isinstance(history, History) else dict(history)
+    if not runs or any(run.epochs == 0 for run in runs.values()):
+        raise ValueError("there is no epoch to draw")
+    if not isinstance(history, History):
+        return _several(runs, curve, x, _style.axes(ax, (7.2, 4.4)))
+    names = [name for name in history.metrics if not name.startswith("validation_")]
+    if ax is not None or not names:
+        ax = _style.axes(ax)
+        _losses(history, ax)
+        return ax
+    found = _style.panels(1 + len(names), (5.2 * (1 + len(names)), 4.0))
+    _losses(history, found[0])
+    for name, panel in zip(names, found[1:], strict=True):
+        _style.dress(panel, name.replace("_", " "), "epoch")
+        _both(history, name, panel, greater_is_better(name))
+        _style.legend(panel)
+    return found
+
+
+def _losses(history: History, ax: Axes) -> None:
+    _style.dress(ax, "loss", "epoch", "mean over rows")
+    _both(history, "loss", ax, False)
+    _log_where_wide(ax, [history.loss, history.validation_loss])
+    if history.validation_loss:
+        _style.legend(ax)
+
+
+def _both(history: History, name: str, ax: Axes, higher: bool) -> None:
+    """A curve on training rows and, with its best point, on validation rows."""
+    _line(ax, history.curve(name), _style.TRAINING, "training")
+    known = f"validation_{name}" in history.metrics or (
+        name == "loss" and bool(history.validation_loss)
+    )
+    if not known:
+        return
+    curve = history.curve(f"validation_{name}")
+    _line(ax, curve, _style.VALIDATION, "validation")
+    finite = [value for value in curve if math.isfinite(value)]
+    if finite:
+        value = max(finite) if higher else min(finite)
+        epoch = curve.index(value) + 1
+        word = "highest" if higher else "lowest"
+        label = f"{word}, {value:.4g} in epoch {epoch}"
+        ax.plot(epoch, value, "o", color=_style.VALIDATION, ms=7, mec="white", mew=1.2, label=label)
+
+
+def _several(runs: Mapping[str, History], curve: str, x: str, ax: Axes) -> Axes:
+    _style.dress(ax, curve.replace("_", " "), "epoch" if x == "epoch" else "seconds of training")
+    curves = []
+    for i, (label, run) in enumerate(runs.items()):
+        values = run.curve(curve)
+        if not values:
+            raise ValueError(f"the run {label!r} has no {curve!r}")
+        curves.append(values)
+        places = list(range(1, len(values) + 1)) if x == "epoch" else _elapsed(run.seconds)
+        colour = _style.COLOURS[i % len(_style.COLOURS)]
+        style = ("-", "--", ":", "-.")[i // len(_style.COLOURS) % 4]
+        ax.plot(places, values, color=colour, lw=1.8, ls=style, label=label)
+    _log_where_wide(ax, curves)
+    many = len(runs) > 6
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if many else {}
+    _style.legend(ax, **beside)
+    return ax
+
+
+def _elapsed(seconds: Sequence[float]) -> list[float]:
+    total, times = 0.0, []
+    for value in seconds:
+        total += value
+        times.append(total)
+    return times
+
+
+def _line(ax: Axes, values: Sequence[float], colour: str, label: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    # A single epoch is a point, which a line would not show.
+    marker = "o" if len(values) <= 12 else None
+    ax.plot(range(1, len(values) + 1), values, color=colour, lw=2, marker=marker, ms=4, label=label)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _log_where_wide(ax: Axes, curves: Sequence[Sequence[float]]) -> None:
+    """A logarithmic scale where the values differ by more than a factor of 20."""
+    values = [value for curve in curves for value in curve if math.isfinite(value)]
+    if values and min(values) > 0 and max(values) > 20 * min(values):
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

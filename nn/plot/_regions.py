@@ -1,0 +1,135 @@
+"""Decision regions of networks with two inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _decisions
+from . import _style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..mlp import MLP
+
+
+def decision_regions(
+    network: MLP,
+    X: ArrayLike,
+    y: ArrayLike | None = None,
+    *,
+    labels: tuple[str, ...] | None = None,
+    feature_names: tuple[str, str] = ("$x_1$", "$x_2$"),
+    resolution: int = 240,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw which class the network chooses where, and the rows.
+
+    A colour is the paler, the less sure the network is: the share of its class's probability above
+    that of a guess (of outputs that are no probabilities, regions have one shade).
+
+    Parameters
+    ----------
+    network : MLP
+        With two inputs.
+    X : (n, 2) array-like
+        Rows, which also set the part of the plane that is drawn.
+    y : (n,) array-like of classes, or one-hot rows, optional
+        Colours of the rows.
+    labels : tuple of str, optional
+        Names of the classes, for the legend.
+    feature_names : (str, str)
+    resolution : int, default 240
+        Points along each axis.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ImportError
+        Where matplotlib is not installed.
+    ValueError
+        For another number of inputs.
+    """
+    x = np.asarray(X, np.float64)
+    if network.architecture.sizes[0] != 2 or x.ndim != 2 or x.shape[1] != 2:
+        raise ValueError(
+            f"decision regions need two inputs, got X of shape {x.shape} and a network with "
+            f"{network.architecture.sizes[0]}"
+        )
+    ax = _style.axes(ax, (6.0, 5.2))
+    from matplotlib.colors import to_rgb
+
+    low, high = x.min(axis=0), x.max(axis=0)
+    margin = 0.08 * np.maximum(high - low, 1e-9)
+    low, high = low - margin, high + margin
+    first, second = (np.linspace(a, b, resolution) for a, b in zip(low, high, strict=True))
+    grid = np.stack(np.meshgrid(first, second), axis=-1).reshape(-1, 2)
+    outputs = network.predict(grid).astype(np.float64)
+    chosen = network.predict_classes(grid)
+    n_classes = max(outputs.shape[1], 2)
+    strength = 0.25 + 0.5 * _certainty(outputs, chosen, network.architecture.output)
+    colours = np.array([to_rgb(_style.COLOURS[k % len(_style.COLOURS)]) for k in range(n_classes)])
+    image = 1 - strength[:, None] * (1 - colours[chosen])
+    shape = (resolution, resolution)
+    extent = (low[0], high[0], low[1], high[1])
+    ax.imshow(image.reshape(*shape, 3), origin="lower", extent=extent, aspect="auto")
+    for k in range(n_classes if n_classes > 2 else 1):
+        if 0 < np.mean(chosen == k) < 1:
+            lead = _lead(outputs, k, network.architecture.output).reshape(shape)
+            ax.contour(first, second, lead, [0.0], colors="white", linewidths=1.6)
+    if y is not None:
+        _points(ax, x, _classes(y), colours, labels)
+    _style.dress(ax, x=feature_names[0], y=feature_names[1], grid=False)
+    ax.set(xlim=extent[:2], ylim=extent[2:])
+    return ax
+
+
+def _points(ax: Axes, x: Any, y: Any, colours: Any, labels: tuple[str, ...] | None) -> None:
+    for k, colour in enumerate(colours):
+        rows = x[y == k]
+        if not len(rows):
+            continue
+        label = labels[k] if labels else f"class {k}"
+        ax.scatter(
+            rows[:, 0],
+            rows[:, 1],
+            s=26,
+            color=colour,
+            edgecolor="white",
+            linewidth=0.8,
+            label=label,
+        )
+    _style.legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.2)
+
+
+def _classes(y: ArrayLike) -> Any:
+    given = np.asarray(y)
+    if given.ndim == 2 and given.shape[1] > 1:
+        found = _decisions.true_classes(given)
+        return given.argmax(axis=1) if found is None else found
+    return given.ravel()
+
+
+def _lead(outputs: Any, k: int, output: str) -> Any:
+    """How far class ``k`` is ahead of the others: 0 where the network wavers."""
+    if outputs.shape[1] == 1:
+        return _decisions.threshold(output) - outputs[:, 0]
+    return outputs[:, k] - np.delete(outputs, k, axis=1).max(axis=1)
+
+
+def _certainty(outputs: Any, chosen: Any, output: str) -> Any:
+    """Between 0, a guess, and 1."""
+    if output not in ("sigmoid", "softmax"):
+        return np.full(len(outputs), 0.5)
+    if outputs.shape[1] == 1:
+        return np.abs(2 * outputs[:, 0] - 1)
+    p = outputs[np.arange(len(outputs)), chosen]
+    guess = 1 / outputs.shape[1] if output == "softmax" else 0.5
+    return np.clip((p - guess) / (1 - guess), 0, 1)
