@@ -118,7 +118,9 @@ Every deliberate deviation from scikit-learn:
 - Losses are computed from the scores, not from clipped probabilities: they differ where a
   probability is within one machine epsilon of 0 or 1.
 - ``predict_log_proba`` is finite for finite scores, where scikit-learn's may be ``-inf``.
-- Negative sample weights are an error.
+- ``lbfgs`` computes in float64 for float32 rows, too; scikit-learn rounds the parameters of each
+  evaluation to float32.
+- Negative sample weights are an error, and so are negative targets of the Poisson loss.
 - Pickles hold the optimizer's state only with ``pickle_optimizer=True``; copies always do.
 - A warm start with early stopping gives back the best parameters also where none of its epochs
   beats the earlier fit; scikit-learn's overwrites them.
