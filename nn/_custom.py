@@ -132,9 +132,14 @@ def loss(
     return CustomLoss(_name(f, name), function)
 
 
-def by_name(name: str) -> str | CustomActivation:
-    """The custom activation of that name, or the name itself."""
-    return _named.get(name, name)
+def by_name(name: str) -> CustomActivation:
+    """The custom activation that was made last under this name."""
+    if name not in _named:
+        raise ValueError(
+            f"no activation has the name {name!r}: if it is a custom one, make it before, with "
+            f"fastmlp.activations.custom(f, name={name!r})"
+        )
+    return _named[name]
 
 
 def _name(f: Callable[..., Any], name: str | None) -> str:

@@ -1,7 +1,8 @@
 """Saving and loading networks as safetensors files.
 
 A file holds the tensors ``weights.0``, ``biases.0``, ``weights.1``, … and in its metadata the
-format's name and version and the architecture as JSON: nothing in it can run code.
+format's name and version and the architecture as JSON: nothing in it can run code. A custom
+activation stands there by its name, and must have been made again before the file is read.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fastmlp.kernels import Architecture
+from fastmlp.kernels import ACTIVATIONS, Architecture, CustomActivation
 
 if TYPE_CHECKING:
     from .mlp import MLP
@@ -31,7 +32,7 @@ def save(network: MLP, path: str | os.PathLike[str]) -> None:
     safetensors = _safetensors()
     architecture = {
         "sizes": list(network.architecture.sizes),
-        "activations": list(network.architecture.activations),
+        "activations": [_name(activation) for activation in network.architecture.activations],
         "output": network.architecture.output,
         "dtype": network.dtype.name,
     }
@@ -71,6 +72,26 @@ def load(path: str | os.PathLike[str]) -> tuple[Architecture, np.dtype[Any], dic
     return architecture, dtype, tensors
 
 
+def _name(activation: str | CustomActivation) -> str:
+    """An activation's name; functions are not written to files."""
+    name = str(activation)
+    if not name.isprintable() or name.startswith("<"):
+        raise ValueError(
+            "a network is saved with the names of its activations, and a custom one has none: "
+            "fastmlp.activations.custom(f, name=...)"
+        )
+    return name
+
+
+def _activation(name: Any) -> str | CustomActivation:
+    """What a name in a file stands for."""
+    if name in ACTIVATIONS or not isinstance(name, str):
+        return name  # type: ignore[no-any-return]
+    from . import _custom
+
+    return _custom.by_name(name)
+
+
 def _architecture(metadata: dict[str, str]) -> tuple[Architecture, np.dtype[Any]]:
     if metadata.get("format") != FORMAT:
         raise ValueError(f"its metadata must say format {FORMAT!r}, got {metadata.get('format')!r}")
@@ -83,7 +104,7 @@ def _architecture(metadata: dict[str, str]) -> tuple[Architecture, np.dtype[Any]
         entries = json.loads(metadata["architecture"])
         architecture = Architecture(
             tuple(operator.index(size) for size in entries["sizes"]),
-            tuple(entries["activations"]),
+            tuple(_activation(name) for name in entries["activations"]),
             entries["output"],
         )
         dtype = DTYPES[entries["dtype"]]
