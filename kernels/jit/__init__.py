@@ -8,13 +8,14 @@ The same functions and classes as ``reference``, without a C compiler. From the 
 ``_vmath``, ``_tiles``, ``_runs``, ``_copies``, ``_scores``
                 kernels written in it: functions, matrix products, elementwise kernels and update
                 rules, panels, losses
-``_table``      all of them compiled for one dtype, as a table of addresses
-``_plan``, ``_workspace``, ``_pool``
-                the memory of a network and batch, laid out before a job runs
+``_table``      these compiled when they are needed, as a table of addresses
+``_plan``, ``_workspace``, ``_calls``
+                the memory of a network and batch, laid out before a job runs; calls on arrays
 ``_walks``, ``_tasks``, ``_packing``
                 compiled Python that walks over panels and calls the table: the engine's two passes
-``_team``       threads
-``_compile``, ``_cache``, ``_access``
+``_team``, ``_choice``, ``_limit``
+                threads: jobs, how many are used, what threadpoolctl says
+``_compile``, ``_cache``, ``_warm_up``, ``_access``
                 compiling at first use, keeping the code on disk, memory by address
 
 ``layers``, ``activations``, ``losses``, ``optimizers``, ``training`` are what is called from
@@ -29,6 +30,7 @@ from . import layers as _layers
 from . import losses as _losses
 from . import training as _training
 from ._host import host
+from ._limit import register as _register
 from .layers import bias_gradient, weight_gradient
 from .optimizers import adam_update, momentum_update, sgd_update
 
@@ -60,6 +62,9 @@ __all__ = [
     "update",
     "weight_gradient",
 ]
+
+
+_register()
 
 
 def isa() -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from numba import types
 
 from ._access import record
+from ._choice import Choice
 from ._compile import Lazy, Task, inline, renamed
 from ._plan import DENSE, LABELS, NO_TARGET, PLAN
 from ._team import STEPS, run_steps
@@ -102,7 +104,8 @@ class Call:
         Rows.
     steps : int
         Into so many steps the rows are cut.
-    n_threads : int
+    choice : Choice
+        Of the number of threads.
     """
 
     def __init__(
@@ -110,10 +113,10 @@ class Call:
         space: Workspace,
         phases: Sequence[tuple[Task, int | tuple[int, int, int]]],
         n: int,
-        n_threads: int,
+        choice: Choice,
         steps: int = 1,
     ) -> None:
-        self.space, self.n_threads, self.dtype = space, n_threads, space.dtype
+        self.space, self.choice, self.dtype = space, choice, space.dtype
         space.plan.n_rows = n
         self.job = space.job(*[task for task, _ in phases])
         counts = [(c, c, c) if isinstance(c, int) else c for _, c in phases]
@@ -123,29 +126,41 @@ class Call:
         self.matrix = np.zeros((1, 1), space.dtype)  # where a kernel has fewer operands
         self.vector = self.matrix[0]
         self._enter = ENTRANCES[space.dtype.itemsize].function
-        self._run = RUN if n_threads == 1 else 0
+        self._at_once = RUN if choice.most == 1 else 0
 
     def __call__(
         self, flags: int, x: Any, m: Any, third: Any, flat: Any, labels: Any, out: Any
     ) -> bool:
         """Run, unless an array is not plainly what it should be."""
-        try:
-            done = self._enter(self.job.address, flags | self._run, x, m, third, flat, labels, out)
-        except TypeError:
-            return False
-        if done and not self._run:
-            self.job.run(self.n_threads)
-        return bool(done)
+        # Numba does not always tell byte orders apart; a dtype of its own tells.
+        kind = self.dtype
+        if x.dtype is kind and m.dtype is kind and third.dtype is kind and flat.dtype is kind:
+            try:
+                return self._run(flags, x, m, third, flat, labels, out)
+            except TypeError:
+                pass
+        return False
 
     def on_checked(
         self, flags: int, x: Any, m: Any, third: Any, flat: Any, labels: Any, out: Array
     ) -> None:
         """Run with arrays that have been checked, whatever way they lie in memory."""
-        if not self(flags, x, m, third, flat, labels, out):
+        out = np.asarray(out)
+        if not self._run(flags, x, m, third, flat, labels, out):
             x, m, third, flat = (np.require(a, None, ("C", "A", "E")) for a in (x, m, third, flat))
             labels = np.require(labels, np.int64, ("C", "A", "E"))
-            if not self(flags, x, m, third, flat, labels, np.asarray(out)):
+            if not self._run(flags, x, m, third, flat, labels, out):
                 raise RuntimeError("checked arrays did not fit the Numba kernels")
+
+    def _run(
+        self, flags: int, x: Any, m: Any, third: Any, flat: Any, labels: Any, out: Array
+    ) -> bool:
+        done = self._enter(self.job.address, flags | self._at_once, x, m, third, flat, labels, out)
+        if done and not self._at_once:
+            start = time.perf_counter()
+            self.job.run(self.choice.threads)
+            self.choice.note(1, time.perf_counter() - start)
+        return bool(done)
 
 
 class _Shelves:

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 from numba import types
 
+from .. import _threads
 from ._access import call
 from ._compile import Lazy, inline, renamed
 from ._packing import run_task
 from ._plan import Run
 from ._table import function_of
-from ._team import Job, worth
+from ._team import Job
 from ._workspace import address, ceil
 
 Array = np.ndarray[Any, Any]
 
 _CHUNK = 16384  # elements of a task: 64 KB of float32
 _N_VECTORS, _N_CONSTANTS = 4, 5
-_OPERATIONS = 20.0  # of an element, roughly
+_SHARED_CHUNKS = 8  # from which on several threads take part
 
 
 @inline
@@ -58,6 +59,7 @@ def _lazy(kind: Any) -> Lazy:
     return Lazy(function, types.boolean(whole, whole, own, other, own, own, *constants))
 
 
+_KINDS = {4: np.dtype(np.float32), 8: np.dtype(np.float64)}
 _ENTRANCES = {4: _lazy(types.float32), 8: _lazy(types.float64)}
 
 
@@ -74,6 +76,10 @@ def run_plain(
         itemsize, n = p.itemsize, p.size
         if n > _CHUNK or not (n_threads is None or (n_threads.__class__ is int and n_threads > 0)):
             return False
+        kind = _KINDS[itemsize]  # Numba does not always tell byte orders apart
+        for vector in vectors:
+            if vector.dtype is not kind:
+                return False
         padded = (*vectors, p, p, p)[:_N_VECTORS]
         values = (*constants, 0.0, 0.0, 0.0, 0.0, 0.0)[:_N_CONSTANTS]
         entrance = _ENTRANCES[itemsize].function
@@ -107,4 +113,6 @@ def run(
     job = Job(work, [run_task])
     job.counts([ceil(p.size, _CHUNK)])
     job.steps(0, 1, 0)
-    job.run(worth(n_threads, _OPERATIONS * p.size))
+    # Memory is what takes the time here, and one thread alone does not use all of its speed.
+    shared = p.size > _CHUNK * _SHARED_CHUNKS
+    job.run(_threads.resolve(n_threads) if shared else 1)

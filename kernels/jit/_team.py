@@ -24,9 +24,9 @@ import numba
 import numpy as np
 from numba import prange, types
 
-from .. import _threads
 from ._access import call, fetch_add, give_way, load_acquire, pointer, record, relax
 from ._compile import Task, carray, inline, lazy
+from ._limit import limit
 
 
 class Phase(ctypes.Structure):
@@ -109,11 +109,10 @@ def _together(members: int, steps: int) -> None:
 
 
 class _Entrance:
-    """Whether this thread may start a parallel region now, and of how many threads."""
+    """Whether this thread may start a parallel region now."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.limit = _MOST
         # A process that multiprocessing has forked may have inherited the remains of a team.
         known = sys.modules.get("multiprocessing")
         self.forked = known is not None and (
@@ -125,7 +124,6 @@ class _Entrance:
         self.forked = True
 
 
-_MOST = numba.config.NUMBA_NUM_THREADS
 _entrance = _Entrance()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_entrance.after_fork)
@@ -177,7 +175,7 @@ class Job:
 
     def run(self, n_threads: int) -> None:
         """Run the steps on up to ``n_threads`` threads."""
-        members = min(n_threads, _entrance.limit)
+        members = min(n_threads, limit.n_threads)
         if members > 1 and not _entrance.forked and _entrance.lock.acquire(blocking=False):
             lock = _entrance.lock
             try:
@@ -193,9 +191,3 @@ class Job:
                 lock.release()
         else:
             _alone(self.address)
-
-
-def worth(n_threads: int | None, operations: float, enough: float = 4e6) -> int:
-    """How many threads to use for so many operations: one unless each thread gets its share."""
-    wanted = _threads.resolve(n_threads)
-    return max(1, min(wanted, int(2 * operations / enough)))

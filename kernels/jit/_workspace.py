@@ -68,7 +68,7 @@ class Workspace:
     def __init__(
         self,
         sizes: Sequence[int],
-        activations: Sequence[str],
+        activations: Sequence[Any],
         dtype: np.dtype[Any],
         rows: int,
         *,
@@ -76,7 +76,7 @@ class Workspace:
         with_errors: bool,
         n_threads: int,
     ) -> None:
-        self.dtype, self.rows, self.sizes = dtype, rows, tuple(sizes)
+        self.dtype, self.rows, self.sizes = np.dtype(dtype.type), rows, tuple(sizes)
         self.panel = LINE // dtype.itemsize
         self.n_threads = n_threads
         # An odd number of lines between panels spreads them over the sets of the cache.
@@ -91,7 +91,7 @@ class Workspace:
         y = self._take(self._panels(sizes[-1]) * self._row_step) if with_errors else 0
         losses, zeros = self._take(8 * max(rows, 1)), self._take(4 * LINE)
         one = self._take(LINE)
-        row_block = self._row_block(rows)
+        row_block = self._row_block(rows, n_threads)
         columns_step = 3 * self._panels(sizes[-1]) * self.panel * host().vector_bytes
         columns = self._take(ceil(max(rows, 1), row_block) * columns_step)
         # The rows of a vector may reach beyond the last that is used.
@@ -130,6 +130,7 @@ class Workspace:
         )
         self.blocks: Any = (Block * 0)()
         self._kept: list[Any] = []
+        self._cuts: dict[int, tuple[int, list[Block]]] = {}
         self._jobs: dict[tuple[Task, ...], Job] = {}
 
     def use(self, name: str) -> int:
@@ -179,12 +180,12 @@ class Workspace:
                 if level:
                     layer.transposed = self._take(layer.panels_in * layer.transposed_step)
 
-    def _row_block(self, rows: int) -> int:
+    def _row_block(self, rows: int, n_threads: int) -> int:
         """Rows of a task: equal blocks, a multiple of the threads where there is enough for all."""
         tall = host().forward_rows
         count = ceil(rows, ROW_BLOCK)
-        if self.n_threads > 1:
-            count = min(ceil(count, self.n_threads) * self.n_threads, ceil(rows, tall))
+        if n_threads > 1:
+            count = min(ceil(count, n_threads) * n_threads, ceil(rows, tall))
         block = ceil(rows, max(count, 1))
         return max(block, 1)
 
@@ -221,12 +222,19 @@ class Workspace:
                 parts.append(part)
         return (Copy * len(parts))(*parts)
 
-    def cut_weights(self) -> None:
-        """Cut the weight matrices into the blocks of the weights pass."""
+    def share(self, n_threads: int) -> None:
+        """Cut both passes into blocks for so many threads, at most as many as at the beginning."""
+        if n_threads not in self._cuts:
+            self._cuts[n_threads] = self._row_block(self.rows, n_threads), self._blocks(n_threads)
+        self.plan.row_block, blocks = self._cuts[n_threads]
+        self.set_blocks(blocks)
+
+    def _blocks(self, n_threads: int) -> list[Block]:
+        """Blocks of the weights pass."""
         columns = host().gradient_panels
         # Work of a feature and panel: its products, and its update, which costs about 16 rows.
         work = sum(layer.n_in * layer.panels_out for layer in self.layers) * (self.rows + 16)
-        share = work if self.n_threads == 1 else max(work / (8 * self.n_threads), 20_000)
+        share = work if n_threads == 1 else max(work / (8 * n_threads), 20_000)
         blocks = []
         for level, layer in enumerate(self.layers):
             for panel in range(0, layer.panels_out, columns):
@@ -237,7 +245,7 @@ class Workspace:
                 for begin in range(0, layer.n_in, height):
                     end = min(begin + height, layer.n_in)
                     blocks.append(Block(level, panel, wide, begin, end, begin == 0))
-        self.set_blocks(blocks)
+        return blocks
 
     def set_blocks(self, blocks: Sequence[Block]) -> None:
         """Let the weights pass consist of these blocks."""

@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import _checks
 from ._calls import NO_LABELS, Call, shelves
+from ._choice import Choice
 from ._elements import run, run_plain
 from ._tasks import rows_task
-from ._team import worth
 from ._workspace import Workspace, ceil
 from .layers import STEP_ROWS
 
@@ -38,13 +38,19 @@ def activate(
 
 def _softmax(z: Array, n_threads: int | None) -> Call:
     n, n_out = z.shape
-    threads = worth(n_threads, 20.0 * z.size)
+    choice = Choice.of(n_threads, 20.0 * z.size)
     space = Workspace(
-        (1, n_out), (), z.dtype, min(n, STEP_ROWS), stores=0, with_errors=False, n_threads=threads
+        (1, n_out),
+        (),
+        z.dtype,
+        min(n, STEP_ROWS),
+        stores=0,
+        with_errors=False,
+        n_threads=choice.most,
     )
     space.plan.forward = 0
     space.set_output("softmax")
-    return Call(space, [(rows_task, space.row_counts(n))], n, threads, ceil(n, space.rows))
+    return Call(space, [(rows_task, space.row_counts(n))], n, choice, ceil(n, space.rows))
 
 
 def activation_backward(

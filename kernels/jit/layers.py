@@ -8,10 +8,10 @@ import numpy as np
 
 from .. import _checks
 from ._calls import NO_LABELS, Call, first_step, shelves
+from ._choice import Choice
 from ._packing import errors_task
 from ._plan import Block, Copy, Plan
 from ._tasks import rows_task, weights_task
-from ._team import worth
 from ._workspace import Workspace, ceil
 
 Array = np.ndarray[Any, Any]
@@ -56,10 +56,10 @@ def dense_forward(
 
 def _forward(x: Array, weights: Array, activation: str, n_threads: int | None) -> Call:
     n, (n_in, n_out) = len(x), weights.shape
-    threads = worth(n_threads, 2.0 * n * n_in * n_out)
+    choice = Choice.of(n_threads, 2.0 * n * n_in * n_out)
     space = Workspace(
         weights.shape, (), x.dtype, min(n, STEP_ROWS), stores=1, with_errors=False,
-        n_threads=threads,
+        n_threads=choice.most,
     )  # fmt: skip
     layer, store = space.layers[0], space.stores[0]
     space.set_output(activation)
@@ -70,7 +70,7 @@ def _forward(x: Array, weights: Array, activation: str, n_threads: int | None) -
     )  # fmt: skip
     steps = ceil(n, space.rows)
     phases = [(load, first_step(count, steps)), (rows_task, space.row_counts(n))]
-    return Call(space, phases, n, threads, steps)
+    return Call(space, phases, n, choice, steps)
 
 
 def delta_backward(
@@ -106,10 +106,10 @@ def delta_backward(
 
 def _backward(delta: Array, weights: Array, activation: str, n_threads: int | None) -> Call:
     n, (n_in, n_out) = len(delta), weights.shape
-    threads = worth(n_threads, 2.0 * n * n_in * n_out)
+    choice = Choice.of(n_threads, 2.0 * n * n_in * n_out)
     space = Workspace(
         (1, n_in, n_out), (activation,), delta.dtype, n, stores=1, with_errors=True,
-        n_threads=threads,
+        n_threads=choice.most,
     )  # fmt: skip
     layer, row_step = space.layers[1], space.plan.row_step
     load = space.gathers(
@@ -119,7 +119,7 @@ def _backward(delta: Array, weights: Array, activation: str, n_threads: int | No
         Copy(operand=_X, rows=n, columns=n_out, panels=layer.d, step=row_step),
         Copy(operand=_THIRD, rows=n, columns=n_in, panels=layer.a, step=row_step),
     )  # fmt: skip
-    return Call(space, [load, (errors_task, space.row_blocks(n))], n, threads)
+    return Call(space, [load, (errors_task, space.row_blocks(n))], n, choice)
 
 
 def weight_gradient(
@@ -148,10 +148,12 @@ def weight_gradient(
 
 def _weight_gradient(x: Array, delta: Array, n_threads: int | None) -> Call:
     n, n_in, n_out = len(x), x.shape[1], delta.shape[1]
-    threads = worth(n_threads, 2.0 * n * n_in * n_out)
-    space = Workspace((n_in, n_out), (), x.dtype, n, stores=1, with_errors=True, n_threads=threads)
+    choice = Choice.of(n_threads, 2.0 * n * n_in * n_out)
+    space = Workspace(
+        (n_in, n_out), (), x.dtype, n, stores=1, with_errors=True, n_threads=choice.most
+    )
     layer, row_step = space.layers[0], space.plan.row_step
-    space.cut_weights()
+    space.share(choice.most)
     _set_mean(space, n)
     gradient, step = space.stores[0] + layer.weights, layer.weight_step
     load = space.gathers(
@@ -160,7 +162,7 @@ def _weight_gradient(x: Array, delta: Array, n_threads: int | None) -> Call:
     )
     store = space.scatters(Copy(operand=_OUT, rows=n_in, columns=n_out, panels=gradient, step=step))
     phases = [load, (weights_task, int(space.plan.n_blocks)), store]
-    return Call(space, phases, n, threads)
+    return Call(space, phases, n, choice)
 
 
 def bias_gradient(delta: Array, *, out: Array | None = None, n_threads: int | None = None) -> Array:
@@ -189,8 +191,10 @@ def bias_gradient(delta: Array, *, out: Array | None = None, n_threads: int | No
 
 def _bias_gradient(delta: Array, n_threads: int | None) -> Call:
     n, n_out = delta.shape
-    threads = worth(n_threads, 8.0 * n * n_out)
-    space = Workspace((1, n_out), (), delta.dtype, n, stores=1, with_errors=True, n_threads=threads)
+    choice = Choice.of(n_threads, 8.0 * n * n_out)
+    space = Workspace(
+        (1, n_out), (), delta.dtype, n, stores=1, with_errors=True, n_threads=choice.most
+    )
     layer = space.layers[0]
     space.set_blocks([Block(0, panel, 1, 0, 0, 1) for panel in range(layer.panels_out)])
     _set_mean(space, n)
@@ -200,7 +204,7 @@ def _bias_gradient(delta: Array, n_threads: int | None) -> Call:
     store = space.scatters(
         Copy(operand=_OUT, rows=1, columns=n_out, panels=space.stores[0] + layer.bias, step=64)
     )
-    return Call(space, [load, (weights_task, int(space.plan.n_blocks)), store], n, threads)
+    return Call(space, [load, (weights_task, int(space.plan.n_blocks)), store], n, choice)
 
 
 def _set_mean(space: Workspace, n: int) -> None:

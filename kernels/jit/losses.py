@@ -8,9 +8,9 @@ import numpy as np
 
 from .. import _checks
 from ._calls import NO_LABELS, WITH_LABELS, WITH_MATRIX, Call, last_step, shelves
+from ._choice import Choice
 from ._packing import mean_task
 from ._tasks import rows_task
-from ._team import worth
 from ._workspace import Workspace, ceil
 from .layers import STEP_ROWS
 
@@ -83,14 +83,14 @@ def _prepare(
     scores: Array, loss: str, output: str, out: Array | None, n_threads: int | None
 ) -> Call:
     n, n_out = scores.shape
-    threads = worth(n_threads, 40.0 * scores.size)
+    choice = Choice.of(n_threads, 40.0 * scores.size)
     space = Workspace(
         (1, n_out), (), scores.dtype, min(n, STEP_ROWS), stores=0, with_errors=True,
-        n_threads=threads,
+        n_threads=choice.most,
     )  # fmt: skip
     space.plan.forward = 0
     space.plan.with_out = space.plan.out_delta = int(out is not None)
     space.set_loss(loss, output, n)
     steps = ceil(n, space.rows)
     phases = [(rows_task, space.row_counts(n)), (mean_task, last_step(1))]
-    return Call(space, phases, n, threads, steps)
+    return Call(space, phases, n, choice, steps)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import _checks, _threads
+from .. import _checks
 from .._specs import Architecture, UpdateRule, check_loss
 from ._calls import NO_LABELS, Call, first_step, last_step, shelves
+from ._choice import STRETCH, Choice
 from ._packing import gradient_task, load_task, mean_task, store_task
 from ._tasks import rows_task, weights_task
-from ._team import worth
 from ._workspace import Workspace, address, ceil
 from .layers import STEP_ROWS
 from .losses import targets
@@ -21,7 +21,6 @@ from .optimizers import set_rule
 Array = np.ndarray[Any, Any]
 
 _CHUNK_SECONDS = 0.06  # between two looks for Ctrl-C
-_SMALL_STEP = 2e6  # operations of a step that two threads do not make faster
 
 
 # A number for each kind of network, as hashing a description takes longer than a prediction.
@@ -82,16 +81,16 @@ class Network:
         return space
 
     def _prediction(self, n: int) -> Call:
-        threads = worth(self.n_threads, 2.0 * self._products * n)
-        space = self._space(min(n, STEP_ROWS), 1, False, threads)
+        choice = Choice.of(self.n_threads, 2.0 * self._products * n)
+        space = self._space(min(n, STEP_ROWS), 1, False, choice.most)
         space.set_output(self.architecture.output)
-        return self._over_steps(space, n, threads)
+        return self._over_steps(space, n, choice)
 
-    def _over_steps(self, space: Workspace, n: int, threads: int, *more: Any) -> Call:
+    def _over_steps(self, space: Workspace, n: int, choice: Choice, *more: Any) -> Call:
         """Load the parameters, then run the rows pass over all rows."""
         steps = ceil(n, space.rows)
         load = (load_task, first_step(len(space.layers), steps))
-        return Call(space, [load, (rows_task, space.row_counts(n)), *more], n, threads, steps)
+        return Call(space, [load, (rows_task, space.row_counts(n)), *more], n, choice, steps)
 
     def loss(
         self,
@@ -118,10 +117,10 @@ class Network:
         return value
 
     def _loss(self, n: int, loss: str) -> Call:
-        threads = worth(self.n_threads, 2.0 * self._products * n)
-        space = self._space(min(n, STEP_ROWS), 1, True, threads)
+        choice = Choice.of(self.n_threads, 2.0 * self._products * n)
+        space = self._space(min(n, STEP_ROWS), 1, True, choice.most)
         space.set_loss(loss, self.architecture.output, n)
-        return self._over_steps(space, n, threads, (mean_task, last_step(1)))
+        return self._over_steps(space, n, choice, (mean_task, last_step(1)))
 
     def loss_and_gradient(
         self,
@@ -152,10 +151,10 @@ class Network:
         return value, out
 
     def _gradient(self, n: int, loss: str, penalised: bool) -> Call:
-        threads = worth(self.n_threads, 6.0 * self._products * n)
-        space = self._space(max(n, 1), 2, True, threads)
+        choice = Choice.of(self.n_threads, 6.0 * self._products * n)
+        space = self._space(max(n, 1), 2, True, choice.most)
         space.set_loss(loss, self.architecture.output, n)
-        space.cut_weights()
+        space.share(choice.most)
         plan = space.plan
         plan.backward = plan.refresh = 1
         plan.rule, plan.learning_rate = space.use("update store"), 1.0
@@ -167,7 +166,7 @@ class Network:
             (weights_task, len(space.blocks) + 1),
             (gradient_task, layers),
         ]
-        return Call(space, phases, n, threads)
+        return Call(space, phases, n, choice)
 
     def _check(
         self, parameters: Array, x: Array, target: Array, loss: str, sample_weight: Array | None
@@ -204,8 +203,7 @@ class Trainer:
         self._batch_size = int(batch_size)
         products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
         operations = 6.0 * products * self._batch_size
-        wanted = _threads.resolve(n_threads)
-        self._n_threads = 1 if operations < _SMALL_STEP else wanted
+        self._choice = Choice.of(n_threads, operations)
         self._space = space = Workspace(
             architecture.sizes,
             architecture.activations,
@@ -213,9 +211,8 @@ class Trainer:
             self._batch_size,
             stores=1 + len(update_rule.slots),
             with_errors=True,
-            n_threads=self._n_threads,
+            n_threads=self._choice.most,
         )
-        space.cut_weights()
         self._n_slots = len(update_rule.slots)
         plan = self._plan = space.plan
         plan.first_state = space.stores[min(1, self._n_slots)]
@@ -295,18 +292,30 @@ class Trainer:
         n = int(plan.n_rows)
         steps = ceil(n, self._batch_size)
         rest = n - (steps - 1) * self._batch_size
-        extra, blocks = int(self._with_penalty), len(space.blocks) + 1
+        step, cut_for = 0, 0
+        while step < steps:
+            threads = self._choice.threads
+            if threads != cut_for:
+                cut_for = threads
+                self._share(threads, rest)
+            seconds = STRETCH if self._choice.trying else _CHUNK_SECONDS
+            count = min(steps - step, max(1, int(seconds / self._step_seconds)))
+            self._job.steps(step, step + count, steps - 1)
+            start = time.perf_counter()
+            self._job.run(threads)
+            spent = time.perf_counter() - start
+            self._choice.note(count, spent)
+            self._step_seconds = max(spent / count, 1e-7)
+            step += count
+        space.keep()
+        return float(plan.summed) / max(n, 1)
+
+    def _share(self, n_threads: int, rest: int) -> None:
+        """Cut a step for so many threads; the last one has ``rest`` rows."""
+        space, extra = self._space, int(self._with_penalty)
+        space.share(n_threads)
+        blocks = len(space.blocks) + 1
         self._job.counts(
             [space.row_blocks(self._batch_size) + extra, blocks],
             [space.row_blocks(rest) + extra, blocks],
         )
-        step = 0
-        while step < steps:
-            count = min(steps - step, max(1, int(_CHUNK_SECONDS / self._step_seconds)))
-            start = time.perf_counter()
-            self._job.steps(step, step + count, steps - 1)
-            self._job.run(self._n_threads)
-            self._step_seconds = max((time.perf_counter() - start) / count, 1e-7)
-            step += count
-        space.keep()
-        return float(plan.summed) / max(n, 1)
