@@ -53,7 +53,7 @@ def pair_and_data(task, dtype):
             y = np.random.default_rng(0).poisson(np.exp(y)).astype(dtype)
         return MLPRegressor, neural.MLPRegressor, x, y if task == "two outputs" else y[:, 0], weight
     y = {
-        "binary": np.array(["no", "yes"])[labels % 2],
+        "binary": np.array([5, 7])[labels % 2],
         "multilabel": np.column_stack([labels % 2, labels > 4, labels % 3 == 0]).astype(int),
     }.get(task, labels)
     x = sparse.csr_array(x) if task == "sparse" else x

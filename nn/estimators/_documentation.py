@@ -116,7 +116,8 @@ DEVIATIONS = """
 Every deliberate deviation from scikit-learn:
 
 - Losses are computed from the scores, not from clipped probabilities: they differ where a
-  probability is within one machine epsilon of 0 or 1.
+  probability is within one machine epsilon of 0 or 1. Gradients, and so the steps of ``sgd`` and
+  ``adam``, do not; the line search of ``lbfgs`` may go on differently after such a trial.
 - ``predict_log_proba`` is finite for finite scores, where scikit-learn's may be ``-inf``.
 - ``lbfgs`` computes in float64 for float32 rows, too; scikit-learn rounds the parameters of each
   evaluation to float32.

@@ -16,7 +16,7 @@ from ._compat import BaseEstimator
 Array = np.ndarray[Any, Any]
 
 #: What is made again from the rest where it is needed, and never copied or pickled.
-_MADE_AGAIN = ("_flat", "_views", "_networks", "_ready")
+_MADE_AGAIN = ("_flat", "_views", "_networks", "_ready", "_random_state")
 _FLOAT32 = np.dtype(np.float32)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from fastmlp.kernels import UpdateRule, _chooser
 
 from .. import optimizers, schedules
-from .._full_batch_optimizers import FullBatchOptimizer
 from .._rates import Rates
 from ..history import History
 
@@ -38,7 +37,7 @@ class StochasticOptimizer:
         self._planned: Rates | None = None
         if estimator.optimizer is not None:
             chosen = optimizers.get(estimator.optimizer)
-            if isinstance(chosen, FullBatchOptimizer):
+            if hasattr(chosen, "method"):  # how it searches, with all rows
                 raise ValueError(
                     f"optimizer must go on batch by batch, got {chosen!r}; choose solver='lbfgs' "
                     "for all rows in every step"
