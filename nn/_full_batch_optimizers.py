@@ -14,8 +14,8 @@ from ._full_batch import Method, QuasiNewton, SteepestDescent
 from .optimizers import Optimizer
 
 
-class FullBatchOptimizer(Optimizer):
-    """Base of the optimizers of this file.
+class FullBatch:
+    """What the optimizers of this file have beside what all have.
 
     Attributes
     ----------
@@ -26,12 +26,12 @@ class FullBatchOptimizer(Optimizer):
     subset: int | None
 
     def method(self) -> Method | None:
-        """How to search, or ``None`` where :meth:`update_rule` says all."""
+        """How to search, or ``None`` where the update rule says all."""
         return None
 
 
 @dataclass(frozen=True)
-class GradientDescent(FullBatchOptimizer):
+class GradientDescent(FullBatch, Optimizer):
     """Batch gradient descent, ``p ← p - η ∇C``, with ``C`` the mean over all rows.
 
     The step ``η`` is constant, or found by a line search in every iteration:
@@ -88,7 +88,7 @@ class GradientDescent(FullBatchOptimizer):
 
 
 @dataclass(frozen=True)
-class LBFGS(FullBatchOptimizer):
+class LBFGS(FullBatch, Optimizer):
     """Limited-memory BFGS: along ``-H ∇C``, with a strong Wolfe line search.
 
     ``H`` approximates the inverse Hessian by the last changes of parameters and gradient.

@@ -19,7 +19,7 @@ from . import _weights, metrics, optimizers, schedules, stopping
 from . import callbacks as _callbacks
 from ._evaluation import Batch, Evaluation
 from ._full_batch import LineSearchTrainer, Method
-from ._full_batch_optimizers import FullBatchOptimizer
+from ._full_batch_optimizers import FullBatch
 from ._rates import Rates
 from ._watches import Watch
 
@@ -106,9 +106,9 @@ def make(network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: O
     weight = _weights.by_class(options.class_weight, target, weight, network.dtype)
     batch = Batch(x, target, weight, spec)
     rule, learning_rate, schedule = _step_size(optimizer, options.learning_rate)
-    method = rule.method() if isinstance(rule, FullBatchOptimizer) else None
+    method = rule.method() if isinstance(rule, FullBatch) else None
     epochs = _count("epochs", options.epochs, 0)
-    batch_size = len(x) if isinstance(rule, FullBatchOptimizer) else _batch_size(options, len(x))
+    batch_size = len(x) if isinstance(rule, FullBatch) else _batch_size(options, len(x))
     rules = stopping.get(options.stop)
     with_norm = options.track_gradient_norm or options.clip_norm is not None or method is not None
     with_norm = with_norm or any(stop.needs_gradient_norm for stop in rules)
@@ -139,7 +139,7 @@ def make(network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: O
             n_threads=network.n_threads,
             **engine,
         )
-    if isinstance(rule, FullBatchOptimizer) and rule.subset is not None:
+    if isinstance(rule, FullBatch) and rule.subset is not None:
         batch = _subset(batch, rule.subset, network._generator)
         batch_size = len(batch.x)
     steps = -(-len(batch.x) // batch_size)

@@ -95,6 +95,8 @@ def _both(history: History, name: str, ax: Axes, higher: bool) -> None:
 
 
 def _several(runs: Mapping[str, History], curve: str, x: str, ax: Axes) -> Axes:
+    from matplotlib.ticker import MaxNLocator
+
     _style.dress(ax, curve.replace("_", " "), "epoch" if x == "epoch" else "seconds of training")
     curves = []
     for i, (label, run) in enumerate(runs.items()):
@@ -106,6 +108,8 @@ def _several(runs: Mapping[str, History], curve: str, x: str, ax: Axes) -> Axes:
         colour = _style.COLOURS[i % len(_style.COLOURS)]
         style = ("-", "--", ":", "-.")[i // len(_style.COLOURS) % 4]
         ax.plot(places, values, color=colour, lw=1.8, ls=style, label=label)
+    if x == "epoch":
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     _log_where_wide(ax, curves)
     many = len(runs) > 6
     beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if many else {}
@@ -134,5 +138,10 @@ def _log_where_wide(ax: Axes, curves: Sequence[Sequence[float]]) -> None:
     """A logarithmic scale where the values differ by more than a factor of 20."""
     values = [value for curve in curves for value in curve if math.isfinite(value)]
     if values and min(values) > 0 and max(values) > 20 * min(values):
+        from matplotlib.ticker import LogLocator, NullFormatter
+
         ax.set_yscale("log")
+        if max(values) < 1000 * min(values):
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())

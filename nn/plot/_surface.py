@@ -31,6 +31,7 @@ def loss_surface(
     resolution: int = 61,
     levels: int = 18,
     gradients: int = 6,
+    filled: bool = True,
     random_state: int | None = 0,
     ax: Axes | None = None,
 ) -> Axes:
@@ -58,6 +59,9 @@ def loss_surface(
         Contours.
     gradients : int, default 6
         Arrows along the path at most.
+    filled : bool, default True
+        Colour the space between contours; ``False`` draws grey lines, on which several paths can
+        be told apart.
     random_state : int, default 0
         Of random directions.
     ax : Axes, optional
@@ -91,20 +95,26 @@ def loss_surface(
     a, b = np.linspace(a_low, a_high, resolution), np.linspace(b_low, b_high, resolution)
     values = plane.losses(network, X, y, loss, a, b)
     edges = _levels(values, levels)
-    filled = ax.contourf(a, b, values, edges, cmap="YlGnBu_r", extend="both", alpha=0.85)
-    ax.contour(a, b, values, edges, colors="white", linewidths=0.7)
+    if filled:
+        _fill(ax, a, b, values, edges)
+    lines, width = ("white", 0.7) if filled else ("#B8C4CE", 1.0)
+    ax.contour(a, b, values, edges, colors=lines, linewidths=width)
     if placed is not None:
         if gradients:
             _arrows(ax, network, X, y, loss, plane, placed, gradients, a_high - a_low)
         _path(ax, placed)
-    bar = ax.figure.colorbar(filled, ax=ax, pad=0.02, aspect=30, format="%.3g")
-    bar.set_label("loss", color=_style.INK)
-    bar.outline.set_visible(False)  # type: ignore[operator,unused-ignore]
-    bar.ax.tick_params(colors=_style.INK, length=0)
     _style.dress(ax, x=plane.labels[0], y=plane.labels[1], grid=False)
     ax.set_aspect("equal")
     ax.set(xlim=(a_low, a_high), ylim=(b_low, b_high))
     return ax
+
+
+def _fill(ax: Axes, a: Array, b: Array, values: Array, edges: Array) -> None:
+    colours = ax.contourf(a, b, values, edges, cmap="YlGnBu_r", extend="both", alpha=0.85)
+    bar = ax.figure.colorbar(colours, ax=ax, pad=0.02, aspect=30, format="%.3g")
+    bar.set_label("loss", color=_style.INK)
+    bar.outline.set_visible(False)  # type: ignore[operator,unused-ignore]
+    bar.ax.tick_params(colors=_style.INK, length=0)
 
 
 def _levels(values: Array, n: int) -> Array:
