@@ -189,7 +189,7 @@ def _check_name(what: str, name: Any, taken: tuple[str, ...]) -> None:
     if not isinstance(name, str) or not name:
         raise TypeError(f"the name of a custom {what} must be text, got {name!r}")
     if name in taken:
-        raise ValueError(f"{name!r} is the name of a built-in {what}; choose another")
+        raise ValueError(f"{name!r} is the name of a built-in {what}; choose another, name=")
 
 
 def _fitted(what: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -214,6 +214,12 @@ class OfRows:
         rng = np.random.default_rng(0)
         z, y = rng.normal(size=(4, n_out)), rng.random((4, n_out))
         try:
+            shape = np.shape(self.f(z, y))
+            if shape not in (z.shape, (4,)):
+                raise ValueError(
+                    f"the result must have their shape, or (4,): reduce over the outputs, with "
+                    f"axis=1; got {shape}"
+                )
             value, delta = self(z, y)
         except (ValueError, IndexError) as error:
             hint = " (n_outputs= is for losses with a number for each output)"
@@ -221,10 +227,9 @@ class OfRows:
                 f"the loss fails for scores and targets of shape {z.shape}: {error}"
                 + (hint if self.n_outputs is None else "")
             ) from error
-        if value.shape != (4,) or delta.shape != z.shape:
+        if delta.shape != z.shape:
             raise ValueError(
-                f"a loss of scores {z.shape} must have shape {z.shape} or (4,): reduce over the "
-                f"outputs only, with axis=1; got {value.shape}"
+                f"the derivative of a loss must have the scores' shape {z.shape}, got {delta.shape}"
             )
         alone = [self(z[i : i + 1], y[i : i + 1])[0][0] for i in range(4)]
         if not np.allclose(value, alone, equal_nan=True):

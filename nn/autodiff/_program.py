@@ -98,7 +98,7 @@ class _Writer:
         kind = _kind(node, self.n_out)
         if node.operation == "constant":
             self.place[node] = self._constant(node, kind)
-        elif node.operation in ("reshape", "broadcast_to", "getitem"):
+        elif node.operation in ("reshape", "broadcast_to", "getitem", "scatter"):
             self.place[node] = self._moved(node, kind)
         elif node.operation in ("sum", "max", "min", "log_sum_exp"):
             self.place[node] = self._reduced(node, kind)
@@ -109,6 +109,8 @@ class _Writer:
 
     def _constant(self, node: Node, kind: str) -> int:
         values = node.value.astype(np.float64).ravel()
+        if kind == "element" and np.all(node.value == node.value[:1]):
+            kind, values = "output", values[: self.n_out]  # every row has the same
         if np.all(values == values[0]) or np.isnan(values).all():
             place = self.constant(values[0])
         elif kind == "output":
@@ -121,7 +123,7 @@ class _Writer:
         """An element keeps its place where axes of length 1 come and go, or it is repeated."""
         x = node.inputs[0]
         before = _kind(x, self.n_out)
-        if node.operation == "getitem" and not (x.size == node.size and _whole(node)):
+        if "index" in node.options and not (x.size == node.size and _whole(node)):
             raise _NoProgramError
         if kind != before and node.operation != "broadcast_to":
             raise _NoProgramError
@@ -170,6 +172,7 @@ class _Writer:
 
 
 def _whole(node: Node) -> bool:
-    """Whether an index takes everything in order, but for new axes."""
+    """Whether an index that takes all elements takes them in order."""
     index: tuple[Any, ...] = node.options["index"]
-    return all(part is None or part is Ellipsis or part == slice(None) for part in index)
+    plain = (type(None), type(Ellipsis), int)
+    return all(isinstance(part, plain) or part == slice(None) for part in index)

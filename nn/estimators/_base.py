@@ -160,7 +160,8 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
         """
         sizes = (n_features, *hidden_sizes(self), self.n_outputs_)
         initializer = None if self.init is None else initializers.get(self.init)
-        names = [self.activation] if isinstance(self.activation, str) else self.activation
+        several = isinstance(self.activation, (list, tuple))
+        names = self.activation if several else [self.activation]
         factor = 2.0 if "logistic" in names else 6.0
         coefs, intercepts = [], []
         for n_in, n_out in pairwise(sizes):

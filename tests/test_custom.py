@@ -1,0 +1,415 @@
+"""Custom activations and losses: derivatives, native code, networks with them, storage, errors."""
+
+from __future__ import annotations
+
+import ctypes
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from fastmlp import MLP, MLPClassifier, MLPRegressor, _custom, kernels
+from fastmlp.kernels import CustomActivation, CustomLoss, Loss, reference
+from fastmlp.kernels._custom import raise_pending
+
+BACKENDS = [name for name in kernels.available() if kernels.supports("custom", name)]
+POINTER = ctypes.c_void_p
+needs_numba = pytest.mark.skipif("numba" not in kernels.available(), reason="numba is missing")
+
+
+def my_mish(z):
+    return z * np.tanh(np.log1p(np.exp(z)))
+
+
+def my_huber(z, y):
+    r = z - y
+    return np.where(np.abs(r) <= 1, 0.5 * r**2, np.abs(r) - 0.5)
+
+
+def my_cross_entropy(z, y):
+    return np.logaddexp.reduce(z, axis=1) * np.sum(y, axis=1) - np.sum(y * z, axis=1)
+
+
+def mean_of_squares(z, y):
+    return np.mean((z - y) ** 2, axis=1)
+
+
+def mixed(z, y):
+    """Reductions that need each other, and a number for each output."""
+    r = np.abs(z - y)
+    weights = np.arange(1.0, z.shape[1] + 1) / z.shape[1]
+    spread = np.max(r, axis=1) - np.min(r, axis=1)
+    return spread * np.sum(weights * np.log1p(r), axis=1, keepdims=True)[:, 0] + spread**2
+
+
+def erf_like(z):
+    return np.arctan(z) * 2 / np.pi  # which native code has no step for
+
+
+#: Every step of a program, at one place at least.
+EXPRESSIONS = {
+    "mish": my_mish,
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "swish": lambda z: z * (np.exp(z) / (1 + np.exp(z))),
+    "logarithms": lambda z: np.log(np.abs(z)) + np.log2(z * z + 1) + np.log10(np.abs(z) + 2),
+    "near_one": lambda z: np.log1p(np.abs(z) * 1e-4) + np.expm1(z),
+    "powers": lambda z: np.abs(z) ** 2.5 + z**3 + z**-2.0 + 1.5**z + np.exp2(z),
+    "waves": lambda z: np.sin(z) * np.cos(2 * z) + np.square(np.sin(z)),
+    "steps": lambda z: np.floor(z) + np.ceil(z) * np.rint(z) - np.trunc(z) * z,
+    "bounds": lambda z: np.clip(z, -1, 1) + np.maximum(z, 0.5) * np.minimum(z, 2),
+    "conditions": lambda z: np.where(
+        (z > 0) & ~(z >= 2) | (z < -2) ^ (z <= -3), z, np.sqrt(abs(z))
+    ),
+    "equalities": lambda z: np.where((z == 1) | (z != z) | np.isnan(z), -z, 2 * z),
+    "counts": lambda z: (z > 0) * z + np.sign(z) * 0.1,
+    "soft_maximum": lambda z: np.logaddexp(z, -2 * z) + np.fabs(z) / 3,
+    "constant": lambda z: np.ones_like(z) * 2,
+    "identity": lambda z: z,
+}
+LOSSES = {f.__name__: f for f in (my_huber, my_cross_entropy, mean_of_squares, mixed)} | {
+    "constant": lambda z, y: np.zeros_like(z) + y,
+    "smallest": lambda z, y: np.min((z - y) ** 2, axis=1) + np.exp(z - y).mean(axis=1),
+}
+
+
+def native(custom, z, y=None):
+    """Run the C function of a custom object."""
+    if y is None:
+        address, outputs, counts = custom.address(z.dtype), [z, z], [z.size]
+    else:
+        address, outputs = custom.address(z.dtype, z.shape[1]), [z[:, 0], z]
+        counts = z.shape
+    return call(address, [z] if y is None else [z, y], outputs, counts)
+
+
+def call(address, inputs, like, counts):
+    assert address is not None
+    outputs = [np.full(array.shape, 99, array.dtype) for array in like]
+    kinds = [POINTER] * (len(inputs) + len(outputs)) + [ctypes.c_int64] * len(counts)
+    function = ctypes.CFUNCTYPE(None, *kinds)(address)
+    function(*(array.ctypes.data for array in (*inputs, *outputs)), *counts)
+    return outputs
+
+
+def assert_near(actual, expected, dtype, factor=32):
+    epsilon = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(actual, expected, rtol=factor * epsilon, atol=factor * epsilon)
+
+
+# Derivatives
+
+
+def test_mish_is_the_built_in_one(dtype):
+    z = np.linspace(-200, 200, 999).astype(dtype).reshape(27, 37)
+    a, slope = _custom.activation(my_mish).evaluate(z)
+    built_in = reference.activations.TABLE["mish"]
+    assert a.dtype == slope.dtype == dtype
+    assert_near(a, built_in.function(z), dtype)
+    assert_near(slope, built_in.backward(np.ones_like(z), z), dtype)
+
+
+def test_huber_is_the_built_in_one(dtype, rng):
+    z, y = rng.normal(size=(2, 50, 3)).astype(dtype) * 2
+    z[0] = y[0]
+    value, delta = _custom.loss(my_huber).evaluate(z, y)
+    assert value.dtype == delta.dtype == dtype
+    built_in = Loss("huber")
+    assert_near(value, reference.losses.row_losses(z, y, built_in, "identity"), dtype)
+    np.testing.assert_array_equal(delta, reference.losses.row_deltas(z, y, built_in, "identity"))
+
+
+def test_cross_entropy_is_the_built_in_one(dtype, rng):
+    z, y = (3 * rng.normal(size=(40, 6))).astype(dtype), rng.random((40, 6)).astype(dtype)
+    value, delta = _custom.loss(my_cross_entropy).evaluate(z, y)
+    built_in = Loss("cross_entropy")
+    assert_near(value, reference.losses.row_losses(z, y, built_in, "softmax"), dtype, 128)
+    assert_near(delta, reference.losses.row_deltas(z, y, built_in, "softmax"), dtype, 128)
+
+
+def test_given_derivative_is_used():
+    """``f`` may then use anything."""
+
+    def f(z):
+        return np.cumsum(z * 0, axis=0) + z
+
+    custom = _custom.activation(f, lambda z: np.full_like(z, 7))
+    z = np.ones((2, 3))
+    np.testing.assert_array_equal(custom.evaluate(z)[1], 7)
+    assert custom.address(z.dtype) is None
+    loss = _custom.loss(lambda z, y: abs(z - y), lambda z, y: np.sign(z - y) * 3)
+    np.testing.assert_array_equal(loss.evaluate(z, z - 1)[1], 3)
+
+
+# Native code
+
+
+@needs_numba
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_native_activation(name, dtype):
+    custom = _custom.activation(EXPRESSIONS[name], name=f"test {name}")
+    special = [0, -0.0, 1, np.inf, -np.inf, np.nan, 1e-42, 1e-310, 1e30, -1e30]
+    z = np.concatenate([np.linspace(-6, 6, 333), special]).astype(dtype)
+    with np.errstate(all="ignore"):
+        expected = custom.evaluate(z)
+    for actual, want in zip(native(custom, z), expected, strict=True):
+        assert_near(actual, want, dtype)
+
+
+@needs_numba
+@pytest.mark.parametrize("n_out", [1, 2, 3, 10, 33])
+@pytest.mark.parametrize("name", LOSSES)
+def test_native_loss(name, n_out, dtype, rng):
+    custom = _custom.loss(LOSSES[name], name=f"test {name}")
+    for rows in (0, 1, 21):
+        z, y = rng.normal(size=(2, rows, n_out)).astype(dtype)
+        expected = custom.evaluate(z.astype(np.float64), y.astype(np.float64))
+        for actual, want in zip(native(custom, z, y), expected, strict=True):
+            assert_near(actual, want, dtype, 64 * n_out)
+
+
+@needs_numba
+def test_native_code_is_made_once():
+    first, second = (_custom.activation(my_mish, name=name) for name in ("one", "other"))
+    assert first.address(np.float32) == second.address(np.float32)
+    assert first.address(np.float32) != first.address(np.float64)
+    assert pickle.loads(pickle.dumps(first)).address(np.float32) == first.address(np.float32)
+
+
+@needs_numba
+def test_losses_that_depend_on_the_number_of_outputs_say_so():
+    assert _custom.loss(my_huber).address(np.float64) is not None
+    assert _custom.loss(my_cross_entropy).address(np.float64) is not None
+    for f in (mean_of_squares, mixed):
+        assert _custom.loss(f).address(np.float64) is None
+        assert _custom.loss(f).address(np.float64, 4) is not None
+    weights = np.arange(1.0, 4.0)
+    weighted = _custom.loss(lambda z, y: (z - y) ** 2 * weights, n_outputs=3)
+    z, y = np.ones((2, 3)), np.zeros((2, 3))
+    assert weighted.address(np.float64) == weighted.address(np.float64, 3)
+    np.testing.assert_array_equal(native(weighted, z, y)[1], [2 * weights] * 2)
+
+
+def test_operations_without_a_step_have_no_native_code():
+    assert _custom.activation(erf_like).address(np.float64) is None
+    matrix = np.eye(3) * 2
+    product = _custom.loss(lambda z, y: (z @ matrix - y) ** 2, n_outputs=3)
+    assert product.address(np.float64, 3) is None
+    picked = _custom.loss(lambda z, y: np.abs(z[:, 0] - y[:, 1]), n_outputs=3)
+    assert picked.address(np.float64, 3) is None
+    np.testing.assert_array_equal(
+        picked.evaluate(np.ones((1, 3)), np.zeros((1, 3)))[1], [[1, 0, 0]]
+    )
+
+
+def test_callback(dtype, rng):
+    """What the compiled engine calls where there is no native code."""
+    activation = _custom.activation(erf_like, name=f"callback {dtype}")
+    loss = _custom.loss(mixed)
+    z, y = rng.normal(size=(2, 5, 3)).astype(dtype)
+    with pytest.warns(
+        RuntimeWarning, match="'callback .*' runs as NumPy inside the compiled engine"
+    ):
+        address = activation.callback(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert activation.callback(dtype) == address
+    outputs = call(address, [z], [z, z], [z.size])
+    for actual, want in zip(outputs, activation.evaluate(z), strict=True):
+        np.testing.assert_array_equal(actual, want)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        address = loss.callback(dtype)
+    outputs = call(address, [z, y], [z[:, 0], z], z.shape)
+    for actual, want in zip(outputs, loss.evaluate(z, y), strict=True):
+        np.testing.assert_array_equal(actual, want)
+    raise_pending()
+
+
+def test_error_in_a_callback_waits_for_its_caller():
+    def broken(z):
+        raise ArithmeticError("no value")
+
+    activation = CustomActivation("broken", broken)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        address = activation.callback(np.float64)
+    z = np.ones(3)
+    assert np.isnan(call(address, [z], [z, z], [3])).all()
+    with pytest.raises(ArithmeticError, match="no value"):
+        raise_pending()
+    raise_pending()
+
+
+# Networks
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    with kernels.use_backend(request.param):
+        yield request.param
+
+
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_training_equals_the_built_in_functions(backend, dtype, n_out, rng):
+    """Mish and Huber, custom and built-in, from the same weights on the same batches."""
+    X, y = rng.normal(size=(70, 5)), rng.normal(size=(70, n_out))
+    results = []
+    for activation, loss in (
+        (_custom.activation(my_mish), _custom.loss(my_huber)),
+        ("mish", "huber"),
+    ):
+        if not all(kernels.supports(x, backend) for x in ("mish", "huber")):
+            pytest.skip(f"{backend} has no Mish or no Huber loss")
+        net = MLP(
+            [5, 17, 9, n_out],
+            activation=activation,
+            random_state=0,
+            dtype=dtype,
+            init="glorot_uniform",
+        )
+        history = net.fit(X, y, loss=loss, epochs=3, batch_size=16, optimizer="adam")
+        results.append((history.loss, net.parameters, net.predict(X), net.loss(X, y, loss)))
+    tolerance = 1e4 * float(np.finfo(dtype).eps)
+    for custom, built_in in zip(*results, strict=True):
+        np.testing.assert_allclose(custom, built_in, rtol=tolerance, atol=tolerance)
+
+
+def test_backends_agree(backend, dtype, rng):
+    X, y = rng.normal(size=(40, 4)), rng.integers(0, 3, 40)
+    activation, loss = _custom.activation(EXPRESSIONS["waves"], name="waves"), _custom.loss(mixed)
+    net = MLP([4, 19, 7, 3], activation=activation, output="softmax", random_state=0, dtype=dtype)
+    weight = rng.random(40)
+    value, gradients = net.loss_and_gradients(X, y, loss, weight)
+    with kernels.use_backend("reference"):
+        expected, wanted = net.loss_and_gradients(X, y, loss, weight)
+    assert_near(value, expected, dtype, 256)
+    for have, want in zip(gradients, wanted, strict=True):
+        for a, b in zip(have, want, strict=True):
+            assert_near(a, b, dtype, 1024)
+
+
+def test_threads_do_not_change_results(backend, rng):
+    X, y = rng.normal(size=(300, 8)), rng.normal(size=(300, 2))
+    nets = []
+    for n_threads in (1, 2, 3):
+        net = MLP(
+            [8, 64, 2], activation=_custom.activation(my_mish), random_state=0, n_threads=n_threads
+        )
+        net.fit(X, y, loss=_custom.loss(my_huber), epochs=2, batch_size=100)
+        nets.append(net.parameters)
+    np.testing.assert_array_equal(nets[0], nets[1])
+    np.testing.assert_array_equal(nets[0], nets[2])
+
+
+def test_functions_without_native_code_train(backend, rng):
+    X, y = rng.normal(size=(60, 3)), rng.normal(size=(60, 2))
+    results = []
+    for name in (backend, "reference"):
+        net = MLP([3, 8, 2], activation=_custom.activation(erf_like), random_state=0, dtype=float)
+        with kernels.use_backend(name), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            results.append(net.fit(X, y, loss=_custom.loss(my_huber), epochs=2).loss)
+    np.testing.assert_allclose(*results, rtol=1e-9)
+
+
+def test_estimators(rng):
+    pytest.importorskip("sklearn")
+    from sklearn.base import clone
+
+    X = rng.normal(size=(80, 4))
+    with kernels.use_backend("reference"):
+        activation = _custom.activation(my_mish)
+        model = MLPRegressor(
+            hidden_layer_sizes=(9,),
+            activation=activation,
+            loss=_custom.loss(my_huber),
+            random_state=0,
+        )
+        model = clone(model.set_params(max_iter=20, tol=0, n_iter_no_change=50))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(X, X[:, 0])
+            assert model.loss_curve_[-1] < model.loss_curve_[0]
+            classifier = MLPClassifier(
+                hidden_layer_sizes=(9,), activation=activation, max_iter=3, random_state=0
+            )
+            classifier.fit(X, X[:, 0] > 0)
+        assert pickle.loads(pickle.dumps(classifier)).predict(X).shape == (80,)
+
+
+# Storage
+
+
+def test_save_and_load_by_name(tmp_path):
+    pytest.importorskip("safetensors")
+    custom = _custom.activation(my_mish, name="smooth")
+    net = MLP([2, 3, 4, 1], activation=[custom, "tanh"], random_state=0)
+    net.save(tmp_path / "net.safetensors")
+    again = MLP.load(tmp_path / "net.safetensors")
+    assert again.architecture == net.architecture
+    with kernels.use_backend("reference"):
+        np.testing.assert_array_equal(again.predict([[1, 2]]), net.predict([[1, 2]]))
+    _custom._named.pop("smooth")
+    with pytest.raises(ValueError, match=r"no activation has the name 'smooth'.*custom\(f, name"):
+        MLP.load(tmp_path / "net.safetensors")
+    unnamed = MLP([2, 3, 1], activation=_custom.activation(lambda z: z * 2))
+    with pytest.raises(ValueError, match="a custom one has none"):
+        unnamed.save(tmp_path / "other.safetensors")
+    assert not (tmp_path / "other.safetensors").exists()
+
+
+def test_pickle():
+    net = MLP([2, 3, 1], activation=_custom.activation(my_mish), random_state=0)
+    again = pickle.loads(pickle.dumps(net))
+    assert again.architecture == net.architecture
+    loss = _custom.loss(my_huber)
+    assert pickle.loads(pickle.dumps(loss)) == loss
+    assert hash(pickle.loads(pickle.dumps(loss))) == hash(loss)
+    assert loss != _custom.loss(mixed, name="my_huber")
+
+
+def test_repr():
+    net = MLP([2, 3, 1], activation=_custom.activation(my_mish, name="my mish"))
+    assert repr(net) == "MLP(2-3-1, my mish, identity, float32, 13 parameters)"
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: _custom.activation(lambda z: z - z.max()), ValueError, "'max', in which elements"),
+        (lambda: _custom.activation(lambda z: z.sum(axis=1)), ValueError, "must be elementwise"),
+        (lambda: _custom.activation(lambda z: z * np.arange(5.0)), ValueError, r"shape \(5,\)"),
+        (lambda: _custom.activation(np.cumsum), TypeError, r"np\.cumsum has no derivative rule"),
+        (lambda: _custom.activation(my_mish, name="relu"), ValueError, "a built-in activation"),
+        (lambda: _custom.activation(my_mish, name=3), TypeError, "must be text, got 3"),
+        (lambda: _custom.loss(my_huber, name="huber"), ValueError, "a built-in loss"),
+        (lambda: _custom.loss(lambda z, y: np.sum(z - y)), ValueError, "with axis=1"),
+        (lambda: _custom.loss(lambda z, y: z - z.mean(axis=0)), ValueError, "on other rows"),
+        (lambda: _custom.loss(lambda z, y: z * np.ones(7)), ValueError, "n_outputs="),
+        (lambda: CustomLoss("", my_huber), TypeError, "must be text"),
+    ],
+)
+def test_wrong_functions(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_wrong_shapes_at_run_time():
+    z = np.ones((4, 2))
+    with pytest.raises(ValueError, match=r"activation 'x' must have shape \(4, 2\), got \(4,\)"):
+        CustomActivation("x", lambda z: (z[:, 0], z)).evaluate(z)
+    with pytest.raises(ValueError, match=r"derivative of loss 'x' must have shape \(4, 2\)"):
+        CustomLoss("x", lambda z, y: (z[:, 0], z[0])).evaluate(z, z)
+    fixed = _custom.loss(lambda z, y: (z - y) ** 2 * np.ones(3), n_outputs=3)
+    with pytest.raises(ValueError, match="written for 3 outputs, got 2"):
+        fixed.evaluate(z, z)
+
+
+def test_backends_without_custom_functions_say_so():
+    for name in set(kernels.available()) - set(BACKENDS):
+        net = MLP([2, 3, 1], activation=_custom.activation(my_mish))
+        with kernels.use_backend(name), pytest.raises(NotImplementedError, match="custom"):
+            net.predict([[1.0, 2.0]])
