@@ -16,6 +16,7 @@ from ._custom import CustomActivation, CustomLoss
 from ._specs import (
     ACTIVATIONS,
     LOSSES,
+    NEED_SCORES,
     OUTPUTS,
     UPDATE_RULES,
     Architecture,
@@ -50,15 +51,7 @@ FEATURES = frozenset(
 )
 #: What the backends do not have.
 MISSING: Mapping[str, tuple[str, ...]] = {
-    "compiled": (
-        *_NEW_ACTIVATIONS,
-        *_NEW_LOSSES,
-        *_NEW_RULES,
-        *OPTIONS,
-        "sparse",
-        "learning_rates",
-        "custom",
-    ),
+    "compiled": (*NEED_SCORES, *OPTIONS, "sparse", "learning_rates", "custom"),
     "numba": (
         *_NEW_ACTIVATIONS,
         *_NEW_LOSSES,

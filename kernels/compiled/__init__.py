@@ -4,10 +4,11 @@
 tells threadpoolctl of the threads. The C sources in ``src/``, from the bottom up:
 
 ``simd.h``         vectors of one instruction set and precision
-``vmath.h``        exp, log, tanh, sigmoid of vectors
+``vmath.h``        exp, log, tanh, sigmoid and their kin, of vectors
 ``panels.h``       copies between plain matrices and panels
 ``tiles.h``        register tiles of the matrix products
-``activations.h``  σ and ⊙ σ';  ``losses.h``  the output layer;  ``updates.h``  update rules
+``columns.h``      rows as columns, where sums run over a row
+``activations.h``  σ and σ';  ``losses.h``  the output layer;  ``updates.h``  update rules
 ``layers.h``       a block of rows times a weight matrix
 ``networks.h``     parameters in and out of panels, predictions
 ``passes.h``       the two passes of a training step
@@ -15,6 +16,7 @@ tells threadpoolctl of the threads. The C sources in ``src/``, from the bottom u
 ``kernels.c``      all of these as one table; compiled once per instruction set and precision
 ``dispatch.c``     which table is used
 ``engine.c``       memory of a network, order of the passes;  ``calls.c``  calls on plain arrays
+``names.c``        what Python calls activations, losses, rules and their constants
 ``pool.c``         threads;  ``choice.c``  how many a training step uses
 """
 
@@ -39,7 +41,7 @@ delta_backward = _guard.function(_core.delta_backward)
 dense_forward = _guard.function(_core.dense_forward)
 loss_value = _guard.function(_core.loss_value)
 output_delta = _guard.function(_core.output_delta)
-update = _guard.absent(_reference.update)
+update = _guard.function(_core.update)
 
 __all__ = [
     "Network",

@@ -37,6 +37,11 @@ def dense_forward(x, weights, bias, activation="identity", *, out=None, n_thread
     return out
 
 
+cdef inline bint is_hidden(int code) noexcept:
+    """Whether that is an activation of hidden layers."""
+    return 0 <= code < ACTIVATION_softmax and code != ACTIVATION_exp
+
+
 def delta_backward(delta, weights, activations, activation, *, out=None, n_threads=None):
     """See :func:`fastmlp.kernels.delta_backward`."""
     cdef product p
@@ -44,7 +49,7 @@ def delta_backward(delta, weights, activations, activation, *, out=None, n_threa
     cdef cnp.ndarray a, b, c, d
     checked = None
     if (
-        0 <= code < ACTIVATION_softmax and plain_threads(n_threads) and plain(delta, 2, -1)
+        is_hidden(code) and plain_threads(n_threads) and plain(delta, 2, -1)
         and plain(weights, 2, cnp.PyArray_TYPE(<cnp.ndarray>delta))
         and plain(activations, 2, cnp.PyArray_TYPE(<cnp.ndarray>delta))
         and cnp.PyArray_DIM(<cnp.ndarray>delta, 1) == cnp.PyArray_DIM(<cnp.ndarray>weights, 1)
@@ -124,7 +129,7 @@ cdef elements elements_of(int what, cnp.ndarray a) noexcept:
     cdef elements e
     e.kernels, e.out = NULL, NULL
     e.what, e.activation, e.factor, e.update = what, 0, 1, NULL
-    e.state[0] = e.state[1] = NULL
+    e.state[0] = e.state[1] = e.state[2] = NULL
     e.b = no_matrix()
     e.rows, e.columns = 1, cnp.PyArray_DIM(a, cnp.PyArray_NDIM(a) - 1)
     e.a = no_matrix()
@@ -166,47 +171,48 @@ def bias_gradient(delta, *, out=None, n_threads=None):
     return out
 
 
-cdef update update_of(object rule) except *:
-    """The update rule of an UpdateRule, without the constants that change with the step."""
-    cdef update u
-    constants = rule.constants
-    u.rule = code_of(rule.name, fastmlp_update_code)
-    u.nesterov = bool(constants.get("nesterov", 0))
-    u.momentum = constants.get("momentum", 0)
-    u.beta_1 = constants.get("beta_1", 0)
-    u.beta_2 = constants.get("beta_2", 0)
-    u.epsilon = constants.get("epsilon", 0)
-    u.rate = 0
+cdef c_update new_update(name):
+    """An update rule whose constants are all 0."""
+    cdef c_update u
+    memset(&u, 0, sizeof(c_update))
+    u.rule = code_of(name, fastmlp_update_code)
     return u
 
 
-cdef inline void set_step(update *u, double step, double rate, double epsilon, bint epsilon_hat,
-                          bint adam) noexcept nogil:
-    """Fold the learning rate and Adam's bias corrections of step t into u (see the reference)."""
-    cdef double root
-    u.rate = rate
-    if adam:
-        root = sqrt(1 - pow(u.beta_2, step))
-        u.rate = rate * root / (1 - pow(u.beta_1, step))
-        u.epsilon = epsilon if epsilon_hat else epsilon * root
+cdef c_update update_of(object rule) except *:
+    """The update rule of an UpdateRule, without what changes with the step."""
+    cdef c_update u = new_update(rule.name)
+    cdef bytes text
+    for name, value in rule.constants.items():
+        text = name.encode()
+        fastmlp_constant(&u, text)[0] = value
+    return u
 
 
-cdef int run_update(update *u, object p, object g, object s0, object s1, object n_threads) except -1:
+cdef int run_update(c_update *u, object p, object g, tuple state, object n_threads) except -1:
     cdef cnp.ndarray gradient = np.ascontiguousarray(aligned(g))
-    cdef cnp.ndarray parameters = p
     cdef elements e = elements_of(ELEMENTS_update, gradient)
+    cdef int i
     e.update = u
-    e.state[0] = cnp.PyArray_DATA(<cnp.ndarray>s0) if s0 is not None else NULL
-    e.state[1] = cnp.PyArray_DATA(<cnp.ndarray>s1) if s1 is not None else NULL
-    return run_elements(&e, parameters, n_threads)
+    for i in range(len(state)):
+        e.state[i] = cnp.PyArray_DATA(<cnp.ndarray>state[i])
+    return run_elements(&e, p, n_threads)
+
+
+def update(rule, parameters, gradient, state, step, learning_rate, *, n_threads=None):
+    """See :func:`fastmlp.kernels.update`."""
+    _checks.update_by(rule, parameters, gradient, state, step, n_threads)
+    cdef c_update u = update_of(rule)
+    fastmlp_update_at(&u, step, learning_rate)
+    run_update(&u, parameters, gradient, tuple(state), n_threads)
 
 
 def sgd_update(parameters, gradient, learning_rate, *, n_threads=None):
     """See :func:`fastmlp.kernels.sgd_update`."""
     _checks.update(parameters, gradient, n_threads)
-    cdef update u
-    u.rule, u.rate = fastmlp_update_code("sgd"), learning_rate
-    run_update(&u, parameters, gradient, None, None, n_threads)
+    cdef c_update u = new_update("sgd")
+    fastmlp_update_at(&u, 1, learning_rate)
+    run_update(&u, parameters, gradient, (), n_threads)
 
 
 def momentum_update(
@@ -214,10 +220,10 @@ def momentum_update(
 ):
     """See :func:`fastmlp.kernels.momentum_update`."""
     _checks.update(parameters, gradient, n_threads, velocity=velocity)
-    cdef update u
-    u.rule, u.rate = fastmlp_update_code("momentum"), learning_rate
+    cdef c_update u = new_update("momentum")
     u.momentum, u.nesterov = momentum, bool(nesterov)
-    run_update(&u, parameters, gradient, velocity, None, n_threads)
+    fastmlp_update_at(&u, 1, learning_rate)
+    run_update(&u, parameters, gradient, (velocity,), n_threads)
 
 
 def adam_update(
@@ -228,13 +234,19 @@ def adam_update(
     _checks.update(
         parameters, gradient, n_threads, first_moment=first_moment, second_moment=second_moment
     )
-    cdef update u
-    u.rule, u.beta_1, u.beta_2 = fastmlp_update_code("adam"), beta_1, beta_2
-    set_step(&u, step, learning_rate, epsilon, epsilon_hat, True)
-    run_update(&u, parameters, gradient, first_moment, second_moment, n_threads)
+    cdef c_update u = new_update("adam")
+    u.beta_1, u.beta_2 = beta_1, beta_2
+    u.epsilon, u.epsilon_hat = epsilon, bool(epsilon_hat)
+    fastmlp_update_at(&u, step, learning_rate)
+    run_update(&u, parameters, gradient, (first_moment, second_moment), n_threads)
 
 
 # Losses
+
+cdef double constant_of(object loss) except *:
+    """The constant of a Loss; none has more than one."""
+    return next(iter(loss.constants.values()), 0.0)
+
 
 cdef int run_output(
     object scores, object target, object loss, object output, object sample_weight,
@@ -250,7 +262,8 @@ cdef int run_output(
     o.samples.labels, o.samples.sample_weight, o.samples.order = NULL, NULL, NULL
     set_targets(&o.samples, keep, target, sample_weight, cnp.PyArray_TYPE(z))
     o.n, o.n_out = cnp.PyArray_DIM(z, 0), cnp.PyArray_DIM(z, 1)
-    o.loss = code_of(loss, fastmlp_loss_code)
+    kind = Loss.of(loss)
+    o.loss, o.constant = code_of(kind.name, fastmlp_loss_code), constant_of(kind)
     o.output = code_of(output, fastmlp_activation_code)
     o.delta = cnp.PyArray_DATA(<cnp.ndarray>delta) if delta is not None else NULL
     o.row_loss = cnp.PyArray_DATA(<cnp.ndarray>row_loss) if row_loss is not None else NULL

@@ -11,18 +11,19 @@ import threading
 import numpy as np
 
 from .. import _checks, _threads
-from .._specs import check_loss
+from .._specs import Loss, check_loss
 
 cimport cython
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport pow, sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 cnp.import_array()
 
 cdef extern from "fastmlp.h" nogil:
+    enum: ACTIVATION_exp
     enum: ACTIVATION_softmax
     enum: UPDATE_none
     enum: ELEMENTS_activation
@@ -32,9 +33,9 @@ cdef extern from "fastmlp.h" nogil:
     struct kernels:
         int real_bytes
         void (*function)(int, const void *, void *, long) noexcept
-    struct update:
-        int rule, nesterov
-        double rate, momentum, beta_1, beta_2, epsilon
+    struct c_update "update":  # there is a function of that name
+        int rule
+        double momentum, nesterov, beta_1, beta_2, epsilon, epsilon_hat
     struct matrix:
         const char *data
         long row_stride, column_stride
@@ -62,6 +63,7 @@ cdef extern from "fastmlp.h" nogil:
         samples samples
         long n, n_out
         int loss, output
+        double constant
         void *delta
         void *row_loss
     struct elements:
@@ -70,8 +72,8 @@ cdef extern from "fastmlp.h" nogil:
         matrix a, b
         long rows, columns
         double factor
-        const update *update
-        void *state[2]
+        const c_update *update
+        void *state[3]
         void *out
 
     const kernels *fastmlp_kernels(int)
@@ -80,13 +82,17 @@ cdef extern from "fastmlp.h" nogil:
     int fastmlp_activation_code(const char *)
     int fastmlp_loss_code(const char *)
     int fastmlp_update_code(const char *)
-    engine *fastmlp_engine_new(const kernels *, int, const long *, const int *, int, int, int, long, int)
+    double *fastmlp_constant(c_update *, const char *)
+    void fastmlp_update_at(c_update *, double, double)
+    engine *fastmlp_engine_new(
+        const kernels *, int, const long *, const int *, int, int, double, int, long, int
+    )
     void fastmlp_engine_free(engine *)
     void fastmlp_load(engine *, const void *, const void *)
     void fastmlp_store(const engine *, void *, void *)
     unsigned long fastmlp_enter_steps()
     void fastmlp_leave_steps(unsigned long)
-    double fastmlp_step(engine *, const samples *, long, long, double, int, const update *)
+    double fastmlp_step(engine *, const samples *, long, long, double, int, const c_update *)
     void fastmlp_choice_pause(choice *)
     void fastmlp_set_default_threads(int)
     double fastmlp_gradient(engine *, const void *, const samples *, long, double, void *)

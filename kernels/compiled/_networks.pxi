@@ -26,7 +26,8 @@ cdef class Engine:
         self.e = fastmlp_engine_new(
             fastmlp_kernels(np.dtype(dtype).itemsize), n_layers, sizes, activations,
             code_of(architecture.output, fastmlp_activation_code),
-            -1 if loss is None else code_of(loss, fastmlp_loss_code),
+            -1 if loss is None else code_of(loss.name, fastmlp_loss_code),
+            0 if loss is None else constant_of(loss),
             code_of(rule, fastmlp_update_code), batch_size, self.threads,
         )
         free(sizes)
@@ -108,6 +109,7 @@ class Network:
         cdef double value, penalty = l2
         cdef long n
         self.check(parameters, x, target, loss, sample_weight)
+        loss = Loss.of(loss)
         out = _checks.output("out", out, parameters.shape, self.dtype, parameters, x)
         a, flat, gradient = aligned(x), aligned(parameters), out
         n = len(x)
@@ -162,19 +164,21 @@ class Trainer:
         self._batch_size = int(batch_size)
         self._l2, self._l2_over_batch = float(l2), bool(l2_over_batch)
         self._engine = Engine(
-            architecture, dtype, loss, update_rule.name, self._batch_size, n_threads
+            architecture, dtype, Loss.of(loss), update_rule.name, self._batch_size, n_threads
         )
         self._state_shape = (len(update_rule.slots), architecture.n_parameters)
         self._in_use = threading.Lock()
         self.step = 0
 
     def load(self, parameters, state=None, step=0):
-        """Copy parameters (and optimizer state, zero by default) in."""
+        """Copy parameters in, and optimizer state; without one it starts anew."""
         cdef Engine engine = self._engine
         cdef const void *moments = NULL
         cdef cnp.ndarray flat, states
         self._check_vectors(parameters, state)
         flat = aligned(parameters)
+        if state is None and any(map(self._rule.initial_value, self._rule.slots)):
+            state = self._rule.initial_state(engine.n_parameters, 0.0, self._dtype)
         if state is not None:
             states = np.ascontiguousarray(aligned(state))
             moments = cnp.PyArray_DATA(states)
@@ -207,10 +211,9 @@ class Trainer:
         cdef samples s
         cdef list keep = []
         cdef cnp.ndarray rows = None, a
-        cdef update u = update_of(self._rule)
-        cdef double rate = learning_rate, epsilon = u.epsilon, total = 0, l2 = self._l2
-        cdef bint over_batch = self._l2_over_batch, adam = self._rule.name == "adam"
-        cdef bint epsilon_hat = bool(self._rule.constants.get("epsilon_hat", 0))
+        cdef c_update u = update_of(self._rule)
+        cdef double rate = learning_rate, total = 0, l2 = self._l2
+        cdef bint over_batch = self._l2_over_batch
         cdef long n, at = 0, batch = self._batch_size, here, step = self.step, uninterrupted
         cdef long steps_between_signals
         cdef unsigned long mode
@@ -238,7 +241,7 @@ class Trainer:
                     while at < n and uninterrupted > 0:
                         here = batch if n - at > batch else n - at
                         step += 1
-                        set_step(&u, <double>step, rate, epsilon, epsilon_hat, adam)
+                        fastmlp_update_at(&u, <double>step, rate)
                         total += here * fastmlp_step(engine.e, &s, at, here, l2, over_batch, &u)
                         at += here
                         uninterrupted -= 1
@@ -262,10 +265,16 @@ class Trainer:
             _checks.array("state", state, self._state_shape, self._dtype)
 
 
+#: As they are numbered in src/functions.h.
+VECTOR_FUNCTIONS = (
+    "exp", "log", "tanh", "sigmoid", "log1p", "expm1", "softplus", "normal_tail",
+)
+
+
 def _vector_function(name, x):
-    """exp, log, tanh, sigmoid or log1p (for 0…1) of a contiguous vector: for their test."""
+    """One of the functions of src/vmath.h, of a contiguous vector: for their test."""
     cdef cnp.ndarray a = np.ascontiguousarray(x)
     cdef cnp.ndarray out = np.empty_like(a)
-    cdef int which = ("exp", "log", "tanh", "sigmoid", "log1p").index(name)
+    cdef int which = VECTOR_FUNCTIONS.index(name)
     kernels_of(a).function(which, cnp.PyArray_DATA(a), cnp.PyArray_DATA(out), cnp.PyArray_SIZE(a))
     return out

@@ -216,7 +216,7 @@ void check_scaled(const char *what, const struct array *got, const double *want,
     for (long i = 0; i < n; i++)
         largest = fmax(largest, fabs(want[i]));
     for (long i = 0; i < n; i++)
-        tolerance[i] = factor * epsilon_of(got->real_bytes) * (largest + fabs(want[i]));
+        tolerance[i] = factor * epsilon_of(got->real_bytes) * (largest + fabs(want[i]) + 1e-2);
     check_array(what, got, want, tolerance);
     free(tolerance);
 }

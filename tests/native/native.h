@@ -67,7 +67,7 @@ void check_number(const char *what, double got, double want, double tolerance);
 /* want and tolerance row by row. */
 void check_array(const char *what, const struct array *got, const double *want,
                  const double *tolerance);
-/* tolerance = factor * epsilon * (largest |want| + |want|) */
+/* tolerance = factor * epsilon * (largest |want| + |want| + 1e-2): sums that cancel are not exact */
 void check_scaled(const char *what, const struct array *got, const double *want, double factor);
 void check_bits(const char *what, const struct array *got, const struct array *want);
 
@@ -75,25 +75,49 @@ void check_bits(const char *what, const struct array *got, const struct array *w
 
 const char *activation_name(int activation);
 const char *loss_name(int loss);
-double oracle_activate(int activation, double z);      /* not softmax */
-double oracle_derivative(int activation, double a);    /* by the score, from the activation */
+double oracle_activate(int activation, double z); /* not softmax */
+/* What the derivative is computed from: the activation, or for some the score itself. */
+double oracle_kept(int activation, double z);
+double oracle_derivative(int activation, double kept); /* by the score */
+/* The next activation of hidden layers after this one, round and round. */
+int hidden_activation(long number);
 void oracle_output(int output, long n, const double *z, double *a);
-/* Loss of one row; delta = its derivative by the scores. */
-double oracle_loss(int loss, int output, long n, const double *z, const double *y, double *delta);
-void oracle_update(const struct update *, double *p, double g, double *s0, double *s1);
+struct loss_case {
+    int loss, output;
+    double constant;
+};
+extern const struct loss_case loss_cases[];
+extern const long n_loss_cases;
+/* Loss of one row, whose targets may be of a label; delta = its derivative by the scores. */
+double oracle_loss(const struct loss_case *, int one_hot, long n, const double *z, const double *y,
+                   double *delta);
+/* Values that the targets of a loss may have. */
+double draw_target(int loss);
+/* Rules with all the constants that change what they do; rate and step are not in them. */
+struct rule_case {
+    const char *name;
+    struct update update;
+};
+extern const struct rule_case rule_cases[];
+extern const long n_rule_cases, n_sign_cases; /* of signs: the last ones */
+/* One step from the formula alone: nothing that fastmlp_update_at has set is used. */
+void oracle_update(const struct update *, double step, double rate, double *p, double g, double *s);
 
 enum { MOST_LAYERS = 6 };
 struct network {
     int n_layers;
     long sizes[MOST_LAYERS + 1];
-    int activations[MOST_LAYERS], output, loss;
+    int activations[MOST_LAYERS];
+    struct loss_case end;
 };
 long network_parameters(const struct network *);
 long network_width(const struct network *); /* values of one row: input and scores of all layers */
 /* Values of one row through the network: values[0 …] is the input and then the activations of each
-   layer, of which the last stays without the output activation. Returns how far the nearest score
-   of a hidden layer is from where its activation has no derivative. */
-double oracle_forward(const struct network *, const double *parameters, double *values);
+   layer, of which the last stays without the output activation; kept, of the same length or NULL,
+   what derivatives are computed from. Returns how far the nearest score of a hidden layer is from
+   where its activation has no derivative. */
+double oracle_forward(const struct network *, const double *parameters, double *values,
+                      double *kept);
 
 struct batch {
     const struct array *x, *target, *weight; /* target or labels; weight may be NULL */

@@ -4,29 +4,20 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const struct {
-    int loss, output;
-} pairs[] = {
-    {LOSS_squared_error, ACTIVATION_identity},
-    {LOSS_squared_error, ACTIVATION_sigmoid},
-    {LOSS_squared_error, ACTIVATION_softmax},
-    {LOSS_binary_cross_entropy, ACTIVATION_sigmoid},
-    {LOSS_cross_entropy, ACTIVATION_softmax},
-};
-enum { N_PAIRS = sizeof pairs / sizeof *pairs };
 static const long rows_of[] = {1, 2, 5, 6, 7, 13, 16, 17, 33, 97, 200};
 static const long columns_of[] = {1, 2, 3, 7, 8, 12, 15, 16, 17, 31, 33, 97, 520};
 enum { N_ROWS = sizeof rows_of / sizeof *rows_of, N_COLUMNS = sizeof columns_of / sizeof *columns_of };
 
-static void test_output(const struct kernels *k, int loss, int output, long n, long n_out,
+static void test_output(const struct kernels *k, const struct loss_case *end, long n, long n_out,
                         long number)
 {
+    const int loss = end->loss, output = end->output;
     const int real = k->real_bytes, with_labels = number % 2, weighted = number % 3 == 0;
     const int z_layout = (int)(number % N_LAYOUTS), y_layout = (int)(number / 3 % N_LAYOUTS);
-    const double spread = number % 5 == 0 ? 80 : 4; /* scores of which some saturate, or none */
+    const double spread = number % 5 == 0 && output != ACTIVATION_exp ? 80 : 4; /* scores of which some saturate, or none */
     const double epsilon = epsilon_of(real);
-    if (!begin_case("output %s of %s: %ld x %ld %s, scores %s up to %g, targets %s%s",
-                    loss_name(loss), activation_name(output), n, n_out,
+    if (!begin_case("output %s (%g) of %s: %ld x %ld %s, scores %s up to %g, targets %s%s",
+                    loss_name(loss), end->constant, activation_name(output), n, n_out,
                     with_labels ? "labels" : "dense", layout_name(z_layout), spread,
                     layout_name(y_layout), weighted ? ", weights" : ""))
         return;
@@ -38,7 +29,9 @@ static void test_output(const struct kernels *k, int loss, int output, long n, l
     double *tolerance = want_losses + n, *loss_tolerance = tolerance + n * n_out;
     double *row = malloc(2 * (size_t)n_out * sizeof *row), *target = row + n_out;
     array_fill(&z, -spread, spread);
-    array_fill(&y, 0, 1);
+    for (long r = 0; r < n; r++)
+        for (long c = 0; c < n_out; c++)
+            array_set(&y, r, c, draw_target(loss));
     array_fill(&weight, 0, 2);
     for (long r = 0; r < n; r++) {
         double size = 0, mass = 0, highest = 0;
@@ -49,20 +42,28 @@ static void test_output(const struct kernels *k, int loss, int output, long n, l
             mass += target[c];
             highest = fmax(highest, fabs(row[c]));
         }
-        want_losses[r] = oracle_loss(loss, output, n_out, row, target, want + r * n_out);
+        want_losses[r] = oracle_loss(end, with_labels, n_out, row, target, want + r * n_out);
         for (long c = 0; c < n_out; c++) { /* rounding is relative to the terms, not to what remains */
-            size += loss == LOSS_squared_error ? 2 + (output == ACTIVATION_identity ? row[c] * row[c] : 0)
-                                               : fabs(row[c]) * (1 + target[c]) + 1;
-            double scale = weighted ? array_get(&weight, r, 0) : 1;
+            const int of_scores = output == ACTIVATION_identity;
+            const double a = of_scores ? fabs(row[c]) : output == ACTIVATION_exp ? exp(row[c]) : 1;
+            const double term = loss == LOSS_cross_entropy || loss == LOSS_binary_cross_entropy ||
+                                        loss == LOSS_poisson
+                                    ? a + fabs(row[c]) * (1 + fabs(target[c]))
+                                    : (2 + a) * (2 + a);
+            const double scale = weighted ? array_get(&weight, r, 0) : 1;
+            size += 1 + term;
             want[r * n_out + c] *= scale;
-            tolerance[r * n_out + c] = epsilon * scale * (16 + (double)n_out / 8) *
-                                       (loss == LOSS_cross_entropy ? 1 + mass : 2 + (output == ACTIVATION_identity ? highest : 0));
+            tolerance[r * n_out + c] =
+                epsilon * scale * (16 + (double)n_out / 8) *
+                (loss == LOSS_cross_entropy ? 1 + mass
+                                            : (2 + a) * (output == ACTIVATION_exp ? 1 + a : 2));
         }
         loss_tolerance[r] = epsilon * (16 + (double)n_out / 8) *
                             (size + (loss == LOSS_cross_entropy ? mass * (highest + 1) : 0));
     }
     struct output_rows o = {
         .kernels = k, .n = n, .n_out = n_out, .loss = loss, .output = output,
+        .constant = end->constant,
         .samples = {.x = z.m, .target = y.m, .labels = with_labels ? labels : NULL,
                     .sample_weight = weighted ? array_data(&weight) : NULL, .n_rows = n},
         .delta = array_data(&delta), .row_loss = array_data(&losses),
@@ -100,8 +101,8 @@ static void test_output(const struct kernels *k, int loss, int output, long n, l
 void test_outputs(const struct kernels *k)
 {
     long number = 0;
-    for (int p = 0; p < N_PAIRS; p++)
+    for (long p = 0; p < n_loss_cases; p++)
         for (int r = 0; r < N_ROWS; r++)
             for (int c = 0; c < N_COLUMNS; c++)
-                test_output(k, pairs[p].loss, pairs[p].output, rows_of[r], columns_of[c], number++);
+                test_output(k, &loss_cases[p], rows_of[r], columns_of[c], number++);
 }

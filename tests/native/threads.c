@@ -260,10 +260,11 @@ static void *train(void *context)
     struct trainer *t = context;
     const long sizes[] = {SIZE, SIZE, 5};
     const int activations[] = {ACTIVATION_tanh};
-    const struct update u = {.rule = UPDATE_adam, .rate = 0.01, .beta_1 = 0.9, .beta_2 = 0.99, .epsilon = 1e-8};
+    struct update u = {.rule = UPDATE_adam, .beta_1 = 0.9, .beta_2 = 0.99, .epsilon = 1e-8};
+    fastmlp_update_at(&u, 1, 0.01);
     struct samples s = {.x = t->x.m, .target = t->target.m, .n_rows = ROWS};
     struct engine *e = fastmlp_engine_new(t->kernels, 2, sizes, activations, ACTIVATION_identity,
-                                          LOSS_squared_error, UPDATE_adam, 100, t->threads);
+                                          LOSS_squared_error, 0, UPDATE_adam, 100, t->threads);
     e->choice = (struct choice){.n = 1, .threads = {t->threads}, .direction = -1, .stretch_steps = 1};
     fastmlp_load(e, array_data(&t->start), NULL);
     for (int step = 0; step < 12; step++)
@@ -282,7 +283,8 @@ static void test_concurrent_networks(const struct kernels *k)
     struct trainer trainers[CALLERS + 1];
     if (!begin_case("%d threads train and predict at once", CALLERS))
         return;
-    struct engine *shared = fastmlp_engine_new(k, 2, sizes, activations, ACTIVATION_identity, -1, UPDATE_sgd, 0, 4);
+    struct engine *shared = fastmlp_engine_new(k, 2, sizes, activations, ACTIVATION_identity, -1, 0,
+                                               UPDATE_sgd, 0, 4);
     struct array x = array_new(k->real_bytes, ROWS, SIZE, LAYOUT_rows);
     struct array target = array_new(k->real_bytes, ROWS, 5, LAYOUT_rows);
     struct array start = array_new(k->real_bytes, 1, (SIZE + 1) * (SIZE + 5), LAYOUT_rows);

@@ -105,9 +105,7 @@ static void chunk_of_elements(void *context, long index, int thread)
     struct matrix a = e->a, b = e->b;
     char *out = (char *)e->out + first * real;
     if (e->what == ELEMENTS_update) {
-        char *s0 = e->state[0], *s1 = e->state[1];
-        k->update(e->update, out, a.data + first * real, s0 ? s0 + first * real : NULL,
-                  s1 ? s1 + first * real : NULL, n);
+        k->update(e->update, out, a.data + first * real, e->state, first, n);
         return;
     }
     if (e->what == ELEMENTS_column_sums) {

@@ -3,7 +3,6 @@
    One step is two parallel loops whatever the depth of the network: the rows pass over blocks of
    rows, then the weights pass over tiles of all weight matrices. Everything a step needs is
    allocated by fastmlp_engine_new; a step allocates nothing. */
-#include <float.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,23 +20,6 @@ enum {
     LOOK_AHEAD_MOST = 256 << 10, /* bytes of rows that stay in that cache until they are gathered */
     PASS_ROWS = 1024,        /* ... but a pass has at least this many rows, if the batch has */
 };
-static int code(const char *name, const char *const *names, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (strcmp(name, names[i]) == 0)
-            return i;
-    return -1;
-}
-#define NAME(X) #X,
-#define LOOKUP(FUNCTION, LIST, ...)                                                                \
-    int FUNCTION(const char *name)                                                                 \
-    {                                                                                              \
-        static const char *const names[] = {LIST(NAME) __VA_ARGS__};                               \
-        return code(name, names, sizeof names / sizeof *names);                                    \
-    }
-LOOKUP(fastmlp_activation_code, FASTMLP_ACTIVATIONS, "softmax")
-LOOKUP(fastmlp_loss_code, FASTMLP_LOSSES)
-LOOKUP(fastmlp_update_code, FASTMLP_UPDATES, "none")
 
 static double layer_flops(const struct engine *e)
 {
@@ -59,14 +41,13 @@ static long lay_out(struct engine *e, int rule, char *memory)
 {
     long used = 0, real = e->kernels->real_bytes, panel = e->kernels->panel;
     long batch = e->batch_panel * real;
-    int n_states = rule == UPDATE_adam ? 2 : rule == UPDATE_momentum ? 1 : 0;
 
     e->tasks = piece(memory, &used, e->n_tasks * (long)sizeof *e->tasks);
     e->task_penalty = piece(memory, &used, e->n_tasks * (long)sizeof *e->task_penalty);
     if (e->capacity == 0) /* only describes a network */
         return used;
     e->parameters = piece(memory, &used, e->n_packed * real);
-    for (int i = 0; i < n_states; i++)
+    for (int i = 0; i < fastmlp_states(rule); i++)
         e->state[i] = piece(memory, &used, e->n_packed * real);
     for (int l = 1; l < e->n_layers; l++) {
         struct layer *layer = &e->layers[l];
@@ -119,8 +100,8 @@ static char *take_memory(long bytes)
 /* An engine for steps of up to `batch` rows; 0 rows: one that only describes a network. NULL when
    there is no memory. All sizes are at least 1. */
 struct engine *fastmlp_engine_new(const struct kernels *kernels, int n_layers, const long *sizes,
-                                  const int *activations, int output, int loss, int rule,
-                                  long batch, int n_threads)
+                                  const int *activations, int output, int loss,
+                                  double loss_constant, int rule, long batch, int n_threads)
 {
     struct engine *e = calloc(1, sizeof *e + (size_t)n_layers * sizeof(struct layer));
     if (e == NULL)
@@ -131,6 +112,7 @@ struct engine *fastmlp_engine_new(const struct kernels *kernels, int n_layers, c
     e->layers = (struct layer *)(e + 1);
     e->output = output;
     e->loss = loss;
+    e->loss_constant = loss_constant;
     e->n_threads = n_threads;
     for (int l = 0; l < n_layers; l++) {
         struct layer *layer = &e->layers[l];
@@ -166,7 +148,7 @@ struct engine *fastmlp_engine_new(const struct kernels *kernels, int n_layers, c
         e->gradient = memory + bytes;
     e->update.rule = rule;
     fastmlp_choice_start(&e->choice, n_threads, 3 * layer_flops(e) * (double)e->capacity);
-    int vectors = 1 + (e->state[0] != NULL) + (e->state[1] != NULL);
+    int vectors = 1 + fastmlp_states(rule);
     e->walk.prefetch = vectors * e->n_packed * kernels->real_bytes > CACHED_BYTES;
     return e;
 }
@@ -192,7 +174,7 @@ void fastmlp_load(struct engine *e, const void *parameters, const void *state)
     long bytes = n_parameters(e) * e->kernels->real_bytes;
     e->kernels->pack(e, parameters, e->parameters);
     e->kernels->refresh_transposed(e);
-    for (int i = 0; i < 2 && e->state[i]; i++) {
+    for (int i = 0; i < MOST_STATES && e->state[i]; i++) {
         if (state)
             e->kernels->pack(e, (const char *)state + i * bytes, e->state[i]);
         else
@@ -204,7 +186,7 @@ void fastmlp_store(const struct engine *e, void *parameters, void *state)
 {
     long bytes = n_parameters(e) * e->kernels->real_bytes;
     e->kernels->unpack(e, e->parameters, parameters);
-    for (int i = 0; state && i < 2 && e->state[i]; i++)
+    for (int i = 0; state && i < MOST_STATES && e->state[i]; i++)
         e->kernels->unpack(e, e->state[i], (char *)state + i * bytes);
 }
 
@@ -264,14 +246,8 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
     e->samples = samples;
     e->scale = weight > 0 ? 1 / weight : 0;
     e->l2 = l2_over_batch ? l2 * e->scale : l2;
-    if (update) {
-        /* Padding has neither gradient nor state: Adam's 0 / (0 + epsilon) must be 0 there, even
-           where epsilon is 0 or rounds to it. */
-        double least_epsilon = e->kernels->real_bytes == 4 ? FLT_MIN : DBL_MIN;
+    if (update)
         e->update = *update;
-        if (e->update.epsilon < least_epsilon)
-            e->update.epsilon = least_epsilon;
-    }
     /* Every other step walks the weights backwards: it finds in the cache what the last one left. */
     e->walk.backwards = !e->walk.backwards;
     long done = 0;

@@ -4,10 +4,23 @@
 
 #include <stdint.h>
 
-/* Names and order; Python looks codes up by name (engine.c). */
-#define FASTMLP_ACTIVATIONS(X) X(identity) X(sigmoid) X(tanh) X(hardtanh) X(relu)
-#define FASTMLP_LOSSES(X) X(squared_error) X(binary_cross_entropy) X(cross_entropy)
-#define FASTMLP_UPDATES(X) X(sgd) X(momentum) X(adam)
+/* Names and order; Python looks codes up by name (names.c). Activations whose derivative follows
+   from their value, and those for which the score is needed. */
+#define FASTMLP_FROM_OUTPUT(X)                                                                     \
+    X(identity) X(sigmoid) X(tanh) X(hardtanh) X(relu) X(leaky_relu) X(elu) X(selu) X(softplus)    \
+    X(exp)
+#define FASTMLP_FROM_SCORES(X) X(silu) X(gelu) X(gelu_tanh) X(mish)
+#define FASTMLP_ACTIVATIONS(X) FASTMLP_FROM_OUTPUT(X) FASTMLP_FROM_SCORES(X)
+/* Losses that are a sum of functions of a - y, and those with a form of their own. */
+#define FASTMLP_RESIDUAL_LOSSES(X) X(squared_error) X(absolute_error) X(huber) X(quantile)
+#define FASTMLP_SCORE_LOSSES(X)                                                                    \
+    X(poisson) X(binary_cross_entropy) X(cross_entropy) X(hinge) X(squared_hinge)                  \
+    X(multiclass_hinge)
+#define FASTMLP_LOSSES(X) FASTMLP_RESIDUAL_LOSSES(X) FASTMLP_SCORE_LOSSES(X)
+/* Update rules, each with the number of its state vectors. */
+#define FASTMLP_UPDATES(X)                                                                         \
+    X(sgd, 0) X(momentum, 1) X(adagrad, 1) X(adadelta, 2) X(rmsprop, 3) X(adam, 2) X(amsgrad, 3)   \
+    X(adamax, 2) X(nadam, 2) X(radam, 2) X(ftrl, 2) X(lion, 1) X(rprop, 2)
 
 #define FASTMLP_CODE(NAME) ACTIVATION_##NAME,
 enum activation { FASTMLP_ACTIVATIONS(FASTMLP_CODE) ACTIVATION_softmax };
@@ -15,14 +28,30 @@ enum activation { FASTMLP_ACTIVATIONS(FASTMLP_CODE) ACTIVATION_softmax };
 #define FASTMLP_CODE(NAME) LOSS_##NAME,
 enum loss { FASTMLP_LOSSES(FASTMLP_CODE) };
 #undef FASTMLP_CODE
-#define FASTMLP_CODE(NAME) UPDATE_##NAME,
+#define FASTMLP_CODE(NAME, STATES) UPDATE_##NAME,
 enum update_rule { FASTMLP_UPDATES(FASTMLP_CODE) UPDATE_none };
 #undef FASTMLP_CODE
 
-/* One step's update; bias corrections are folded into rate and epsilon. */
+/* Constants of update rules, by the names that Python has for them; switches are 0 or 1. */
+#define FASTMLP_CONSTANTS(X)                                                                       \
+    X(weight_decay) X(momentum) X(nesterov) X(beta_1) X(beta_2) X(epsilon) X(epsilon_hat) X(rho)   \
+    X(alpha) X(centered) X(lr_decay) X(initial_accumulator) X(momentum_decay)                      \
+    X(learning_rate_power) X(l1) X(l2) X(l2_shrinkage) X(beta) X(eta_minus) X(eta_plus)            \
+    X(step_min) X(step_max)
+
+/* A rule and its constants; what follows them is of one step and set by fastmlp_update_at, so that
+   no kernel raises anything to the power of the step. */
+enum { MOST_STATES = 3 };
 struct update {
-    int rule, nesterov;
-    double rate, momentum, beta_1, beta_2, epsilon;
+    int rule;
+#define FASTMLP_FIELD(NAME) double NAME;
+    FASTMLP_CONSTANTS(FASTMLP_FIELD)
+#undef FASTMLP_FIELD
+    double rate, mean_rate; /* of the gradient where Nadam's has two, and of its mean */
+    double floor;           /* epsilon, corrected like the rate */
+    double decay;           /* part of every parameter that is taken away first */
+    int rectified;          /* RAdam's second moment is taken into account */
+    double product_step, product; /* Nadam's momentums up to that step, multiplied */
 };
 
 /* A matrix of the caller's, any strides (in bytes). */
@@ -86,12 +115,13 @@ struct kernels;
 struct engine {
     const struct kernels *kernels;
     int n_layers, output, loss;
+    double loss_constant;
     struct layer *layers;
     long n_packed;              /* elements of the packed parameters */
     long capacity;              /* rows of a pass at most */
     long batch_panel;           /* elements from one panel of the batch to the next */
     char *memory;               /* all that follows is in here */
-    void *parameters, *gradient, *state[2];
+    void *parameters, *gradient, *state[MOST_STATES];
     void *input, *target;       /* gathered rows of x and targets, in panels */
     void *row_scale, *row_loss; /* per row of the pass */
     struct weight_task *tasks;
@@ -147,6 +177,7 @@ struct output_rows {
     struct samples samples;     /* x holds the scores */
     long n, n_out, block_rows;
     int loss, output;
+    double constant;            /* of the loss */
     void *delta;                /* (n, n_out) contiguous, or NULL */
     void *row_loss;             /* (n,) or NULL */
     char *scratch;
@@ -162,7 +193,7 @@ struct elements {
     long rows, columns;         /* an update has one row */
     double factor;
     const struct update *update;
-    void *state[2];
+    void *state[MOST_STATES];
     void *out;                  /* contiguous; the parameters of an update */
 };
 
@@ -187,7 +218,8 @@ struct kernels {
     void (*activate_backward)(int activation, struct matrix delta, struct matrix a, long rows,
                               long columns, void *out);
     void (*column_sums)(struct matrix d, long rows, long columns, double factor, void *out);
-    void (*update)(const struct update *, void *p, const void *g, void *s0, void *s1, long n);
+    void (*update)(const struct update *, void *p, const void *g, void *const *state, long at,
+                   long n);
     void (*function)(int which, const void *x, void *out, long n);
 };
 
@@ -196,13 +228,18 @@ const struct kernels *fastmlp_kernels(int real_bytes);
 const char *fastmlp_select_isa(const char *wanted); /* NULL, or what is wrong */
 const char *fastmlp_isa(void);
 
-/* engine.c */
+/* names.c: codes by name, -1 for an unknown one; see there. */
 int fastmlp_activation_code(const char *name);
 int fastmlp_loss_code(const char *name);
 int fastmlp_update_code(const char *name);
+double *fastmlp_constant(struct update *, const char *name);
+int fastmlp_states(int rule);
+void fastmlp_update_at(struct update *, double step, double learning_rate);
+
+/* engine.c */
 struct engine *fastmlp_engine_new(const struct kernels *, int n_layers, const long *sizes,
-                                  const int *activations, int output, int loss, int rule,
-                                  long capacity, int n_threads);
+                                  const int *activations, int output, int loss,
+                                  double loss_constant, int rule, long capacity, int n_threads);
 void fastmlp_engine_free(struct engine *);
 void fastmlp_load(struct engine *, const void *parameters, const void *state);
 void fastmlp_store(const struct engine *, void *parameters, void *state);

@@ -2,6 +2,7 @@
 
    setup.py compiles this file once for each pair, with -DFASTMLP_ISA_<NAME>, -DFASTMLP_REAL_BITS
    and the flags of the instruction set; the one symbol that it exports is the table at its end. */
+#include "functions.h"
 #include "products.h"
 
 #define JOIN(a, b, c) a##b##_##c

@@ -1,174 +1,238 @@
 /* The output layer: losses of rows and their errors, from the scores.
 
-   Scores z, targets y and errors delta are in panels. LANES rows at a time are transposed into
-   columns, so that the sums over a row's outputs become sums over vectors: no shuffles within a
-   vector, no padding columns, one logarithm for LANES rows. Errors are multiplied by the row's
-   scale (its weight over the batch's total weight); padding columns of delta are written as zeros,
-   which keeps the padding of all parameters zero. */
+   Scores z, targets y and errors delta are in panels; a loss sees LANES rows of them as columns, see
+   columns.h. Errors are multiplied by the row's scale (its weight over the batch's total weight);
+   padding columns of delta are written as zeros, which keeps the padding of all parameters zero.
+
+   A new loss needs its function here and its name in one of the two lists of fastmlp.h: those of
+   residuals are given a - y, the others z and y. */
 #ifndef FASTMLP_LOSSES_H
 #define FASTMLP_LOSSES_H
 
 #include "activations.h"
+#include "columns.h"
 #include "fastmlp.h"
-#include "panels.h"
 
 struct output_layer {
     int loss, output;
+    double constant;        /* of the loss, where it has one */
+    int one_hot;            /* targets come from class labels */
     long rows, n_out;
-    long panel; /* elements from panel to panel, of z, y and delta alike */
+    long panel;             /* elements from panel to panel, of z, y and delta alike */
     const real *z, *y;
     const real *scale;      /* of each row, or NULL */
     real *delta, *row_loss; /* either may be NULL */
     real *columns;          /* working space: COLUMN_SETS x output_columns(n_out) x LANES */
 };
 
-enum { COLUMN_SETS = 3 }; /* z, y, delta */
-INLINE long output_columns(long n_out) { return (n_out + PANEL - 1) / PANEL * PANEL; }
-/* Bytes of that working space. */
-static long output_scratch(long n_out) { return COLUMN_SETS * output_columns(n_out) * VECTOR_BYTES; }
+/* LANES rows of it in columns; z and y may be written over. */
+struct columns {
+    long n; /* outputs times LANES */
+    real *z, *y, *delta;
+};
 
-/* columns[c][row] = panels[row][c] for `rows` <= LANES rows; missing rows become zero. */
-static void rows_to_columns(const real *panels, long panel, long rows, long n_out, real *columns)
+/* Residuals: `total` plus the loss of r = a - y, and its derivative ------------------------------ */
+
+/* 1/2 r^2 */
+INLINE vec residual_squared_error(double constant, vec r, vec total, vec *slope)
 {
-    for (long c = 0; c < n_out; c += LANES) {
-        const real *from = panels + c / PANEL * panel + c % PANEL;
-        real padded[LANES * LANES];
-        long step = PANEL;
-        if (rows < LANES) {
-            memset(padded, 0, sizeof padded);
-            for (long r = 0; r < rows; r++)
-                store(padded + r * LANES, load(from + r * PANEL));
-            from = padded;
-            step = LANES;
-        }
-        transpose_square(from, step, columns + c * LANES, LANES);
-    }
+    (void)constant;
+    *slope = r;
+    return FMA(halve(r), r, total);
 }
 
-/* The way back; whole panels are written. */
-static void columns_to_rows(const real *columns, long rows, long n_out, real *panels, long panel)
+/* |r| */
+INLINE vec residual_absolute_error(double constant, vec r, vec total, vec *slope)
 {
-    for (long c = 0; c < output_columns(n_out); c += LANES) {
-        real *to = panels + c / PANEL * panel + c % PANEL;
-        if (rows == LANES) {
-            transpose_square(columns + c * LANES, LANES, to, PANEL);
-        } else {
-            real padded[LANES * LANES];
-            transpose_square(columns + c * LANES, LANES, padded, LANES);
-            for (long r = 0; r < rows; r++)
-                store(to + r * PANEL, load(padded + r * LANES));
-        }
-    }
+    (void)constant;
+    *slope = sign_of(r);
+    return total + absolute(r);
 }
 
-/* z <- softmax(z) of LANES rows in columns; returns log(sum of exp z). */
-static vec softmax_columns(real *z, long n_out)
+/* Huber, 1964: 1/2 r^2 up to d = constant, d (|r| - d / 2) beyond: with c = r clipped to -d … d,
+   c (r - c / 2) */
+INLINE vec residual_huber(double constant, vec r, vec total, vec *slope)
 {
-    vec highest = load(z), total = {0};
-    for (long c = 1; c < n_out; c++)
-        highest = maximum(highest, load(z + c * LANES));
-    for (long c = 0; c < n_out; c++) {
-        vec e = vector_exp(load(z + c * LANES) - highest);
-        total += e;
-        store(z + c * LANES, e);
-    }
-    vec inverse = (real)1 / total;
-    for (long c = 0; c < n_out; c++)
-        store(z + c * LANES, load(z + c * LANES) * inverse);
-    return highest + vector_log(total);
+    vec d = SPLAT((real)constant), c = minimum(d, maximum(-d, r));
+    *slope = c;
+    return FMA(c, r - halve(c), total);
 }
 
-/* delta = a - y;  C = sum of log(1 + exp z) - y z = max(z, 0) - y z + log(1 + exp -|z|) */
-static vec binary_cross_entropy(long n_out, real *z, const real *y, real *delta)
+/* Koenker and Bassett, 1978: (1 - q) r above the target, -q r below it, q = constant */
+INLINE vec residual_quantile(double constant, vec r, vec total, vec *slope)
 {
+    vec zero = {0}, below = choose(r < zero, SPLAT((real)-constant), r); /* r: 0 or NaN */
+    *slope = choose(r > zero, SPLAT((real)(1 - constant)), below);
+    return total + absolute(*slope * r);
+}
+
+/* delta = slope times the derivative of the output */
+#define RESIDUAL_LOSS(NAME)                                                                        \
+    static vec loss_##NAME(const struct output_layer *o, const struct columns *c)                  \
+    {                                                                                              \
+        vec total = {0}, along = {0};                                                              \
+        if (o->output == ACTIVATION_softmax)                                                       \
+            softmax_columns(c->z, o->n_out);                                                       \
+        else                                                                                       \
+            forward_run(o->output, c->z, c->n);                                                    \
+        for (long i = 0; i < c->n; i += LANES) {                                                   \
+            vec a = load(c->z + i), slope;                                                         \
+            total = residual_##NAME(o->constant, a - load(c->y + i), total, &slope);               \
+            along = FMA(slope, a, along);                                                          \
+            store(c->delta + i, slope);                                                            \
+        }                                                                                          \
+        if (o->output == ACTIVATION_softmax) /* its Jacobian is diag(a) - a a^T */                 \
+            for (long i = 0; i < c->n; i += LANES)                                                 \
+                store(c->delta + i, load(c->z + i) * (load(c->delta + i) - along));                \
+        else                                                                                       \
+            backward_run(o->output, c->delta, c->z, c->n);                                         \
+        return total;                                                                              \
+    }
+FASTMLP_RESIDUAL_LOSSES(RESIDUAL_LOSS)
+#undef RESIDUAL_LOSS
+
+/* Scores: the loss, and delta --------------------------------------------------------------------- */
+
+/* Output exp, half the deviance as in scikit-learn: C = sum of a - y z + (y log y - y), with
+   0 log 0 = 0;  delta = a - y */
+static vec loss_poisson(const struct output_layer *o, const struct columns *c)
+{
+    (void)o;
     vec total = {0}, zero = {0};
-    for (long i = 0; i < n_out * LANES; i += LANES) {
-        vec score = load(z + i), wanted = load(y + i);
-        vec e = vector_exp((vec)((ivec)score | (ivec)SPLAT((real)-0.0)));
-        total += (maximum(zero, score) - wanted * score) + log_one_plus(e);
-        store(delta + i, choose(score < zero, e, SPLAT((real)1)) / (e + (real)1) - wanted);
+    for (long i = 0; i < c->n; i += LANES) {
+        vec z = load(c->z + i), y = load(c->y + i), residual = vector_exp(z) - y;
+        total += FMA(y, choose(y == zero, zero, vector_log(y) - z), residual);
+        store(c->delta + i, residual);
     }
     return total;
 }
 
-/* delta = a sum(y) - y;  C = log(sum of exp z) sum(y) - sum of y z */
-static vec cross_entropy(long n_out, real *z, const real *y, real *delta)
+/* y <- (1 - s) y + s of: `of` of what is smoothed away goes to every output. */
+INLINE void smooth_targets(const struct columns *c, double s, vec of)
+{
+    vec kept = SPLAT((real)(1 - s)), added = (real)s * of;
+    for (long i = 0; i < c->n; i += LANES)
+        store(c->y + i, FMA(kept, load(c->y + i), added));
+}
+
+/* Output sigmoid: C = sum of log(1 + exp z) - y z = max(z, 0) - y z + log(1 + exp -|z|);
+   delta = a - y. The constant smooths the targets towards 1/2. */
+static vec loss_binary_cross_entropy(const struct output_layer *o, const struct columns *c)
+{
+    vec total = {0}, zero = {0};
+    if (o->constant != 0)
+        smooth_targets(c, o->constant, SPLAT((real)0.5));
+    for (long i = 0; i < c->n; i += LANES) {
+        vec z = load(c->z + i), y = load(c->y + i), e = exp_down(z);
+        total += (maximum(zero, z) - y * z) + log_one_plus(e);
+        store(c->delta + i, choose(z < zero, e, SPLAT((real)1)) / (e + (real)1) - y);
+    }
+    return total;
+}
+
+/* Output softmax: C = log(sum of exp z) sum(y) - sum of y z;  delta = a sum(y) - y. The constant
+   smooths the targets towards their mean. */
+static vec loss_cross_entropy(const struct output_layer *o, const struct columns *c)
 {
     vec mass = {0}, product = {0};
-    for (long i = 0; i < n_out * LANES; i += LANES) {
-        mass += load(y + i);
-        product += load(y + i) * load(z + i);
-    }
-    vec log_sum = softmax_columns(z, n_out);
-    for (long i = 0; i < n_out * LANES; i += LANES)
-        store(delta + i, load(z + i) * mass - load(y + i));
+    for (long i = 0; i < c->n; i += LANES)
+        mass += load(c->y + i);
+    if (o->constant != 0)
+        smooth_targets(c, o->constant, mass * (real)(1.0 / (double)o->n_out));
+    for (long i = 0; i < c->n; i += LANES)
+        product += load(c->y + i) * load(c->z + i);
+    vec log_sum = softmax_columns(c->z, o->n_out);
+    for (long i = 0; i < c->n; i += LANES)
+        store(c->delta + i, load(c->z + i) * mass - load(c->y + i));
     return log_sum * mass - product;
 }
 
-/* delta = (a - y) times the derivative of the output;  C = 1/2 sum of (a - y)^2 */
-static vec squared_error(int output, long n_out, real *z, const real *y, real *delta)
+/* Targets t = -1 or 1; one-hot targets are 2 y - 1: one against the rest. C = sum of max(0, m) with
+   the margin m = 1 - t z, or of its square;  delta = -t where m > 0, or -2 t m. */
+INLINE vec margins(const struct output_layer *o, const struct columns *c, const int squared)
 {
-    vec total = {0}, along = {0};
-    if (output == ACTIVATION_softmax)
-        softmax_columns(z, n_out);
-    else
-        forward_run(output, z, n_out * LANES);
-    for (long i = 0; i < n_out * LANES; i += LANES) {
-        vec residual = load(z + i) - load(y + i);
-        total = FMA(residual, residual, total);
-        along = FMA(residual, load(z + i), along);
-        store(delta + i, residual);
+    const real factor = o->one_hot ? 2 : 1, shift = o->one_hot ? 1 : 0;
+    vec total = {0}, zero = {0};
+    for (long i = 0; i < c->n; i += LANES) {
+        vec t = load(c->y + i) * factor - shift;
+        vec m = maximum(zero, FMA(-t, load(c->z + i), SPLAT((real)1)));
+        total = squared ? FMA(m, m, total) : total + m;
+        vec slope = squared ? m + m : choose(m > zero, SPLAT((real)1), m); /* m: 0 or NaN */
+        store(c->delta + i, -t * slope);
     }
-    if (output == ACTIVATION_softmax) /* its Jacobian is diag(a) - a a^T */
-        for (long i = 0; i < n_out * LANES; i += LANES)
-            store(delta + i, load(z + i) * (load(delta + i) - along));
-    else
-        backward_run(output, delta, z, n_out * LANES);
-    return halve(total);
+    return total;
 }
+static vec loss_hinge(const struct output_layer *o, const struct columns *c)
+{
+    return margins(o, c, 0);
+}
+static vec loss_squared_hinge(const struct output_layer *o, const struct columns *c)
+{
+    return margins(o, c, 1);
+}
+
+/* Crammer and Singer, 2001: C = max(0, 1 + z_j - z_k), k being the first output of the highest
+   target and j the first of the highest other score;  delta_j = 1 and delta_k = -1 where C > 0. */
+static vec loss_multiclass_hinge(const struct output_layer *o, const struct columns *c)
+{
+    ivec wanted = {0}, rival = {0};
+    vec highest = load(c->y), own = load(c->z), other = SPLAT((real)-INFINITY), nan = {0};
+    for (long i = 1; i < o->n_out; i++) {
+        vec y = load(c->y + i * LANES);
+        ivec higher = y > highest, here = higher & (integer)i;
+        highest = choose(higher, y, highest);
+        own = choose(higher, load(c->z + i * LANES), own);
+        wanted = here | (wanted & ~higher);
+    }
+    for (long i = 0; i < o->n_out; i++) {
+        vec z = load(c->z + i * LANES);
+        ivec is_wanted = wanted == (integer)i, higher = (z > other) & ~is_wanted;
+        other = choose(higher, z, other);
+        rival = (higher & (integer)i) | (rival & ~higher);
+        nan = choose(z != z, z, nan);
+    }
+    vec zero = {0}, one = SPLAT((real)1), loss = maximum(zero, (other - own) + one);
+    loss = choose(nan != nan, nan, loss);
+    vec active = choose(loss > zero, one, loss); /* loss: 0 or NaN */
+    for (long i = 0; i < o->n_out; i++) {
+        vec sign = choose(wanted == (integer)i, -one, choose(rival == (integer)i, one, zero));
+        store(c->delta + i * LANES, sign * active);
+    }
+    return loss;
+}
+
+/* Everything -------------------------------------------------------------------------------------- */
 
 static void output_layer(const struct output_layer *o)
 {
     const long set = output_columns(o->n_out) * LANES;
-    real *z = o->columns, *y = z + set, *delta = y + set;
-    for (long i = o->n_out * LANES; i < set; i++)
-        delta[i] = 0;
+    const struct columns c = {.n = o->n_out * LANES, .z = o->columns, .y = o->columns + set,
+                              .delta = o->columns + 2 * set};
+    for (long i = c.n; i < set; i++)
+        c.delta[i] = 0;
     for (long row = 0; row < o->rows; row += LANES) {
         long rows = o->rows - row < LANES ? o->rows - row : LANES;
-        rows_to_columns(o->z + row * PANEL, o->panel, rows, o->n_out, z);
-        rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, y);
-        vec loss;
+        rows_to_columns(o->z + row * PANEL, o->panel, rows, o->n_out, c.z);
+        rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, c.y);
+        vec loss = {0};
         switch (o->loss) {
-        case LOSS_squared_error:
-            loss = squared_error(o->output, o->n_out, z, y, delta);
-            break;
-        case LOSS_binary_cross_entropy:
-            loss = binary_cross_entropy(o->n_out, z, y, delta);
-            break;
-        default:
-            loss = cross_entropy(o->n_out, z, y, delta);
+#define CASE(NAME)                                                                                 \
+    case LOSS_##NAME:                                                                              \
+        loss = loss_##NAME(o, &c);                                                                 \
+        break;
+            FASTMLP_LOSSES(CASE)
+#undef CASE
         }
         if (o->row_loss)
             store_partial(o->row_loss + row, loss, rows);
         if (o->delta) {
             if (o->scale) {
                 vec scale = load_partial(o->scale + row, rows);
-                for (long i = 0; i < o->n_out * LANES; i += LANES)
-                    store(delta + i, load(delta + i) * scale);
+                for (long i = 0; i < c.n; i += LANES)
+                    store(c.delta + i, load(c.delta + i) * scale);
             }
-            columns_to_rows(delta, rows, o->n_out, o->delta + row * PANEL, o->panel);
+            columns_to_rows(c.delta, rows, o->n_out, o->delta + row * PANEL, o->panel);
         }
-    }
-}
-
-/* Softmax of rows in panels, in place. `columns` has room for one set. */
-static void softmax_rows(real *z, long rows, long n_out, long panel, real *columns)
-{
-    for (long row = 0; row < rows; row += LANES) {
-        long here = rows - row < LANES ? rows - row : LANES;
-        rows_to_columns(z + row * PANEL, panel, here, n_out, columns);
-        softmax_columns(columns, n_out);
-        columns_to_rows(columns, here, n_out, z + row * PANEL, panel);
     }
 }
 

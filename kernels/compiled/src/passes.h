@@ -122,7 +122,8 @@ static void rows_block(void *engine, long block, int thread)
 
     const struct layer *top = &e->layers[e->n_layers - 1];
     struct output_layer output = {
-        .loss = e->loss, .output = e->output, .rows = n, .n_out = top->n_out, .panel = panel,
+        .loss = e->loss, .constant = e->loss_constant, .output = e->output,
+        .one_hot = e->samples->labels != NULL, .rows = n, .n_out = top->n_out, .panel = panel,
         .z = (const real *)top->output + start, .y = (const real *)e->target + start,
         .scale = (const real *)e->row_scale + first,
         .delta = (real *)top->delta + start, .row_loss = (real *)e->row_loss + first,
@@ -228,7 +229,7 @@ static void weights_task(void *engine, long index, int thread)
     if (!e->finish)
         return;
 
-    real *parameters = e->parameters, *s0 = e->state[0], *s1 = e->state[1];
+    real *parameters = e->parameters;
     vec squares = {0};
     for (int p = 0; p < task->panels; p++) {
         long at = layer->weights + ((task->panel + p) * layer->in_rows + task->first) * PANEL;
@@ -242,13 +243,12 @@ static void weights_task(void *engine, long index, int thread)
                 store(g + i, FMA(l2, x, load(g + i)));
             }
         }
-        update_run(&e->update, w, g, s0 ? s0 + at : NULL, s1 ? s1 + at : NULL, n);
+        update_run(&e->update, w, g, e->state, at, n);
         if (layer->transposed && e->update.rule != UPDATE_none)
             transpose_weights(e, layer, task->panel + p, task->first, task->last);
         if (task->first == 0) {
             at = layer->bias + (task->panel + p) * PANEL;
-            update_run(&e->update, parameters + at, bias + p * PANEL, s0 ? s0 + at : NULL,
-                       s1 ? s1 + at : NULL, PANEL);
+            update_run(&e->update, parameters + at, bias + p * PANEL, e->state, at, PANEL);
         }
     }
     if (e->l2 != 0)

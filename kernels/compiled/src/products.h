@@ -136,7 +136,8 @@ static void output_block(void *context, long block, int thread)
         }
     }
     struct output_layer layer = {
-        .loss = o->loss, .output = o->output, .rows = n, .n_out = o->n_out, .panel = panel,
+        .loss = o->loss, .constant = o->constant, .output = o->output,
+        .one_hot = s->labels != NULL, .rows = n, .n_out = o->n_out, .panel = panel,
         .z = z, .y = y, .columns = columns,
         .scale = s->sample_weight ? (const real *)s->sample_weight + first : NULL,
         .delta = o->delta ? delta : NULL,
@@ -228,26 +229,10 @@ static void column_sums(struct matrix d, long rows, long columns, double factor,
         to[c] *= (real)factor;
 }
 
-static void update(const struct update *u, void *p, const void *g, void *s0, void *s1, long n)
+static void update(const struct update *u, void *p, const void *g, void *const *state, long at,
+                   long n)
 {
-    update_run(u, p, g, s0, s1, n);
-}
-
-/* The functions of vmath.h by number, for the test of their accuracy. */
-static void function(int which, const void *from, void *to, long n)
-{
-    const real *x = from;
-    real *y = to;
-    for (long i = 0; i < n; i += LANES) {
-        long here = n - i < LANES ? n - i : LANES;
-        vec v = load_partial(x + i, here);
-        v = which == 0   ? vector_exp(v)
-            : which == 1 ? vector_log(v)
-            : which == 2 ? vector_tanh(v)
-            : which == 3 ? vector_sigmoid(v)
-                         : log_one_plus(v);
-        store_partial(y + i, v, here);
-    }
+    update_run(u, p, g, state, at, n);
 }
 
 #endif

@@ -149,6 +149,13 @@ INLINE vec absolute(vec v) { return (vec)((ivec)v & ~(ivec)SPLAT((real)-0.0)); }
 INLINE vec maximum(vec a, vec b) { return choose(b < a, a, b); }
 INLINE vec minimum(vec a, vec b) { return choose(b > a, a, b); }
 
+/* -1, 0 or 1; NaN of NaN */
+INLINE vec sign_of(vec x)
+{
+    vec one = (vec)(((ivec)x & (ivec)SPLAT((real)-0.0)) | (ivec)SPLAT((real)1));
+    return choose((x < SPLAT((real)0)) | (x > SPLAT((real)0)), one, x);
+}
+
 INLINE real sum_lanes(vec v)
 {
     real total = 0;
