@@ -6,6 +6,8 @@
 ``MLPRegressor``     scikit-learn estimators where it is installed, and work without it
 ``from_sklearn``     takes a model of scikit-learn over; ``to_sklearn()`` gives one back
 ``optimizers``       ``SGD``, ``Adam``, …: constants of an update rule
+``losses``           ``SquaredError``, ``CrossEntropy``, …; custom ones
+``activations``      formulas, functions and derivatives; custom ones
 ``schedules``        how the learning rate changes
 ``stopping``         when to stop
 ``initializers``     how weights are drawn
@@ -37,7 +39,7 @@ from .history import History
 from .mlp import MLP
 
 if TYPE_CHECKING:
-    from . import autodiff, datasets, estimators, plot
+    from . import activations, autodiff, datasets, estimators, losses, plot
     from ._gradient_check import check_gradients
     from .estimators import MLPClassifier, MLPRegressor, from_sklearn
 
@@ -49,6 +51,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "__version__",
+    "activations",
     "autodiff",
     "callbacks",
     "check_gradients",
@@ -57,6 +60,7 @@ __all__ = [
     "from_sklearn",
     "initializers",
     "kernels",
+    "losses",
     "metrics",
     "optimizers",
     "plot",
@@ -67,10 +71,12 @@ __all__ = [
 _LAZY = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
+    "activations": None,
     "autodiff": None,
     "check_gradients": "_gradient_check",
     "datasets": None,
     "estimators": None,
+    "losses": None,
     "plot": None,
     "from_sklearn": "estimators",
 }

@@ -1,0 +1,203 @@
+"""Activations, with their formulas and derivatives, as functions on arrays.
+
+>>> import numpy as np
+>>> from fastmlp import activations
+>>> relu = activations.get("relu")
+>>> relu(np.array([-1.0, 2.0])), relu.derivative(np.array([-1.0, 2.0]))
+(array([0., 2.]), array([0., 1.]))
+>>> print(activations.get("silu").formula)
+z / (1 + exp(-z))
+
+``hidden`` and ``output`` list the names for the layers of a network; :func:`custom` makes an
+activation of a function written in NumPy. Constants are PyTorch's defaults. At a kink the
+derivative is that of the left side, but for ``hardtanh``, where it is 0 at both; at ±∞ values are
+the limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from fastmlp import kernels
+from fastmlp.kernels import CustomActivation, reference
+from numpy.typing import ArrayLike
+
+__all__ = ["Activation", "custom", "get", "hidden", "output"]
+
+Array = np.ndarray[Any, Any]
+
+#: Names for hidden layers.
+hidden = kernels.ACTIVATIONS
+#: Names for the output layer.
+output = kernels.OUTPUTS
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One activation σ.
+
+    Attributes
+    ----------
+    name : str
+    formula, derivative_formula : str
+        ``σ(z)`` and ``σ'(z)``; ``a`` stands for ``σ(z)``.
+    source : str
+        Where it was proposed; empty for what has always been there.
+    """
+
+    name: str
+    formula: str
+    derivative_formula: str
+    source: str = ""
+
+    def __call__(self, z: ArrayLike) -> Array:
+        """``σ(z)``, of any shape; in float32 where ``z`` is, else in float64.
+
+        ``softmax`` goes over the last axis.
+        """
+        z, rows = _rows(z)
+        return reference.activate(rows, self.name).reshape(z.shape)
+
+    def derivative(self, z: ArrayLike) -> Array:
+        """``σ'(z)``, of any shape; ``softmax``, whose derivative is a matrix, has none here."""
+        if self.name == "softmax":
+            raise TypeError(
+                "the derivative of softmax is the matrix diag(a) - a aᵀ of each row, "
+                "not a number for each score"
+            )
+        z, rows = _rows(z)
+        if self.name == "exp":
+            return self(z)
+        kept = rows if self.name in kernels.NEED_SCORES else reference.activate(rows, self.name)
+        slope = reference.activation_backward(np.ones_like(rows), kept, self.name)
+        return slope.reshape(z.shape)
+
+
+def _rows(z: ArrayLike) -> tuple[Array, Array]:
+    """The array, and the same numbers as the rows that kernels take."""
+    array = np.asarray(z)
+    array = array if array.dtype == np.float32 else array.astype(np.float64)
+    return array, array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
+
+
+_ALL = (
+    Activation("identity", "z", "1"),
+    Activation("sigmoid", "1 / (1 + exp(-z))", "a (1 - a)"),
+    Activation("tanh", "tanh(z)", "1 - a²"),
+    Activation("hardtanh", "min(max(z, -1), 1)", "1 where -1 < z < 1, else 0"),
+    Activation("relu", "max(z, 0)", "1 where z > 0, else 0"),
+    Activation(
+        "leaky_relu",
+        "z where z > 0, else 0.01 z",
+        "1 where z > 0, else 0.01",
+        "A. Maas, A. Hannun, A. Ng, 2013",
+    ),
+    Activation(
+        "elu",
+        "z where z > 0, else exp(z) - 1",
+        "1 where z > 0, else exp(z)",
+        "D. Clevert, T. Unterthiner, S. Hochreiter, 2016",
+    ),
+    Activation(
+        "selu",
+        "λ z where z > 0, else λ α (exp(z) - 1); λ = 1.0507…, α = 1.6733…",
+        "λ where z > 0, else λ α exp(z)",
+        "G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, 2017",
+    ),
+    Activation(
+        "softplus",
+        "log(1 + exp(z))",
+        "1 / (1 + exp(-z))",
+        "C. Dugas, Y. Bengio and others, 2001",
+    ),
+    Activation(
+        "silu",
+        "z / (1 + exp(-z))",
+        "s + z s (1 - s) with s = 1 / (1 + exp(-z))",
+        "D. Hendrycks, K. Gimpel, 2016; also called swish",
+    ),
+    Activation(
+        "gelu",
+        "z Φ(z), Φ the distribution function of the normal distribution",
+        "Φ(z) + z exp(-z² / 2) / √(2π)",
+        "D. Hendrycks, K. Gimpel, 2016",
+    ),
+    Activation(
+        "gelu_tanh",
+        "½ z (1 + tanh(√(2/π) (z + 0.044715 z³)))",
+        "½ (1 + t) + ½ z (1 - t²) √(2/π) (1 + 0.134145 z²), t the tanh",
+        "D. Hendrycks, K. Gimpel, 2016",
+    ),
+    Activation(
+        "mish",
+        "z tanh(log(1 + exp(z)))",
+        "t + z (1 - t²) / (1 + exp(-z)), t the tanh",
+        "D. Misra, 2020",
+    ),
+    Activation("softmax", "exp(z_j) / Σ_k exp(z_k)", "diag(a) - a aᵀ"),
+    Activation("exp", "exp(z)", "a"),
+)
+_BY_NAME = {activation.name: activation for activation in _ALL}
+
+
+def get(activation: str | Activation | CustomActivation) -> Activation | CustomActivation:
+    """Return an activation itself, or the one of that name.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    TypeError
+        For anything but a name or an activation.
+    """
+    if isinstance(activation, (Activation, CustomActivation)):
+        return activation
+    if not isinstance(activation, str):
+        raise TypeError(f"activation must be a name or an activation, got {activation!r}")
+    if activation not in _BY_NAME:
+        raise ValueError(f"activation must be one of {tuple(_BY_NAME)}, got {activation!r}")
+    return _BY_NAME[activation]
+
+
+def custom(
+    f: Callable[[Any], Any],
+    derivative: Callable[[Any], Any] | None = None,
+    *,
+    name: str | None = None,
+) -> CustomActivation:
+    """An activation for hidden layers from an elementwise function written in NumPy.
+
+    Parameters
+    ----------
+    f : callable
+        ``z -> σ(z)``.
+    derivative : callable, optional
+        ``z -> σ'(z)``; by default that of the computation graph of ``f``.
+    name : str, optional
+        Under which networks are saved; by default the function's own.
+
+    Returns
+    -------
+    CustomActivation
+        For ``activation=`` of :class:`fastmlp.MLP` and the estimators. With Numba installed it is
+        compiled to vector instructions.
+
+    Raises
+    ------
+    TypeError
+        Where ``f`` uses something without a derivative rule.
+    ValueError
+        Where ``f`` is not elementwise, or the name is that of a built-in activation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import activations
+    >>> mine = activations.custom(lambda z: z * np.tanh(np.log1p(np.exp(z))), name="mine")
+    """
+    from . import _custom  # brings automatic differentiation along
+
+    return _custom.activation(f, derivative, name=name)
