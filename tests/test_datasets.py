@@ -315,6 +315,33 @@ def test_split_keeps_the_proportions_of_classes():
     assert np.bincount(y_train).tolist() == [48, 24, 9]
 
 
+def test_split_in_three_parts():
+    y = np.repeat([0, 1, 2], [60, 30, 10])
+    x = np.arange(100)[:, None]
+    parts = datasets.train_validation_test_split(x, y, 0.2, 0.1, 0, stratify=y)
+    assert [len(part) for part in parts] == [70, 20, 10] * 2
+    assert sorted(np.concatenate(parts[:3])[:, 0]) == list(range(100))
+    for features, targets in zip(parts[:3], parts[3:], strict=True):
+        assert np.array_equal(y[features[:, 0]], targets)
+    assert [np.bincount(part).tolist() for part in parts[3:]] == [
+        [42, 21, 7],
+        [12, 6, 2],
+        [6, 3, 1],
+    ]
+    again = datasets.train_validation_test_split(x, y, 20, 10, 0, stratify=y)
+    assert all(np.array_equal(a, b) for a, b in zip(parts, again, strict=True))
+    _, test, _, _ = datasets.train_test_split(x, y, 10, 0, stratify=y)
+    assert np.array_equal(parts[2], test)
+    plain = datasets.train_validation_test_split(x, y, random_state=1)
+    assert [len(part) for part in plain[:3]] == [70, 15, 15]
+    with pytest.raises(ValueError, match="validation_size"):
+        datasets.train_validation_test_split(x, y, 1.5)
+    with pytest.raises(ValueError, match="validation part"):
+        datasets.train_validation_test_split(x, y, 90, 10)
+    with pytest.raises(ValueError, match="as many rows"):
+        datasets.train_validation_test_split(x, y[:9])
+
+
 def test_split_keeps_the_last_row_of_a_class_for_training():
     y = np.array([0] * 9 + [1])
     for seed in range(20):

@@ -1,4 +1,4 @@
-"""Rows dealt to a training and a test part."""
+"""Rows dealt to a training and a test part, or also to a validation part."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def train_test_split(
     n = len(X)
     if len(y) != n:
         raise ValueError(f"X and y must have as many rows, got {n} and {len(y)}")
-    n_test = _test_rows(test_size, n)
+    n_test = _part_rows(test_size, n, "test")
     rng = np.random.default_rng(random_state)
     order = rng.permutation(n)
     if stratify is None:
@@ -49,15 +49,56 @@ def train_test_split(
     return X[train], X[test], y[train], y[test]
 
 
-def _test_rows(test_size: float | int, n: int) -> int:
-    if isinstance(test_size, (int, np.integer)) and not isinstance(test_size, bool):
-        count = int(test_size)
-    elif 0 < test_size < 1:
-        count = max(1, round(test_size * n))
+def train_validation_test_split(
+    X: Array,
+    y: Array,
+    validation_size: float | int = 0.15,
+    test_size: float | int = 0.15,
+    random_state: int | np.random.Generator | None = None,
+    stratify: Array | None = None,
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Split rows at random in three parts: to train, to decide when to stop, and to report.
+
+    Parameters
+    ----------
+    X, y : arrays with n rows
+    validation_size, test_size : float or int
+        Shares of all rows, between 0 and 1 (rounded to the nearest number of rows, at least one),
+        or numbers of rows.
+    random_state : int or Generator, optional
+        Seed; the same seed gives the same parts. The test part is that of
+        :func:`train_test_split` with the same seed.
+    stratify : (n,) array, optional
+        Class of each row, of which every part then has its proportion; see
+        :func:`train_test_split`.
+
+    Returns
+    -------
+    X_train, X_validation, X_test, y_train, y_validation, y_test
+        Copies, in random order.
+    """
+    n = len(X)
+    if len(y) != n:
+        raise ValueError(f"X and y must have as many rows, got {n} and {len(y)}")
+    n_validation = _part_rows(validation_size, n, "validation")
+    rng = np.random.default_rng(random_state)
+    rows = np.arange(n)
+    rest, test, _, _ = train_test_split(rows, rows, test_size, rng, stratify)
+    classes = None if stratify is None else np.asarray(stratify)[rest]
+    train, validation, _, _ = train_test_split(rest, rest, n_validation, rng, classes)
+    return X[train], X[validation], X[test], y[train], y[validation], y[test]
+
+
+def _part_rows(size: float | int, n: int, part: str) -> int:
+    """Rows of a part, from its share or number."""
+    if isinstance(size, (int, np.integer)) and not isinstance(size, bool):
+        count = int(size)
+    elif 0 < size < 1:
+        count = max(1, round(size * n))
     else:
-        raise ValueError(f"test_size must be a share between 0 and 1 or rows, got {test_size!r}")
+        raise ValueError(f"{part}_size must be a share between 0 and 1 or rows, got {size!r}")
     if not 0 < count < n:
-        raise ValueError(f"cannot put {count} of {n} rows into a test part: each part needs one")
+        raise ValueError(f"cannot put {count} of {n} rows into a {part} part: each part needs one")
     return count
 
 
