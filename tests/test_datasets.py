@@ -337,7 +337,7 @@ def test_split_in_three_parts():
     with pytest.raises(ValueError, match="validation_size"):
         datasets.train_validation_test_split(x, y, 1.5)
     with pytest.raises(ValueError, match="validation part"):
-        datasets.train_validation_test_split(x, y, 90, 10)
+        datasets.train_validation_test_split(x, y, 100, 10)
     with pytest.raises(ValueError, match="as many rows"):
         datasets.train_validation_test_split(x, y[:9])
 
