@@ -41,7 +41,7 @@ def run(tmp_path, capsys, monkeypatch):
 def test_the_list_of_examples_is_whole():
     for name in NAMES:
         assert f"``{name}``" in (examples.__doc__ or "")
-    assert len(NAMES) == 9
+    assert len(NAMES) == 10
 
 
 def test_regression(run):
@@ -128,3 +128,11 @@ def test_without_matplotlib_there_is_no_picture(monkeypatch, tmp_path, capsys):
     binary.main(["--out", str(tmp_path)])
     assert "pip install 'fastmlp[plot]'" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
+
+
+def test_custom_loss(run):
+    able = [name for name in kernels.available() if kernels.supports("custom", name)]
+    with kernels.use_backend(able[0]):
+        costs, out = run("custom_loss")
+    assert costs["own cost"] < 0.9 * costs["squared error"]
+    assert "∂out/∂node" in out

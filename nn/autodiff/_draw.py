@@ -82,15 +82,13 @@ def plot(graph: Graph, ax: Any = None) -> Any:
     margin = 0.15
     width, height = right - left + 2 * margin, top - bottom + 2 * margin
     if ax is None:
-        figure = pyplot.figure(figsize=(width, height))
-        ax = figure.add_axes((0, 0, 1, 1))
-        scale = 1.0
-    else:
-        box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
-        scale = min(box.width / width, box.height / height)
+        ax = pyplot.figure(figsize=(width, height)).add_axes((0, 0, 1, 1))
     ax.set(xlim=(left - margin, right + margin), ylim=(bottom - margin, top + margin))
     ax.set_aspect("equal")
     ax.axis("off")
+    canvas = ax.figure.canvas
+    canvas.figure.draw_without_rendering()  # then the axes have their final size
+    scale = ax.get_window_extent().width / canvas.figure.dpi / width
     font = {"family": "DejaVu Sans Mono", "fontsize": FONT * scale}
 
     for operand, node, i in graph.edges:

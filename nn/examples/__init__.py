@@ -14,6 +14,7 @@ installed.
 ``optimizers_compared``    all optimizers on one plot
 ``line_search``            constant steps against line searches: a quadratic, and a network
 ``loss_surface``           the loss around a network, and the way down to it
+``custom_loss``            a loss of one's own in a line of NumPy, and its computation graph
 =========================  =====================================================================
 
 The two for MNIST read its files from ``--data-dir``; without it they take the embedded digits.
