@@ -1,0 +1,228 @@
+"""Update rules: 50 steps equal to torch.optim's, and what holds for every rule."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fastmlp import kernels, optimizers
+from fastmlp.kernels import UpdateRule
+from fastmlp.kernels.reference import update_rules
+from support import RULES, require, show
+
+N, STEPS = 23, 50
+
+
+def gradients(rng):
+    """Of a long valley, with noise in it: signs change, and sizes differ a thousandfold."""
+    scales = np.geomspace(1e-2, 10, N)
+    noise = rng.standard_normal((STEPS, N)) * scales * 0.3
+    return lambda p, t: scales * p + noise[t - 1]
+
+
+def descend(rule, learning_rate, p, gradient):
+    """50 steps of a rule on the live backend, in float64; parameters after each."""
+    p, path = p.copy(), []
+    state = rule.initial_state(N, learning_rate, "float64")
+    for t in range(1, STEPS + 1):
+        kernels.update(rule, p, gradient(p, t), state, t, learning_rate)
+        path.append(p.copy())
+    return np.array(path)
+
+
+CASES = [
+    (optimizers.SGD(0.1), "SGD", {}),
+    (optimizers.SGD(0.02, momentum=0.9), "SGD", {"momentum": 0.9}),
+    (optimizers.SGD(0.02, 0.8, nesterov=True), "SGD", {"momentum": 0.8, "nesterov": True}),
+    (optimizers.Adagrad(0.3), "Adagrad", {}),
+    (
+        optimizers.Adagrad(0.3, initial_accumulator_value=0.2, lr_decay=0.1),
+        "Adagrad",
+        {"initial_accumulator_value": 0.2, "lr_decay": 0.1},
+    ),
+    (optimizers.Adadelta(), "Adadelta", {}),
+    (optimizers.Adadelta(2.0, rho=0.8, epsilon=1e-3), "Adadelta", {"rho": 0.8, "eps": 1e-3}),
+    (optimizers.RMSprop(0.02), "RMSprop", {}),
+    (optimizers.RMSprop(0.02, rho=0.9, centered=True), "RMSprop", {"alpha": 0.9, "centered": True}),
+    (optimizers.RMSprop(0.01, momentum=0.9), "RMSprop", {"momentum": 0.9}),
+    (
+        optimizers.RMSprop(0.01, 0.9, momentum=0.5, centered=True),
+        "RMSprop",
+        {"alpha": 0.9, "momentum": 0.5, "centered": True},
+    ),
+    (optimizers.Adam(0.1), "Adam", {}),
+    (optimizers.Adam(0.1, 0.8, 0.95, 1e-4), "Adam", {"betas": (0.8, 0.95), "eps": 1e-4}),
+    (optimizers.Adam(0.1, amsgrad=True), "Adam", {"amsgrad": True}),
+    (optimizers.AdamW(0.1), "AdamW", {}),
+    (optimizers.AdamW(0.1, weight_decay=0.3), "AdamW", {"weight_decay": 0.3}),
+    (
+        optimizers.AdamW(0.1, amsgrad=True, weight_decay=0.3),
+        "AdamW",
+        {"amsgrad": True, "weight_decay": 0.3},
+    ),
+    (optimizers.Adamax(0.1), "Adamax", {}),
+    (optimizers.Nadam(0.1), "NAdam", {}),
+    (
+        optimizers.Nadam(0.1, 0.8, momentum_decay=0.02, weight_decay=0.1),
+        "NAdam",
+        {
+            "betas": (0.8, 0.999),
+            "momentum_decay": 0.02,
+            "weight_decay": 0.1,
+            "decoupled_weight_decay": True,
+        },
+    ),
+    (optimizers.RAdam(0.1), "RAdam", {}),
+    (
+        optimizers.RAdam(0.1, beta_2=0.9, weight_decay=0.1),
+        "RAdam",
+        {"betas": (0.9, 0.9), "weight_decay": 0.1, "decoupled_weight_decay": True},
+    ),
+    (optimizers.Rprop(), "Rprop", {}),
+    (
+        optimizers.Rprop(0.1, 0.3, 1.5, 1e-3, 0.2),
+        "Rprop",
+        {"etas": (0.3, 1.5), "step_sizes": (1e-3, 0.2)},
+    ),
+]
+
+
+@pytest.fixture
+def torch():
+    """torch, which keeps NAdam's product in its default dtype."""
+    module = pytest.importorskip("torch")
+    before = module.get_default_dtype()
+    module.set_default_dtype(module.float64)
+    yield module
+    module.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(("optimizer", "name", "options"), CASES, ids=[repr(c[0]) for c in CASES])
+def test_as_torch(backend, torch, optimizer, name, options, rng):
+    rule = optimizer.update_rule()
+    require("update", rule)
+    gradient, start = gradients(rng), rng.standard_normal(N)
+    p = torch.tensor(start, requires_grad=True)
+    theirs = getattr(torch.optim, name)([p], lr=optimizer.learning_rate, **options)
+    path = []
+    for t in range(1, STEPS + 1):
+        p.grad = torch.tensor(gradient(p.detach().numpy(), t))
+        theirs.step()
+        path.append(p.detach().numpy().copy())
+    ours = descend(rule, optimizer.learning_rate, start, gradient)
+    np.testing.assert_allclose(ours, path, rtol=1e-11, atol=1e-12)
+
+
+class Ftrl:
+    """Keras's ``Ftrl.update_step``, written out from its definition."""
+
+    def __init__(self, power=-0.5, accumulator=0.1, l1=0.0, l2=0.0, shrinkage=0.0, beta=0.0):
+        self.power, self.l1, self.l2 = power, l1, l2
+        self.shrinkage, self.beta = shrinkage, beta
+        self.accumulator, self.linear = np.full(N, accumulator), np.zeros(N)
+
+    def step(self, p, g, rate):
+        strength = self.l2 + self.beta / (2 * rate)
+        accumulator = self.accumulator + g**2
+        change = accumulator ** (-self.power) - self.accumulator ** (-self.power)
+        self.linear = self.linear + g + 2 * self.shrinkage * p - change / rate * p
+        quadratic = accumulator ** (-self.power) / rate + 2 * strength
+        self.accumulator = accumulator
+        return (np.clip(self.linear, -self.l1, self.l1) - self.linear) / quadratic
+
+
+@pytest.mark.parametrize("constants", [(), (-0.3, 0.5, 0.2, 0.1, 0.05, 0.4)])
+def test_ftrl_as_keras(backend, constants, rng):
+    rule = optimizers.Ftrl(0.1, *constants).update_rule()
+    require("update", rule)
+    theirs = Ftrl(*constants)
+    gradient, start = gradients(rng), rng.standard_normal(N)
+    p, path = start.copy(), []
+    for t in range(1, STEPS + 1):
+        p = theirs.step(p, gradient(p, t), 0.1)
+        path.append(p.copy())
+    ours = descend(rule, 0.1, start, gradient)
+    np.testing.assert_allclose(ours, path, rtol=1e-10, atol=1e-11)
+
+
+def test_lion_by_its_formula(backend, rng):
+    """Program 1 of the paper, whose decay stands beside the sign."""
+    rule = optimizers.Lion(0.01, 0.8, 0.9, weight_decay=0.3).update_rule()
+    require("update", rule)
+    gradient, start = gradients(rng), rng.standard_normal(N)
+    p, m, path = start.copy(), np.zeros(N), []
+    for t in range(1, STEPS + 1):
+        g = gradient(p, t)
+        p = p - 0.01 * (np.sign(0.8 * m + 0.2 * g) + 0.3 * p)
+        m = 0.9 * m + 0.1 * g
+        path.append(p)
+    np.testing.assert_allclose(descend(rule, 0.01, start, gradient), path, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=show)
+def test_decay_comes_first(backend, dtype, rule, rng):
+    """λ is ``p ← p (1 - η λ)``, and then the same update as without it."""
+    require("update", rule, "weight_decay")
+    p, g = rng.standard_normal((2, N)).astype(dtype)
+    plain = UpdateRule(rule.name, {**rule.constants, "weight_decay": 0})
+    decayed = UpdateRule(rule.name, {**rule.constants, "weight_decay": 2.5})
+    q = p * dtype.type(1 - 0.1 * 2.5)
+    for vector, which in ((p, decayed), (q, plain)):
+        kernels.update(which, vector, g, which.initial_state(N, 0.1, dtype), 1, 0.1)
+    inner = 100 if rule.name == "ftrl" else 4
+    np.testing.assert_allclose(p, q, rtol=0, atol=inner * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=show)
+def test_kernel_and_trainer_agree(backend, dtype, rule, rng):
+    """A trainer's steps on one linear layer are the kernel's, also after a load in between."""
+    require("update", rule)
+    net = kernels.Architecture((3, 2), (), "identity")
+    x, y = rng.standard_normal((8, 3)).astype(dtype), rng.standard_normal((8, 2)).astype(dtype)
+    p = rng.standard_normal(net.n_parameters).astype(dtype)
+    state = rule.initial_state(len(p), 0.05, dtype)
+    network = kernels.network(net, dtype)
+    trainer = kernels.trainer(net, dtype, "squared_error", rule, batch_size=8)
+    trainer.load(p)
+    stored, moments = np.empty_like(p), np.empty_like(state)
+    inner = 1e4 if rule.name == "ftrl" else 100  # rounding, which small denominators magnify
+    for t in range(1, 9):
+        trainer.run_epoch(x, y, None, 0.05)
+        _, g = network.loss_and_gradient(p, x, y, "squared_error")
+        kernels.update(rule, p, g, state, t, 0.05)
+        trainer.store(stored, moments)
+        np.testing.assert_allclose(stored, p, rtol=0, atol=inner * np.finfo(dtype).eps)
+        if t == 4:
+            trainer = kernels.trainer(net, dtype, "squared_error", rule, batch_size=8)
+            trainer.load(stored, moments, 4)
+
+
+def test_nadam_in_any_order():
+    """μ's product of a step does not depend on the steps that were asked for before."""
+    mu = 0.9 * (1 - 0.5 * 0.96 ** (np.arange(1, 202) * 4e-3))
+    for t in (1, 2, 3, 200, 7, 8, 1):
+        expected = (1 - mu[t - 1]) / (1 - mu[:t].prod()), mu[t] / (1 - mu[: t + 1].prod())
+        np.testing.assert_allclose(update_rules.nadam_factors(t, 0.9, 4e-3), expected, rtol=1e-12)
+
+
+def test_centred_rmsprop_is_a_number(backend, dtype):
+    """Equal gradients have no variance, but rounding may make it negative."""
+    rule = UpdateRule("rmsprop", {"centered": 1, "alpha": 0.5})
+    require("update", rule)
+    p, g = np.zeros((2, 64), dtype)
+    g[...] = np.linspace(0.1, 3, 64)
+    state = rule.initial_state(64, 0.1, dtype)
+    for t in range(1, 100):
+        kernels.update(rule, p, g, state, t, 0.01)
+    assert np.isfinite(p).all()
+
+
+def test_initial_state():
+    assert UpdateRule("sgd").initial_state(3, 0.1, "f4").shape == (0, 3)
+    state = UpdateRule("ftrl").initial_state(3, 0.5, "f4")
+    assert state.dtype == np.float32
+    np.testing.assert_array_equal(state, np.array([[0.1] * 3, [0] * 3], "f4"))
+    rule = UpdateRule("adagrad", {"initial_accumulator": 0.7})
+    np.testing.assert_array_equal(rule.initial_state(2, 0.5, "f8"), [[0.7, 0.7]])
+    np.testing.assert_array_equal(UpdateRule("rprop").initial_state(1, 0.3, "f8"), [[0], [0.3]])
+    for rule in RULES:
+        assert rule.initial_state(5, 0.1, "f8").shape == (len(rule.slots), 5)
