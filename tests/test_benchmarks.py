@@ -179,3 +179,14 @@ def test_predict(tmp_path):
     printed = run(tmp_path, "predict.py", "--rows", "20-64-64-1,8-8-3", *options)
     assert "NumPy by hand" in printed
     assert len(json.loads((tmp_path / "predict.json").read_text())["results"]) == 2
+
+
+def test_estimators(tmp_path):
+    pytest.importorskip("sklearn")
+    printed = run(tmp_path, "estimators.py", "--rows", "digits-sgd,regression-float32,csr-sgd")
+    assert "| digits-sgd | float64 |" in printed
+    saved = json.loads((tmp_path / "estimators.json").read_text())["results"]
+    assert [record["row"] for record in saved] == ["digits-sgd", "regression-float32", "csr-sgd"]
+    for record in saved:
+        assert min(min(seconds) for seconds in record["seconds"].values()) > 0
+    assert (tmp_path / "estimators.md").read_text().count("\n") == 2 + 3
