@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import io
 import pickle
-import re
 import warnings
 
 import numpy as np
@@ -265,18 +263,3 @@ def test_scikit_learns_monitor_within_a_search():
     epochs = [row for row in rows if row["task_name"] == "epoch"]
     assert len(epochs) == (2 * 2 + 1) * 4
     assert all(0 <= row["accuracy"] <= 1 for row in epochs)
-
-
-def test_skl2onnx_takes_what_to_sklearn_gives():
-    skl2onnx = pytest.importorskip("skl2onnx")
-    runtime = pytest.importorskip("onnxruntime")
-    x, y = blobs()
-    x = x.astype(np.float32)
-    model = classifier().fit(x, y)
-    graph = skl2onnx.to_onnx(model.to_sklearn(), x[:1], options={"zipmap": False})
-    session = runtime.InferenceSession(graph.SerializeToString())
-    labels, proba = session.run(None, {"X": x})
-    assert np.array_equal(labels, model.predict(x))
-    np.testing.assert_allclose(proba, model.predict_proba(x), rtol=1e-4, atol=1e-6)
-    assert re.search("MatMul|Gemm", str(graph))
-    assert io.BytesIO(graph.SerializeToString()).getbuffer().nbytes > model.parameters.nbytes
