@@ -26,7 +26,7 @@ How the files relate: ``mlp`` is the network; it turns what users pass into arra
 engine of ``kernels`` in the loop of ``_training``, and is written to files by ``serialization``.
 ``estimators`` stands beside ``mlp`` on the same engine. Nothing in ``kernels`` knows this package.
 
-Estimators and datasets are imported when first used, so that ``import fastmlp`` stays fast.
+All but ``MLP`` and ``kernels`` is imported when first used, so that ``import fastmlp`` stays fast.
 """
 
 from __future__ import annotations
@@ -34,14 +34,27 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import callbacks, initializers, kernels, metrics, optimizers, schedules, stopping
-from .history import History
+from . import kernels
 from .mlp import MLP
 
 if TYPE_CHECKING:
-    from . import activations, autodiff, datasets, estimators, losses, plot
+    from . import (
+        activations,
+        autodiff,
+        callbacks,
+        datasets,
+        estimators,
+        initializers,
+        losses,
+        metrics,
+        optimizers,
+        plot,
+        schedules,
+        stopping,
+    )
     from ._gradient_check import check_gradients
     from .estimators import MLPClassifier, MLPRegressor, from_sklearn
+    from .history import History
 
 __version__ = "0.1.0"
 
@@ -68,17 +81,19 @@ __all__ = [
     "stopping",
 ]
 
+#: What is imported when it is first asked for: objects with their modules, and modules.
 _LAZY = {
+    "History": "history",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
-    "activations": None,
-    "autodiff": None,
     "check_gradients": "_gradient_check",
-    "datasets": None,
-    "estimators": None,
-    "losses": None,
-    "plot": None,
     "from_sklearn": "estimators",
+    **dict.fromkeys(
+        (
+            *("activations", "autodiff", "callbacks", "datasets", "estimators", "initializers"),
+            *("losses", "metrics", "optimizers", "plot", "schedules", "stopping"),
+        )
+    ),
 }
 
 

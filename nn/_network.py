@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import Architecture, Loss, _chooser, _specs
+from fastmlp.kernels import Architecture, CustomLoss, Loss, _chooser, _specs
 from numpy.typing import ArrayLike
 
 from . import _decisions, _inputs
@@ -288,8 +288,11 @@ class Network:
         net = self._architecture
         if loss is None:
             loss = NATURAL_LOSS[net.output]
-        elif hasattr(loss, "spec"):  # an object of `fastmlp.losses`
-            loss = loss.spec()
+        elif not isinstance(loss, (str, Loss, CustomLoss)):
+            from . import losses
+
+            found = losses.get(loss)
+            loss = found if isinstance(found, CustomLoss) else found.spec()
         if label_smoothing:
             spec = Loss.of(loss)
             if "label_smoothing" not in spec.constants:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from fastmlp.kernels import Architecture, _checks
+from fastmlp.kernels import Architecture, CustomActivation, _checks
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import _plan, _training, initializers, serialization
+from . import initializers, serialization
 from ._network import Network
-from .callbacks import Callback, EpochFunction
-from .history import History
-from .optimizers import Optimizer
-from .schedules import Schedule
-from .stopping import StopRule
+
+if TYPE_CHECKING:
+    from .callbacks import Callback, EpochFunction
+    from .history import History
+    from .optimizers import Optimizer
+    from .schedules import Schedule
+    from .stopping import StopRule
 
 __all__ = ["MLP"]
 
@@ -29,9 +31,10 @@ class MLP(Network):
     ----------
     sizes : sequence of int
         Neurons of each layer, ``(n_in, …, n_out)``.
-    activation : str or sequence of str, default "relu"
+    activation : str or object, or sequence of these, default "relu"
         Activation of the hidden layers, one for all or one for each: a name of
-        ``fastmlp.kernels.ACTIVATIONS`` such as ``"tanh"`` or ``"leaky_relu"``.
+        ``fastmlp.activations.hidden`` such as ``"tanh"`` or ``"leaky_relu"``, or an object of
+        ``fastmlp.activations``.
     output : {"identity", "sigmoid", "softmax", "exp"}, default "identity"
         Activation of the output layer.
     dtype : numpy.float32 or numpy.float64
@@ -88,7 +91,7 @@ class MLP(Network):
             _checks.activation(activation)
         if isinstance(activation, str) or not isinstance(activation, Iterable):
             activation = (activation,) * max(len(layers) - 2, 0)
-        architecture = Architecture(layers, tuple(activation), output)
+        architecture = Architecture(layers, tuple(map(_activation, activation)), output)
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
         _checks.threads(n_threads)
@@ -216,6 +219,9 @@ class MLP(Network):
         -----
         An exception or Ctrl-C leaves the network at the last finished step.
         """
+        # Here, not above: who only loads and predicts needs none of it.
+        from . import _plan, _training
+
         options = _plan.Options(
             learning_rate=learning_rate,
             batch_size=batch_size,
@@ -278,6 +284,16 @@ class MLP(Network):
         network.weights = [tensors[f"weights.{i}"] for i in layers]
         network.biases = [tensors[f"biases.{i}"] for i in layers]
         return network
+
+
+def _activation(activation: Any) -> str | CustomActivation:
+    """What the kernels take for an activation."""
+    if isinstance(activation, (str, CustomActivation)):
+        return activation
+    from . import activations
+
+    found = activations.get(activation)
+    return found if isinstance(found, CustomActivation) else found.name
 
 
 def _generator(random_state: int | np.random.Generator | None) -> np.random.Generator:

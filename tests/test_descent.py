@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from fastmlp import MLP, schedules
 from fastmlp._full_batch import QuasiNewton
-from fastmlp._full_batch_optimizers import LBFGS, GradientDescent
-from fastmlp.optimizers import SGD
+from fastmlp.optimizers import LBFGS, SGD, GradientDescent
 
 
 def data(n=23, seed=0):

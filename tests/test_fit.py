@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from fastmlp import MLP, schedules
+from fastmlp import MLP, activations, losses, optimizers, schedules
 from fastmlp.callbacks import Callback, ParameterPath, ProgressBar, progress
 from fastmlp.kernels import Loss
 from fastmlp.optimizers import SGD, Adam
@@ -628,3 +628,45 @@ def test_margins_are_learnt(backend, loss):
     net = MLP([2, 16, 3], "tanh", random_state=1)
     net.fit(x, y, loss=loss, optimizer=Adam(0.02), epochs=150)
     assert np.mean(net.predict_classes(x) == y) > 0.95
+
+
+@pytest.mark.parametrize("name", [*optimizers.Optimizer.registry, "gradient_descent", "lbfgs"])
+def test_every_optimizer_by_its_name(backend, name):
+    optimizer = optimizers.get(name)
+    if name != "lbfgs":
+        require(optimizer.update_rule())
+    x, y = data(60)
+    net, same = network(), network()
+    rate = {"sgd": 0.3, "gradient_descent": 1.0, "adadelta": 1.0, "ftrl": 0.1}.get(name, 0.01)
+    options = {"learning_rate": rate, "epochs": 30, "batch_size": 20}
+    history = net.fit(x, y, optimizer=name, **options)
+    assert history.loss[-1] < 0.9 * history.loss[0]
+    same.fit(x, y, optimizer=optimizer, **options)
+    assert np.array_equal(net.parameters, same.parameters)
+
+
+def test_losses_and_activations_by_objects(backend):
+    require("huber", "silu")
+    x, y = data(n_out=2)
+    net = MLP([4, 6, 1], activations.get("silu"), dtype=np.float64, random_state=0)
+    assert net.architecture.activations == ("silu",)
+    expected = net.loss(x, y, Loss("huber", {"delta": 0.5}))
+    assert net.loss(x, y, losses.Huber(0.5)) == expected
+    assert net.loss(x, y, "huber") == net.loss(x, y, losses.Huber()) != expected
+    assert net.fit(x, y, loss=losses.Huber(0.5), epochs=1).epochs == 1
+    with pytest.raises(TypeError, match="Huber"):
+        net.fit(x, y, loss=losses.Huber)
+    with pytest.raises(TypeError, match="activation"):
+        MLP([4, 6, 1], 3)
+
+
+def test_weight_decay_is_the_optimizers(backend):
+    decay = Adam(0.01, weight_decay=0.1)
+    require(decay.update_rule())
+    x, y = data()
+    plain = fitted(network(), x, y, optimizer=Adam(0.01), epochs=1, batch_size="full")
+    decayed = fitted(network(), x, y, optimizer=decay, epochs=1, batch_size="full")
+    # Decoupled: the parameters shrink by η λ, and then the same step is made.
+    np.testing.assert_allclose(
+        decayed.parameters, plain.parameters - 0.01 * 0.1 * network().parameters, rtol=1e-9
+    )

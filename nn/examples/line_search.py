@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from fastmlp import MLP, History
-from fastmlp._full_batch_optimizers import LBFGS, GradientDescent
 from fastmlp.line_search import armijo, wolfe
+from fastmlp.optimizers import LBFGS, GradientDescent
 
 from . import _common
 from .multinomial import spirals

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from fastmlp import MLP, History
-from fastmlp._full_batch_optimizers import LBFGS
+from fastmlp.optimizers import LBFGS
 
 from . import _common
 
