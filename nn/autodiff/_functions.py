@@ -249,7 +249,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 def supported() -> list[str]:
     """Names of NumPy's functions that traced arrays take part in."""
     functions = {f.__module__.replace("numpy", "np", 1) + "." + f.__name__ for f in FUNCTIONS}
-    ufuncs = {f"np.{name}" for name, op in TABLE.items() if isinstance(op.value, np.ufunc)}
+    ufuncs = {f"np.{name}" for name in TABLE if isinstance(getattr(np, name, None), np.ufunc)}
     ufuncs |= {f"np.{name}" for name in UFUNCS}
     reductions = {f"np.{name}.reduce" for name in REDUCTIONS}
     return sorted(functions | ufuncs | reductions | {f"np.{name}" for name in ALIASES})

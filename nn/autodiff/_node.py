@@ -61,7 +61,7 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
         name = ALIASES.get(ufunc.__name__, ufunc.__name__)
         if method == "reduce" and name in REDUCTIONS:
             return REDUCTIONS[name](*args, **{"axis": 0, **options})
-        known = name in UFUNCS or (name in TABLE and isinstance(TABLE[name].value, np.ufunc))
+        known = name in UFUNCS or name in TABLE
         if method != "__call__" or not known:
             shown = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
             raise unsupported(shown)

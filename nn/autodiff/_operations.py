@@ -26,6 +26,8 @@ import numpy as np
 
 Rule = Callable[..., Any]
 
+_LN2, _LN10 = math.log(2), math.log(10)
+
 
 class Operation(NamedTuple):
     """An operation.
@@ -62,9 +64,11 @@ def _moving(value: Callable[..., Any], rule: Rule) -> Operation:
 
 
 def _sigmoid(x: Any) -> Any:
-    """``1 / (1 + exp(-x))`` without overflow."""
-    e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, e.dtype.type(1)) / (1 + e)
+    """``1 / (1 + exp(-x))``; where that overflows, ``1 / ∞`` is the right 0."""
+    result = np.asarray(-x)
+    np.exp(result, out=result)
+    result += 1
+    return np.divide(1, result, out=result)
 
 
 _erfc = np.frompyfunc(math.erfc, 1, 1)
@@ -74,6 +78,17 @@ def _normal_distribution(x: Any) -> Any:
     """``Φ(x) = ½ erfc(-x / √2)``."""
     twice = np.asarray(_erfc(np.asarray(x, np.float64) * -math.sqrt(0.5)), np.float64)
     return (0.5 * twice).astype(x.dtype)
+
+
+def _logaddexp(a: Any, b: Any) -> Any:
+    """``log(exp(a) + exp(b))``, many times as fast as NumPy's."""
+    result = np.asarray(a - b)
+    np.negative(np.abs(result, out=result), out=result)
+    np.log1p(np.exp(result, out=result), out=result)
+    result += np.maximum(a, b)
+    if np.isnan(result.sum()):  # of two equal infinities the difference is NaN
+        return np.where((a == b) & np.isinf(a), a, result)
+    return result
 
 
 def _log_sum_exp(x: Any, axis: Any, keepdims: bool) -> Any:
@@ -139,7 +154,6 @@ def _transposed(x: Any) -> Any:
     return np.transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
-_LN2, _LN10 = math.log(2), math.log(10)
 _DISCRETE = (
     np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.logical_and,
     np.logical_or, np.logical_xor, np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit,
@@ -194,7 +208,7 @@ TABLE: dict[str, Operation] = {
         np.minimum, lambda g, y, a, b: _larger(g, b, a), lambda g, y, a, b: g - _larger(g, b, a)
     ),
     "logaddexp": _elementwise(
-        np.logaddexp,
+        _logaddexp,
         lambda g, y, a, b: g * sigmoid(a - b),
         lambda g, y, a, b: g * sigmoid(b - a),
     ),
