@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fastmlp import kernels
-from fastmlp.kernels import Architecture, UpdateRule
+from fastmlp.kernels import Architecture, Loss, UpdateRule
+from support import require
 
 # Correct arguments of each kernel, by name: 6 rows, 4 inputs, 3 outputs.
 N, N_IN, N_OUT = 6, 4, 3
@@ -152,10 +153,21 @@ class TestLosses:
             ("cross_entropy", "identity"),
             ("binary_cross_entropy", "softmax"),
             ("binary_cross_entropy", "identity"),
+            ("poisson", "identity"),
+            ("hinge", "sigmoid"),
+            ("squared_hinge", "softmax"),
+            ("multiclass_hinge", "softmax"),
         ],
     )
     def test_pairs(self, backend, function, loss, output):
+        require(loss)
         refuses(ValueError, function, f"{loss}.*needs output", loss=loss, output=output)
+
+    def test_outputs_of_the_multiclass_hinge(self, backend, function):
+        require("multiclass_hinge")
+        one = np.ones((N, 1), np.float32)
+        given = {"loss": "multiclass_hinge", "output": "identity", "scores": one}
+        refuses(ValueError, function, "needs at least 2 outputs", target=one.copy(), **given)
 
     @pytest.mark.parametrize("label", [-1, 3, 255])
     def test_labels_out_of_range(self, backend, function, label):
@@ -262,6 +274,81 @@ def network_calls(network):
     ]
 
 
+@pytest.mark.parametrize(
+    ("make", "name", "constants", "message"),
+    [
+        (Loss, "no_such", {}, "loss must be one of"),
+        (Loss, None, {}, "loss must be one of"),
+        (Loss, "huber", {"delta": 0}, "delta must be above 0"),
+        (Loss, "huber", {"delta": np.inf}, "delta.*must be finite"),
+        (Loss, "quantile", {"quantile": 1}, "quantile must lie between 0 and 1"),
+        (Loss, "quantile", {"quantile": 0}, "quantile must lie between 0 and 1"),
+        (Loss, "cross_entropy", {"label_smoothing": 1}, "label_smoothing must be at least 0"),
+        (Loss, "cross_entropy", {"label_smoothing": -0.1}, "label_smoothing must be at least 0"),
+        (Loss, "hinge", {"delta": 1}, r"'hinge' has the constants \(\), got 'delta'"),
+        (UpdateRule, "no_such", {}, "update rule must be one of"),
+        (UpdateRule, "adam", {"alpha": 0.1}, "'adam' has the constants.*got 'alpha'"),
+        (UpdateRule, "adam", {"beta_1": np.nan}, "beta_1.*must be finite"),
+    ],
+)
+def test_constants(make, name, constants, message):
+    with pytest.raises(ValueError, match=message):
+        make(name, constants)
+
+
+def test_constants_are_complete():
+    """Defaults stand where nothing is given, so that equal rules and losses compare equal."""
+    assert UpdateRule("adam") == UpdateRule("adam", {"beta_1": 0.9, "weight_decay": 0})
+    assert Loss("huber") == Loss("huber", {"delta": 1}) == Loss.of("huber")
+    assert Loss("huber") != Loss("huber", {"delta": 2})
+    assert len({Loss("huber"), Loss("huber", {"delta": 1.0}), UpdateRule("adam")}) == 2
+    assert Loss.of(given := Loss("quantile")) is given
+
+
+class TestUpdate:
+    def refuses(self, error, message, **changed):
+        vector = np.ones(7, np.float32)
+        state = np.ones((2, 7), np.float32)
+        given = {"rule": UpdateRule("adam"), "parameters": vector, "gradient": vector.copy()}
+        given |= {"state": state, "step": 1, "learning_rate": 0.1} | changed
+        before = {k: v.copy() for k, v in given.items() if isinstance(v, np.ndarray)}
+        with pytest.raises(error, match=message):
+            kernels.update(**given)
+        for name, copy in before.items():
+            np.testing.assert_array_equal(given[name], copy, f"{name} was changed")
+
+    def test_arguments(self, backend):
+        require("update")
+        state = np.ones((2, 7), np.float32)
+        self.refuses(TypeError, "rule must be an UpdateRule", rule="adam")
+        for name in ("parameters", "gradient", "state"):
+            self.refuses(TypeError, f"{name} must be a numpy.ndarray", **{name: [1.0] * 7})
+            self.refuses(TypeError, f"{name} must be float", **{name: state[0].astype("i4")})
+        self.refuses(ValueError, "gradient must have shape", gradient=np.ones(6, np.float32))
+        self.refuses(TypeError, "gradient must be float32", gradient=np.ones(7))
+        for bad in (state[:1], state[0], state[:, 1:], np.ones((3, 7), np.float32)):
+            self.refuses(ValueError, r"state must have shape \(2, 7\)", state=bad)
+        self.refuses(TypeError, "state must be float32", state=state.astype("f8"))
+        for error, bad in ((ValueError, 0), (ValueError, -1), (TypeError, 1.0), (TypeError, True)):
+            self.refuses(error, "step must be", step=bad)
+        for error, bad in ((ValueError, 0), (TypeError, "2")):
+            self.refuses(error, "n_threads", n_threads=bad)
+
+    def test_memory(self, backend):
+        require("update")
+        room = np.ones(35, np.float32)
+        read_only = np.ones((2, 7), np.float32)
+        read_only.flags.writeable = False
+        self.refuses(ValueError, "state is read-only", state=read_only)
+        self.refuses(ValueError, "state must be C-contiguous", state=np.ones((7, 2), "f4").T)
+        p, state, g = room[:7], room[7:21].reshape(2, 7), room[21:28]
+        kernels.update(UpdateRule("adam"), p, g, state, 1, 0.1)
+        shared = "must not share memory"
+        self.refuses(ValueError, shared, parameters=p, state=state, gradient=room[20:27])
+        self.refuses(ValueError, shared, parameters=room[1:8], state=state, gradient=g)
+        self.refuses(ValueError, shared, parameters=p, gradient=room[3:10])
+
+
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_network(backend, which):
     call = network_calls(kernels.network(NET, "float32"))[which]
@@ -363,3 +450,34 @@ def test_trainer(backend):
     assert trainer.step == 0
     np.testing.assert_array_equal(after, FLAT)
     np.testing.assert_array_equal(moments, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        *[("l2", bad, ValueError, "l2 must be a finite number") for bad in (-1, np.nan, np.inf)],
+        *[("l1", bad, ValueError, "l1 must be a finite number") for bad in (-1, np.nan, np.inf)],
+        *[("dropout", bad, ValueError, "dropout must") for bad in ((0.1,), (0.1,) * 3, (0, 1))],
+        *[("dropout", bad, ValueError, "dropout must") for bad in ((-0.1, 0), (np.nan, 0))],
+        *[("clip_value", bad, ValueError, "clip_value must be") for bad in (0, -1, np.nan)],
+        *[("clip_norm", bad, ValueError, "clip_norm must be") for bad in (0, -1, np.inf)],
+        *[("max_norm", bad, ValueError, "max_norm must be") for bad in (0, -1, np.nan)],
+        *[("trainable", bad, ValueError, "one bool per layer") for bad in ((True,), (1, 1, 1))],
+    ],
+)
+def test_trainer_options(backend, name, value, error, message):
+    require("l1" if name == "l2" else name)
+    rule = UpdateRule("sgd")
+    with pytest.raises(error, match=message):
+        kernels.trainer(NET, "f4", "cross_entropy", rule, batch_size=2, **{name: value})
+
+
+def test_trainer_seed(backend):
+    require("dropout")
+    make = lambda seed: kernels.trainer(  # noqa: E731
+        NET, "f4", "cross_entropy", UpdateRule("sgd"), batch_size=2, dropout=(0.1, 0.1), seed=seed
+    )
+    make(np.int64(3))
+    for error, bad in ((ValueError, -1), (ValueError, 2**64), (TypeError, 1.0), (TypeError, True)):
+        with pytest.raises(error, match="seed must"):
+            make(bad)
