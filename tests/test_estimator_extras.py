@@ -6,10 +6,21 @@ import itertools
 
 import numpy as np
 import pytest
-from fastmlp import MLPClassifier, MLPRegressor, callbacks, kernels, optimizers, schedules, stopping
+from fastmlp import (
+    MLPClassifier,
+    MLPRegressor,
+    activations,
+    callbacks,
+    kernels,
+    losses,
+    optimizers,
+    schedules,
+    stopping,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer|lbfgs failed")
 
+SQUARE_ROOT = activations.custom(lambda z: z / np.sqrt(1 + z**2), name="square_root")
 DEFAULTS = {
     "hidden_layer_sizes": (16,),
     "learning_rate_init": 0.03,
@@ -54,7 +65,11 @@ def test_extras_that_are_off_change_nothing():
     assert plain.validation_loss_curve_ is None
 
 
-@pytest.mark.parametrize("activation", ["leaky_relu", "gelu", "mish", "sigmoid", ["silu"]])
+@pytest.mark.parametrize(
+    "activation",
+    ["leaky_relu", "gelu", "mish", "sigmoid", ["silu"], activations.get("elu"), SQUARE_ROOT],
+    ids=str,
+)
 def test_activations(activation):
     x, y = rings()
     assert classifier(activation=activation).fit(x, y).score(x, y) > 0.9
@@ -101,7 +116,7 @@ def test_probabilities_have_no_decision_function():
 
 @pytest.mark.parametrize(
     "loss",
-    ["absolute_error", "huber", "quantile", kernels.Loss("huber", {"delta": 0.5}), "squared_error"],
+    ["absolute_error", "huber", "quantile", losses.Huber(delta=0.5), "squared_error"],
 )
 def test_losses_of_regression(loss):
     rng = np.random.default_rng(0)
@@ -110,11 +125,20 @@ def test_losses_of_regression(loss):
     assert regressor(loss=loss, max_iter=100).fit(x, y).score(x, y) > 0.9
 
 
+def test_smooth_labels():
+    x, y = rings()
+    smooth = classifier(loss=losses.CrossEntropy(label_smoothing=0.3), max_iter=200).fit(x, y)
+    plain = classifier(max_iter=200).fit(x, y)
+    proba = [np.median(model.predict_proba(x).max(1)) for model in (smooth, plain)]
+    assert abs(proba[0] - (0.7 + 0.3 / 3)) < 0.08
+    assert proba[1] > 0.95
+
+
 def test_quantiles_lie_where_they_should():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (400, 1))
     y = x[:, 0] + rng.exponential(size=400)
-    model = regressor(loss=kernels.Loss("quantile", {"quantile": 0.9}), max_iter=150).fit(x, y)
+    model = regressor(loss=losses.Quantile(0.9), max_iter=150).fit(x, y)
     assert 0.85 < (y <= model.predict(x)).mean() < 0.95
 
 
@@ -157,7 +181,7 @@ def test_wrong_class_weights_are_named(class_weight, message):
 
 
 @pytest.mark.parametrize(
-    "optimizer", ["adam", optimizers.Adam(0.02, beta_1=0.8), optimizers.SGD(0.1, momentum=0.9)]
+    "optimizer", ["rmsprop", "lion", optimizers.AdamW(0.02), optimizers.SGD(0.1, momentum=0.9)]
 )
 def test_optimizers(optimizer):
     x, y = rings()
@@ -351,7 +375,7 @@ def test_lbfgs_says_what_it_cannot_do():
 
 def test_extras_go_through_partial_fit():
     x, y = rings()
-    model = classifier(optimizer="sgd", activation="elu", l1=0.01)
+    model = classifier(optimizer="rmsprop", activation="elu", l1=0.01)
     losses = [model.partial_fit(x, y, classes=[0, 1, 2]).loss_ for _ in range(20)]
     assert all(b < a for a, b in itertools.pairwise(losses[:5]))
     with pytest.raises(ValueError, match="all rows"):

@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 
 #: What scikit-learn's perceptron can compute.
 _ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
-_LOSSES = ("log_loss", "squared_error", "poisson")
+_LOSSES = ("squared_error", "poisson")
 #: Fitted attributes that are taken over as they are.
 _ATTRIBUTES = (
     *("n_layers_", "n_outputs_", "n_features_in_", "feature_names_in_", "out_activation_"),
@@ -94,18 +94,19 @@ def to_sklearn(estimator: Any) -> Any:
         raise ImportError(
             "to_sklearn needs scikit-learn: pip install 'fastmlp[sklearn]'"
         ) from error
-    if estimator.activation not in _ACTIVATIONS:
+    activation = "logistic" if estimator.activation == "sigmoid" else estimator.activation
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
         raise ValueError(
             f"scikit-learn's perceptron has the activations {_ACTIVATIONS}, "
             f"not {estimator.activation!r}"
         )
-    if estimator.loss not in _LOSSES or (
-        estimator._losses == CLASSIFIER and estimator.loss != "log_loss"
-    ):
+    known_losses = ("log_loss",) if estimator._losses == CLASSIFIER else _LOSSES
+    if not isinstance(estimator.loss, str) or estimator.loss not in known_losses:
         raise ValueError(f"scikit-learn's perceptron has no loss {estimator.loss!r}")
     kind = getattr(neural_network, _public_name(estimator))
     known = inspect.signature(kind).parameters
     given = {name: value for name, value in vars(estimator).items() if name in known}
+    given["activation"] = activation
     new = kind(**{name: copy.deepcopy(value) for name, value in given.items()})
     if not hasattr(estimator, "coefs_"):
         return new

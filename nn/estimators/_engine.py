@@ -10,15 +10,22 @@ import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import Architecture, _chooser, _support
 
+from .. import activations as _activations
+
 Array = np.ndarray[Any, Any]
 
 #: The estimators' names of output activations, and the engine's.
 OUTPUTS = {"identity": "identity", "logistic": "sigmoid", "softmax": "softmax", "exp": "exp"}
 
 
-def activation_name(name: Any) -> Any:
-    """The engine's name of a hidden activation: scikit-learn says logistic for sigmoid."""
-    return "sigmoid" if isinstance(name, str) and name == "logistic" else name
+def activation_name(activation: Any) -> Any:
+    """The engine's name of a hidden activation, or a custom one itself.
+
+    scikit-learn says logistic for sigmoid.
+    """
+    if isinstance(activation, str):
+        return "sigmoid" if activation == "logistic" else activation
+    return activation.name if isinstance(activation, _activations.Activation) else activation
 
 
 def activations(activation: Any, layers: int) -> tuple[Any, ...]:

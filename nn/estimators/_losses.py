@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastmlp.kernels import CustomLoss
+
+from .. import losses
+
 #: Losses of margins: scores are compared with 0 and -1 stands for "no".
 MARGINS = ("hinge", "squared_hinge", "multiclass_hinge")
 
@@ -16,8 +20,8 @@ _LOG_LOSS = {"logistic": "binary_cross_entropy", "softmax": "cross_entropy"}
 
 
 def name_of(loss: Any) -> str:
-    """The engine's name of a loss, or that of an object of ``fastmlp.losses``."""
-    return loss if isinstance(loss, str) else getattr(loss, "name", type(loss).__name__)
+    """The engine's name of a loss, or of an object of ``fastmlp.losses``."""
+    return loss if isinstance(loss, str) else str(loss.name)
 
 
 def is_margin(loss: Any) -> bool:
@@ -27,6 +31,7 @@ def is_margin(loss: Any) -> bool:
 
 def for_engine(loss: Any, out_activation: str) -> Any:
     """The engine's loss for an estimator's ``loss`` and output activation."""
-    if isinstance(loss, str):
-        return _LOG_LOSS[out_activation] if loss == "log_loss" else loss
-    return loss
+    if isinstance(loss, str) and loss == "log_loss":
+        return _LOG_LOSS[out_activation]
+    found = losses.get(loss)
+    return found if isinstance(found, CustomLoss) else found.spec()

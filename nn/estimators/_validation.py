@@ -11,6 +11,7 @@ import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import _chooser
 
+from .. import losses
 from . import _engine
 from ._compat import InvalidParameterError, skip_parameter_validation
 
@@ -49,7 +50,10 @@ def _or_none(rule: Rule) -> Rule:
 def _is_activation(v: Any) -> bool:
     if isinstance(v, (list, tuple)):
         return bool(v) and all(_is_activation(name) for name in v)
-    return _engine.activation_name(v) in kernels.ACTIVATIONS or hasattr(v, "evaluate")
+    name = _engine.activation_name(v)
+    return isinstance(name, kernels.CustomActivation) or (
+        isinstance(name, str) and name in kernels.ACTIVATIONS
+    )
 
 
 def _is_class_weight(v: Any) -> bool:
@@ -174,7 +178,7 @@ def loss_rule(estimator: Any) -> Rule:
     names = tuple(estimator._losses)
     rule = _one_of(*names)[0]
     return (
-        lambda v: rule(v) or hasattr(v, "constants") or hasattr(v, "evaluate"),
+        lambda v: rule(v) or isinstance(v, (losses.Loss, kernels.Loss)),
         f"a str among {set(names)} or an object of fastmlp.losses",
     )
 
