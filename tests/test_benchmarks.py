@@ -190,3 +190,11 @@ def test_estimators(tmp_path):
     for record in saved:
         assert min(min(seconds) for seconds in record["seconds"].values()) > 0
     assert (tmp_path / "estimators.md").read_text().count("\n") == 2 + 3
+
+
+def test_autodiff(tmp_path):
+    printed = run(tmp_path, "autodiff.py")
+    assert "in evaluations" in printed
+    found = json.loads((tmp_path / "autodiff.json").read_text())
+    assert all(row["ratio"] > 0 for row in found["gradients"].values())
+    assert set(found["steps"]) <= set(kernels.available())

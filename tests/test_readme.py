@@ -26,7 +26,7 @@ def test_example_runs(number, tmp_path, monkeypatch, capsys):
 
 
 def test_examples_are_found():
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
 
 
 def test_set_up_is_one_line_each():
