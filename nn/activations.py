@@ -80,7 +80,8 @@ def _rows(z: ArrayLike) -> tuple[Array, Array]:
     """The array, and the same numbers as the rows that kernels take."""
     array = np.asarray(z)
     array = array if array.dtype == np.float32 else array.astype(np.float64)
-    return array, array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
+    n = array.shape[-1] if array.ndim else 1
+    return array, array.reshape(array.size // max(n, 1), n)
 
 
 _ALL = (

@@ -8,7 +8,36 @@ import numpy as np
 import pytest
 from fastmlp import MLP, optimizers
 from fastmlp.kernels import UpdateRule
-from fastmlp.optimizers import SGD, Adam
+from fastmlp.optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    AdamW,
+    Ftrl,
+    Lion,
+    Nadam,
+    RMSprop,
+    Rprop,
+)
+from support import require
+
+#: All that are an update rule.
+NAMES = {
+    "adadelta": "Adadelta",
+    "adagrad": "Adagrad",
+    "adam": "Adam",
+    "adamax": "Adamax",
+    "adamw": "AdamW",
+    "ftrl": "Ftrl",
+    "gradient_descent": "GradientDescent",
+    "lion": "Lion",
+    "nadam": "Nadam",
+    "radam": "RAdam",
+    "rmsprop": "RMSprop",
+    "rprop": "Rprop",
+    "sgd": "SGD",
+}
 
 
 def test_names_give_the_defaults():
@@ -20,7 +49,30 @@ def test_names_give_the_defaults():
     assert optimizers.get(special) is special
 
 
-@pytest.mark.parametrize("name", ["SGD", "rmsprob", ""])
+@pytest.mark.parametrize(("name", "cls"), [*NAMES.items(), ("lbfgs", "LBFGS")])
+def test_every_optimizer_has_a_name(name, cls):
+    assert cls in optimizers.__all__
+    assert optimizers.get(name) == getattr(optimizers, cls)()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_constants_reach_the_rule(name):
+    """Each constant of an optimizer changes a constant of its rule, or the rule."""
+    optimizer = optimizers.get(name)
+    rule = optimizer.update_rule()
+    apart = ("learning_rate", "line_search", "c1", "c2", "shrink", "subset")
+    for field in dataclasses.fields(optimizer):
+        if field.name in apart or (name, field.name) == ("sgd", "nesterov"):  # of momentum 0
+            continue
+        value = getattr(optimizer, field.name)
+        other = not value if isinstance(value, bool) else value * 0.9 or 0.1
+        if field.name == "eta_plus":
+            other = 1.5
+        changed = dataclasses.replace(optimizer, **{field.name: other}).update_rule()
+        assert changed != rule, field.name
+
+
+@pytest.mark.parametrize("name", ["SGD", "rmsprob", "optimizer", ""])
 def test_unknown_names(name):
     with pytest.raises(ValueError, match=r"'adadelta', .*'sgd'.*got"):
         optimizers.get(name)
@@ -54,12 +106,43 @@ def test_update_rules():
         (Adam, {"beta_1": 1.0}),
         (Adam, {"beta_2": -0.1}),
         (Adam, {"epsilon": 0}),
+        (Adam, {"weight_decay": -1}),
+        (AdamW, {"weight_decay": float("nan")}),
+        (Adagrad, {"epsilon": 0}),
+        (Adagrad, {"initial_accumulator_value": -1}),
+        (Adagrad, {"lr_decay": -1}),
+        (Adadelta, {"rho": 1}),
+        (Adadelta, {"epsilon": -1}),
+        (RMSprop, {"rho": -0.1}),
+        (RMSprop, {"momentum": 1}),
+        (RMSprop, {"epsilon": 0}),
+        (Nadam, {"beta_1": 1}),
+        (Nadam, {"momentum_decay": -1}),
+        (Ftrl, {"learning_rate_power": 0.1}),
+        (Ftrl, {"learning_rate_power": float("-inf")}),
+        (Ftrl, {"initial_accumulator_value": -1}),
+        (Ftrl, {"l1_regularization_strength": -1}),
+        (Ftrl, {"l2_regularization_strength": -1}),
+        (Ftrl, {"l2_shrinkage_regularization_strength": -1}),
+        (Ftrl, {"beta": -1}),
+        (Lion, {"beta_2": 1}),
+        (Rprop, {"eta_minus": 0}),
+        (Rprop, {"step_min": 0}),
+        (Rprop, {"step_max": float("inf")}),
     ],
 )
 def test_constants_outside_their_range(make, constants):
     (name,) = constants
     with pytest.raises(ValueError, match=f"{name} must be"):
         make(**constants)
+
+
+def test_rprop_limits():
+    for bad in ({"eta_minus": 1}, {"eta_plus": 1}):
+        with pytest.raises(ValueError, match="eta_minus must be below 1"):
+            Rprop(**bad)
+    with pytest.raises(ValueError, match="step_min must not be above step_max"):
+        Rprop(step_min=1, step_max=0.1)
 
 
 def test_they_cannot_be_changed():
@@ -121,6 +204,26 @@ def test_fit_follows_the_formula(backend, optimizer):
     net.weights[0] = [[1.0]]
     net.fit([[2.0]], [1.0], optimizer=optimizer, epochs=3)
     np.testing.assert_allclose(net.parameters, by_hand(optimizer, 3), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_one_learns(backend, name, rng):
+    """A line through noise: the loss falls, with a learning rate that suits the rule."""
+    rates = {"ftrl": 1.0, "adadelta": 5.0, "lion": 0.02, "adagrad": 0.3}
+    optimizer = dataclasses.replace(
+        optimizers.get(name), learning_rate=rates.get(name, 0.05), **SMOOTH.get(name, {})
+    )
+    require(optimizer.update_rule())
+    x = rng.standard_normal((200, 3))
+    y = x @ [1.0, -2.0, 0.5] + 0.3 + 0.01 * rng.standard_normal(200)
+    net = MLP([3, 1], dtype=np.float64, random_state=0)
+    batch_size = 200 if name in ("rprop", "gradient_descent") else 20
+    history = net.fit(x, y, optimizer=optimizer, epochs=100, batch_size=batch_size)
+    assert history.loss[-1] < 0.02 * history.loss[0]
+
+
+#: What keeps steps from staying large at the end.
+SMOOTH = {"adadelta": {"epsilon": 1e-4}}
 
 
 def test_every_fit_starts_with_fresh_state():

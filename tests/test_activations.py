@@ -1,0 +1,76 @@
+"""``fastmlp.activations``: names, functions on arrays of any shape, derivatives, formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fastmlp import activations, kernels
+
+NAMES = tuple(dict.fromkeys((*activations.hidden, *activations.output)))
+
+
+def test_names():
+    assert activations.hidden == kernels.ACTIVATIONS
+    assert activations.output == kernels.OUTPUTS
+    for name in NAMES:
+        activation = activations.get(name)
+        assert activation.name == name
+        assert activations.get(activation) is activation
+        assert activation.formula
+        assert activation.derivative_formula
+    custom = activations.custom(lambda z: z**3, name="cube")
+    assert activations.get(custom) is custom
+    with pytest.raises(ValueError, match=r"activation must be one of .*'gelu'"):
+        activations.get("GELU")
+    with pytest.raises(TypeError, match="activation must be a name"):
+        activations.get(None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_and_types(name, rng):
+    f = activations.get(name)
+    for shape in ((4,), (2, 3), (2, 1, 5), (0,), (3, 0)):
+        z = rng.standard_normal(shape)
+        a = f(z)
+        assert (a.shape, a.dtype) == (shape, np.float64)
+        assert f(z.astype("f4")).dtype == np.float32
+        np.testing.assert_array_equal(a, f(z.tolist()).reshape(shape))
+        if name != "softmax":
+            assert f.derivative(z).shape == shape
+            np.testing.assert_array_equal(a.ravel(), [f(number) for number in z.ravel()])
+    assert f(2).shape == ()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_derivatives(name, rng):
+    f, z = activations.get(name), rng.uniform(-4, 4, 200)
+    if name == "softmax":
+        with pytest.raises(TypeError, match="matrix"):
+            f.derivative(z)
+        return
+    expected = (f(z + 1e-6) - f(z - 1e-6)) / 2e-6
+    np.testing.assert_allclose(f.derivative(z), expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_as_torch(name, rng):
+    """PyTorch's functions with their default constants."""
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+    theirs = {
+        "identity": lambda z: z,
+        "exp": torch.exp,
+        "gelu_tanh": lambda z: functional.gelu(z, approximate="tanh"),
+        "softmax": lambda z: torch.softmax(z, dim=-1),
+    }
+    z = np.concatenate([rng.uniform(-19, 19, 200), [0.0]])
+    expected = (theirs.get(name) or getattr(functional, name))(torch.tensor(z)).numpy()
+    np.testing.assert_allclose(activations.get(name)(z), expected, rtol=1e-11, atol=1e-14)
+
+
+def test_kernels_are_the_same(backend, rng):
+    z = rng.standard_normal((7, 5))
+    for name in NAMES:
+        if kernels.supports(name):
+            actual = kernels.activate(z, name)
+            np.testing.assert_allclose(activations.get(name)(z), actual, rtol=1e-13, atol=1e-15)
