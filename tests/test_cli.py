@@ -178,6 +178,70 @@ def test_constant_and_huge_columns_do_not_upset_the_scaling(dtype, capsys):
     assert json.loads(Path("m/history.json").read_text())["test"]["r2"] > 0.95
 
 
+def test_optimizer_schedule_and_restraint(capsys):
+    arguments = ["train", "digits", "--backend", "reference", "--epochs", "6", "--out", "run"]
+    options = {
+        **{"optimizer": "nadam", "learning-rate": "0.003", "schedule": "cosine"},
+        **{"l1": "1e-5", "l2": "1e-4", "weight-decay": "0.01", "dropout": "0.1"},
+        **{"clip-norm": "5", "label-smoothing": "0.05"},
+    }
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    assert main([*arguments, *words, "--balanced", "--quiet"]) == 0
+    run = json.loads(Path("run/history.json").read_text())
+    assert run["optimizer"]["name"] == "nadam"
+    assert run["optimizer"]["weight_decay"] == 0.01
+    assert run["restraint"]["dropout"] == 0.1
+    assert run["restraint"]["balanced"] is True
+    rates = run["history"]["learning_rate"]
+    assert rates == pytest.approx([0.0015 * (1 + np.cos(np.pi * e / 6)) for e in range(6)])
+    assert len(run["history"]["gradient_norm"]) == 6
+    assert run["test"]["accuracy"] > 0.85
+
+
+def test_patience_stops_and_keeps_the_best_weights(capsys):
+    words = ["--layers", "none", "--learning-rate", "0.5", "--patience", "3", "--out", "run"]
+    assert (
+        main(["train", "digits", "--optimizer", "sgd", "--epochs", "500", *words, "--quiet"]) == 0
+    )
+    out = capsys.readouterr().out
+    assert "stopped  the validation loss has not got better for 3 epochs" in out
+    history = json.loads(Path("run/history.json").read_text())["history"]
+    best = int(np.argmin(history["validation_loss"])) + 1
+    assert history["stop_reason"] == "early_stopping"
+    assert history["best_epoch"] == best == history["epochs"] - 3
+
+
+def test_time_limit_stops(capsys):
+    words = ["--epochs", "1000000", "--time-limit", "0.2", "--quiet"]
+    assert main(["train", "digits", *words]) == 0
+    assert "stopped  the time limit of 0.2 s is over" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["huber", "hinge", "lbfgs"])
+def test_losses_find_their_outputs(what, capsys):
+    words = ["--backend", "reference", "--quiet", "--out", "run"]
+    if what == "huber":
+        arguments = ["train", houses(), "--target", "price", "--loss", "huber", "--epochs", "60"]
+    elif what == "hinge":
+        arguments = ["train", "digits", "--loss", "multiclass_hinge", "--epochs", "10"]
+    else:
+        arguments = ["train", "digits", "--optimizer", "lbfgs", "--l2", "1e-3", "--epochs", "60"]
+    assert main([*arguments, *words]) == 0
+    run = json.loads(Path("run/history.json").read_text())
+    assert run["network"]["output"] == ("softmax" if what == "lbfgs" else "identity")
+    good = run["test"]["r2"] if what == "huber" else run["test"]["accuracy"]
+    assert good > 0.9
+
+
+def test_names_in_the_help_are_those_that_exist():
+    from fastmlp import optimizers, schedules
+    from fastmlp.cli import _arguments
+
+    assert tuple(schedules.Schedule.registry) == _arguments.SCHEDULES
+    known = {*optimizers.Optimizer.registry, "gradient_descent", "lbfgs"}
+    assert known == set(_arguments.OPTIMIZERS)
+
+
 def test_info(capsys):
     assert main(["info", "--backend", "reference"]) == 0
     out = capsys.readouterr().out
@@ -213,6 +277,11 @@ USAGE = [
     (["train", "digits", "--momentum", "0.9"], "for --optimizer sgd"),
     (["train", "digits", "--optimizer", "sgd", "--nesterov"], "needs --momentum"),
     (["train", "digits", "--loss", "cross_entropy", "--output", "sigmoid"], "needs --output soft"),
+    (["train", "digits", "--optimizer", "tiger"], "got 'tiger'"),
+    (["train", "digits", "--schedule", "linear"], "got 'linear'"),
+    (["train", "digits", "--optimizer", "lbfgs", "--weight-decay", "1"], "no --weight-decay"),
+    (["train", "digits", "--patience", "3", "--validation", "0"], "--validation is 0"),
+    (["train", "digits", "--l2", "-1"], "--l2: expected a number of at least 0"),
     (["predict", "m"], "arguments are required: DATA"),
 ]
 

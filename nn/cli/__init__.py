@@ -3,11 +3,11 @@
 Exit codes: 0 done; 1 it failed (a file, the data, a backend); 2 the command line makes no sense;
 130 interrupted (Ctrl-C; the model of the last finished step has been written).
 
-The files: ``_arguments`` the command line, ``_sources`` where data comes from and how it is split,
-``_preprocessing`` scaling that travels with the model, ``_train``, ``_predict``, ``_info`` and
-``_warmup`` the commands, ``_progress`` what is seen meanwhile, ``_metrics``, ``_model`` and
-``_report`` what is left behind. Commands are imported when they are asked for, which keeps
-``--help`` quick.
+The files: ``_arguments`` the command line and ``_types`` of its options, ``_choices`` what follows
+from them, ``_sources`` where data comes from and how it is split, ``_preprocessing`` scaling that
+travels with the model, ``_train``, ``_predict``, ``_info`` and ``_warmup`` the commands,
+``_progress`` what is seen meanwhile, ``_metrics``, ``_model`` and ``_report`` what is left behind.
+Commands are imported when they are asked for, which keeps ``--help`` quick.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # The reader has enough (… | head). The interpreter must not complain on its way out.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        except (ValueError, OSError, ImportError, MemoryError) as error:
+        except (ValueError, OSError, ImportError, MemoryError, NotImplementedError) as error:
             print(f"fastmlp: {_sentence(error)}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import math
 from importlib import metadata
 from typing import NoReturn
 
 from fastmlp import kernels
 
+from . import _types
+
 NAMED_DATA = ("digits", "mnist", "fashion-mnist")
+#: Names for the help text; they are checked where the modules are imported anyway.
+OPTIMIZERS = (
+    *("sgd", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "adamax", "nadam", "radam"),
+    *("ftrl", "lion", "rprop", "gradient_descent", "lbfgs"),
+)
+SCHEDULES = (
+    *("constant", "inverse_scaling", "inverse_time", "step", "exponential", "cosine"),
+    *("one_cycle", "warmup", "reduce_on_plateau"),
+)
 
 TRAIN_EXAMPLES = """\
 examples:
   fastmlp train digits
   fastmlp train mnist --data-dir data/mnist --layers 100 --epochs 10
   fastmlp train houses.csv --target price --layers 64,32 --out houses
+  fastmlp train digits --optimizer adamw --schedule cosine --dropout 0.2 --patience 20
 
 Writes model.safetensors, history.json and learning_curve.png into the output folder.
 """
@@ -84,14 +95,14 @@ def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     data.add_argument(
         "--validation",
-        type=_share,
+        type=_types.share,
         default=0.1,
         metavar="SHARE",
         help="share of the training rows that is kept for validation (default 0.1; 0: none)",
     )
     data.add_argument(
         "--test",
-        type=_open_share,
+        type=_types.open_share,
         metavar="SHARE",
         help="share of all rows that is kept for the test (default 0.2; mnist has its own rows)",
     )
@@ -99,7 +110,7 @@ def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     network = train.add_argument_group("network")
     network.add_argument(
         "--layers",
-        type=_layers,
+        type=_types.layers,
         default=(100,),
         metavar="SIZES",
         help="hidden layers: 100, or 64,32; 'none' for a linear model (default 100)",
@@ -112,22 +123,72 @@ def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     network.add_argument("--dtype", choices=("float32", "float64"), default="float32")
 
     descent = train.add_argument_group("descent")
-    descent.add_argument("--optimizer", choices=("adam", "sgd"), default="adam")
     descent.add_argument(
-        "--learning-rate", type=_positive, metavar="RATE", help="(default: adam 0.001, sgd 0.1)"
+        "--optimizer", default="adam", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (adam)"
     )
-    descent.add_argument("--momentum", type=_share, metavar="μ", help="of sgd (default 0)")
+    descent.add_argument(
+        "--learning-rate",
+        type=_types.positive,
+        metavar="RATE",
+        help="(default: the optimizer's: adam 0.001, sgd 0.1)",
+    )
+    descent.add_argument(
+        "--schedule",
+        default="constant",
+        metavar="NAME",
+        help=f"of the learning rate: {', '.join(SCHEDULES)} (constant)",
+    )
+    descent.add_argument("--momentum", type=_types.share, metavar="μ", help="of sgd (default 0)")
     descent.add_argument("--nesterov", action="store_true", help="Nesterov's momentum, for sgd")
     descent.add_argument(
-        "--batch-size", type=_count, default=32, metavar="ROWS", help="(default 32)"
+        "--batch-size", type=_types.count, default=32, metavar="ROWS", help="(default 32)"
     )
     descent.add_argument(
-        "--epochs", type=_count, metavar="N", help="(default: digits 60, mnist 10, tables 100)"
+        "--epochs",
+        type=_types.count,
+        metavar="N",
+        help="(default: digits 60, mnist 10, tables 100)",
     )
-    descent.add_argument("--seed", type=_seed, default=0, metavar="N", help="(default 0)")
+    descent.add_argument("--seed", type=_types.seed, default=0, metavar="N", help="(default 0)")
+
+    restraint = train.add_argument_group("restraint")
+    restraint.add_argument(
+        "--l1", type=_types.not_negative, default=0.0, metavar="λ", help="penalty λ Σ|W|"
+    )
+    restraint.add_argument(
+        "--l2", type=_types.not_negative, default=0.0, metavar="λ", help="penalty ½ λ Σ W²"
+    )
+    restraint.add_argument(
+        "--weight-decay", type=_types.not_negative, metavar="λ", help="decoupled, of the optimizer"
+    )
+    restraint.add_argument(
+        "--dropout", type=_types.share, default=0.0, metavar="SHARE", help="of hidden units"
+    )
+    restraint.add_argument(
+        "--clip-norm", type=_types.positive, metavar="NORM", help="longer gradients are shortened"
+    )
+    restraint.add_argument(
+        "--label-smoothing",
+        type=_types.share,
+        default=0.0,
+        metavar="SHARE",
+        help="of cross-entropies",
+    )
+    restraint.add_argument(
+        "--balanced", action="store_true", help="classes weigh the same, however rare"
+    )
+    restraint.add_argument(
+        "--patience",
+        type=_types.count,
+        metavar="N",
+        help="stop after N epochs without a lower validation loss, and keep the best weights",
+    )
+    restraint.add_argument(
+        "--time-limit", type=_types.positive, metavar="SECONDS", help="stop training after that"
+    )
 
     machine = train.add_argument_group("machine and output")
-    machine.add_argument("--threads", type=_count, metavar="N", help="(default: usable CPUs)")
+    machine.add_argument("--threads", type=_types.count, metavar="N", help="(default: usable CPUs)")
     machine.add_argument("--backend", choices=("compiled", "numba", "reference"))
     machine.add_argument(
         "--out", metavar="FOLDER", help="what is written goes here (default fastmlp-NAME)"
@@ -152,7 +213,7 @@ def _add_predict(commands: argparse._SubParsersAction[Parser]) -> None:
     )
     predict.add_argument("--data-dir", metavar="DIR", help="folder of the four IDX files (mnist)")
     predict.add_argument("--out", metavar="FILE", help="write there instead of printing")
-    predict.add_argument("--threads", type=_count, metavar="N", help="(default: usable CPUs)")
+    predict.add_argument("--threads", type=_types.count, metavar="N", help="(default: usable CPUs)")
     predict.add_argument("--backend", choices=("compiled", "numba", "reference"))
 
 
@@ -168,7 +229,7 @@ def _add_warmup(commands: argparse._SubParsersAction[Parser]) -> None:
         "--dtype", choices=("float32", "float64", "both"), default="float32", help="(float32)"
     )
     warmup.add_argument(
-        "--threads", type=_count, metavar="N", help="1 leaves out what several threads need"
+        "--threads", type=_types.count, metavar="N", help="1 leaves out what several threads need"
     )
 
 
@@ -194,57 +255,3 @@ def _run_info(options: argparse.Namespace) -> int:
     from ._info import run
 
     return run(options)
-
-
-# Types of options. argparse prints the message of ArgumentTypeError after the option's name.
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
-    return int(text)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
-
-
-def _positive(text: str) -> float:
-    value = _number(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
-    return value
-
-
-def _share(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 0 and below 1, got {text!r}")
-    return value
-
-
-def _open_share(text: str) -> float:
-    value = _number(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, got {text!r}")
-    return value
-
-
-def _layers(text: str) -> tuple[int, ...]:
-    if text == "none":
-        return ()
-    try:
-        return tuple(_count(part.strip()) for part in text.split(","))
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(
-            f"expected sizes of hidden layers such as 100 or 64,32, got {text!r}"
-        ) from None

@@ -149,7 +149,7 @@ def _table(options: argparse.Namespace) -> Source:
     scale_targets = (
         not classes
         and options.output in (None, "identity")
-        and options.loss in (None, "squared_error")
+        and options.loss in (None, "squared_error", "absolute_error", "huber", "quantile")
     )
     preprocessing = of_table(data, train.x, train.y, scale_targets)
     return Source(train, validation, test, preprocessing, default_epochs=100)

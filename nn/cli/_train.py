@@ -6,47 +6,29 @@ import argparse
 import sys
 import tempfile
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from fastmlp import MLP, kernels, optimizers
+from fastmlp import MLP, kernels
 
+from . import _choices as choices
 from . import _report
-from ._arguments import UsageError, version
+from ._arguments import version
 from ._metrics import measure, show
 from ._model import FILE_NAME, Model, can_save
 from ._preprocessing import Preprocessing
 from ._progress import Monitor, choose_display, elapsed
 from ._sources import Source, check_options, default_name, load
 
-#: Outputs and losses that belong together where only one, or none, was said.
-OUTPUT_OF_LOSS = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
-LOSS_OF_OUTPUT = {
-    "softmax": "cross_entropy",
-    "sigmoid": "binary_cross_entropy",
-    "identity": "squared_error",
-}
 INTERRUPTED = 130
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything about the run that had a default or followed from the data."""
-
-    sizes: tuple[int, ...]
-    output: str
-    loss: str
-    optimizer: optimizers.Optimizer
-    batch_size: int
-    epochs: int
 
 
 def run(options: argparse.Namespace) -> int:
     """Train as ``options`` say; return the exit code."""
     check_options(options)
-    optimizer = _optimizer(options)
-    _check_pair(options.output, options.loss)
+    optimizer = choices.optimizer_of(options)
+    stop = choices.stop_rules(options)
+    choices.check_pair(options.output, options.loss)
     if options.backend:
         kernels.use_backend(options.backend)
     folder = _writable(Path(options.out or f"fastmlp-{default_name(options.data)}"))
@@ -54,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         print("the model will not be saved: pip install 'fastmlp[io]'", file=sys.stderr)
 
     source = load(options)
-    plan = _plan(options, source, optimizer)
+    plan = choices.plan(options, source, optimizer, stop)
     network = MLP(
         plan.sizes,
         activation=options.activation,
@@ -76,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fit(
-    options: argparse.Namespace, source: Source, plan: Plan, network: MLP
+    options: argparse.Namespace, source: Source, plan: choices.Plan, network: MLP
 ) -> tuple[Monitor, bool]:
     """Train; return what was recorded, and whether Ctrl-C ended it."""
     prepare, held_out = source.preprocessing, source.validation
@@ -107,6 +89,14 @@ def _fit(
                 optimizer=plan.optimizer,
                 batch_size=plan.batch_size,
                 epochs=plan.epochs,
+                learning_rate=options.schedule,
+                l1=options.l1,
+                l2=options.l2,
+                dropout=options.dropout,
+                clip_norm=options.clip_norm,
+                label_smoothing=options.label_smoothing,
+                class_weight="balanced" if options.balanced else None,
+                stop=plan.stop,
                 validation_data=validation,
                 callbacks=[monitor],
             )
@@ -120,7 +110,7 @@ def _fit(
 def _finish(
     options: argparse.Namespace,
     source: Source,
-    plan: Plan,
+    plan: choices.Plan,
     model: Model,
     monitor: Monitor,
     folder: Path,
@@ -131,6 +121,8 @@ def _finish(
     seconds, done = sum(history["seconds"]), len(history["loss"])
     speed = done * len(source.train) / max(seconds, 1e-9)
     test = measure(source.preprocessing, model.predict(source.test.x), source.test.y)
+    if monitor.history is not None and done < plan.epochs and not interrupted:
+        print(f"stopped  {monitor.history.stop_message}")
     if interrupted:
         print(f"\ninterrupted after {done} of {plan.epochs} epochs; keeping the last finished step")
     print(f"trained  {elapsed(seconds)} for {done} epochs, {speed:,.0f} rows/s")
@@ -153,7 +145,9 @@ def _finish(
         },
         "loss": plan.loss,
         "optimizer": {"name": options.optimizer, **vars(plan.optimizer)},
+        "schedule": options.schedule,
         "batch_size": plan.batch_size,
+        "restraint": {name: getattr(options, name) for name in choices.RESTRAINT},
         "summary": _summary(options, plan),
         "interrupted": interrupted,
         "kernels": kernels.info(),
@@ -176,48 +170,6 @@ def _finish(
         print("no learning_curve.png without matplotlib: pip install 'fastmlp[plot]'")
 
 
-def _plan(options: argparse.Namespace, source: Source, optimizer: optimizers.Optimizer) -> Plan:
-    prepare = source.preprocessing
-    classes = prepare.task == "classification"
-    default = "softmax" if classes else "identity"
-    output = options.output or OUTPUT_OF_LOSS.get(options.loss, default)
-    if not classes and output == "softmax":
-        raise UsageError("softmax outputs are for classes, and the target has real values")
-    # Real targets in 0…1 are measured by their distance unless something else was asked for.
-    loss = options.loss or (LOSS_OF_OUTPUT[output] if classes else "squared_error")
-    n_out = len(prepare.target_names)
-    if classes and n_out == 2 and output == "sigmoid":
-        n_out = 1
-    return Plan(
-        (prepare.n_features, *options.layers, n_out),
-        output,
-        loss,
-        optimizer,
-        options.batch_size,
-        options.epochs or source.default_epochs,
-    )
-
-
-def _optimizer(options: argparse.Namespace) -> optimizers.Optimizer:
-    if options.optimizer == "adam":
-        if options.momentum is not None or options.nesterov:
-            raise UsageError("--momentum and --nesterov are for --optimizer sgd")
-        return optimizers.Adam(learning_rate=options.learning_rate or 0.001)
-    if options.nesterov and not options.momentum:
-        raise UsageError("--nesterov needs --momentum, for example 0.9")
-    return optimizers.SGD(
-        learning_rate=options.learning_rate or 0.1,
-        momentum=options.momentum or 0.0,
-        nesterov=options.nesterov,
-    )
-
-
-def _check_pair(output: str | None, loss: str | None) -> None:
-    if output and loss and output not in kernels.LOSS_OUTPUTS[loss]:
-        allowed = " or ".join(kernels.LOSS_OUTPUTS[loss])
-        raise UsageError(f"--loss {loss} needs --output {allowed}, not {output}")
-
-
 def _writable(folder: Path) -> Path:
     """Make the folder and try it before the training, not after."""
     if folder.exists() and not folder.is_dir():
@@ -231,13 +183,13 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-def _summary(options: argparse.Namespace, plan: Plan) -> str:
+def _summary(options: argparse.Namespace, plan: choices.Plan) -> str:
     sizes = "-".join(str(size) for size in plan.sizes)
     hidden = f"{options.activation}, " if options.layers else ""
     return f"{sizes}, {hidden}{plan.output}"
 
 
-def _announce(options: argparse.Namespace, source: Source, plan: Plan) -> None:
+def _announce(options: argparse.Namespace, source: Source, plan: choices.Plan) -> None:
     prepare: Preprocessing = source.preprocessing
     n_validation = len(source.validation) if source.validation else 0
     what = f"{len(prepare.target_names)} classes"
