@@ -48,17 +48,13 @@ def topological(outputs: Sequence[Node]) -> list[Node]:
     return list(order)
 
 
-def backward(
-    output: Node, wrt: Sequence[Node], seed: Any = None
-) -> tuple[list[Node], dict[tuple[Node, int], Flow]]:
-    """Derivatives of ``output`` by the nodes ``wrt``.
+def backward(output: Node, wrt: Sequence[Node]) -> tuple[list[Node], dict[tuple[Node, int], Flow]]:
+    """Derivatives of (the sum of the elements of) ``output`` by the nodes ``wrt``.
 
     Parameters
     ----------
     output : Node
     wrt : sequence of Node
-    seed : node or array of the output's shape, optional
-        The derivative by the output, by default ones.
 
     Returns
     -------
@@ -73,9 +69,8 @@ def backward(
     for node in order:
         if any(operand in reached for operand in node.inputs):
             reached.add(node)
-    one = output.dtype.type(1) if seed is None else seed
     total: dict[Node, Any] = {}
-    arriving: dict[Node, list[Flow]] = {output: [Flow(None, constant_like(output, one))]}
+    arriving: dict[Node, list[Flow]] = {output: [Flow(None, full(output, 1))]}
     edges: dict[tuple[Node, int], Flow] = {}
     for node in reversed(order):
         flows = arriving.pop(node, None)
@@ -84,7 +79,7 @@ def backward(
         flow = _sum(flows)
         if node in wanted:
             total[node] = flow.masked()
-        writing_for.append(node)
+        writing = writing_for.set(node)
         try:
             for i, operand in enumerate(node.inputs):
                 if operand in reached and operand.dtype.kind == "f":
@@ -93,15 +88,14 @@ def backward(
                         edges[node, i] = part
                         arriving.setdefault(operand, []).append(part)
         finally:
-            writing_for.pop()
+            writing_for.reset(writing)
     for node in wanted - total.keys():
-        total[node] = constant_like(node, node.dtype.type(0))
+        total[node] = full(node, 0)
     return [total[node] for node in wrt], edges
 
 
-def constant_like(node: Node, value: Any) -> Any:
-    if isinstance(value, Node):
-        return value
+def full(node: Node, value: float) -> Node:
+    """A constant of the node's shape and dtype."""
     return constant(np.broadcast_to(np.asarray(value, node.dtype), node.shape))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._backward import Flow, backward, check_finite, constant_like, flow_through, topological
+from ._backward import Flow, backward, check_finite, flow_through, full, topological
 from ._node import Node, as_nodes, variable
 from ._operations import TABLE
 
@@ -144,7 +144,7 @@ class Graph:
             return None
         if not TABLE[node.operation].elementwise:
             return None
-        flow = flow_through(node, i, Flow(None, constant_like(node, node.dtype.type(1))))
+        flow = flow_through(node, i, Flow(None, full(node, 1)))
         if flow is None:
             return None
         (result,) = _evaluated([flow.masked()], self._values)

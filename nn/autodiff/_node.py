@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -191,7 +192,7 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
 #: Every node that is alive, by what it computes. A node keeps its inputs, so their ids stay theirs.
 _known: weakref.WeakValueDictionary[Any, Node] = weakref.WeakValueDictionary()
 #: The node whose derivative is being written, see ``Node.origin``.
-writing_for: list[Node] = []
+writing_for: ContextVar[Node | None] = ContextVar("writing_for", default=None)
 
 
 def variable(value: Any, label: str) -> Node:
@@ -264,7 +265,7 @@ def apply(operation: str, *operands: Any, **options: Any) -> Node:
             value = np.broadcast_to(first[0], value.shape)  # so that 1 · x is seen to be x
         return constant(value)
     node = Node(operation, inputs, options, value)
-    node.origin = writing_for[-1] if writing_for else None
+    node.origin = writing_for.get()
     _known[key] = node
     return node
 
