@@ -258,7 +258,11 @@ class _Conditional:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self.function
-        self.check(instance)
+        try:
+            self.check(instance)
+        except AttributeError as error:
+            name = type(instance).__name__
+            raise AttributeError(f"This {name!r} has no attribute {self.__name__!r}") from error
         return MethodType(self.function, instance)
 
 

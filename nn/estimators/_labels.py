@@ -63,7 +63,7 @@ def flatten_column(y: Array) -> Array:
     if y.ndim == 2 and y.shape[1] == 1:
         warn(
             "A column-vector y was passed when a 1d array was expected. Please change the shape "
-            "of y to (n_samples,), for example using ravel().",
+            "of y to (n_samples, ), for example using ravel().",
             DataConversionWarning,
         )
         return y.ravel()

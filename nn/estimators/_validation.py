@@ -61,7 +61,10 @@ def _is_class_weight(v: Any) -> bool:
 
 
 _POSITIVE_INT: Rule = (lambda v: _integer(v, 1)), "an int in the range [1, inf)"
-_BOOL: Rule = (lambda v: isinstance(v, (bool, np.bool_))), "an instance of 'bool'"
+_BOOL: Rule = (
+    (lambda v: isinstance(v, (bool, np.bool_))),
+    "an instance of 'bool' or an instance of 'numpy.bool'",
+)
 _NOT_NEGATIVE = _real(0, math.inf, ends="[)")
 _POSITIVE = _real(0, math.inf, ends="()")
 _DTYPES: tuple[Any, ...] = ("float32", "float64", np.float32, np.float64)
@@ -90,12 +93,13 @@ RULES: dict[str, Rule] = {
     "shuffle": _BOOL,
     "random_state": (
         lambda v: v is None or isinstance(v, np.random.RandomState) or _integer(v, 0),
-        "an int in the range [0, 4294967295], an instance of 'numpy.random.RandomState' or None",
+        "an int in the range [0, 4294967295], an instance of 'numpy.random.mtrand.RandomState' or "
+        "None",
     ),
     "tol": _NOT_NEGATIVE,
     "verbose": (
         lambda v: isinstance(v, np.bool_) or (isinstance(v, Integral) and int(v) >= 0),
-        "an int in the range [0, inf) or an instance of 'bool'",
+        "an int in the range [0, inf), an instance of 'bool' or an instance of 'numpy.bool'",
     ),
     "warm_start": _BOOL,
     "momentum": _real(0, 1, ends="[]"),
@@ -107,7 +111,7 @@ RULES: dict[str, Rule] = {
     "epsilon": _POSITIVE,
     "n_iter_no_change": (
         lambda v: _integer(v, 1) or (isinstance(v, Real) and v == math.inf),
-        "an int in the range [1, inf) or inf",
+        "an int in the range [1, inf) or a float among {inf}",
     ),
     "max_fun": _POSITIVE_INT,
     # What fastmlp adds.
