@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import features
 import pytest
 from fastmlp.cli import _arguments
 
@@ -26,7 +27,13 @@ def test_example_runs(number, tmp_path, monkeypatch, capsys):
 
 
 def test_examples_are_found():
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
+
+
+def test_table_of_features_is_up_to_date():
+    assert features.written() == features.table(), "renew it with: python tests/features.py"
+    for _, _, _, test in features.rows():
+        assert (Path(__file__).parent / test).is_file()
 
 
 def test_set_up_is_one_line_each():
