@@ -31,47 +31,7 @@ def activation(
     *,
     name: str | None = None,
 ) -> CustomActivation:
-    """An activation for hidden layers from a function written in NumPy.
-
-    Its derivative comes from its computation graph. With Numba installed the two are compiled to
-    vector instructions, which every engine runs inside its own loops.
-
-    Parameters
-    ----------
-    f : callable
-        ``z -> σ(z)``, elementwise; :func:`fastmlp.autodiff.supported` lists what it may use.
-    derivative : callable, optional
-        ``z -> σ'(z)``, in place of the graph's. Then ``f`` may use anything, and is compiled only
-        where both can be traced.
-    name : str, optional
-        Under which networks are saved; by default the function's own.
-
-    Returns
-    -------
-    CustomActivation
-        For ``activation=`` of :class:`fastmlp.MLP` and the estimators. It can be pickled where
-        ``f`` can. Loading a network needs an activation of the same name, made before.
-
-    Raises
-    ------
-    TypeError
-        Where ``f`` uses something without a derivative rule, named with what has one.
-    ValueError
-        Where ``f`` is not elementwise, or the name is that of a built-in activation.
-
-    Notes
-    -----
-    Kinks: see :mod:`fastmlp.autodiff._operations`; ``np.where`` decides them as you like. Softplus
-    and sigmoid may be written as they are, ``log(1 + exp(z))``: they do not overflow.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastmlp import MLP, activations
-    >>> mish = activations.custom(lambda z: z * np.tanh(np.log1p(np.exp(z))), name="my mish")
-    >>> MLP([4, 8, 1], activation=mish)
-    MLP(4-8-1, my mish, identity, float32, 49 parameters)
-    """
+    """See :func:`fastmlp.activations.custom`."""
     function = Elementwise(f, derivative)
     function.check()
     result = CustomActivation(_name(f, name), function)
@@ -87,46 +47,7 @@ def loss(
     name: str | None = None,
     n_outputs: int | None = None,
 ) -> CustomLoss:
-    """A loss from a function of scores and targets written in NumPy.
-
-    Parameters
-    ----------
-    f : callable
-        ``(z, y) -> loss`` for ``(n, n_out)`` arrays: scores ``z`` of the output layer, before its
-        activation (with ``output="identity"``: the predictions), and targets ``y``; class labels
-        come as one-hot rows. The result is ``(n, n_out)``, which is summed over the outputs, or
-        ``(n,)``, where ``f`` has reduced them with ``axis=1``. The loss of a batch is the mean
-        over its rows, with sample weights where they are given.
-    derivative : callable, optional
-        ``(z, y) -> ∂loss/∂z``, ``(n, n_out)``, in place of the graph's.
-    name : str, optional
-        By default the function's own.
-    n_outputs : int, optional
-        Outputs for which ``f`` is written, where it holds a number for each of them (such as
-        weights of classes). By default any.
-
-    Returns
-    -------
-    CustomLoss
-        For ``loss=`` of :meth:`fastmlp.MLP.fit` and the estimators.
-
-    Raises
-    ------
-    TypeError
-        Where ``f`` uses something without a derivative rule, named with what has one.
-    ValueError
-        Where the result has another shape, or a row's loss depends on other rows.
-
-    Examples
-    --------
-    Errors below the target cost three times as much as those above:
-
-    >>> import numpy as np
-    >>> from fastmlp import MLP, losses
-    >>> careful = losses.custom(lambda z, y: np.where(z < y, 3 * (y - z), z - y))
-    >>> X, y = np.linspace(0, 1, 50)[:, None], np.linspace(0, 1, 50)
-    >>> history = MLP([1, 8, 1], random_state=0).fit(X, y, loss=careful, epochs=5)
-    """
+    """See :func:`fastmlp.losses.custom`."""
     function = OfRows(f, derivative, n_outputs)
     function.check()
     return CustomLoss(_name(f, name), function)

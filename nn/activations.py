@@ -169,35 +169,46 @@ def custom(
     *,
     name: str | None = None,
 ) -> CustomActivation:
-    """An activation for hidden layers from an elementwise function written in NumPy.
+    """An activation for hidden layers from a function written in NumPy.
+
+    Its derivative comes from its computation graph. With Numba installed the two are compiled to
+    vector instructions, which every engine runs inside its own loops.
 
     Parameters
     ----------
     f : callable
-        ``z -> σ(z)``.
+        ``z -> σ(z)``, elementwise; :func:`fastmlp.autodiff.supported` lists what it may use.
     derivative : callable, optional
-        ``z -> σ'(z)``; by default that of the computation graph of ``f``.
+        ``z -> σ'(z)``, in place of the graph's. Then ``f`` may use anything, and is compiled only
+        where both can be traced.
     name : str, optional
         Under which networks are saved; by default the function's own.
 
     Returns
     -------
     CustomActivation
-        For ``activation=`` of :class:`fastmlp.MLP` and the estimators. With Numba installed it is
-        compiled to vector instructions.
+        For ``activation=`` of :class:`fastmlp.MLP` and the estimators. It can be pickled where
+        ``f`` can. Loading a network needs an activation of the same name, made before.
 
     Raises
     ------
     TypeError
-        Where ``f`` uses something without a derivative rule.
+        Where ``f`` uses something without a derivative rule, named with what has one.
     ValueError
         Where ``f`` is not elementwise, or the name is that of a built-in activation.
+
+    Notes
+    -----
+    The derivative at kinks: see :mod:`fastmlp.autodiff`; ``np.where`` decides it as you like.
+    Softplus and sigmoid may be written as they are, ``log(1 + exp(z))``: they do not overflow.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from fastmlp import activations
-    >>> mine = activations.custom(lambda z: z * np.tanh(np.log1p(np.exp(z))), name="mine")
+    >>> from fastmlp import MLP, activations
+    >>> mish = activations.custom(lambda z: z * np.tanh(np.log1p(np.exp(z))), name="my mish")
+    >>> MLP([4, 8, 1], activation=mish)
+    MLP(4-8-1, my mish, identity, float32, 49 parameters)
     """
     from . import _custom  # brings automatic differentiation along
 

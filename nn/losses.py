@@ -279,38 +279,45 @@ def custom(
     name: str | None = None,
     n_outputs: int | None = None,
 ) -> CustomLoss:
-    """A loss from a function ``(z, y)`` of scores and targets written in NumPy.
+    """A loss from a function of scores and targets written in NumPy.
 
     Parameters
     ----------
     f : callable
-        ``(z, y) -> loss`` for ``(n, n_out)`` arrays, with a result ``(n, n_out)``, or ``(n,)``
-        where ``f`` has summed over the outputs.
+        ``(z, y) -> loss`` for ``(n, n_out)`` arrays: scores ``z`` of the output layer, before its
+        activation (with ``output="identity"``: the predictions), and targets ``y``; class labels
+        come as one-hot rows. The result is ``(n, n_out)``, which is summed over the outputs, or
+        ``(n,)``, where ``f`` has reduced them with ``axis=1``. The loss of a batch is the mean
+        over its rows, with sample weights where they are given.
     derivative : callable, optional
-        ``(z, y) -> ∂loss/∂z``; by default that of the computation graph of ``f``.
+        ``(z, y) -> ∂loss/∂z``, ``(n, n_out)``, in place of the graph's.
     name : str, optional
         By default the function's own.
     n_outputs : int, optional
-        Outputs for which ``f`` is written, where it holds a number for each of them.
+        Outputs for which ``f`` is written, where it holds a number for each of them (such as
+        weights of classes). By default any.
 
     Returns
     -------
     CustomLoss
-        For ``loss=`` of :meth:`fastmlp.MLP.fit` and the estimators. With Numba installed it is
-        compiled to vector instructions.
+        For ``loss=`` of :meth:`fastmlp.MLP.fit` and the estimators.
 
     Raises
     ------
     TypeError
-        Where ``f`` uses something without a derivative rule.
+        Where ``f`` uses something without a derivative rule, named with what has one.
     ValueError
         Where the result has another shape, or a row's loss depends on other rows.
 
     Examples
     --------
+    Errors below the target cost three times as much as those above:
+
     >>> import numpy as np
-    >>> from fastmlp import losses
-    >>> careful = losses.custom(lambda z, y: np.where(z < y, 3 * (y - z), z - y), name="careful")
+    >>> from fastmlp import MLP, losses
+    >>> careful = losses.custom(lambda z, y: np.where(z < y, 3 * (y - z), z - y))
+    >>> X, y = np.linspace(0, 1, 50)[:, None], np.linspace(0, 1, 50)
+    >>> history = MLP([1, 8, 1], random_state=0).fit(X, y, loss=careful, epochs=5)
     """
     from . import _custom  # brings automatic differentiation along
 

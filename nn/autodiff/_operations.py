@@ -4,16 +4,7 @@ A rule ``(g, y, *operands, **options) -> node`` gives ``∂C/∂operand`` from `
 operation's result ``y``; it is written with NumPy on nodes, so derivatives have derivatives. The
 rules of elementwise operations may return the result's shape: what was broadcast is summed after.
 
-Where a function has a kink the rule takes this subgradient:
-
-===============================  =================================================================
-``abs``, ``hypot`` at 0          0
-``maximum``, ``minimum``         half to each of two equal operands
-``max``, ``min``                 equal shares to all largest (smallest) elements
-``clip``                         1 on the bounds, as inside
-``sign``, ``floor``, ``ceil``,   0 everywhere
-``rint``, ``trunc``
-===============================  =================================================================
+Where a function has a kink, the rule takes the subgradient that the package's docstring lists.
 """
 
 from __future__ import annotations
