@@ -225,6 +225,19 @@ def test_callback(dtype, rng):
     raise_pending()
 
 
+def test_without_numba(monkeypatch):
+    from fastmlp.kernels import _custom as module
+
+    class Util:
+        find_spec = staticmethod(lambda name: None)
+
+    monkeypatch.setattr(module, "importlib", type("importlib", (), {"util": Util}))
+    activation = _custom.activation(my_mish, name="without numba")
+    assert activation.address(np.float32) is None
+    with pytest.warns(RuntimeWarning, match=r"numba is not installed \(pip install 'fastmlp"):
+        activation.callback(np.float32)
+
+
 def test_error_in_a_callback_waits_for_its_caller():
     def broken(z):
         raise ArithmeticError("no value")
