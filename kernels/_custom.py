@@ -43,7 +43,9 @@ Array = np.ndarray[Any, Any]
 #: Steps on numbers, named and defined as NumPy's functions; ``sigmoid(x) = 1 / (1 + exp(-x))``.
 ELEMENTWISE_STEPS = (
     *("negative", "absolute", "sign", "square", "sqrt", "floor", "ceil", "rint", "trunc"),
-    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tanh", "sigmoid"),
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sigmoid"),
+    *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2"),
+    *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
     *("add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "logaddexp", "clip"),
     *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "isnan", "where"),
     *("logical_and", "logical_or", "logical_xor", "logical_not"),

@@ -101,6 +101,21 @@ def _llvm(name: str) -> Callable[..., Real]:
     return call
 
 
+def _c_library(name: str) -> Callable[..., Real]:
+    """A function of the C library, element by element; Numba itself relies on these names."""
+
+    def call(code: Code, *operands: Real) -> Real:
+        function = name + ("f" if code.itemsize == 4 else "")
+        result = ir.Constant(operands[0].value.type, ir.Undefined)
+        for i in range(operands[0].value.type.count):
+            lane = code.call(function, code.scalar, *(code.lane(x, i) for x in operands))
+            index = ir.Constant(ir.IntType(32), i)
+            result = code.builder.insert_element(result, lane, index)
+        return Real(code, result)
+
+    return call
+
+
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "negative": lambda code, x: -x,
     "absolute": lambda code, x: code.abs(x),
@@ -120,7 +135,17 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "log1p": _log1p,
     "sin": _llvm("sin"),
     "cos": _llvm("cos"),
+    "tan": _c_library("tan"),
+    "arcsin": _c_library("asin"),
+    "arccos": _c_library("acos"),
+    "arctan": _c_library("atan"),
+    "arctan2": _c_library("atan2"),
+    "sinh": _c_library("sinh"),
+    "cosh": _c_library("cosh"),
     "tanh": _vmath.tanh,
+    "arcsinh": _c_library("asinh"),
+    "arccosh": _c_library("acosh"),
+    "arctanh": _c_library("atanh"),
     "sigmoid": _vmath.sigmoid,
     "add": lambda code, x, y: x + y,
     "subtract": lambda code, x, y: x - y,
