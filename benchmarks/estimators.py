@@ -126,6 +126,57 @@ def measure(
     return found
 
 
+#: Calls whose time is wanted below a limit, in microseconds, whatever they compute.
+LIMITS = {"predict one row": 25.0, "fit beyond its steps": 2000.0}
+
+
+def measure_calls(rounds: int, quick: bool) -> list[dict[str, Any]]:
+    """Seconds of calls in which checking counts more than arithmetic, of both sides."""
+    import time
+    import warnings
+
+    import fastmlp
+    from harness import timing
+    from sklearn import neural_network
+
+    warnings.simplefilter("ignore")
+    x, y = (array[:200] for array in load("regression", "float64", None, quick))
+    seconds: dict[str, dict[str, list[float]]] = {name: {} for name in LIMITS}
+    sides = {"fastmlp": fastmlp.MLPRegressor, "sklearn": neural_network.MLPRegressor}
+    options = {"hidden_layer_sizes": (64, 64), "random_state": 0}
+    fitted = {side: cls(**options, max_iter=3).fit(x, y) for side, cls in sides.items()}
+    row = x[:1].copy()
+    calls = {side: lambda model=model: model.predict(row) for side, model in fitted.items()}
+    timings = timing.interleave(calls, rounds, least=0.002 if quick else 0.02)
+    seconds["predict one row"] = {side: timings[side].seconds for side in sides}
+
+    # Two fits of 2 and 12 steps: their difference is ten steps, and what is left is overhead.
+    for _ in range(rounds):
+        for side, cls in sides.items():
+            times = []
+            for epochs in (2, 12):
+                start = time.perf_counter()
+                cls(**options, max_iter=epochs).fit(x, y)
+                times.append(time.perf_counter() - start)
+            overhead = max(times[0] - (times[1] - times[0]) / 5, 0.0)
+            seconds["fit beyond its steps"].setdefault(side, []).append(overhead)
+    return [{"call": name, "limit_us": LIMITS[name], "seconds": seconds[name]} for name in LIMITS]
+
+
+def table_of_calls(found: list[dict[str, Any]]) -> str:
+    """Medians of :func:`measure_calls`."""
+    lines = [
+        "| call | fastmlp, µs | scikit-learn | wanted |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for record in found:
+        median = {side: results.STATISTICS["median"](s) for side, s in record["seconds"].items()}
+        met = "" if 1e6 * median["fastmlp"] <= record["limit_us"] else " missed"
+        shown = " | ".join(results.microseconds(seconds) for seconds in median.values())
+        lines.append(f"| {record['call']} | {shown} | ≤ {record['limit_us']:g}{met} |")
+    return "\n".join(lines)
+
+
 def verify(name: str, row: Row, ours: Any, theirs: Any) -> None:
     """Both sides have learned the same."""
     import numpy as np
@@ -193,8 +244,12 @@ def main() -> int:
     }
     found = isolated.call("estimators:measure", request, 1)
     text = table(found)
+    shared = {"rounds": request["rounds"], "quick": options.quick}
+    calls = isolated.call("estimators:measure_calls", shared, 1)
+    text = f"{text}\n\n{table_of_calls(calls)}"
     print(f"\n{text}")
-    results.write_json(options.out / "estimators.json", machine.describe(), found)
+    data = {"fits": found, "calls": calls}
+    results.write_json(options.out / "estimators.json", machine.describe(), data)
     (options.out / "estimators.md").write_text(f"{text}\n", encoding="utf-8")
     print(f"Written to {options.out}: estimators.json, estimators.md")
     return 0

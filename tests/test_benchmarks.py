@@ -185,11 +185,13 @@ def test_estimators(tmp_path):
     pytest.importorskip("sklearn")
     printed = run(tmp_path, "estimators.py", "--rows", "digits-sgd,regression-float32,csr-sgd")
     assert "| digits-sgd | float64 |" in printed
+    assert "| predict one row |" in printed
     saved = json.loads((tmp_path / "estimators.json").read_text())["results"]
-    assert [record["row"] for record in saved] == ["digits-sgd", "regression-float32", "csr-sgd"]
-    for record in saved:
+    rows = [record["row"] for record in saved["fits"]]
+    assert rows == ["digits-sgd", "regression-float32", "csr-sgd"]
+    for record in saved["fits"]:
         assert min(min(seconds) for seconds in record["seconds"].values()) > 0
-    assert (tmp_path / "estimators.md").read_text().count("\n") == 2 + 3
+    assert (tmp_path / "estimators.md").read_text().count("\n") == 2 + 3 + 1 + 4
 
 
 def test_autodiff(tmp_path):

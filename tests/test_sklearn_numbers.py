@@ -151,3 +151,39 @@ def test_a_sparse_indicator_matrix_comes_back_sparse():
         have, want = (cls(**BASE).fit(x, sparse.csr_matrix(y)).predict(x) for cls in (ours, theirs))
     assert type(have) is type(want)
     assert np.array_equal(have.toarray(), want.toarray())
+
+
+def test_arrays_of_the_caller_are_trained_in_place():
+    """Replaced entries stay the caller's: same object, same type, updated as scikit-learn's."""
+    ours, theirs, x, y, _ = pair_and_data("regression", "float64")
+    kept = []
+    models = [cls(**{**BASE, "learning_rate_init": 0.01}) for cls in (ours, theirs)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for model in models:
+            first = model.fit(x, y).coefs_[0]
+            model.partial_fit(x, y)
+            assert model.coefs_[0] is first
+            mine = np.asfortranarray(1.5 * first)
+            model.coefs_[0] = mine
+            model.partial_fit(x, y)
+            assert model.coefs_[0] is mine
+            model.coefs_[1] = model.coefs_[1].astype(np.float32)
+            model.partial_fit(x, y).partial_fit(x.astype(np.float32), y)
+            kept.append(mine)
+    have, want = models
+    assert [w.dtype for w in have.coefs_] == [w.dtype for w in want.coefs_]
+    np.testing.assert_allclose(*kept, rtol=1e-6, atol=1e-7)  # one of the layers is float32
+    np.testing.assert_allclose(have.predict(x), want.predict(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [(), [], np.array([4, 3]), 5])
+def test_sizes_of_any_form(sizes):
+    ours, theirs, x, y, _ = pair_and_data("multiclass", "float64")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        have, want = (
+            cls(**{**BASE, "hidden_layer_sizes": sizes}).fit(x, y) for cls in (ours, theirs)
+        )
+    np.testing.assert_allclose(have.predict_proba(x), want.predict_proba(x), rtol=1e-9)
+    assert have.n_layers_ == want.n_layers_

@@ -1,4 +1,4 @@
-"""Scores of predictions: accuracy and R²."""
+"""Scores of predictions: accuracy and R²; logarithms of probabilities."""
 
 from __future__ import annotations
 
@@ -35,3 +35,19 @@ def r2(y: Array, predicted: Array, sample_weight: Any = None) -> float:
     varied = spread > 0
     scores[varied] = 1 - residual[varied] / spread[varied]
     return float(scores.mean())
+
+
+def log_probabilities(z: Array, output: str) -> Array:
+    """Logarithms of the probabilities of scores ``z``, finite where those are.
+
+    Softmax: ``z - log Σ exp z``; logistic: ``-log(1 + exp(-z))``, for one output with that of its
+    complement before it.
+    """
+    log_proba: Array
+    if output == "softmax":
+        shifted = z - z.max(axis=1, keepdims=True)
+        log_proba = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return log_proba
+    zero = z.dtype.type(0)
+    log_proba = -np.logaddexp(zero, -z)
+    return np.hstack([-np.logaddexp(zero, z), log_proba]) if z.shape[1] == 1 else log_proba

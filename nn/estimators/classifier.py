@@ -11,23 +11,11 @@ from ._base import BaseMLP, available_if, keep_parameters, stochastic
 from ._compat import ClassifierMixin
 from ._documentation import document
 from ._labels import MULTILABEL, LabelCodes
-from ._scores import accuracy
+from ._scores import accuracy, log_probabilities
 
 __all__ = ["MLPClassifier"]
 
 Array = np.ndarray[Any, Any]
-
-
-def _has_probabilities(estimator: Any) -> None:
-    if _losses.is_margin(estimator.loss):
-        raise AttributeError(
-            f"loss={_losses.name_of(estimator.loss)!r} has no probabilities; use loss='log_loss'"
-        )
-
-
-def _has_margins(estimator: Any) -> None:
-    if not _losses.is_margin(estimator.loss):
-        raise AttributeError("decision_function exists for hinge losses; use predict_proba")
 
 
 @document
@@ -190,7 +178,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         threshold = 0.0 if self.out_activation_ == "identity" else 0.5
         return _labels.decode(outputs, self._labels(), threshold)
 
-    @available_if(_has_probabilities)
+    @available_if(_losses.has_probabilities)
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, ``(n, n_classes)``; of each label for multilabel targets."""
         outputs = self._outputs(X)
@@ -198,7 +186,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return np.hstack([1 - outputs, outputs])
         return outputs
 
-    @available_if(_has_probabilities)
+    @available_if(_losses.has_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of :meth:`predict_proba`, finite also where a probability rounds to 0."""
         proba: Array = self.predict_proba(X)
@@ -206,20 +194,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         with np.errstate(divide="ignore"):
             log_proba: Array = np.log(proba)
         if tiny.any():
-            log_proba[tiny] = self._log_proba_of_scores(self._outputs(X, "identity"))[tiny]
+            scores = self._outputs(X, "identity")
+            log_proba[tiny] = log_probabilities(scores, self.out_activation_)[tiny]
         return log_proba
 
-    def _log_proba_of_scores(self, z: Array) -> Array:
-        log_proba: Array
-        if self.out_activation_ == "softmax":
-            shifted = z - z.max(axis=1, keepdims=True)
-            log_proba = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-            return log_proba
-        zero = z.dtype.type(0)
-        log_proba = -np.logaddexp(zero, -z)
-        return np.hstack([-np.logaddexp(zero, z), log_proba]) if z.shape[1] == 1 else log_proba
-
-    @available_if(_has_margins)
+    @available_if(_losses.has_margins)
     def decision_function(self, X: Any) -> Array:
         """Margins ``(n, n_outputs)``, or ``(n,)`` for two classes; above 0 means yes."""
         outputs = self._outputs(X)
@@ -263,7 +242,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 raise ValueError("y must hold the same kind of labels as in the previous call")
         self._check_known(found, known)
         if first_pass:
-            self._choose_outputs(known)
+            self.n_outputs_, self.out_activation_ = _losses.outputs_for(self.loss, known)
         elif not hasattr(self, "n_outputs_"):
             self.n_outputs_ = len(self.intercepts_[-1])
         self._label_binarizer = known
@@ -277,20 +256,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {known.classes_}. "
                 f"'y' has {found.classes_}."
             )
-
-    def _choose_outputs(self, labels: LabelCodes) -> None:
-        """Number of outputs and their activation, from the labels and the loss."""
-        margin = _losses.is_margin(self.loss)
-        multilabel = labels.y_type_ == MULTILABEL
-        one = labels.y_type_ == "binary"
-        if _losses.name_of(self.loss) == "multiclass_hinge":
-            if multilabel or len(labels.classes_) < 2:
-                raise ValueError("loss='multiclass_hinge' needs one label a row and two classes")
-            one = False
-        self.n_outputs_ = 1 if one else len(labels.classes_)
-        self.out_activation_ = "logistic" if one or multilabel else "softmax"
-        if margin:
-            self.out_activation_ = "identity"
 
     def _check_validation_targets(self, y: Any) -> None:
         self._check_known(LabelCodes.of(y), self._label_binarizer)
