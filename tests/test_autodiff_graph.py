@@ -299,6 +299,7 @@ def test_check_gradients_leaves_kinks_out(rng):
         (np.sqrt, 0.0, FloatingPointError, r"derivative of sqrt\(0\) is inf"),
         (lambda x: np.sum(1 / x), np.array([1.0, 0.0]), FloatingPointError, r"at index \(1,\)"),
         (lambda x: np.log(np.tanh(x) - 1), 9e9, FloatingPointError, r"value of log\(0\) is -inf"),
+        (lambda x: label(1 / x, "share") + x, 0.0, FloatingPointError, r"share = divide\(1, 0\)"),
         (lambda x: x * 2, np.inf, None, None),
         (lambda x: x * x, np.nan, FloatingPointError, "as an argument is not"),
     ],

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fastmlp import MLP, MLPClassifier, MLPRegressor, _custom, kernels
 from fastmlp.kernels import CustomActivation, CustomLoss, Loss, reference
-from fastmlp.kernels._custom import raise_pending
+from fastmlp.kernels._custom import ELEMENTWISE_STEPS, REDUCTION_STEPS, raise_pending
 
 BACKENDS = [name for name in kernels.available() if kernels.supports("custom", name)]
 POINTER = ctypes.c_void_p
@@ -172,6 +172,13 @@ def test_native_loss(name, n_out, dtype, rng):
         expected = custom.evaluate(z.astype(np.float64), y.astype(np.float64))
         for actual, want in zip(native(custom, z, y), expected, strict=True):
             assert_near(actual, want, dtype, 64 * n_out)
+
+
+def test_every_step_is_tested():
+    programs = [_custom.activation(f, name="x").function.program() for f in EXPRESSIONS.values()]
+    programs += [_custom.loss(f, name="x").function.program(4) for f in LOSSES.values()]
+    used = {step.operation for program in programs for step in program.steps}
+    assert used == {"constant", *ELEMENTWISE_STEPS, *REDUCTION_STEPS}
 
 
 @needs_numba

@@ -263,8 +263,9 @@ def check_finite(outputs: Sequence[Node], values: Any = None) -> None:
         source = node if node.origin is None else node.origin
         what = "value" if node.origin is None else "derivative"
         operands = ", ".join(_show(look(operand), value, place) for operand in source.inputs)
+        name = f"{source.label} = " if source.label else ""
         raise FloatingPointError(
-            f"the {what} of {source.operation}({operands}) is {value[place]}{at}"
+            f"the {what} of {name}{source.operation}({operands}) is {value[place]}{at}"
             + (f" ({node.operation} in its derivative)" if node.origin is not None else "")
             + ": the gradient is not finite at this point"
         )
