@@ -14,104 +14,16 @@ from typing import Any
 import numpy as np
 
 from . import _specs
+from ._array_checks import activation as activation
+from ._array_checks import array as array
+from ._array_checks import has_shape as has_shape
+from ._array_checks import output as output
+from ._array_checks import precision as precision
+from ._array_checks import sample_weight as sample_weight
+from ._array_checks import target as target
+from ._array_checks import threads as threads
 
 Array = np.ndarray[Any, Any]
-
-_ANY_LAYER = tuple(dict.fromkeys((*_specs.ACTIVATIONS, *_specs.OUTPUTS)))
-
-
-def array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = None) -> None:
-    """Check that ``value`` is a float array of ``shape`` (names stand for any length)."""
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name} must be a numpy.ndarray, got {type(value).__name__}")
-    if not _specs.is_float(value.dtype):
-        raise TypeError(f"{name} must be float32 or float64, got dtype {value.dtype}")
-    if dtype is not None and value.dtype != dtype:
-        raise TypeError(
-            f"{name} must be {np.dtype(dtype)} like the other arrays, got {value.dtype}"
-        )
-    _shape(name, value, shape)
-
-
-def precision(dtype: Any) -> None:
-    """Check the type that a network computes in."""
-    if not _specs.is_float(np.dtype(dtype)):
-        raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
-
-
-def _shape(name: str, value: Array, shape: tuple[int | str, ...]) -> None:
-    fits = value.ndim == len(shape) and all(
-        isinstance(want, str) or want == have for want, have in zip(shape, value.shape, strict=True)
-    )
-    if not fits:
-        wanted = "(" + ", ".join(str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
-        raise ValueError(f"{name} must have shape {wanted}, got {value.shape}")
-
-
-def output(
-    name: str,
-    out: Array | None,
-    shape: tuple[int, ...],
-    dtype: Any,
-    *inputs: Any,
-) -> Array:
-    """Return ``out`` after checking it, or a new array. ``out`` must not overlap an input."""
-    if out is None:
-        return np.empty(shape, dtype)
-    array(name, out, shape, dtype)
-    if not out.flags.writeable:
-        raise ValueError(f"{name} is read-only")
-    if not out.flags.c_contiguous:
-        raise ValueError(f"{name} must be C-contiguous")
-    if not out.flags.aligned:
-        raise ValueError(f"{name} must be aligned to its elements' size")
-    for other in inputs:
-        if isinstance(other, np.ndarray) and np.may_share_memory(out, other):
-            raise ValueError(f"{name} must not share memory with an input")
-    return out
-
-
-def activation(name: str, *, output_layer: bool = False) -> None:
-    """Check the name of an activation; ``softmax`` and ``exp`` are for output layers only."""
-    known = _ANY_LAYER if output_layer else _specs.ACTIVATIONS
-    if name not in known and not _specs.is_activation(name):
-        raise ValueError(f"activation must be one of {known}, got {name!r}")
-
-
-def target(value: Any, n: int, n_out: int, dtype: Any) -> None:
-    """Check targets: ``(n, n_out)`` of the network's dtype, or integer class labels ``(n,)``."""
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"target must be a numpy.ndarray, got {type(value).__name__}")
-    if value.dtype.kind not in "iu":
-        array("target", value, (n, n_out), dtype)
-        return
-    _shape("target (class labels)", value, (n,))
-    if n_out < 2:
-        raise ValueError(
-            "integer class labels need at least 2 outputs; give float targets of shape (n, 1)"
-        )
-    if value.size and (value.min() < 0 or value.max() >= n_out):
-        raise ValueError(f"class labels must lie in 0…{n_out - 1}, got {value.min()}…{value.max()}")
-
-
-def sample_weight(value: Any, n: int, dtype: Any) -> None:
-    """Check optional row weights: ``(n,)``, finite and not negative."""
-    if value is None:
-        return
-    array("sample_weight", value, (n,), dtype)
-    if not np.all(np.isfinite(value)) or np.any(value < 0):
-        raise ValueError("sample_weight must be finite and not negative")
-
-
-def threads(n_threads: int | None) -> None:
-    """Check a thread count: ``None`` for the default, else a positive integer."""
-    if n_threads is None:
-        return
-    if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)):
-        raise TypeError(f"n_threads must be an integer or None, got {type(n_threads).__name__}")
-    if n_threads < 1:
-        raise ValueError(f"n_threads must be at least 1, got {n_threads}")
-
 
 # One check per kernel: the backends call these with the arguments of the function of that name.
 
@@ -253,8 +165,8 @@ def csr(x: _specs.CSR, n_in: int, dtype: Any) -> None:
     n, width = x.shape
     if width != n_in:
         raise ValueError(f"x must have shape (n, {n_in}), got {x.shape}")
-    _shape("x.indices", x.indices, x.data.shape)
-    _shape("x.indptr", x.indptr, (n + 1,))
+    has_shape("x.indices", x.indices, x.data.shape)
+    has_shape("x.indptr", x.indptr, (n + 1,))
     if x.indptr[0] != 0 or x.indptr[-1] > len(x.data) or np.any(np.diff(x.indptr) < 0):
         raise ValueError(f"x.indptr must rise from 0 to at most {len(x.data)}")
     columns = x.indices[: x.indptr[-1]]

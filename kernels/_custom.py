@@ -35,7 +35,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._specs import ACTIVATIONS, LOSSES, OUTPUTS, Loss
+from ._names import ACTIVATIONS, LOSSES, OUTPUTS
+from ._specs import Loss
 
 Array = np.ndarray[Any, Any]
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import CustomActivation, reference
+from fastmlp.kernels import CustomActivation
 from numpy.typing import ArrayLike
 
 __all__ = ["Activation", "custom", "get", "hidden", "output"]
@@ -54,12 +54,12 @@ class Activation:
     source: str = ""
 
     def __call__(self, z: ArrayLike) -> Array:
-        """``σ(z)``, of any shape; in float32 where ``z`` is, else in float64.
+        """``σ(z)``, of any shape, by the live backend; in float32 where ``z`` is, else in float64.
 
         ``softmax`` goes over the last axis.
         """
         z, rows = _rows(z)
-        return reference.activate(rows, self.name).reshape(z.shape)
+        return kernels.activate(rows, self.name).reshape(z.shape)
 
     def derivative(self, z: ArrayLike) -> Array:
         """``σ'(z)``, of any shape; ``softmax``, whose derivative is a matrix, has none here."""
@@ -71,8 +71,8 @@ class Activation:
         z, rows = _rows(z)
         if self.name == "exp":
             return self(z)
-        kept = rows if self.name in kernels.NEED_SCORES else reference.activate(rows, self.name)
-        slope = reference.activation_backward(np.ones_like(rows), kept, self.name)
+        kept = rows if self.name in kernels.NEED_SCORES else kernels.activate(rows, self.name)
+        slope = kernels.activation_backward(np.ones_like(rows), kept, self.name)
         return slope.reshape(z.shape)
 
 

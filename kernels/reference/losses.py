@@ -124,7 +124,7 @@ def _multiclass_hinge_slope(z: Array, y: Array) -> Array:
     return _where_positive(margin[:, None], delta)
 
 
-# A new loss goes into one of these (and into `LOSS_OUTPUTS` of _specs.py).
+# A new loss goes into one of these (and into `LOSS_OUTPUTS` of _names.py).
 OF_OUTPUTS = {
     "squared_error": OfOutputs(lambda r, c: 0.5 * r * r, lambda r, c: r),
     "absolute_error": OfOutputs(lambda r, c: np.abs(r), lambda r, c: np.sign(r)),

@@ -1,0 +1,131 @@
+"""One step of an optimizer over flat vectors, on the live backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _chooser
+from ._specs import UpdateRule
+
+Array = np.ndarray[Any, Any]
+
+
+def sgd_update(
+    parameters: Array,
+    gradient: Array,
+    learning_rate: float,
+    *,
+    n_threads: int | None = None,
+) -> None:
+    """One step of gradient descent in place, ``p ← p - η g``.
+
+    Parameters
+    ----------
+    parameters, gradient : (n,) arrays
+    learning_rate : float
+    n_threads : int, optional
+    """
+    _chooser.active().sgd_update(parameters, gradient, learning_rate, n_threads=n_threads)
+
+
+def momentum_update(
+    parameters: Array,
+    gradient: Array,
+    velocity: Array,
+    learning_rate: float,
+    momentum: float,
+    nesterov: bool = False,
+    *,
+    n_threads: int | None = None,
+) -> None:
+    """One step of gradient descent with momentum in place.
+
+    ``v ← μ v - η g``, then ``p ← p + v``, or with ``nesterov`` ``p ← p + μ v - η g`` (Sutskever,
+    Martens, Dahl and Hinton, 2013, in the form of scikit-learn and Keras).
+
+    Parameters
+    ----------
+    parameters, gradient, velocity : (n,) arrays
+    learning_rate, momentum : float
+    nesterov : bool
+    n_threads : int, optional
+    """
+    _chooser.active().momentum_update(
+        parameters, gradient, velocity, learning_rate, momentum, nesterov, n_threads=n_threads
+    )
+
+
+def adam_update(
+    parameters: Array,
+    gradient: Array,
+    first_moment: Array,
+    second_moment: Array,
+    step: int,
+    learning_rate: float = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    epsilon_hat: bool = False,
+    *,
+    n_threads: int | None = None,
+) -> None:
+    """One step of Adam in place (Kingma and Ba, 2015, algorithm 1).
+
+    ``m ← β₁ m + (1 - β₁) g``, ``v ← β₂ v + (1 - β₂) g²``,
+    ``p ← p - η (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)``.
+
+    Parameters
+    ----------
+    parameters, gradient, first_moment, second_moment : (n,) arrays
+    step : int
+        ``t``, 1 for the first step.
+    learning_rate, beta_1, beta_2, epsilon : float
+    epsilon_hat : bool
+        Add epsilon before the bias correction, ``p ← p - η √(1 - β₂ᵗ)/(1 - β₁ᵗ) m / (√v + ε)``, the
+        variant at the end of the paper's section 2 that scikit-learn and Keras use.
+    n_threads : int, optional
+    """
+    _chooser.active().adam_update(
+        parameters,
+        gradient,
+        first_moment,
+        second_moment,
+        step,
+        learning_rate,
+        beta_1,
+        beta_2,
+        epsilon,
+        epsilon_hat,
+        n_threads=n_threads,
+    )
+
+
+def update(
+    rule: UpdateRule,
+    parameters: Array,
+    gradient: Array,
+    state: Array,
+    step: int,
+    learning_rate: float,
+    *,
+    n_threads: int | None = None,
+) -> None:
+    """One step of any update rule in place.
+
+    Parameters
+    ----------
+    rule : UpdateRule
+        Formulas and their sources are in :mod:`fastmlp.kernels.reference.update_rules`.
+    parameters, gradient : (n,) arrays
+    state : (len(rule.slots), n) array
+        Before the first step ``rule.initial_state(n, learning_rate, dtype)``.
+    step : int
+        1 for the first step.
+    learning_rate : float
+    n_threads : int, optional
+    """
+    _chooser.active().update(
+        rule, parameters, gradient, state, step, learning_rate, n_threads=n_threads
+    )
