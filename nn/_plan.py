@@ -108,7 +108,8 @@ def make(network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: O
     rule, learning_rate, schedule = _step_size(optimizer, options.learning_rate)
     method = rule.method() if isinstance(rule, FullBatch) else None
     epochs = _count("epochs", options.epochs, 0)
-    batch_size = len(x) if isinstance(rule, FullBatch) else _batch_size(options, len(x))
+    full = isinstance(rule, FullBatch) or options.batch_size == "full"
+    batch_size = len(x) if full else _batch_size(options)
     rules = stopping.get(options.stop)
     with_norm = options.track_gradient_norm or options.clip_norm is not None or method is not None
     with_norm = with_norm or any(stop.needs_gradient_norm for stop in rules)
@@ -150,7 +151,7 @@ def make(network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: O
         epochs=epochs,
         batch_size=batch_size,
         # Where one batch holds all rows their order would change nothing but the rounding.
-        generator=network._generator if options.shuffle and method is None else None,
+        generator=network._generator if options.shuffle and not full else None,
         rates=Rates(learning_rate, schedule, epochs, steps),
         rates_by_batch=schedule.by_step and not kernels.supports("learning_rates"),
         with_gradient_norm=with_norm,
@@ -181,9 +182,7 @@ def _count(name: str, value: Any, least: int) -> int:
     return count
 
 
-def _batch_size(options: Options, n: int) -> int:
-    if options.batch_size == "full":
-        return n
+def _batch_size(options: Options) -> int:
     if isinstance(options.batch_size, str):
         raise ValueError(f"batch_size must be an integer or 'full', got {options.batch_size!r}")
     return _count("batch_size", options.batch_size, 1)

@@ -72,7 +72,7 @@ def test_batch_descent_has_three_names(backend):
         {"optimizer": GradientDescent(0.1), "batch_size": 3},
     ):
         net = copy.deepcopy(start)
-        net.fit(x, y, epochs=5, shuffle=False, **options)
+        net.fit(x, y, epochs=5, **options)
         np.testing.assert_allclose(net.parameters, expected, rtol=1e-11, atol=1e-13)
 
 
