@@ -47,7 +47,7 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
     # What a subclass decides
 
     #: Names that ``loss`` may have.
-    _losses: tuple[str, ...]
+    _known_losses: tuple[str, ...]
     #: Whether targets are numbers.
     _y_numeric = False
 

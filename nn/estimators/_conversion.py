@@ -100,7 +100,7 @@ def to_sklearn(estimator: Any) -> Any:
             f"scikit-learn's perceptron has the activations {_ACTIVATIONS}, "
             f"not {estimator.activation!r}"
         )
-    known_losses = ("log_loss",) if estimator._losses == CLASSIFIER else _LOSSES
+    known_losses = ("log_loss",) if estimator._known_losses == CLASSIFIER else _LOSSES
     if not isinstance(estimator.loss, str) or estimator.loss not in known_losses:
         raise ValueError(f"scikit-learn's perceptron has no loss {estimator.loss!r}")
     kind = getattr(neural_network, _public_name(estimator))
@@ -129,7 +129,7 @@ def to_sklearn(estimator: Any) -> Any:
 
 
 def _public_name(estimator: Any) -> str:
-    return "MLPClassifier" if estimator._losses == CLASSIFIER else "MLPRegressor"
+    return "MLPClassifier" if estimator._known_losses == CLASSIFIER else "MLPRegressor"
 
 
 def _copy_attributes(source: Any, to: Any) -> None:

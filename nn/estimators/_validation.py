@@ -179,7 +179,7 @@ def check_parameters(estimator: Any) -> None:
 
 def loss_rule(estimator: Any) -> Rule:
     """What ``loss`` may be: a name that the estimator knows, or an object of ``fastmlp.losses``."""
-    names = tuple(estimator._losses)
+    names = tuple(estimator._known_losses)
     rule = _one_of(*names)[0]
     return (
         lambda v: rule(v) or isinstance(v, (losses.Loss, kernels.Loss)),

@@ -58,7 +58,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     loss: Any
     class_weight: Any
     classes_: Array
-    _losses = _losses.CLASSIFIER
+    _known_losses = _losses.CLASSIFIER
 
     def __init__(
         self,

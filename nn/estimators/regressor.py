@@ -59,7 +59,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     loss: Any
     output_reduction: str
-    _losses = _losses.REGRESSOR
+    _known_losses = _losses.REGRESSOR
     _y_numeric = True
 
     def __init__(
