@@ -9,12 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from fastmlp import kernels
+from fastmlp.kernels import CSR
 
 Array = np.ndarray[Any, Any]
 
 
-def rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X") -> Array:
-    """Samples in rows, ``(n, n_in)``."""
+def rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X") -> Any:
+    """Samples in rows, ``(n, n_in)``: an array, or of a sparse matrix ``kernels.CSR``."""
+    if is_sparse(value):
+        return _sparse_rows(value, n_in, dtype, name)
     x = numeric(value, name)
     if x.ndim == 1 and n_in == 1:
         hint = f"reshape it with {name}.reshape(-1, 1)"
@@ -25,6 +29,25 @@ def rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X") -> Array:
     if x.shape[1] != n_in:
         raise ValueError(f"{name} must have shape (n, {n_in}) for this network, got {x.shape}")
     return x.astype(dtype, copy=False)
+
+
+def is_sparse(value: Any) -> bool:
+    """Whether it is a sparse matrix or array of scipy, or the kernels' own."""
+    return isinstance(value, CSR) or (hasattr(value, "tocsr") and hasattr(value, "nnz"))
+
+
+def _sparse_rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str) -> CSR:
+    if len(value.shape) != 2 or value.shape[1] != n_in:
+        raise ValueError(f"{name} must have shape (n, {n_in}) for this network, got {value.shape}")
+    if not kernels.supports("sparse"):
+        raise TypeError(
+            f"{name} is sparse, which the {kernels.info()['backend']} backend does not take; "
+            f"convert it with {name}.toarray()"
+        )
+    x = value if isinstance(value, CSR) else value.tocsr()
+    numeric(x.data, name)
+    shape = (int(x.shape[0]), int(x.shape[1]))
+    return CSR(x.data.astype(dtype, copy=False), x.indices, x.indptr, shape)
 
 
 def targets(value: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: Any) -> Array:
@@ -107,8 +130,10 @@ def numeric(value: Any, name: str) -> Array:
     return array
 
 
-def finite(array: Array, name: str) -> None:
-    """Raise ``ValueError`` where ``array`` holds NaN or infinity."""
+def finite(array: Any, name: str) -> None:
+    """Raise ``ValueError`` where ``array`` (of sparse rows the stored part) is not finite."""
+    if isinstance(array, CSR):
+        array = array.data[: array.indptr[-1]]
     # The sum is finite where all numbers are, unless it overflows: one pass without a temporary
     # array in the ordinary case.
     with np.errstate(over="ignore", invalid="ignore"):

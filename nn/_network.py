@@ -111,7 +111,7 @@ class Network:
 
         Parameters
         ----------
-        X : (n, n_in) array-like
+        X : (n, n_in) array-like, or sparse matrix of scipy
             NaN and infinity are allowed and propagate within their row.
 
         Returns

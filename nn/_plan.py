@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastmlp import kernels
+from fastmlp.kernels import CSR
 
 from . import _weights, metrics, optimizers, schedules, stopping
 from . import callbacks as _callbacks
@@ -258,6 +259,8 @@ def _evaluation(
 
 def _subset(batch: Batch, n: int, generator: np.random.Generator) -> Batch:
     """Some rows, in the order in which they stand."""
+    if isinstance(batch.x, CSR):
+        raise ValueError("subset is for rows in an array, and X is sparse")
     if n > len(batch.x):
         raise ValueError(f"subset must not exceed the {len(batch.x)} rows, got {n}")
     rows = np.sort(generator.permutation(len(batch.x))[:n])

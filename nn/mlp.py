@@ -138,8 +138,8 @@ class MLP(Network):
 
         Parameters
         ----------
-        X : (n, n_in) array-like
-            Finite real numbers.
+        X : (n, n_in) array-like, or sparse matrix of scipy
+            Finite real numbers. Of sparse rows only what is stored is computed with.
         y : array-like
             Integer class labels ``(n,)`` in ``0 … n_out - 1``; or one-hot rows, probabilities or
             real values ``(n, n_out)``, also ``(n,)`` where the network has one output.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fastmlp import MLP
-from fastmlp.optimizers import Adam
+from fastmlp.optimizers import LBFGS, Adam
 from support import require
 
 
@@ -150,3 +150,44 @@ def test_margins_are_learnt(backend, loss):
     net = MLP([2, 16, 3], "tanh", random_state=1)
     net.fit(x, y, loss=loss, optimizer=Adam(0.02), epochs=150)
     assert np.mean(net.predict_classes(x) == y) > 0.95
+
+
+# Sparse rows
+
+
+@pytest.mark.parametrize("options", [{}, {"optimizer": "lbfgs"}, {"dropout": 0.3}])
+def test_sparse_rows_train_like_the_same_rows_written_out(backend, options):
+    sparse = pytest.importorskip("scipy.sparse")
+    require("sparse", *({"dropout"} & set(options)))
+    rng = np.random.default_rng(0)
+    dense = rng.normal(size=(30, 12)) * (rng.random((30, 12)) < 0.2)
+    y = rng.integers(0, 3, 30)
+    one, other = network((12, 5, 3)), network((12, 5, 3))
+    options = {"epochs": 4, "batch_size": 8, "metrics": ["accuracy"], **options}
+    written_out = one.fit(dense, y, **options)
+    for make in (sparse.csr_matrix, sparse.coo_array, sparse.csc_matrix):
+        assert np.array_equal(other.predict(make(dense)), other.predict(sparse.csr_array(dense)))
+    history = other.fit(
+        sparse.csr_array(dense), y, validation_data=(sparse.coo_array(dense), y), **options
+    )
+    np.testing.assert_allclose(other.parameters, one.parameters, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(history.loss, written_out.loss, rtol=1e-8)
+    np.testing.assert_allclose(other.scores(sparse.csr_array(dense)), one.scores(dense), rtol=1e-7)
+
+
+def test_wrong_sparse_rows():
+    sparse = pytest.importorskip("scipy.sparse")
+    from fastmlp import kernels
+
+    net = network((12, 5, 3))
+    with kernels.use_backend("reference"):
+        with pytest.raises(ValueError, match=r"\(n, 12\)"):
+            net.predict(sparse.csr_array(np.eye(4)))
+        with pytest.raises(TypeError, match="complex"):
+            net.predict(sparse.csr_array(np.eye(12) * 1j))
+        broken = sparse.csr_array(np.eye(12))
+        broken.data[3] = np.nan
+        with pytest.raises(ValueError, match="finite"):
+            net.fit(broken, np.zeros(12, int))
+        with pytest.raises(ValueError, match="subset"):
+            net.fit(sparse.csr_array(np.eye(12)), np.zeros(12, int), optimizer=LBFGS(subset=3))
