@@ -23,7 +23,8 @@ if sys.platform == "darwin":
     os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
 
 SOURCES = Path("kernels/compiled/src")
-C_FILES = ("calls", "choice", "dispatch", "engine", "names", "pool")  # compiled once, unlike kernels.c
+# Compiled once, unlike kernels.c.
+C_FILES = ("calls", "choice", "dispatch", "engine", "memory", "names", "pool", "sparse")
 # No -ffast-math: the kernels must see NaN, and at link time it would flush subnormal numbers to
 # zero in the whole process. Contraction is off so that every FMA is one that the source spells out.
 FLAGS = [

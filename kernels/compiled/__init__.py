@@ -15,7 +15,8 @@ tells threadpoolctl of the threads. The C sources in ``src/``, from the bottom u
 ``products.h``     the kernels on plain arrays
 ``kernels.c``      all of these as one table; compiled once per instruction set and precision
 ``dispatch.c``     which table is used
-``engine.c``       memory of a network, order of the passes;  ``calls.c``  calls on plain arrays
+``memory.c``       what an engine is made of;  ``engine.c``  order of the passes, predictions
+``sparse.c``       steps on sparse rows (``sparse.h``  their kernels);  ``calls.c``  plain arrays
 ``names.c``        what Python calls activations, losses, rules and their constants
 ``pool.c``         threads;  ``choice.c``  how many a training step uses
 """

@@ -116,6 +116,30 @@ cdef int check_memory(int status) except -1:
     return 0
 
 
+cdef object set_csr(csr *to, object x):
+    """Point at sparse rows; returns what must stay alive."""
+    cdef cnp.ndarray values = np.ascontiguousarray(aligned(x.data))
+    cdef cnp.ndarray columns = np.ascontiguousarray(aligned(x.indices))
+    cdef cnp.ndarray starts = np.ascontiguousarray(aligned(x.indptr))
+    to.values = cnp.PyArray_DATA(values)
+    to.columns, to.column_bytes = cnp.PyArray_DATA(columns), <int>cnp.PyArray_ITEMSIZE(columns)
+    to.starts, to.start_bytes = cnp.PyArray_DATA(starts), <int>cnp.PyArray_ITEMSIZE(starts)
+    return values, columns, starts
+
+
+cdef int set_rows(samples *s, list keep, object x) except -1:
+    """Point s at rows, an array or CSR; what must stay alive goes into keep."""
+    cdef cnp.ndarray a
+    if isinstance(x, CSR):
+        s.x = no_matrix()
+        keep.append(set_csr(&s.sparse, x))
+    else:
+        a = aligned(x)
+        s.x = matrix_of(a)
+        keep.append(a)
+    return 0
+
+
 cdef int set_targets(samples *s, list keep, object target, object sample_weight, int dtype) except -1:
     """Point s at targets and weights; what must stay alive goes into keep."""
     cdef cnp.ndarray array

@@ -11,7 +11,7 @@ import threading
 import numpy as np
 
 from .. import _checks, _threads
-from .._specs import Loss, check_loss
+from .._specs import CSR, Loss, check_loss
 
 cimport cython
 cimport numpy as cnp
@@ -39,8 +39,14 @@ cdef extern from "fastmlp.h" nogil:
     struct matrix:
         const char *data
         long row_stride, column_stride
+    struct csr:
+        const void *values
+        const void *columns
+        const void *starts
+        int column_bytes, start_bytes
     struct samples:
         matrix x, target
+        csr sparse
         const int64_t *labels
         const void *sample_weight
         const int64_t *order
@@ -85,18 +91,21 @@ cdef extern from "fastmlp.h" nogil:
     double *fastmlp_constant(c_update *, const char *)
     void fastmlp_update_at(c_update *, double, double)
     engine *fastmlp_engine_new(
-        const kernels *, int, const long *, const int *, int, int, double, int, long, int
+        const kernels *, int, const long *, const int *, int, int, double, int, long, int, int
     )
     void fastmlp_engine_free(engine *)
     void fastmlp_load(engine *, const void *, const void *)
-    void fastmlp_store(const engine *, void *, void *)
+    int fastmlp_reserve_entries(engine *, const samples *, long)
+    void fastmlp_store(engine *, void *, void *)
     unsigned long fastmlp_enter_steps()
     void fastmlp_leave_steps(unsigned long)
+    void fastmlp_end_epoch(engine *)
+    double fastmlp_operations(const engine *, long)
     double fastmlp_step(engine *, const samples *, long, long, double, int, const c_update *)
     void fastmlp_choice_pause(choice *)
     void fastmlp_set_default_threads(int)
     double fastmlp_gradient(engine *, const void *, const samples *, long, double, void *)
-    int fastmlp_forward(const engine *, const void *, matrix, long, int, void *, int)
+    int fastmlp_forward(const engine *, const void *, matrix, const csr *, long, int, void *, int)
     int fastmlp_product(product *, int)
     int fastmlp_output(output_rows *, int)
     void fastmlp_elements(const elements *, int)

@@ -9,7 +9,7 @@ cdef class Engine:
     cdef int dtype, loss, threads
     cdef long n_in, n_out, n_parameters
 
-    def __cinit__(self, architecture, dtype, loss, rule, batch_size, n_threads):
+    def __cinit__(self, architecture, dtype, loss, rule, batch_size, n_threads, bint sparse=False):
         cdef int n_layers = len(architecture.sizes) - 1, l
         cdef long *sizes = <long *>malloc((n_layers + 1) * (sizeof(long) + sizeof(int)))
         if sizes == NULL:
@@ -28,7 +28,7 @@ cdef class Engine:
             code_of(architecture.output, fastmlp_activation_code),
             -1 if loss is None else code_of(loss.name, fastmlp_loss_code),
             0 if loss is None else constant_of(loss),
-            code_of(rule, fastmlp_update_code), batch_size, self.threads,
+            code_of(rule, fastmlp_update_code), batch_size, sparse, self.threads,
         )
         free(sizes)
         if self.e == NULL:
@@ -44,18 +44,28 @@ cdef class Engine:
             and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>flat)
         )
 
-    cdef int forward(self, cnp.ndarray flat, cnp.ndarray x, cnp.ndarray out, bint scores) except -1:
-        cdef matrix m = matrix_of(x)
-        cdef long n = cnp.PyArray_DIM(x, 0)
+    cdef int forward(self, cnp.ndarray flat, object x, cnp.ndarray out, bint scores) except -1:
+        cdef matrix m = no_matrix()
+        cdef csr entries
+        cdef const csr *sparse = NULL
+        cdef object kept
+        if isinstance(x, cnp.ndarray):
+            m = matrix_of(<cnp.ndarray>x)
+        else:
+            kept = set_csr(&entries, x)
+            sparse = &entries
+        cdef long n = cnp.PyArray_DIM(out, 0)
         cdef const void *parameters = cnp.PyArray_DATA(flat)
         cdef void *to = cnp.PyArray_DATA(out)
         cdef int status
         if n == 0:
             return 0
         if n == 1:  # handing the GIL over would take longer than the prediction
-            return check_memory(fastmlp_forward(self.e, parameters, m, n, scores, to, 1))
+            return check_memory(fastmlp_forward(self.e, parameters, m, sparse, n, scores, to, 1))
         with nogil:
-            status = fastmlp_forward(self.e, parameters, m, n, scores, to, self.threads)
+            status = fastmlp_forward(
+                self.e, parameters, m, sparse, n, scores, to, self.threads
+            )
         return check_memory(status)
 
 
@@ -68,7 +78,7 @@ class Network:
         self.dtype = np.dtype(dtype)
         self.n_threads = n_threads
         self._engine = Engine(architecture, dtype, None, "sgd", 0, n_threads)
-        self._gradients = {}  # loss -> engine with memory for a batch, while no call uses it
+        self._gradients = {}  # loss, whether rows are sparse -> engine with memory for a batch, while no call uses it
         self._lock = threading.Lock()
 
     def predict(self, parameters, x, *, out=None):
@@ -82,7 +92,11 @@ class Network:
             engine.forward(parameters, x, out, False)
             return out
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        _checks.rows(self.architecture, self.dtype, x)
+        _checks.rows(self.architecture, self.dtype, x, sparse=True)
+        if isinstance(x, CSR):
+            out = _checks.output("out", out, (len(x), engine.n_out), self.dtype, x.data, parameters)
+            engine.forward(aligned(parameters), x, out, False)
+            return out
         out = _checks.output("out", out, (len(x), engine.n_out), self.dtype, x, parameters)
         engine.forward(aligned(parameters), aligned(x), out, False)
         return out
@@ -92,7 +106,8 @@ class Network:
         cdef Engine engine = self._engine
         self.check(parameters, x, target, loss, sample_weight)
         scores = np.empty((len(x), engine.n_out), self.dtype)
-        engine.forward(aligned(parameters), aligned(x), scores, True)
+        rows = x if isinstance(x, CSR) else aligned(x)
+        engine.forward(aligned(parameters), rows, scores, True)
         return loss_value(
             scores, target, loss, self.architecture.output, sample_weight=sample_weight,
             n_threads=self.n_threads,
@@ -104,41 +119,47 @@ class Network:
         """Mean loss plus ``½ l2 Σ W²``, and its gradient as a flat vector."""
         cdef samples s
         cdef list keep = []
-        cdef cnp.ndarray a, flat, gradient
+        cdef cnp.ndarray flat, gradient
         cdef Engine engine
         cdef double value, penalty = l2
         cdef long n
         self.check(parameters, x, target, loss, sample_weight)
-        loss = Loss.of(loss)
-        out = _checks.output("out", out, parameters.shape, self.dtype, parameters, x)
-        a, flat, gradient = aligned(x), aligned(parameters), out
+        loss, sparse = Loss.of(loss), isinstance(x, CSR)
+        out = _checks.output(
+            "out", out, parameters.shape, self.dtype, parameters, x.data if sparse else x
+        )
+        flat, gradient = aligned(parameters), out
         n = len(x)
-        s.labels, s.sample_weight, s.order = NULL, NULL, NULL
-        s.x, s.n_rows = matrix_of(a), n
-        set_targets(&s, keep, target, sample_weight, cnp.PyArray_TYPE(a))
-        rows, engine = self._take_engine(loss, n)
+        s.labels, s.sample_weight, s.order, s.n_rows = NULL, NULL, NULL, n
+        set_rows(&s, keep, x)
+        set_targets(&s, keep, target, sample_weight, cnp.PyArray_TYPE(flat))
+        rows, engine = self._take_engine(loss, n, sparse)
+        if sparse:
+            check_memory(fastmlp_reserve_entries(engine.e, &s, max(n, 1)))
         with nogil:
             value = fastmlp_gradient(
                 engine.e, cnp.PyArray_DATA(flat), &s, n, penalty, cnp.PyArray_DATA(gradient)
             )
         with self._lock:
-            self._gradients[loss] = rows, engine
+            self._gradients[loss, sparse] = rows, engine
         return value, out
 
     def check(self, parameters, x, target, loss, sample_weight):
         """Name what is wrong with the arguments of a loss, if anything is."""
         check_loss(loss, self.architecture.output)
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        _checks.rows(self.architecture, self.dtype, x, target, sample_weight)
+        _checks.rows(self.architecture, self.dtype, x, target, sample_weight, sparse=True)
 
-    def _take_engine(self, loss, rows):
+    def _take_engine(self, loss, rows, sparse):
         """An engine for gradients of that many rows that no other thread uses: (rows, engine)."""
         with self._lock:
-            kept = self._gradients.pop(loss, None)
+            kept = self._gradients.pop((loss, sparse), None)
         if kept is not None and rows <= kept[0]:
             return kept
         rows = max(rows, 1)
-        return rows, Engine(self.architecture, self.dtype, loss, "none", rows, self.n_threads)
+        return rows, Engine(
+            self.architecture, self.dtype, loss, "none", rows, self.n_threads, sparse
+        )
 
     def __reduce__(self):
         return _new_network, (self.architecture, self.dtype, self.n_threads)
@@ -163,12 +184,26 @@ class Trainer:
         self._rule = update_rule
         self._batch_size = int(batch_size)
         self._l2, self._l2_over_batch = float(l2), bool(l2_over_batch)
-        self._engine = Engine(
-            architecture, dtype, Loss.of(loss), update_rule.name, self._batch_size, n_threads
-        )
+        self._loss, self._n_threads, self._sparse = Loss.of(loss), n_threads, False
+        self._engine = self._new_engine()
         self._state_shape = (len(update_rule.slots), architecture.n_parameters)
         self._in_use = threading.Lock()
         self.step = 0
+
+    def _new_engine(self):
+        return Engine(
+            self._architecture, self._dtype, self._loss, self._rule.name, self._batch_size,
+            self._n_threads, self._sparse,
+        )
+
+    def _turn(self, sparse):
+        """Go over to an engine for rows of the other kind, with parameters and state."""
+        parameters = np.empty(self._state_shape[1], self._dtype)
+        state = np.empty(self._state_shape, self._dtype)
+        self.store(parameters, state)
+        self._sparse = sparse
+        self._engine = self._new_engine()
+        self.load(parameters, state, self.step)
 
     def load(self, parameters, state=None, step=0):
         """Copy parameters in, and optimizer state; without one it starts anew."""
@@ -207,10 +242,10 @@ class Trainer:
         Returns the mean loss of the epoch, each batch's loss (with its penalty, before its
         update) weighted by its rows. Runs without the GIL; signals are looked at between steps.
         """
-        cdef Engine engine = self._engine
+        cdef Engine engine
         cdef samples s
         cdef list keep = []
-        cdef cnp.ndarray rows = None, a
+        cdef cnp.ndarray rows = None
         cdef c_update u = update_of(self._rule)
         cdef double rate = learning_rate, total = 0, l2 = self._l2
         cdef bint over_batch = self._l2_over_batch
@@ -218,7 +253,10 @@ class Trainer:
         cdef long steps_between_signals
         cdef unsigned long mode
 
-        _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
+        _checks.rows(self._architecture, self._dtype, x, target, sample_weight, sparse=True)
+        if isinstance(x, CSR) != self._sparse:
+            self._turn(not self._sparse)
+        engine = self._engine
         n = len(x)
         s.labels, s.sample_weight, s.order = NULL, NULL, NULL
         if order is not None:
@@ -226,14 +264,16 @@ class Trainer:
             rows = np.ascontiguousarray(order, dtype=np.int64)
             s.order = <const int64_t *>cnp.PyArray_DATA(rows)
             n = len(rows)
-        a = aligned(x)
-        s.x, s.n_rows = matrix_of(a), n
+        s.n_rows = n
+        set_rows(&s, keep, x)
         set_targets(&s, keep, target, sample_weight, engine.dtype)
-        # About 10 ms of work on one slow core.
-        steps_between_signals = 1 + <long>(1e8 / (6.0 * batch * engine.n_parameters + 3e4))
         if not self._in_use.acquire(blocking=False):
             raise RuntimeError("this Trainer is in use by another thread")
         try:
+            if self._sparse:
+                check_memory(fastmlp_reserve_entries(engine.e, &s, batch))
+            # About 10 ms of work on one slow core.
+            steps_between_signals = 1 + <long>(1e8 / (fastmlp_operations(engine.e, batch) + 3e4))
             while at < n:
                 with nogil:
                     mode = fastmlp_enter_steps()
@@ -249,6 +289,7 @@ class Trainer:
                     fastmlp_leave_steps(mode)
                 PyErr_CheckSignals()
         finally:
+            fastmlp_end_epoch(engine.e)
             self.step = step
             self._in_use.release()
         return total / n if n else 0.0

@@ -139,7 +139,7 @@ static struct engine *engine_for(const struct kernels *k, const struct problem *
 {
     struct engine *e = fastmlp_engine_new(k, q->net.n_layers, q->net.sizes, q->net.activations,
                                           q->net.end.output, q->net.end.loss, q->net.end.constant,
-                                          q->rule, batch, threads);
+                                          q->rule, batch, 0, threads);
     if (e == NULL) {
         puts("not enough memory for an engine");
         exit(2);
@@ -344,7 +344,7 @@ static void test_prediction(const struct kernels *k, const struct network *net, 
     }
     for (int threads = 1; threads <= MOST_THREADS; threads++) {
         struct array again = array_new(k->real_bytes, n, n_out, LAYOUT_rows);
-        if (fastmlp_forward(e, array_data(&q.parameters), q.x.m, n, scores, array_data(&again), threads))
+        if (fastmlp_forward(e, array_data(&q.parameters), q.x.m, NULL, n, scores, array_data(&again), threads))
             fail("no memory");
         if (threads == 1)
             array_copy(&out, &again);
@@ -356,7 +356,7 @@ static void test_prediction(const struct kernels *k, const struct network *net, 
     for (long r = 0; r < n; r += 1 + n / 20) {
         struct matrix x = q.x.m;
         x.data += r * x.row_stride;
-        if (fastmlp_forward(e, array_data(&q.parameters), x, 1, scores, array_data(&one), 1))
+        if (fastmlp_forward(e, array_data(&q.parameters), x, NULL, 1, scores, array_data(&one), 1))
             fail("no memory");
         struct array row = out;
         row.rows = 1;

@@ -264,7 +264,7 @@ static void *train(void *context)
     fastmlp_update_at(&u, 1, 0.01);
     struct samples s = {.x = t->x.m, .target = t->target.m, .n_rows = ROWS};
     struct engine *e = fastmlp_engine_new(t->kernels, 2, sizes, activations, ACTIVATION_identity,
-                                          LOSS_squared_error, 0, UPDATE_adam, 100, t->threads);
+                                          LOSS_squared_error, 0, UPDATE_adam, 100, 0, t->threads);
     e->choice = (struct choice){.n = 1, .threads = {t->threads}, .direction = -1, .stretch_steps = 1};
     fastmlp_load(e, array_data(&t->start), NULL);
     for (int step = 0; step < 12; step++)
@@ -272,7 +272,7 @@ static void *train(void *context)
     fastmlp_store(e, array_data(&t->parameters), NULL);
     fastmlp_engine_free(e);
     for (int i = 0; i < PREDICTED; i++)
-        fastmlp_forward(t->shared, array_data(&t->parameters), t->x.m, i ? ROWS : 1, 0, array_data(&t->out), t->threads);
+        fastmlp_forward(t->shared, array_data(&t->parameters), t->x.m, NULL, i ? ROWS : 1, 0, array_data(&t->out), t->threads);
     return NULL;
 }
 
@@ -284,7 +284,7 @@ static void test_concurrent_networks(const struct kernels *k)
     if (!begin_case("%d threads train and predict at once", CALLERS))
         return;
     struct engine *shared = fastmlp_engine_new(k, 2, sizes, activations, ACTIVATION_identity, -1, 0,
-                                               UPDATE_sgd, 0, 4);
+                                               UPDATE_sgd, 0, 0, 4);
     struct array x = array_new(k->real_bytes, ROWS, SIZE, LAYOUT_rows);
     struct array target = array_new(k->real_bytes, ROWS, 5, LAYOUT_rows);
     struct array start = array_new(k->real_bytes, 1, (SIZE + 1) * (SIZE + 5), LAYOUT_rows);

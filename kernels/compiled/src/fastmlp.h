@@ -60,9 +60,16 @@ struct matrix {
     long row_stride, column_stride;
 };
 
+/* Rows in compressed sparse form: row r has the values starts[r] … starts[r + 1] - 1. */
+struct csr {
+    const void *values, *columns, *starts;
+    int column_bytes, start_bytes; /* of the integers: 4 or 8 */
+};
+
 /* The caller's samples. Row r of a pass is row order[r] of x (r itself without an order). */
 struct samples {
-    struct matrix x, target;
+    struct matrix x, target;   /* x.data is NULL for sparse rows */
+    struct csr sparse;
     const int64_t *labels;     /* class labels instead of targets, or NULL */
     const void *sample_weight; /* contiguous, or NULL */
     const int64_t *order;      /* or NULL */
@@ -78,6 +85,15 @@ struct layer {
     long weights, bias;         /* elements from the start of the packed parameters */
     void *transposed;           /* panels of W^T for the errors of the layer below; else NULL */
     void *output, *delta;       /* panels of the batch: activations a^l (scores at the top), errors */
+};
+
+/* Entries of a batch of sparse rows, sorted by feature (sparse.h). */
+struct entries {
+    long capacity, n_touched;
+    int32_t *rows;              /* of each entry */
+    void *values;
+    int32_t *touched;           /* features that have entries */
+    int32_t *count, *last;      /* of each feature: entries, the end of them */
 };
 
 /* A tile of the weights pass: some panels of one weight matrix by a range of features. */
@@ -119,6 +135,7 @@ struct engine {
     struct layer *layers;
     long n_packed;              /* elements of the packed parameters */
     long capacity;              /* rows of a pass at most */
+    int sparse;                 /* for sparse rows: weights of layer 0 lie by rows, see sparse.h */
     long batch_panel;           /* elements from one panel of the batch to the next */
     char *memory;               /* all that follows is in here */
     void *parameters, *gradient, *state[MOST_STATES];
@@ -142,6 +159,14 @@ struct engine {
     struct look_ahead look_ahead;
     double l2;
     struct update update;
+
+    /* Sparse rows. Where only stored entries are touched, the weights of layer 0 are `shrink` times
+       what is in memory. */
+    struct entries entries;
+    char *entries_memory;
+    int lazy;                   /* this step touches features with entries only */
+    double shrink, next_shrink;
+    double squares;             /* of the weights in memory, below 0 where unknown */
 };
 
 /* A product of plain matrices with a layer's start and end: C = f(A B + bias). */
@@ -164,6 +189,8 @@ struct product {
 struct forward {
     const struct engine *engine;
     struct matrix x;
+    const struct csr *sparse;   /* instead of x, or NULL; layer 0 then takes plain weights */
+    const void *flat;
     long n, block_rows;
     int scores;                 /* leave out the output activation */
     void *out;                  /* (n, n_out), contiguous */
@@ -204,9 +231,11 @@ struct kernels {
     int tile_panels;
     int task_features; /* features of a weight task */
     long (*output_scratch)(long n_out);
-    void (*pack)(const struct engine *, const void *flat, void *packed);
+    void (*pack)(const struct engine *, const void *flat, void *packed, int from_layer);
     void (*unpack)(const struct engine *, const void *packed, void *flat);
     void (*refresh_transposed)(const struct engine *);
+    void (*sort_entries)(struct engine *);
+    double (*fold_shrink)(const struct engine *, double factor);
     void (*rows_block)(void *engine, long block, int thread);
     void (*weights_task)(void *engine, long task, int thread);
     long (*product_scratch)(const struct product *);
@@ -236,21 +265,31 @@ double *fastmlp_constant(struct update *, const char *name);
 int fastmlp_states(int rule);
 void fastmlp_update_at(struct update *, double step, double learning_rate);
 
-/* engine.c */
+/* memory.c */
 struct engine *fastmlp_engine_new(const struct kernels *, int n_layers, const long *sizes,
                                   const int *activations, int output, int loss,
-                                  double loss_constant, int rule, long capacity, int n_threads);
+                                  double loss_constant, int rule, long capacity, int sparse,
+                                  int n_threads);
 void fastmlp_engine_free(struct engine *);
+
+/* sparse.c */
+int fastmlp_reserve_entries(struct engine *, const struct samples *, long batch);
+void fastmlp_choose_lazy(struct engine *, const struct update *);
+double fastmlp_squared_weights(struct engine *);
+void fastmlp_end_epoch(struct engine *);
+
+/* engine.c */
 void fastmlp_load(struct engine *, const void *parameters, const void *state);
-void fastmlp_store(const struct engine *, void *parameters, void *state);
+void fastmlp_store(struct engine *, void *parameters, void *state);
 unsigned long fastmlp_enter_steps(void);
 void fastmlp_leave_steps(unsigned long mode);
+double fastmlp_operations(const struct engine *, long rows);
 double fastmlp_step(struct engine *, const struct samples *, long first_row, long n_rows,
                     double l2, int l2_over_batch, const struct update *);
 double fastmlp_gradient(struct engine *, const void *parameters, const struct samples *,
                         long n_rows, double l2, void *gradient);
-int fastmlp_forward(const struct engine *, const void *flat, struct matrix x, long n, int scores,
-                    void *out, int n_threads);
+int fastmlp_forward(const struct engine *, const void *flat, struct matrix x,
+                    const struct csr *sparse, long n, int scores, void *out, int n_threads);
 
 /* choice.c */
 void fastmlp_choice_start(struct choice *, int n_threads, double operations);

@@ -7,13 +7,32 @@
 #include "layers.h"
 #include "losses.h"
 #include "panels.h"
+#include "sparse.h"
+
+/* From one row of weights to the next, and from one panel to the next. */
+INLINE long weight_row(const struct engine *e, int l)
+{
+    return e->sparse && l == 0 ? e->layers[0].out_panels * PANEL : PANEL;
+}
+INLINE long weight_panel(const struct engine *e, int l)
+{
+    return e->sparse && l == 0 ? PANEL : e->layers[l].in_rows * PANEL;
+}
 
 /* Plain parameters, as scikit-learn's users see them, into panels, and back. */
-static void pack(const struct engine *e, const void *flat, void *packed)
+static void pack(const struct engine *e, const void *flat, void *packed, int from_layer)
 {
     const real *from = flat;
     for (int l = 0; l < e->n_layers; from += e->layers[l].n_in * e->layers[l].n_out, l++) {
         const struct layer *layer = &e->layers[l];
+        if (l < from_layer)
+            continue;
+        if (e->sparse && l == 0) {
+            for (long r = 0; r < layer->n_in; r++)
+                scatter_row((const char *)(from + r * layer->n_out), sizeof(real), layer->n_out,
+                            (real *)packed + layer->weights + r * weight_row(e, 0), PANEL, 1);
+            continue;
+        }
         struct matrix m = {(const char *)from, layer->n_out * (long)sizeof(real), sizeof(real)};
         pack_panels(m, layer->n_in, layer->n_out, (real *)packed + layer->weights,
                     layer->in_rows * PANEL);
@@ -29,8 +48,8 @@ static void unpack(const struct engine *e, const void *packed, void *flat)
     for (int l = 0; l < e->n_layers; l++) {
         const struct layer *layer = &e->layers[l];
         for (long r = 0; r < layer->n_in; r++, to += layer->n_out)
-            gather_row((const real *)packed + layer->weights + r * PANEL, layer->in_rows * PANEL,
-                       layer->n_out, to);
+            gather_row((const real *)packed + layer->weights + r * weight_row(e, l),
+                       weight_panel(e, l), layer->n_out, to);
     }
     for (int l = 0; l < e->n_layers; to += e->layers[l].n_out, l++)
         gather_row((const real *)packed + e->layers[l].bias, PANEL, e->layers[l].n_out, to);
@@ -64,6 +83,14 @@ static void finish_rows(int output, real *z, long rows, long n_out, long panel, 
             forward_run(output, z + p * panel, rows * PANEL);
 }
 
+/* Weights of the first layer as users have them. */
+INLINE struct weight_rows plain_weights(const struct forward *f)
+{
+    const struct layer *layer = &f->engine->layers[0];
+    const real *w = f->flat;
+    return (struct weight_rows){w, w + layer->n_in * layer->n_out, layer->n_out};
+}
+
 /* Predictions of a block of rows, from packed parameters. */
 static void forward_block(void *context, long block, int thread)
 {
@@ -75,14 +102,18 @@ static void forward_block(void *context, long block, int thread)
     real *there = (real *)((char *)here + f->half_bytes);
     real *columns = (real *)((char *)there + f->half_bytes);
     const char *x = f->x.data + first * f->x.row_stride;
-    for (long r = 0; r < n; r++, x += f->x.row_stride)
+    for (long r = 0; !f->sparse && r < n; r++, x += f->x.row_stride)
         scatter_row(x, f->x.column_stride, e->layers[0].n_in, here + r * PANEL, panel, 0);
     const real *parameters = e->parameters;
     for (int l = 0; l < e->n_layers; l++) {
         const struct layer *layer = &e->layers[l];
-        layer_product(n, layer->n_in, here, panel, parameters + layer->weights,
-                      layer->in_rows * PANEL, parameters + layer->bias, 0, there, panel,
-                      layer->out_panels, e->walk);
+        if (f->sparse && l == 0)
+            sparse_product(f->sparse, NULL, first, n, plain_weights(f), layer->out_panels, 1,
+                           parameters + layer->bias, there, panel);
+        else
+            layer_product(n, layer->n_in, here, panel, parameters + layer->weights,
+                          layer->in_rows * PANEL, parameters + layer->bias, 0, there, panel,
+                          layer->out_panels, e->walk);
         for (long p = 0; p < layer->out_panels; p++)
             forward_run(layer->activation, there + p * panel, n * PANEL);
         real *swap = here;
@@ -139,14 +170,20 @@ static void forward_few(const struct engine *e, const void *flat, const struct f
     const struct layer *top = &e->layers[e->n_layers - 1];
     for (long row = 0; row < f->n; row++) {
         const char *x = f->x.data + row * f->x.row_stride;
-        for (long c = 0; c < e->layers[0].n_in; c++, x += f->x.column_stride)
+        for (long c = 0; !f->sparse && c < e->layers[0].n_in; c++, x += f->x.column_stride)
             here[c] = *(const real *)x;
         const real *w = flat, *bias = w;
         for (int l = 0; l < e->n_layers; l++)
             bias += e->layers[l].n_in * e->layers[l].n_out;
         for (int l = 0; l < e->n_layers; l++) {
             const struct layer *layer = &e->layers[l];
-            row_product(here, layer->n_in, w, layer->n_out, bias, there);
+            if (f->sparse && l == 0) { /* `here` is free for the bias with its padding */
+                scatter_row((const char *)bias, sizeof(real), layer->n_out, here, PANEL, 1);
+                sparse_product(f->sparse, NULL, row, 1, plain_weights(f), layer->out_panels, 1,
+                               here, there, PANEL);
+            } else {
+                row_product(here, layer->n_in, w, layer->n_out, bias, there);
+            }
             forward_run(layer->activation, there, layer->n_out);
             w += layer->n_in * layer->n_out;
             bias += layer->n_out;

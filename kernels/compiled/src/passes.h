@@ -13,6 +13,7 @@
 #include "losses.h"
 #include "networks.h"
 #include "panels.h"
+#include "sparse.h"
 #include "tiles.h"
 #include "updates.h"
 #include "work.h"
@@ -20,7 +21,6 @@
 enum {
     TASK_FEATURES = 64,      /* of a weight task: its gradient stays in L1 */
     LOOK_AHEAD_BYTES = 4096, /* rows that are asked for before they are gathered */
-    LINE_BYTES = 64,
 };
 
 /* Ask for a row that is gathered soon: shuffled rows come from anywhere. */
@@ -31,7 +31,7 @@ INLINE void prefetch_row(const struct engine *e, long position)
         return;
     const char *row = s->x.data + s->order[position] * s->x.row_stride;
     long bytes = e->layers[0].n_in * (long)sizeof(real);
-    for (long b = 0; b < bytes && b < LOOK_AHEAD_BYTES; b += LINE_BYTES)
+    for (long b = 0; b < bytes && b < LOOK_AHEAD_BYTES; b += LINE)
         __builtin_prefetch(row + b, 0, 3);
 }
 
@@ -51,7 +51,7 @@ static struct share share_of(const struct engine *e, long index, long turns)
     if (rows > 0) {
         share.row = e->samples->order + first + rows * index / e->n_tasks;
         share.last = e->samples->order + first + rows * (index + 1) / e->n_tasks;
-        share.lines = (share.last - share.row) * (share.bytes / LINE_BYTES + 1) / turns + 1;
+        share.lines = (share.last - share.row) * (share.bytes / LINE + 1) / turns + 1;
     }
     return share;
 }
@@ -61,7 +61,7 @@ INLINE void ask_for_rows(struct share *share)
     const struct samples *s = share->samples;
     for (long i = 0; i < share->lines && share->row != share->last; i++) {
         __builtin_prefetch(s->x.data + *share->row * s->x.row_stride + share->byte, 0, 2);
-        share->byte += LINE_BYTES;
+        share->byte += LINE;
         if (share->byte >= share->bytes) {
             const long at = *share->row++;
             share->byte = 0;
@@ -83,8 +83,10 @@ static void gather_rows(const struct engine *e, long first, long n)
     long look_ahead = LOOK_AHEAD_BYTES / (bottom->n_in * (long)sizeof(real)) + 1;
     for (long r = first; r < first + n; r++) {
         long at = s->order ? s->order[e->first_row + r] : e->first_row + r;
-        prefetch_row(e, e->first_row + r + look_ahead);
-        scatter_row(s->x.data + at * s->x.row_stride, s->x.column_stride, bottom->n_in,
+        if (!e->sparse)
+            prefetch_row(e, e->first_row + r + look_ahead);
+        if (!e->sparse)
+            scatter_row(s->x.data + at * s->x.row_stride, s->x.column_stride, bottom->n_in,
                     input + r * PANEL, e->batch_panel, 0);
         if (s->labels) {
             for (long p = 0; p < top->out_panels; p++)
@@ -112,9 +114,15 @@ static void rows_block(void *engine, long block, int thread)
     for (int l = 0; l < e->n_layers; l++) {
         const struct layer *layer = &e->layers[l];
         real *z = (real *)layer->output + start;
-        layer_product(n, layer->n_in, a, panel, parameters + layer->weights,
-                      layer->in_rows * PANEL, parameters + layer->bias, 0, z, panel,
-                      layer->out_panels, e->walk);
+        if (e->sparse && l == 0)
+            sparse_product(&e->samples->sparse, e->samples->order, e->first_row + first, n,
+                           (struct weight_rows){parameters + layer->weights, NULL,
+                                                weight_row(e, 0)},
+                           layer->out_panels, (real)e->shrink, parameters + layer->bias, z, panel);
+        else
+            layer_product(n, layer->n_in, a, panel, parameters + layer->weights,
+                          layer->in_rows * PANEL, parameters + layer->bias, 0, z, panel,
+                          layer->out_panels, e->walk);
         for (long p = 0; p < layer->out_panels; p++)
             forward_run(layer->activation, z + p * panel, n * PANEL);
         a = z;
@@ -167,12 +175,68 @@ INLINE void prefetch_weights(const struct engine *e, const struct layer *layer,
         long at = layer->weights + ((task->panel + p) * layer->in_rows + feature) * PANEL;
         for (long i = at; i < at + features * PANEL; i += PANEL) {
             __builtin_prefetch((const real *)e->parameters + i, 1, 3);
-            if (e->state[0])
-                __builtin_prefetch((const real *)e->state[0] + i, 1, 3);
-            if (e->state[1])
-                __builtin_prefetch((const real *)e->state[1] + i, 1, 3);
+            for (int s = 0; s < MOST_STATES && e->state[s]; s++)
+                __builtin_prefetch((const real *)e->state[s] + i, 1, 3);
         }
     }
+}
+
+/* Biases of some panels of a layer: gradient, then update. */
+static void update_bias(const struct engine *e, const struct layer *layer, long first, long panels,
+                        real *gradient)
+{
+    real *parameters = e->parameters;
+    const real *delta = (const real *)layer->delta + first * e->batch_panel;
+    for (long p = 0; p < panels; p++) {
+        sum_rows(delta + p * e->batch_panel, e->n_rows, e->accumulate, gradient + p * PANEL);
+        const long at = layer->bias + (first + p) * PANEL;
+        if (e->finish)
+            update_run(&e->update, parameters + at, gradient + p * PANEL, e->state, at, PANEL);
+    }
+}
+
+/* Add the penalty to the gradient of n weights; their squares are added up. */
+INLINE vec penalise(double weight, const real *w, real *g, long n, vec squares)
+{
+    vec l2 = SPLAT((real)weight);
+    for (long i = 0; i < n; i += LANES) {
+        vec x = load(w + i);
+        squares = FMA(x, x, squares);
+        store(g + i, FMA(l2, x, load(g + i)));
+    }
+    return squares;
+}
+
+/* The weights of a range of features of a sparse first layer. */
+static void sparse_task(const struct engine *e, long index, int thread)
+{
+    const struct weight_task *task = &e->tasks[index];
+    const struct layer *layer = &e->layers[0];
+    const long width = layer->out_panels * PANEL, most_rows = sparse_features_at_once(width);
+    real *scratch = (real *)(e->scratch + thread * e->scratch_bytes);
+    double *penalty = &e->task_penalty[index];
+    if (task->first == 0)
+        update_bias(e, layer, 0, layer->out_panels,
+                    e->gradient ? (real *)e->gradient + layer->bias : scratch);
+    if (e->lazy) {
+        const long touched = e->entries.n_touched;
+        *penalty = sparse_descent(e, touched * task->first / layer->n_in,
+                                  touched * task->last / layer->n_in, scratch);
+        return;
+    }
+    real *parameters = e->parameters;
+    vec squares = {0};
+    for (long f = task->first, here; f < task->last; f += here) {
+        here = least(task->last - f, most_rows);
+        const long at = layer->weights + f * width, n = here * width;
+        real *g = e->gradient ? (real *)e->gradient + at : scratch;
+        for (long i = 0; i < here; i++)
+            sparse_gradient(e, f + i, g + i * width);
+        if (e->l2 != 0)
+            squares = penalise(e->l2, parameters + at, g, n, squares);
+        update_run(&e->update, parameters + at, g, e->state, at, n);
+    }
+    *penalty = sum_lanes(squares);
 }
 
 static void weights_task(void *engine, long index, int thread)
@@ -181,6 +245,10 @@ static void weights_task(void *engine, long index, int thread)
     if (e->walk.backwards)
         index = e->n_tasks - 1 - index;
     const struct weight_task *task = &e->tasks[index];
+    if (e->sparse && task->layer == 0) {
+        sparse_task(e, index, thread);
+        return;
+    }
     const struct layer *layer = &e->layers[task->layer];
     const real *a = task->layer ? e->layers[task->layer - 1].output : e->input;
     const real *delta = (const real *)layer->delta + task->panel * e->batch_panel;
@@ -224,8 +292,7 @@ static void weights_task(void *engine, long index, int thread)
         }
     } while ((k += block) < e->n_rows);
     if (task->first == 0)
-        for (int p = 0; p < task->panels; p++)
-            sum_rows(delta + p * panel, e->n_rows, e->accumulate, bias + p * PANEL);
+        update_bias(e, layer, task->panel, task->panels, bias);
     if (!e->finish)
         return;
 
@@ -235,21 +302,11 @@ static void weights_task(void *engine, long index, int thread)
         long at = layer->weights + ((task->panel + p) * layer->in_rows + task->first) * PANEL;
         long n = features * PANEL;
         real *g = gradient + p * g_panel, *w = parameters + at;
-        if (e->l2 != 0) {
-            vec l2 = SPLAT((real)e->l2);
-            for (long i = 0; i < n; i += LANES) {
-                vec x = load(w + i);
-                squares = FMA(x, x, squares);
-                store(g + i, FMA(l2, x, load(g + i)));
-            }
-        }
+        if (e->l2 != 0)
+            squares = penalise(e->l2, w, g, n, squares);
         update_run(&e->update, w, g, e->state, at, n);
         if (layer->transposed && e->update.rule != UPDATE_none)
             transpose_weights(e, layer, task->panel + p, task->first, task->last);
-        if (task->first == 0) {
-            at = layer->bias + (task->panel + p) * PANEL;
-            update_run(&e->update, parameters + at, bias + p * PANEL, e->state, at, PANEL);
-        }
     }
     if (e->l2 != 0)
         e->task_penalty[index] = sum_lanes(squares);

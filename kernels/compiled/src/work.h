@@ -2,10 +2,24 @@
 #ifndef FASTMLP_WORK_H
 #define FASTMLP_WORK_H
 
+#include <stdint.h>
+
+#include "fastmlp.h"
+
 enum {
     LINE = 64,
     BLOCK_ROWS = 192, /* a multiple of every tile's rows */
+    SPARSE_SCRATCH = 16 << 10, /* bytes of the gradient of a few features of a sparse layer */
 };
+
+/* Multiplications and additions of a forward product of one row with all layers. */
+static inline double layer_flops(const struct engine *e)
+{
+    double flops = 0;
+    for (int l = 0; l < e->n_layers; l++)
+        flops += 2.0 * (double)e->layers[l].n_in * (double)e->layers[l].n_out;
+    return flops;
+}
 
 /* Below this many multiplications and additions two threads cost more than they gain. */
 #define PARALLEL_FLOPS 1.5e6
@@ -28,6 +42,12 @@ static inline long rows_of_block(long n, int threads)
     return blocks ? (n + blocks - 1) / blocks : 1;
 }
 static inline long blocks_of(long n, long block_rows) { return (n + block_rows - 1) / block_rows; }
+
+/* An integer of 4 or 8 bytes. */
+static inline long integer_at(const void *values, int bytes, long i)
+{
+    return bytes == 4 ? ((const int32_t *)values)[i] : (long)((const int64_t *)values)[i];
+}
 
 /* Memory for one call, aligned to cache lines; NULL without memory. */
 char *fastmlp_scratch_take(long bytes);
