@@ -13,16 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from ._custom import CustomActivation, CustomLoss
-from ._specs import (
-    ACTIVATIONS,
-    LOSSES,
-    NEED_SCORES,
-    OUTPUTS,
-    UPDATE_RULES,
-    Architecture,
-    Loss,
-    UpdateRule,
-)
+from ._names import ACTIVATIONS, LOSSES, NEED_SCORES, OUTPUTS, UPDATE_RULES
+from ._specs import Architecture, Loss, UpdateRule
 
 _NEW_ACTIVATIONS = (
     *("leaky_relu", "elu", "selu", "softplus", "silu", "gelu", "gelu_tanh", "mish"),
@@ -51,16 +43,8 @@ FEATURES = frozenset(
 )
 #: What the backends do not have.
 MISSING: Mapping[str, tuple[str, ...]] = {
-    "compiled": (*NEED_SCORES, *OPTIONS, "sparse", "learning_rates", "custom"),
-    "numba": (
-        *_NEW_ACTIVATIONS,
-        *_NEW_LOSSES,
-        *_NEW_RULES,
-        *OPTIONS,
-        "sparse",
-        "learning_rates",
-        "custom",
-    ),
+    "compiled": (*NEED_SCORES, *OPTIONS, "learning_rates", "custom"),
+    "numba": ("sparse", "custom"),
     "reference": (),
 }
 

@@ -87,7 +87,9 @@ def test_derivatives(backend, dtype, name):
     with np.errstate(all="ignore"):
         error = np.abs(actual.astype(np.longdouble) - wanted)
         close = (actual == wanted) | (error <= smallest + relative * np.abs(wanted))
-    wrong = ~(close | np.isnan(wanted))
+    # A slope that rounds to one or to the number above it takes the largest number over the edge.
+    edge = np.isinf(actual) & (np.abs(wanted) >= np.finfo(dtype).max * (1 - relative))
+    wrong = ~(close | np.isnan(wanted) | edge)
     assert not wrong.any(), (z[wrong], delta[wrong], actual[wrong], wanted[wrong])
 
 

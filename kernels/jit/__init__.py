@@ -5,22 +5,22 @@ The same functions and classes as ``reference``, without a C compiler. From the 
 ``_host``       what the CPU offers, and tile sizes
 ``_vector``, ``_values``
                 a small vector language over LLVM's instructions
-``_vmath``, ``_tiles``, ``_runs``, ``_copies``, ``_scores``
-                kernels written in it: functions, matrix products, elementwise kernels and update
-                rules, panels, losses
+``_vmath``, ``_tiles``, ``_runs``, ``_rules``, ``_copies``, ``_scores``, ``_dropout``
+                kernels written in it: functions, matrix products, activations, update rules,
+                panels, losses, dropout
 ``_table``      these compiled when they are needed, as a table of addresses
 ``_plan``, ``_workspace``, ``_calls``
                 the memory of a network and batch, laid out before a job runs; calls on arrays
-``_walks``, ``_tasks``, ``_packing``
+``_walks``, ``_tasks``, ``_packing``, ``_prepare``
                 compiled Python that walks over panels and calls the table: the engine's two passes
 ``_team``, ``_choice``, ``_limit``
                 threads: jobs, how many are used, what threadpoolctl says
 ``_compile``, ``_cache``, ``_warm_up``, ``_access``
                 compiling at first use, keeping the code on disk, memory by address
 
-``layers``, ``activations``, ``losses``, ``optimizers``, ``training`` are what is called from
-outside. A new activation or update rule goes into ``_runs``, a new loss into ``_scores``, a new
-instruction set into ``_host``.
+``layers``, ``activations``, ``losses``, ``optimizers``, ``network``, ``training`` are what is
+called from outside. A new activation goes into ``_runs``, a new update rule into ``_rules``, a new
+loss into ``_scores``, a new instruction set into ``_host``.
 """
 
 from .. import reference as _reference
@@ -28,6 +28,8 @@ from .._support import Guard
 from . import activations as _activations
 from . import layers as _layers
 from . import losses as _losses
+from . import network as _network
+from . import optimizers as _optimizers
 from . import training as _training
 from ._host import host
 from ._limit import register as _register
@@ -35,7 +37,7 @@ from .layers import bias_gradient, weight_gradient
 from .optimizers import adam_update, momentum_update, sgd_update
 
 _guard = Guard("numba")
-Network = _guard.network(_training.Network, _reference.Network)
+Network = _guard.network(_network.Network, _reference.Network)
 Trainer = _guard.trainer(_training.Trainer, _reference.Trainer)
 activate = _guard.function(_activations.activate)
 activation_backward = _guard.function(_activations.activation_backward)
@@ -43,7 +45,7 @@ delta_backward = _guard.function(_layers.delta_backward)
 dense_forward = _guard.function(_layers.dense_forward)
 loss_value = _guard.function(_losses.loss_value)
 output_delta = _guard.function(_losses.output_delta)
-update = _guard.absent(_reference.update)
+update = _guard.function(_optimizers.update)
 
 __all__ = [
     "Network",

@@ -77,9 +77,10 @@ def one_hot(code: Code) -> Any:
     """Class labels as rows with a single one.
 
     Arguments: ``labels`` (64-bit), ``order`` (or 0), ``count``, ``n`` classes, ``target`` and its
-    ``step``.
+    ``step``; the value of the other places, 0 or -1.
     """
     labels, order, count, n, target, step = code.ints
+    others = code.splat(code.doubles[0])
     ordered = order > 0
     with code.loop(count) as j:
         row = code.variable(j)
@@ -90,7 +91,7 @@ def one_hot(code: Code) -> Any:
         with code.loop(n, code.panel) as first:
             for v, at in enumerate(offsets(code)):
                 hit = code.equals(label - first - v * code.lanes)
-                code.store(code.select(hit, code.real(1.0), 0.0), line.get() + at)
+                code.store(code.select(hit, code.real(1.0), others), line.get() + at)
             line.set(line.get() + step)
     return code.finish()
 

@@ -13,6 +13,7 @@ from ._access import call
 from ._compile import Lazy, inline, renamed
 from ._packing import run_task
 from ._plan import Run
+from ._runs import ARGUMENTS
 from ._table import function_of
 from ._team import Job
 from ._workspace import address, ceil
@@ -20,8 +21,8 @@ from ._workspace import address, ceil
 Array = np.ndarray[Any, Any]
 
 _CHUNK = 16384  # elements of a task: 64 KB of float32
-_N_VECTORS, _N_CONSTANTS = 4, 5
 _SHARED_CHUNKS = 8  # from which on several threads take part
+_N_VECTORS = ARGUMENTS - 2
 
 
 @inline
@@ -31,13 +32,12 @@ def _apart(a: Any, b: Any) -> Any:
 
 
 def _elements(
-    function: int, count: int, p: Any, g: Any, s: Any, t: Any,
-    k0: float, k1: float, k2: float, k3: float, k4: float,
-) -> Any:  # fmt: skip
+    function: int, count: int, p: Any, g: Any, s: Any, t: Any, u: Any, constants: Any
+) -> Any:
     """Run a kernel on the first ``count`` vectors; false where they are not of one size, do not
     lie plainly in memory or overlap."""
     size, n = p.itemsize, p.shape[0]
-    places = p.ctypes.data | g.ctypes.data | s.ctypes.data | t.ctypes.data
+    places = p.ctypes.data | g.ctypes.data | s.ctypes.data | t.ctypes.data | u.ctypes.data
     plain = places % size == 0 and (n < 2 or g.strides[0] == size)
     if count > 1:
         plain = plain and g.shape[0] == n and _apart(p, g)
@@ -45,26 +45,33 @@ def _elements(
         plain = plain and s.shape[0] == n and _apart(p, s) and _apart(g, s)
     if count > 3:
         plain = plain and t.shape[0] == n and _apart(p, t) and _apart(g, t) and _apart(s, t)
+    if count > 4:
+        plain = plain and u.shape[0] == n and _apart(p, u) and _apart(g, u)
+        plain = plain and _apart(s, u) and _apart(t, u)
     if plain:
-        vectors = (p.ctypes.data, g.ctypes.data, s.ctypes.data, t.ctypes.data)
-        call(function, (*vectors, n, k0, k1, k2, k3, k4))
+        vectors = (p.ctypes.data, g.ctypes.data, s.ctypes.data, t.ctypes.data, u.ctypes.data)
+        call(function, (*vectors, n, constants.ctypes.data))
     return plain
 
 
 def _lazy(kind: Any) -> Lazy:
     own, other = types.Array(kind, 1, "C"), types.Array(kind, 1, "A", readonly=True)
-    constants = [types.float64] * _N_CONSTANTS
-    whole = types.int64
+    constants, whole = types.Array(types.float64, 1, "C"), types.int64
     function = renamed(_elements, f"elements_{kind}")
-    return Lazy(function, types.boolean(whole, whole, own, other, own, own, *constants))
+    arguments = (whole, whole, own, other, own, own, own, constants)
+    return Lazy(function, types.boolean(*arguments))
 
 
 _KINDS = {4: np.dtype(np.float32), 8: np.dtype(np.float64)}
 _ENTRANCES = {4: _lazy(types.float32), 8: _lazy(types.float64)}
+_NO_CONSTANTS = np.zeros(1)
 
 
 def run_plain(
-    name: str, vectors: Sequence[Array], constants: Sequence[float], n_threads: int | None
+    name: str,
+    vectors: Sequence[Array],
+    n_threads: int | None,
+    constants: Array = _NO_CONSTANTS,
 ) -> bool:
     """Run an elementwise kernel on this thread, if vectors are plainly right and not long.
 
@@ -80,17 +87,19 @@ def run_plain(
         for vector in vectors:
             if vector.dtype is not kind:
                 return False
-        padded = (*vectors, p, p, p)[:_N_VECTORS]
-        values = (*constants, 0.0, 0.0, 0.0, 0.0, 0.0)[:_N_CONSTANTS]
+        padded = (*vectors, p, p, p, p)[:_N_VECTORS]
         entrance = _ENTRANCES[itemsize].function
-        done = entrance(function_of(name, itemsize), len(vectors), *padded, *values)
-        return bool(done)
+        function = function_of(name, itemsize)
+        return bool(entrance(function, len(vectors), *padded, constants))
     except (AttributeError, KeyError, TypeError):
         return False
 
 
 def run(
-    name: str, vectors: Sequence[Array], constants: Sequence[float], n_threads: int | None
+    name: str,
+    vectors: Sequence[Array],
+    n_threads: int | None,
+    constants: Array = _NO_CONSTANTS,
 ) -> None:
     """Run an elementwise kernel over checked vectors of equal size and dtype.
 
@@ -108,7 +117,7 @@ def run(
         *[places[0]] * (_N_VECTORS - len(places)),
         p.size,
         _CHUNK,
-        *constants,
+        address(constants),
     )
     job = Job(work, [run_task])
     job.counts([ceil(p.size, _CHUNK)])

@@ -71,7 +71,7 @@ def store_task(plan_address: int, step: int, index: int) -> None:
 def gradient_task(plan_address: int, step: int, index: int) -> None:
     """Copy layer ``index`` of a gradient out."""
     plan = record(plan_address, PLAN)
-    store_layer(plan, index, plan.first_state, plan.out)
+    store_layer(plan, index, plan.gradient, plan.out)
 
 
 @Task
@@ -152,18 +152,5 @@ def run_task(run_address: int, step: int, index: int) -> None:
     begin = index * work.chunk
     at = begin * work.itemsize
     n = min(work.chunk, work.n - begin)
-    call(
-        work.function,
-        (
-            work.p + at,
-            work.g + at,
-            work.s + at,
-            work.t + at,
-            n,
-            work.k0,
-            work.k1,
-            work.k2,
-            work.k3,
-            work.k4,
-        ),
-    )
+    vectors = (work.p + at, work.g + at, work.s + at, work.t + at, work.u + at)
+    call(work.function, (*vectors, n, work.constants))

@@ -36,10 +36,18 @@ class Layer(ctypes.Structure):
         "transposed transposed_step "
         # Batch: input activations, output, error of the output.
         "a z d "
-        # Table indices of σ and ⊙ σ' of the output (-1 for none: bounds do, or identity).
-        "activation derivative",
-        # Bounds that the forward tile clips to: they make ReLU and hardtanh.
-        "low high",
+        # Table indices of σ and ⊙ σ' of the output (-1 for none: bounds do, or identity), and of
+        # what computes σ' from the output (-1 where that is not needed).
+        "activation derivative slope_of "
+        # What σ' is computed from: the output, or σ' itself where the forward pass keeps it.
+        "kept slope "
+        # Dropout of the input: below which a random word drops an element (0 for no dropout).
+        "threshold "
+        # Whether this layer learns.
+        "trainable",
+        # Bounds that the forward tile clips to: they make ReLU and hardtanh. What dropout leaves
+        # is multiplied by scale.
+        "low high scale",
     )
 
 
@@ -74,21 +82,37 @@ class Plan(ctypes.Structure):
         "columns columns_step "
         # Lines of zeros.
         "zeros "
-        # Stores: parameters, gradient or first slot of state, second slot.
-        "parameters first_state second_state "
-        # What rows are for, and where results go.
+        # Stores: parameters; the gradient where it is collected before the update (0 where not);
+        # three vectors of state.
+        "parameters gradient state_0 state_1 state_2 "
+        # What rows are for, and what happens to the scores of a block: losses, errors, results.
         "forward with_loss backward with_out "
         "output_activation is_softmax loss out_delta "
-        # Update rule (table index; is_adam), steps made before this job and until now.
-        "rule is_adam epsilon_hat steps_before steps_made penalty_per_row refresh",
-        "learning_rate c0 c1 c2 beta_1 beta_2 epsilon l2 penalty summed",
+        # The lowest layer that learns: errors go back so far.
+        "lowest "
+        # Update: table index of the rule's kernel and of what collects gradients; task that
+        # prepares the constants of a step (0 for constants that stay) from those of the rule.
+        "rule collect prepare constants rule_constants n_rule_constants "
+        # Learning rates of the steps (0 for one that stays).
+        "rates "
+        # Sums of squares of the blocks' gradients, before and after clipping (0: not needed).
+        "norms "
+        # Dropout: the seed.
+        "seed "
+        # Steps made before this job and until now; whether penalties are divided by the rows;
+        # whether transposed weights are kept up to date.
+        "steps_before steps_made penalty_per_row refresh",
+        # Value of the labels' rows apart from the label; constant of the loss.
+        "label_low loss_constant "
+        "learning_rate weight_decay l2 l1 clip_value clip_norm max_norm gradient_norm "
+        "penalty summed",
     )
 
 
 class Run(ctypes.Structure):
     """An elementwise kernel over long vectors, in chunks."""
 
-    _fields_ = _fields("function itemsize p g s t n chunk", "k0 k1 k2 k3 k4")
+    _fields_ = _fields("function itemsize p g s t u n chunk constants")
 
 
 class Copy(ctypes.Structure):

@@ -16,23 +16,13 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from . import _copies, _runs, _scores, _tiles
+from . import _copies, _dropout, _rules, _runs, _scores, _tiles
 from ._compile import Lazy, intrinsic, renamed
 from ._host import host
+from ._runs import ARGUMENTS
 from ._vector import Code
 
 Array = np.ndarray[Any, Any]
-
-#: Rules that :func:`_runs.update` knows.
-RULES = ("store", "sgd", "momentum", "nesterov", "adam")
-LOSS_PAIRS = (
-    ("squared_error", "identity"),
-    ("squared_error", "sigmoid"),
-    ("squared_error", "softmax"),
-    ("binary_cross_entropy", "sigmoid"),
-    ("cross_entropy", "softmax"),
-)
-ACTIVATIONS = tuple(_runs.FUNCTIONS)
 
 # Tiles: index = begin + 2 (rows - 1) + (panels - 1).
 FORWARD, GRADIENT, REST = 0, 24, 40
@@ -40,27 +30,44 @@ _COMMON: Mapping[str, tuple[Callable[[Code], Any], int]] = {  # and the number o
     "column_sums": (_tiles.column_sums, 3),
     "gather": (_copies.gather, 8),
     "scatter": (_copies.scatter, 8),
-    "one_hot": (_copies.one_hot, 6),
     "transpose": (_copies.transpose, 2),
-    "softmax": (_scores.softmax, 5),
-    "sum_of_squares": (_runs.sum_of_squares, 4),
+}
+# Further kernels with their numbers of arguments, integers and doubles; and families of kernels,
+# one for each name, which the families' own tables list.
+_SINGLE: Mapping[str, tuple[Callable[[Code], Any], int, int]] = {
+    "one_hot": (_copies.one_hot, 6, 1),
+    "softmax": (_scores.softmax, 5, 0),
+    "sums": (_runs.sums, 4, 0),
+    "norms": (_runs.norms, 4, 1),
+    "bound_columns": (_runs.bound_columns, 2, 1),
+    "dropout": (_dropout.dropout, 9, 1),
+}
+_FAMILIES: Mapping[str, tuple[Callable[[Code, str], Any], int, int, tuple[str, ...]]] = {
+    "activation": (_runs.activation, ARGUMENTS, 0, tuple(_runs.FUNCTIONS)),
+    "activation_with_slope": (_runs.activation_with_slope, ARGUMENTS, 0, tuple(_runs.SLOPES)),
+    "slope": (_runs.slope, ARGUMENTS, 0, ("identity", *_runs.DERIVATIVES)),
+    "derivative": (
+        _runs.derivative,
+        ARGUMENTS,
+        0,
+        (*_runs.DERIVATIVES, *_runs.SLOPES, "slope"),
+    ),
+    "update": (
+        _rules.update,
+        ARGUMENTS,
+        0,
+        ("store", *_rules.RULES, *(f"{name} regularised" for name in _rules.RULES)),
+    ),
+    "loss": (_scores.loss, 10, 2, tuple(_scores.KERNELS)),
 }
 #: Kernels that are compiled each on its own.
-NAMED = (
-    *(f"activation {name}" for name in ACTIVATIONS),
-    *(f"derivative {name}" for name in ACTIVATIONS),
-    *(f"update {name}" for name in RULES),
-    *(f"loss {loss} {output}" for loss, output in LOSS_PAIRS),
-)
+NAMED = (*_SINGLE, *(f"{kind} {name}" for kind, family in _FAMILIES.items() for name in family[3]))
 _NAMES = (*_COMMON, *NAMED)
 INDEX = {name: REST + i for i, name in enumerate(_NAMES)}
-COLUMN_SUMS = INDEX["column_sums"]
+COLUMN_SUMS, TRANSPOSE = INDEX["column_sums"], INDEX["transpose"]
 GATHER, SCATTER, ONE_HOT = INDEX["gather"], INDEX["scatter"], INDEX["one_hot"]
-TRANSPOSE, SOFTMAX, SUM_OF_SQUARES = (
-    INDEX["transpose"],
-    INDEX["softmax"],
-    INDEX["sum_of_squares"],
-)
+SOFTMAX, SUMS, NORMS = INDEX["softmax"], INDEX["sums"], INDEX["norms"]
+BOUND_COLUMNS, DROPOUT = INDEX["bound_columns"], INDEX["dropout"]
 
 _Builder = Callable[[Callable[..., Code]], Mapping[int, Any]]
 
@@ -82,18 +89,15 @@ def _common(code: Callable[..., Code]) -> Mapping[int, Any]:
 
 
 def _named(name: str) -> _Builder:
-    """One activation, derivative, update rule or loss."""
-    kind, _, what = name.partition(" ")
+    """A kernel of :data:`NAMED`."""
 
     def build(code: Callable[..., Code]) -> Mapping[int, Any]:
-        if kind == "loss":
-            return {INDEX[name]: _scores.loss(code(name, 10, 1), *what.split())}
-        kinds = {
-            "activation": _runs.activation,
-            "derivative": _runs.derivative,
-            "update": _runs.update,
-        }
-        return {INDEX[name]: kinds[kind](code(name, _runs.ADDRESSES + 1, _runs.CONSTANTS), what)}
+        if name in _SINGLE:
+            make, n_ints, n_doubles = _SINGLE[name]
+            return {INDEX[name]: make(code(name, n_ints, n_doubles))}
+        kind, _, what = name.partition(" ")
+        make_one, n_ints, n_doubles, _ = _FAMILIES[kind]
+        return {INDEX[name]: make_one(code(name, n_ints, n_doubles), what)}
 
     return build
 
@@ -105,7 +109,7 @@ def _filler(build: _Builder, itemsize: int) -> Any:
     def fill(typingctx: Any, table: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             def code(name: str, n_ints: int, n_doubles: int = 0) -> Code:
-                name = name.replace(" ", "_")
+                name = name.replace(" ", "_").replace("-", "_")
                 return Code(builder.module, host(), itemsize, name, n_ints, n_doubles)
 
             i64 = ir.IntType(64)

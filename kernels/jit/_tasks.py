@@ -15,8 +15,11 @@ from ._access import call, pointer, record, scratch
 from ._compile import Task, carray, inline
 from ._host import LINE, host
 from ._plan import BLOCK, PLAN
-from ._table import COLUMN_SUMS, GRADIENT, SCATTER, SUM_OF_SQUARES, TRANSPOSE
+from ._rules import FACTOR, N_CONSTANTS
+from ._table import BOUND_COLUMNS, COLUMN_SUMS, GRADIENT, NORMS, SCATTER, SUMS, TRANSPOSE
 from ._walks import (
+    constants_of,
+    drop,
     errors_back,
     gather_rows,
     gather_targets,
@@ -24,6 +27,8 @@ from ._walks import (
     layers_of,
     output_rows,
     product,
+    rows_of_step,
+    run,
     step_total,
 )
 
@@ -38,44 +43,22 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
     """Rows pass: a block of rows forward, its loss and errors, and the errors back."""
     plan = record(plan_address, PLAN)
     layers = layers_of(plan)
-    last = layers[plan.n_layers - 1]
     first = step * plan.batch
-    batch = min(plan.batch, plan.n_rows - first)
+    batch = rows_of_step(plan, step)
     row = index * plan.row_block
+    if index == 0 and plan.prepare:
+        call(plan.prepare, (plan_address, step, 0))
     if row >= batch:  # one task more than blocks of rows: only the weights are read
         plan.penalty = penalty(plan, layers, step_total(plan, step, batch))
         return
     rows = min(plan.row_block, batch - row)
     scratch_columns = plan.columns + index * plan.columns_step
+    last = layers[plan.n_layers - 1]
 
     if plan.forward:
-        gather_rows(
-            plan,
-            plan.x,
-            plan.x_step,
-            first + row,
-            rows,
-            layers[0].n_in,
-            layers[0].a + row * LINE,
-        )
-        for level in range(plan.n_layers):
-            layer = layers[level]
-            product(
-                plan,
-                layer.a + row * LINE,
-                plan.parameters + layer.weights,
-                layer.weight_step,
-                layer.z + row * LINE,
-                layer.n_in,
-                plan.parameters + layer.bias,
-                LINE,
-                rows,
-                layer.panels_out,
-                layer.low,
-                layer.high,
-                layer.activation,
-                0,
-            )
+        n_in, a = layers[0].n_in, layers[0].a + row * LINE
+        gather_rows(plan, plan.x, plan.x_step, first + row, rows, n_in, a)
+        forward(plan, layers, plan.steps_before + step + 1, row, rows)
     else:  # the rows are scores
         gather_rows(plan, plan.x, plan.x_step, first + row, rows, last.n_out, last.z + row * LINE)
 
@@ -96,10 +79,11 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
                 plan.weights_step,
                 scratch_columns,
                 (1 / total if total != 0.0 else 0.0) if plan.backward else 1.0,
+                plan.loss_constant,
             ),
         )
     if plan.backward:
-        for level in range(plan.n_layers - 1, 0, -1):
+        for level in range(plan.n_layers - 1, plan.lowest, -1):
             errors_back(plan, layers[level], layers[level - 1], row, rows)
     if plan.with_out:
         if not plan.out_delta:
@@ -113,25 +97,61 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
 
 
 @inline
+def forward(plan: Any, layers: Any, t: int, row: int, rows: int) -> None:
+    """All layers, for a block of rows whose inputs are there; ``t`` is the step's number."""
+    for level in range(plan.n_layers):
+        layer = layers[level]
+        if layer.threshold:
+            slope = layers[level - 1].slope if level else 0
+            drop(plan, layer, level, slope, t, row, rows)
+        at = row * LINE
+        product(
+            plan,
+            layer.a + at,
+            plan.parameters + layer.weights,
+            layer.weight_step,
+            layer.z + at,
+            layer.n_in,
+            plan.parameters + layer.bias,
+            LINE,
+            rows,
+            layer.panels_out,
+            layer.low,
+            layer.high,
+            layer.activation,
+            layer.slope + at,
+        )
+        if layer.slope_of >= 0:
+            for panel in range(layer.panels_out):
+                place = at + panel * plan.row_step
+                n = rows * plan.panel
+                run(plan, layer.slope_of, layer.z + place, layer.slope + place, n)
+
+
+@inline
 def penalty(plan: Any, layers: Any, total: float) -> Any:
-    """``½ l2 Σ W²``."""
-    squares = scratch(8)
-    carray(pointer(squares), 1, np.float64)[0] = 0.0
+    """``½ l2 Σ W² + l1 Σ |W|``."""
+    sums = scratch(16)
+    values = carray(pointer(sums), 2, np.float64)
+    values[0] = values[1] = 0.0
     for level in range(plan.n_layers):
         layer = layers[level]
         for panel in range(layer.panels_out):
             width = min(plan.panel, layer.n_out - panel * plan.panel)
             begin = plan.parameters + layer.weights + panel * layer.weight_step
-            call(kernel(plan, SUM_OF_SQUARES), (begin, layer.n_in, width, squares))
-    return 0.5 * step_l2(plan, total) * carray(pointer(squares), 1, np.float64)[0]
+            call(kernel(plan, SUMS), (begin, layer.n_in, width, sums))
+    share = penalty_share(plan, total)
+    # A penalty that is not wanted must not see infinite weights.
+    squares = 0.5 * plan.l2 * share * values[0] if plan.l2 != 0.0 else 0.0
+    return squares + (plan.l1 * share * values[1] if plan.l1 != 0.0 else 0.0)
 
 
 @inline
-def step_l2(plan: Any, total: float) -> Any:
-    """Weight of the penalty in a step of this total row weight."""
+def penalty_share(plan: Any, total: float) -> Any:
+    """What penalties are multiplied by in a step of this total row weight."""
     if plan.penalty_per_row:
-        return plan.l2 / total if total != 0.0 else 0.0
-    return plan.l2
+        return 1 / total if total != 0.0 else 0.0
+    return 1.0
 
 
 @inline
@@ -168,24 +188,62 @@ def gradient_tiles(
         i += tall
 
 
+@inline
+def transpose_lines(plan: Any, layer: Any, panel: int, begin: int, end: int) -> None:
+    """Bring the transposed copy of a panel's lines ``begin ≤ line < end`` up to date."""
+    if plan.refresh and layer.transposed:
+        source = plan.parameters + layer.weights + panel * layer.weight_step
+        target = layer.transposed + panel * plan.panel * LINE
+        for line in range(begin, end, plan.panel):
+            across = target + line // plan.panel * layer.transposed_step
+            call(kernel(plan, TRANSPOSE), (source + line * LINE, across))
+
+
+@inline
+def apply(plan: Any, rule: int, at: int, gradient: int, lines: int, constants: int) -> None:
+    """Run the rule's kernel on lines that lie at this offset in every store."""
+    call(
+        kernel(plan, rule),
+        (
+            plan.parameters + at,
+            gradient,
+            plan.state_0 + at,
+            plan.state_1 + at,
+            plan.state_2 + at,
+            lines * plan.panel,
+            constants,
+        ),
+    )
+
+
+@inline
+def finish(plan: Any, index: int, at: int, gradient: int, lines: int, width: int, k: int) -> None:
+    """Update lines with their gradient, or collect it; ``k`` are the constants to use."""
+    if plan.gradient == 0:
+        apply(plan, plan.rule, at, gradient, lines, k)
+        return
+    store = plan.gradient + at
+    call(
+        kernel(plan, plan.collect),
+        (plan.parameters + at, gradient, store, store, store, lines * plan.panel, k),
+    )
+    if plan.norms:
+        call(kernel(plan, NORMS), (store, lines, width, plan.norms + 16 * index, plan.clip_value))
+
+
 @Task
 def weights_task(plan_address: int, step: int, index: int) -> None:
     """Weights pass: the gradient of a block of weights, and at once its update."""
     plan = record(plan_address, PLAN)
-    rows = min(plan.batch, plan.n_rows - step * plan.batch)
-    total = step_total(plan, step, rows)
+    rows = rows_of_step(plan, step)
     if index == plan.n_blocks:
-        account(plan, step, rows, total)
+        account(plan, step, rows, step_total(plan, step, rows))
         return
     block = carray(pointer(plan.blocks), plan.n_blocks, BLOCK)[index]
     layer = layers_of(plan)[block.layer]
-
-    rate, c0, c1, c2, l2 = plan.learning_rate, plan.c0, plan.c1, plan.c2, step_l2(plan, total)
-    if plan.is_adam:  # the bias corrections go into the rate and epsilon (reference/optimizers.py)
-        t = plan.steps_before + step + 1
-        root = math.sqrt(1 - plan.beta_2**t)
-        rate = rate * root / (1 - plan.beta_1**t)
-        c2 = plan.epsilon if plan.epsilon_hat else plan.epsilon * root
+    if plan.norms:
+        norms = carray(pointer(plan.norms), 2 * plan.n_blocks, np.float64)
+        norms[2 * index] = norms[2 * index + 1] = 0.0
 
     gradient = scratch(_SCRATCH)
     d = layer.d + block.panel * plan.row_step
@@ -202,42 +260,59 @@ def weights_task(plan_address: int, step: int, index: int) -> None:
         for p in range(block.panels):
             column = block.panel + p
             at = layer.weights + column * layer.weight_step + feature * LINE
-            call(
-                kernel(plan, plan.rule),
-                (
-                    plan.parameters + at,
-                    gradient + p * gradient_step,
-                    plan.first_state + at,
-                    plan.second_state + at,
-                    features * plan.panel,
-                    l2,
-                    rate,
-                    c0,
-                    c1,
-                    c2,
-                ),
-            )
-            if plan.refresh and layer.transposed:
-                for i in range(0, features, plan.panel):
-                    target = layer.transposed + column * plan.panel * LINE
-                    target += (feature + i) // plan.panel * layer.transposed_step
-                    call(kernel(plan, TRANSPOSE), (plan.parameters + at + i * LINE, target))
+            width = min(plan.panel, layer.n_out - column * plan.panel)
+            found = gradient + p * gradient_step
+            finish(plan, index, at, found, features, width, plan.constants)
+            if plan.gradient == 0:
+                transpose_lines(plan, layer, column, feature, feature + features)
     if block.with_bias:
         for p in range(block.panels):
-            at = layer.bias + (block.panel + p) * LINE
+            column = block.panel + p
+            at = layer.bias + column * LINE
+            width = min(plan.panel, layer.n_out - column * plan.panel)
             call(kernel(plan, COLUMN_SUMS), (d + p * plan.row_step, rows, gradient))
-            call(
-                kernel(plan, plan.rule),
-                (
-                    plan.parameters + at,
-                    gradient,
-                    plan.first_state + at,
-                    plan.second_state + at,
-                    plan.panel,
-                    0.0,
-                    rate,
-                    c0,
-                    c1,
-                    c2,
-                ),
-            )
+            finish(plan, index, at, gradient, 1, width, plan.constants + 8 * N_CONSTANTS)
+
+
+@Task
+def norm_task(plan_address: int, step: int, index: int) -> None:
+    """Length of the collected gradient, and the factor that clips it."""
+    plan = record(plan_address, PLAN)
+    norms = carray(pointer(plan.norms), 2 * plan.n_blocks, np.float64)
+    whole, clipped = 0.0, 0.0
+    for block in range(plan.n_blocks):
+        whole += norms[2 * block]
+        clipped += norms[2 * block + 1]
+    plan.gradient_norm = math.sqrt(whole)
+    factor = plan.clip_norm / (math.sqrt(clipped) + 1e-6)
+    # NaN is a factor too: a gradient that is not finite stays seen.
+    constants_of(plan)[N_CONSTANTS + FACTOR] = 1.0 if factor >= 1.0 else factor
+
+
+@Task
+def update_task(plan_address: int, step: int, index: int) -> None:
+    """The update of a block of weights by the collected gradient, which has its penalties."""
+    plan = record(plan_address, PLAN)
+    block = carray(pointer(plan.blocks), plan.n_blocks, BLOCK)[index]
+    layer = layers_of(plan)[block.layer]
+    k, lines = plan.constants + 8 * N_CONSTANTS, block.end - block.begin
+    for p in range(block.panels):
+        column = block.panel + p
+        at = layer.weights + column * layer.weight_step + block.begin * LINE
+        apply(plan, plan.rule, at, plan.gradient + at, lines, k)
+        transpose_lines(plan, layer, column, block.begin, block.end)
+        if block.with_bias:
+            at = layer.bias + column * LINE
+            apply(plan, plan.rule, at, plan.gradient + at, 1, k)
+
+
+@Task
+def bound_task(plan_address: int, step: int, index: int) -> None:
+    """Bound the columns of the panels of a layer that learns."""
+    plan = record(plan_address, PLAN)
+    layer = layers_of(plan)[index]
+    if layer.trainable:
+        for panel in range(layer.panels_out):
+            begin = plan.parameters + layer.weights + panel * layer.weight_step
+            call(kernel(plan, BOUND_COLUMNS), (begin, layer.n_in, plan.max_norm))
+            transpose_lines(plan, layer, panel, 0, layer.n_in)

@@ -101,6 +101,10 @@ class Code:
         zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         return Real(self, self.builder.shuffle_vector(one, undefined, zeros))
 
+    def real_of(self, n: Int) -> Real:
+        """A vector of an integer."""
+        return self.splat(self.builder.sitofp(n.value, DOUBLE))
+
     def bits(self, x: Real) -> Any:
         """The same bits as integers."""
         return self.builder.bitcast(x.value, self.integers)
@@ -111,6 +115,14 @@ class Code:
     def whole(self, value: int) -> Any:
         """A vector of one integer constant."""
         return ir.Constant(self.integers, [value] * self.lanes)
+
+    def low_half(self, x: Int) -> Int:
+        """The lower 32 bits."""
+        return Int(self, self.builder.and_(x.value, ir.Constant(I64, (1 << 32) - 1)))
+
+    def high_half(self, x: Int) -> Int:
+        """The upper 32 bits."""
+        return Int(self, self.builder.lshr(x.value, ir.Constant(I64, 32)))
 
     # Memory
 

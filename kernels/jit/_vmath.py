@@ -1,4 +1,4 @@
-"""exp, tanh, sigmoid and logarithms of a vector, for both dtypes from one description.
+"""exp, tanh, sigmoid, logarithms and the normal distribution of a vector, for both dtypes.
 
 ``exp(x) = 2^n exp(r)`` with ``n = round(x / ln 2)`` and ``|r| ≤ ½ ln 2`` (Cody and Waite, 1980);
 on that interval the Taylor series of degree 7 (float32) or 13 (float64) is closer than a tenth of
@@ -94,6 +94,13 @@ def sigmoid(code: Code, x: Real) -> Real:
     return code.select(x < 0.0, e, 1.0) / (e + 1.0)
 
 
+def sigmoid_and_slope(code: Code, x: Real) -> tuple[Real, Real]:
+    """``s`` and ``s (1 - s) = e / (1 + e)²``, which keeps its digits where ``s`` is nearly 1."""
+    e = exp(code, -code.abs(x))
+    inverse = code.real(1.0) / (e + 1.0)
+    return code.select(x < 0.0, e, 1.0) * inverse, e * inverse * inverse
+
+
 def log(code: Code, x: Real) -> Real:
     """Natural logarithm of normal numbers (the argument is ≥ 1 wherever it is used), inf and NaN.
 
@@ -128,3 +135,67 @@ def softplus(code: Code, x: Real) -> Real:
 def maximum(code: Code, x: Real, y: Real) -> Real:
     """The larger of two; whether NaN stays is not said."""
     return code.select(x > y, x, y)
+
+
+def bounded(code: Code, x: Real) -> Real:
+    """``x`` between ±1000, which is as good as infinity beside a factor that goes to zero faster;
+    so 0 · ∞ does not come up."""
+    return code.clip(x, -1000.0, 1000.0)
+
+
+def bounded_below(code: Code, x: Real) -> Real:
+    return code.select(x < -1000.0, code.real(-1000.0), x)
+
+
+def expm1(code: Code, x: Real) -> Real:
+    """``exp(x) - 1`` for ``x ≤ 0``: ``2^n (exp(r) - 1) + (2^n - 1)`` with ``x = n ln 2 + r``."""
+    n, p = _reduced(code, code.clip(x, -40.0, 0.0))
+    power = _power_of_two(code, n)
+    return code.fma(power, p, power - 1.0)
+
+
+def log_of_any(code: Code, x: Real) -> Real:
+    """Natural logarithm of ``x ≥ 0``, subnormal numbers and 0 too."""
+    bits = FORMATS[code.itemsize].mantissa
+    tiny = x < (2.0**-126 if code.itemsize == 4 else 2.0**-1022)
+    result = log(code, code.select(tiny, x * 2.0**bits, x))
+    result = result - code.select(tiny, code.real(bits * math.log(2)), 0.0)
+    return code.select(x > 0.0, result, code.select(x < 0.0, code.real(math.nan), x - math.inf))
+
+
+# erfcx(x) = exp(x²) erfc(x) is P(t) / (1 + 2 x) with t = (x - k) / (x + k) in [-1, 1) for x ≥ 0
+# (after Shepherd and Laframboise, 1981): k, and P from the Chebyshev series of that quotient.
+_ERFCX = {
+    4: (2.0, [
+        1.2769783913176496, -0.09276308204826599, -0.1660310956509487, 0.16403583960735882,
+        -0.05421195849444883, -0.007942721699062254, 0.00868915965819439, 0.0010431445816207895,
+        -0.0013957069461305247, -0.00018365443731275984, 0.0001608035817257914,
+    ]),
+    8: (3.0, [
+        1.2530080582697296, -0.13562110612458117, -0.0475622943534492, 0.1296451587027594,
+        -0.11927366341538644, 0.06830802734401004, -0.02377051491717036, 0.0025293918156923433,
+        0.0018886903449894005, -0.000779832269643328, -0.00010515971952709924,
+        0.000125099342413236, 4.949196437452387e-06, -2.010054215048293e-05,
+        -7.30827631270431e-07, 3.472370744109478e-06, 3.5576003614521906e-07,
+        -6.166009248504536e-07, -1.4047566303779087e-07, 1.0183605427944011e-07,
+        4.1063424802742625e-08, -1.3312860788502125e-08, -8.217369639317199e-09,
+        9.862435061143098e-10, 8.393358815047588e-10,
+    ]),
+}  # fmt: skip
+
+
+def normal(code: Code, x: Real) -> tuple[Real, Real]:
+    """``Φ(x)`` and ``exp(-½ x²)``, for ``x`` between ±1000.
+
+    ``Φ(-|x|) = ½ exp(-½ x²) erfcx(|x| / √2)`` and ``Φ(x) = 1 - Φ(-x)``: the tail keeps its digits.
+    """
+    k, series = _ERFCX[code.itemsize]
+    # The square in two parts: the rounding of a large one is multiplied by it in exp.
+    square = x * x
+    lost = code.fma(x, x, -square) if code.host.fused else code.real(0.0)
+    bell = exp(code, square * -0.5)
+    bell = code.fma(bell * -0.5, lost, bell)
+    far = code.abs(x) * math.sqrt(0.5)
+    t = (far - k) / (far + k)
+    tail = bell * 0.5 * _horner(code, t, series) / code.fma(far, code.real(2.0), 1.0)
+    return code.select(x > 0.0, 1.0 - tail, tail), bell

@@ -15,7 +15,8 @@ from ._access import call, load_int, pointer
 from ._compile import carray, inline
 from ._host import LINE, host
 from ._plan import DENSE, LABELS, LAYER
-from ._table import FORWARD, GATHER, ONE_HOT, SOFTMAX
+from ._rules import N_CONSTANTS
+from ._table import DROPOUT, FORWARD, GATHER, ONE_HOT, SOFTMAX
 
 _ROWS, _PANELS = host().forward_rows, host().forward_panels
 
@@ -35,7 +36,7 @@ def kernel(plan: Any, index: int) -> Any:
 @inline
 def run(plan: Any, index: int, x: int, other: int, n: int) -> None:
     """Activation or derivative of ``n`` elements."""
-    call(kernel(plan, index), (x, other, 0, 0, n, 0.0, 0.0, 0.0, 0.0, 0.0))
+    call(kernel(plan, index), (x, other, x, x, x, n, 0))
 
 
 @inline
@@ -109,7 +110,7 @@ def errors_back(plan: Any, layer: Any, below: Any, row: int, rows: int) -> None:
         -math.inf,
         math.inf,
         below.derivative,
-        layer.a + row * LINE,
+        below.kept + row * LINE,
     )
 
 
@@ -131,7 +132,7 @@ def gather_targets(plan: Any, first: int, rows: int, n: int, y: int) -> None:
     if plan.target_kind == LABELS:
         order = plan.order + 8 * first if plan.order else 0
         labels = plan.target if plan.order else plan.target + 8 * first
-        call(kernel(plan, ONE_HOT), (labels, order, rows, n, y, plan.row_step))
+        call(kernel(plan, ONE_HOT), (labels, order, rows, n, y, plan.row_step, plan.label_low))
     elif plan.target_kind == DENSE:
         gather_rows(plan, plan.target, plan.target_step, first, rows, n, y)
 
@@ -153,3 +154,38 @@ def step_total(plan: Any, step: int, rows: int) -> Any:
     if plan.totals:
         return carray(pointer(plan.totals), step + 1, np.float64)[step]
     return float(rows)
+
+
+@inline
+def drop(plan: Any, layer: Any, level: int, slope: int, t: int, row: int, rows: int) -> None:
+    """Dropout of a block of a layer's inputs, and of their σ' where ``slope`` says where it is."""
+    groups = plan.panel // 4
+    for panel in range(layer.panels_in):
+        at = panel * plan.row_step + row * LINE
+        call(
+            kernel(plan, DROPOUT),
+            (
+                layer.a + at,
+                slope + at if slope else 0,
+                rows * plan.panel,
+                row,
+                panel * groups,
+                t,
+                level,
+                plan.seed,
+                layer.threshold,
+                layer.scale,
+            ),
+        )
+
+
+@inline
+def rows_of_step(plan: Any, step: int) -> Any:
+    """Rows of a step."""
+    return min(plan.batch, plan.n_rows - step * plan.batch)
+
+
+@inline
+def constants_of(plan: Any) -> Any:
+    """Constants of the update of weights, then those for biases, which have no penalties."""
+    return carray(pointer(plan.constants), 2 * N_CONSTANTS, np.float64)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import _cache, _table
-from . import training as _training  # noqa: F401 - brings all functions that are in COMPILED
+from . import network as _network  # noqa: F401 - bring what is in COMPILED
 from ._compile import COMPILED
 
 __all__ = ["Warmed", "cache_folder", "warm_up"]

@@ -10,10 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from .._specs import Loss
 from ._compile import Task
 from ._host import LINE, host
 from ._packing import gather_task, scatter_task
 from ._plan import DENSE, LABELS, NO_TARGET, Block, Copy, Layer, Plan
+from ._rules import FACTOR, N_CONSTANTS
+from ._runs import SLOPES
+from ._scores import kernel_of
 from ._table import table, use
 from ._team import Job
 
@@ -62,7 +66,13 @@ class Workspace:
     with_errors : bool
         Whether to hold errors and transposed weights.
     n_threads : int
-        Threads that the blocks are cut for.
+        Threads that the blocks are cut for at most.
+    with_slopes : bool
+        Whether the forward pass keeps σ' of activations whose output does not say enough.
+    dropout : sequence of float
+        Probabilities, of the input and of each hidden layer.
+    trainable : sequence of bool
+        For each layer whether it learns; all by default.
     """
 
     def __init__(
@@ -75,6 +85,9 @@ class Workspace:
         stores: int,
         with_errors: bool,
         n_threads: int,
+        with_slopes: bool = False,
+        dropout: Sequence[float] = (),
+        trainable: Sequence[bool] = (),
     ) -> None:
         self.dtype, self.rows, self.sizes = np.dtype(dtype.type), rows, tuple(sizes)
         self.panel = LINE // dtype.itemsize
@@ -83,7 +96,10 @@ class Workspace:
         self._row_step = (max(rows, 1) | 1) * LINE
         self.layers = (Layer * (len(sizes) - 1))()
         self._used = 0
-        self._lay_out_store(activations)
+        self._dropout = tuple(dropout) or (0.0,) * (len(sizes) - 1)
+        self._lay_out_store(activations, with_slopes)
+        for layer, learns in zip(self.layers, trainable or [True] * len(self.layers), strict=True):
+            layer.trainable = bool(learns)
         self.store_bytes, self._used = self._used, 0
 
         where = [self._take(self.store_bytes) for _ in range(stores)]
@@ -91,6 +107,7 @@ class Workspace:
         y = self._take(self._panels(sizes[-1]) * self._row_step) if with_errors else 0
         losses, zeros = self._take(8 * max(rows, 1)), self._take(4 * LINE)
         one = self._take(LINE)
+        constants = self._take(2 * N_CONSTANTS * 8)
         row_block = self._row_block(rows, n_threads)
         columns_step = 3 * self._panels(sizes[-1]) * self.panel * host().vector_bytes
         columns = self._take(ceil(max(rows, 1), row_block) * columns_step)
@@ -100,12 +117,15 @@ class Workspace:
         self.base = address(self._arena) + -address(self._arena) % LINE
         self.stores = [self.base + at for at in where]
         for layer in self.layers:
-            for name in ("a", "z", "d", "transposed"):
+            for name in ("a", "z", "d", "transposed", "slope", "kept"):
                 if getattr(layer, name) >= 0:
                     setattr(layer, name, getattr(layer, name) + self.base)
                 else:
                     setattr(layer, name, 0)
-        np.frombuffer(self._arena, dtype, 1, self.base + one - address(self._arena))[0] = 1
+        self._view(one, dtype, 1)[0] = 1
+        #: Constants of the update, of weights and of biases.
+        self.constants = self._view(constants, np.float64, 2 * N_CONSTANTS).reshape(2, -1)
+        self.constants[:, FACTOR] = 1
         self._one, self._losses = self.base + one, self.base + losses
 
         self.table = table(dtype.itemsize)
@@ -122,6 +142,10 @@ class Workspace:
             zeros=self.base + zeros,
             weights=self._one,
             parameters=self.stores[0] if self.stores else 0,
+            constants=self.base + constants,
+            lowest=min((i for i, layer in enumerate(self.layers) if layer.trainable), default=0),
+            clip_value=math.inf,
+            clip_norm=math.inf,
             forward=1,
             output_activation=-1,
             row_block=row_block,
@@ -137,6 +161,10 @@ class Workspace:
         """Index of a kernel in the table of this workspace's dtype."""
         return use(name, self.dtype.itemsize)
 
+    def _view(self, offset: int, dtype: Any, count: int) -> Array:
+        """Part of the arena as an array."""
+        return np.frombuffer(self._arena, dtype, count, self.base + offset - address(self._arena))
+
     def _take(self, size: int) -> int:
         """Reserve whole lines; the offset at which they begin."""
         begin = self._used
@@ -146,11 +174,12 @@ class Workspace:
     def _panels(self, n: int) -> int:
         return ceil(n, self.panel)
 
-    def _lay_out_store(self, activations: Sequence[str]) -> None:
+    def _lay_out_store(self, activations: Sequence[str], with_slopes: bool) -> None:
         itemsize, flat = self.dtype.itemsize, 0
         names = [*activations, "identity"]
-        for layer, (n_in, n_out), name in zip(
-            self.layers, pairwise(self.sizes), names, strict=True
+        drops = [*self._dropout[1:], 0.0]  # of a layer's output
+        for layer, (n_in, n_out), name, drop in zip(
+            self.layers, pairwise(self.sizes), names, drops, strict=True
         ):
             layer.n_in, layer.n_out = n_in, n_out
             layer.panels_in, layer.panels_out = self._panels(n_in), self._panels(n_out)
@@ -161,19 +190,34 @@ class Workspace:
             layer.flat_weights = flat
             flat += n_in * n_out * itemsize
             layer.low, layer.high = BOUNDS.get(name, (-math.inf, math.inf))
-            clipped = name == "identity" or name in BOUNDS
-            layer.activation = -1 if clipped else self.use(f"activation {name}")
-            layer.derivative = -1 if name == "identity" else self.use(f"derivative {name}")
+            self._set_activation(layer, name, with_slopes, bool(drop))
+        for layer, p in zip(self.layers, self._dropout, strict=True):
+            layer.threshold, layer.scale = math.floor(p * 2**32), 1 / (1 - p)
         for layer in self.layers:
             layer.flat_bias = flat
             flat += layer.n_out * itemsize
+
+    def _set_activation(self, layer: Layer, name: str, with_slopes: bool, drop: bool) -> None:
+        """Kernels of an activation: σ' is kept where its output does not say it, or not after
+        dropout."""
+        clipped = name == "identity" or name in BOUNDS
+        with_slope = with_slopes and name in SLOPES
+        kind = "activation_with_slope" if with_slope else "activation"
+        layer.activation = -1 if clipped else self.use(f"{kind} {name}")
+        layer.slope_of = self.use(f"slope {name}") if drop and not with_slope else -1
+        layer.slope = 0 if with_slope or drop else -1  # there is one
+        if layer.slope == 0:
+            name = "slope"
+        layer.derivative = -1 if name == "identity" else self.use(f"derivative {name}")
 
     def _lay_out_batch(self, with_errors: bool) -> None:
         """Offsets of activations, errors and transposed weights; -1 for what is not there."""
         a = self._take(self.layers[0].panels_in * self._row_step)
         for level, layer in enumerate(self.layers):
             layer.a = a
-            layer.z = a = self._take(layer.panels_out * self._row_step)
+            layer.z = layer.kept = a = self._take(layer.panels_out * self._row_step)
+            if layer.slope == 0:
+                layer.slope = layer.kept = self._take(layer.panels_out * self._row_step)
             layer.d = layer.transposed = -1
             if with_errors:
                 layer.d = self._take(layer.panels_out * self._row_step)
@@ -237,7 +281,7 @@ class Workspace:
         share = work if n_threads == 1 else max(work / (8 * n_threads), 20_000)
         blocks = []
         for level, layer in enumerate(self.layers):
-            for panel in range(0, layer.panels_out, columns):
+            for panel in range(0, layer.panels_out if layer.trainable else 0, columns):
                 wide = min(columns, layer.panels_out - panel)
                 features = share / (wide * (self.rows + 16))
                 parts = max(1, min(round(layer.n_in / features), layer.panels_in))
@@ -251,6 +295,13 @@ class Workspace:
         """Let the weights pass consist of these blocks."""
         self.blocks = (Block * len(blocks))(*blocks)
         self.plan.blocks, self.plan.n_blocks = ctypes.addressof(self.blocks), len(blocks)
+        if self.plan.norms:
+            self.collect_norms()
+
+    def collect_norms(self) -> None:
+        """Let the weights pass sum the squares of collected gradients, block by block."""
+        self._norms = np.zeros(2 * max(len(self.blocks), 1))
+        self.plan.norms = address(self._norms)
 
     def job(self, *tasks: Task) -> Job:
         """The job of these phases over this plan."""
@@ -274,14 +325,18 @@ class Workspace:
         """Let the rows pass write results, with this output activation."""
         self.plan.with_out = 1
         self.plan.is_softmax = output == "softmax"
+        if output == "softmax":
+            self.use("softmax")
         apart = output in ("softmax", "identity")
         self.plan.output_activation = -1 if apart else self.use(f"activation {output}")
 
-    def set_loss(self, loss: str, output: str, n: int) -> None:
-        """Let the rows pass compute losses, of which those of all ``n`` rows are kept."""
+    def set_loss(self, loss: Loss, output: str, n: int = 0) -> None:
+        """Let the rows pass compute losses; those of all of ``n`` rows are kept."""
         plan = self.plan
-        plan.with_loss, plan.loss = 1, self.use(f"loss {loss} {output}")
-        plan.keep_losses = 1
+        kernel, plan.loss_constant, plan.label_low = kernel_of(loss, output)
+        plan.with_loss, plan.loss = 1, self.use(f"loss {kernel}")
+        self.use("one_hot")
+        plan.keep_losses = n > 0
         if n > self.rows:
             self._all_losses = np.zeros(n)
             plan.losses = address(self._all_losses)
@@ -302,6 +357,17 @@ class Workspace:
         plan.order = 0 if order is None else address(order)
         plan.n_rows = len(x) if order is None else len(order)
         self.keep(x, target, order)
+
+    def set_rates(self, learning_rate: float | Array) -> None:
+        """The learning rate of all steps, or one for each."""
+        plan = self.plan
+        plan.rates = 0
+        if isinstance(learning_rate, np.ndarray) and learning_rate.ndim:
+            rates = np.ascontiguousarray(learning_rate)
+            plan.rates = address(rates)
+            self._kept.append(rates)
+        else:
+            plan.learning_rate = float(learning_rate)
 
     def set_weights(self, weights: Array | None) -> None:
         """Point the plan at row weights, in visiting order, and their sums for each step."""

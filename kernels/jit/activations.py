@@ -70,5 +70,5 @@ def activation_backward(
 
 
 def _on_elements(name: str, vectors: Sequence[Array], n_threads: int | None) -> None:
-    if not run_plain(name, vectors, (), n_threads):
-        run(name, vectors, (), n_threads)
+    if not run_plain(name, vectors, n_threads):
+        run(name, vectors, n_threads)

@@ -11,6 +11,7 @@ from ._calls import NO_LABELS, Call, first_step, shelves
 from ._choice import Choice
 from ._packing import errors_task
 from ._plan import Block, Copy, Plan
+from ._rules import FACTOR
 from ._tasks import rows_task, weights_task
 from ._workspace import Workspace, ceil
 
@@ -210,5 +211,5 @@ def _bias_gradient(delta: Array, n_threads: int | None) -> Call:
 def _set_mean(space: Workspace, n: int) -> None:
     """Let the weights pass store the mean over ``n`` rows."""
     plan = space.plan
-    plan.rule, plan.learning_rate = space.use("update store"), 1 / max(n, 1)
-    plan.first_state = plan.second_state = space.stores[0]
+    plan.gradient, plan.collect = space.stores[0], space.use("update store")
+    space.constants[:, FACTOR] = 1 / max(n, 1)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from .._specs import Loss
 from ._calls import NO_LABELS, WITH_LABELS, WITH_MATRIX, Call, last_step, shelves
 from ._choice import Choice
 from ._packing import mean_task
@@ -20,7 +21,7 @@ Array = np.ndarray[Any, Any]
 def output_delta(
     scores: Array,
     target: Array,
-    loss: str,
+    loss: str | Loss,
     output: str,
     *,
     sample_weight: Array | None = None,
@@ -30,14 +31,14 @@ def output_delta(
     _checks.loss(scores, target, loss, output, sample_weight, n_threads)
     out = _checks.output("out", out, scores.shape, scores.dtype, scores, target)
     if out.size:
-        _run(scores, target, loss, output, sample_weight, out, n_threads)
+        _run(scores, target, Loss.of(loss), output, sample_weight, out, n_threads)
     return out
 
 
 def loss_value(
     scores: Array,
     target: Array,
-    loss: str,
+    loss: str | Loss,
     output: str,
     *,
     sample_weight: Array | None = None,
@@ -46,13 +47,13 @@ def loss_value(
     _checks.loss(scores, target, loss, output, sample_weight, n_threads)
     if scores.size == 0:
         return 0.0
-    return _run(scores, target, loss, output, sample_weight, None, n_threads)
+    return _run(scores, target, Loss.of(loss), output, sample_weight, None, n_threads)
 
 
 def _run(
     scores: Array,
     target: Array,
-    loss: str,
+    loss: Loss,
     output: str,
     sample_weight: Array | None,
     out: Array | None,
@@ -80,7 +81,7 @@ def targets(call: Call, target: Array) -> tuple[int, Array, Array]:
 
 
 def _prepare(
-    scores: Array, loss: str, output: str, out: Array | None, n_threads: int | None
+    scores: Array, loss: Loss, output: str, out: Array | None, n_threads: int | None
 ) -> Call:
     n, n_out = scores.shape
     choice = Choice.of(n_threads, 40.0 * scores.size)

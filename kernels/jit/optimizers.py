@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
 from .._specs import UpdateRule
-from ..reference.optimizers import adam_step_size
 from ._elements import run, run_plain
-from ._workspace import Workspace
+from ._rules import BOUND, DECAY, FACTOR, N_CONSTANTS, RULES, constants_of, kernel_of
 
 Array = np.ndarray[Any, Any]
 
@@ -23,10 +22,10 @@ def sgd_update(
     *,
     n_threads: int | None = None,
 ) -> None:
-    vectors, constants = (parameters, gradient), (0.0, learning_rate)
-    if not run_plain("update sgd", vectors, constants, n_threads):
+    def check() -> None:
         _checks.update(parameters, gradient, n_threads)
-        run("update sgd", vectors, constants, n_threads)
+
+    _apply("sgd", (), 1, learning_rate, (parameters, gradient), n_threads, check)
 
 
 def momentum_update(
@@ -39,11 +38,12 @@ def momentum_update(
     *,
     n_threads: int | None = None,
 ) -> None:
-    name = "update nesterov" if nesterov else "update momentum"
-    vectors, constants = (parameters, gradient, velocity), (0.0, learning_rate, momentum)
-    if not run_plain(name, vectors, constants, n_threads):
+    def check() -> None:
         _checks.update(parameters, gradient, n_threads, velocity=velocity)
-        run(name, vectors, constants, n_threads)
+
+    vectors = (parameters, gradient, velocity)
+    name = "nesterov" if nesterov else "momentum"
+    _apply(name, (momentum,), 1, learning_rate, vectors, n_threads, check)
 
 
 def adam_update(
@@ -60,28 +60,58 @@ def adam_update(
     *,
     n_threads: int | None = None,
 ) -> None:
-    rate, epsilon = adam_step_size(step, learning_rate, beta_1, beta_2, epsilon, epsilon_hat)
+    def check() -> None:
+        state = {"first_moment": first_moment, "second_moment": second_moment}
+        _checks.update(parameters, gradient, n_threads, **state)
+
     vectors = (parameters, gradient, first_moment, second_moment)
-    constants = (0.0, rate, 1 - beta_1, 1 - beta_2, epsilon)
-    if not run_plain("update adam", vectors, constants, n_threads):
-        _checks.update(
-            parameters, gradient, n_threads, first_moment=first_moment, second_moment=second_moment
-        )
-        run("update adam", vectors, constants, n_threads)
+    constants = (beta_1, beta_2, epsilon, float(epsilon_hat))
+    _apply("adam", constants, step, learning_rate, vectors, n_threads, check)
 
 
-def set_rule(space: Workspace, rule: UpdateRule) -> None:
-    """Write an update rule and its constants into the plan."""
-    plan = space.plan
-    constants: Mapping[str, float] = rule.constants
-    name = rule.name
-    plan.is_adam = name == "adam"
-    if name == "momentum":
-        plan.c0 = constants["momentum"]
-        name = "nesterov" if constants.get("nesterov", 0) else name
-    elif name == "adam":
-        plan.beta_1, plan.beta_2 = constants["beta_1"], constants["beta_2"]
-        plan.c0, plan.c1 = 1 - plan.beta_1, 1 - plan.beta_2
-        plan.epsilon = constants["epsilon"]
-        plan.epsilon_hat = bool(constants.get("epsilon_hat", 0))
-    plan.rule = space.use(f"update {name}")
+def update(
+    rule: UpdateRule,
+    parameters: Array,
+    gradient: Array,
+    state: Array,
+    step: int,
+    learning_rate: float,
+    *,
+    n_threads: int | None = None,
+) -> None:
+    _checks.update_by(rule, parameters, gradient, state, step, n_threads)
+    decay = 1 - learning_rate * rule.constants["weight_decay"]
+    _apply(
+        kernel_of(rule),
+        constants_of(rule),
+        step,
+        learning_rate,
+        (parameters, gradient, *state),
+        n_threads,
+        decay=decay,
+    )
+
+
+def _nothing_to_check() -> None:
+    pass
+
+
+def _apply(
+    name: str,
+    rule_constants: Sequence[float],
+    step: int,
+    learning_rate: float,
+    vectors: Sequence[Array],
+    n_threads: int | None,
+    check: Callable[[], None] = _nothing_to_check,
+    decay: float = 1.0,
+) -> None:
+    """One step of a rule; the arguments are checked where they are not plainly right."""
+    constants = [0.0] * N_CONSTANTS
+    constants[DECAY], constants[BOUND], constants[FACTOR] = decay, np.inf, 1.0
+    RULES[name].scalars(constants, rule_constants, step, learning_rate)
+    kernel = f"update {name}" if decay == 1 else f"update {name} regularised"
+    values = np.array(constants)
+    if not run_plain(kernel, vectors, n_threads, values):
+        check()
+        run(kernel, vectors, n_threads, values)

@@ -1,179 +1,27 @@
-"""A whole network: predictions, loss and gradient; and :class:`Trainer`, the two-pass engine."""
+"""Minibatch descent: :class:`Trainer`, the two-pass engine."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
-from .._specs import Architecture, UpdateRule, check_loss
-from ._calls import NO_LABELS, Call, first_step, last_step, shelves
+from .._specs import Architecture, Loss, UpdateRule
 from ._choice import STRETCH, Choice
-from ._packing import gradient_task, load_task, mean_task, store_task
-from ._tasks import rows_task, weights_task
+from ._compile import Task
+from ._packing import load_task, store_task
+from ._prepare import prepare_task
+from ._rules import constants_of, kernel_of
+from ._tasks import bound_task, norm_task, rows_task, update_task, weights_task
 from ._workspace import Workspace, address, ceil
-from .layers import STEP_ROWS
-from .losses import targets
-from .optimizers import set_rule
 
 Array = np.ndarray[Any, Any]
 
 _CHUNK_SECONDS = 0.06  # between two looks for Ctrl-C
-
-
-# A number for each kind of network, as hashing a description takes longer than a prediction.
-_NUMBERS: dict[Any, int] = {}
-
-
-class Network:
-    """Stateless computations of one architecture; parameters are a flat vector.
-
-    The same as :class:`fastmlp.kernels.reference.Network`.
-    """
-
-    def __init__(
-        self, architecture: Architecture, dtype: Any, *, n_threads: int | None = None
-    ) -> None:
-        _checks.threads(n_threads)
-        self.architecture = architecture
-        self.dtype = np.dtype(dtype)
-        self.n_threads = n_threads
-        # Of all that calls of this network are prepared for, the part that stays.
-        described = (architecture, self.dtype.itemsize, n_threads)
-        self._key = _NUMBERS.setdefault(described, len(_NUMBERS))
-        self._n_out = architecture.sizes[-1]
-        self._products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
-
-    def predict(self, parameters: Array, x: Array, *, out: Array | None = None) -> Array:
-        """Values of the output layer, shape ``(n, n_out)``."""
-        key, call = None, None
-        try:
-            key = ("predict", x.shape, parameters.shape, self._key)
-            call = shelves.take(key)
-        except (AttributeError, TypeError):  # named by the checks
-            pass
-        if call is not None and out is None:
-            out = np.empty((x.shape[0], self._n_out), self.dtype)
-            if call(0, x, call.matrix, call.matrix, parameters, NO_LABELS, out):
-                shelves.give(key, call)
-                return out
-            out = None
-        net = self.architecture
-        _checks.flat("parameters", parameters, net, self.dtype)
-        _checks.rows(net, self.dtype, x)
-        out = _checks.output("out", out, (len(x), self._n_out), self.dtype, x, parameters)
-        if out.size:
-            if call is None:
-                call = shelves.prepare(key, lambda: self._prediction(len(x)))
-            call.on_checked(0, x, call.matrix, call.matrix, parameters, NO_LABELS, out)
-            shelves.give(key, call)
-        return out
-
-    def _space(self, rows: int, stores: int, with_errors: bool, n_threads: int) -> Workspace:
-        net = self.architecture
-        space = Workspace(
-            net.sizes, net.activations, self.dtype, rows,
-            stores=stores, with_errors=with_errors, n_threads=n_threads,
-        )  # fmt: skip
-        space.plan.store = space.stores[0]
-        return space
-
-    def _prediction(self, n: int) -> Call:
-        choice = Choice.of(self.n_threads, 2.0 * self._products * n)
-        space = self._space(min(n, STEP_ROWS), 1, False, choice.most)
-        space.set_output(self.architecture.output)
-        return self._over_steps(space, n, choice)
-
-    def _over_steps(self, space: Workspace, n: int, choice: Choice, *more: Any) -> Call:
-        """Load the parameters, then run the rows pass over all rows."""
-        steps = ceil(n, space.rows)
-        load = (load_task, first_step(len(space.layers), steps))
-        return Call(space, [load, (rows_task, space.row_counts(n)), *more], n, choice, steps)
-
-    def loss(
-        self,
-        parameters: Array,
-        x: Array,
-        target: Array,
-        loss: str,
-        *,
-        sample_weight: Array | None = None,
-    ) -> float:
-        """Mean loss of the rows, without a penalty."""
-        self._check(parameters, x, target, loss, sample_weight)
-        if len(x) == 0:
-            return 0.0
-        key = ("network loss", x.shape, loss, self._key)
-        call = shelves.prepare(key, lambda: self._loss(len(x), loss))
-        space = call.space
-        space.set_weights(sample_weight)
-        flag, matrix, labels = targets(call, target)
-        call.on_checked(flag, x, matrix, call.matrix, parameters, labels, call.matrix)
-        value = float(space.plan.summed)
-        space.keep()
-        shelves.give(key, call)
-        return value
-
-    def _loss(self, n: int, loss: str) -> Call:
-        choice = Choice.of(self.n_threads, 2.0 * self._products * n)
-        space = self._space(min(n, STEP_ROWS), 1, True, choice.most)
-        space.set_loss(loss, self.architecture.output, n)
-        return self._over_steps(space, n, choice, (mean_task, last_step(1)))
-
-    def loss_and_gradient(
-        self,
-        parameters: Array,
-        x: Array,
-        target: Array,
-        loss: str,
-        *,
-        sample_weight: Array | None = None,
-        l2: float = 0.0,
-        out: Array | None = None,
-    ) -> tuple[float, Array]:
-        """Mean loss plus ``½ l2 Σ W²``, and its gradient as a flat vector."""
-        self._check(parameters, x, target, loss, sample_weight)
-        out = _checks.output("out", out, parameters.shape, self.dtype, parameters, x)
-        n = len(x)
-        key = ("loss and gradient", x.shape, loss, l2 != 0, self._key)
-        call = shelves.prepare(key, lambda: self._gradient(n, loss, l2 != 0))
-        space, plan = call.space, call.space.plan
-        space.set_weights(sample_weight)
-        plan.l2, plan.penalty, plan.summed = l2, 0.0, 0.0
-        flag, matrix, labels = targets(call, target)
-        gradient = np.asarray(out).reshape(1, -1)
-        call.on_checked(flag, x, matrix, call.matrix, parameters, labels, gradient)
-        value = float(plan.summed / n if n else plan.penalty)
-        space.keep()
-        shelves.give(key, call)
-        return value, out
-
-    def _gradient(self, n: int, loss: str, penalised: bool) -> Call:
-        choice = Choice.of(self.n_threads, 6.0 * self._products * n)
-        space = self._space(max(n, 1), 2, True, choice.most)
-        space.set_loss(loss, self.architecture.output, n)
-        space.share(choice.most)
-        plan = space.plan
-        plan.backward = plan.refresh = 1
-        plan.rule, plan.learning_rate = space.use("update store"), 1.0
-        plan.first_state = plan.second_state = space.stores[1]
-        layers = len(space.layers)
-        phases = [
-            (load_task, layers),
-            (rows_task, space.row_blocks(n) + penalised),
-            (weights_task, len(space.blocks) + 1),
-            (gradient_task, layers),
-        ]
-        return Call(space, phases, n, choice)
-
-    def _check(
-        self, parameters: Array, x: Array, target: Array, loss: str, sample_weight: Array | None
-    ) -> None:
-        check_loss(loss, self.architecture.output)
-        _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        _checks.rows(self.architecture, self.dtype, x, target, sample_weight)
 
 
 class Trainer:
@@ -187,46 +35,95 @@ class Trainer:
         self,
         architecture: Architecture,
         dtype: Any,
-        loss: str,
+        loss: str | Loss,
         update_rule: UpdateRule,
         *,
         batch_size: int,
         l2: float = 0.0,
         l2_over_batch: bool = False,
+        l1: float = 0.0,
+        dropout: Sequence[float] = (),
+        seed: int = 0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        max_norm: float | None = None,
+        trainable: Sequence[bool] = (),
+        track_gradient_norm: bool = False,
         n_threads: int | None = None,
     ) -> None:
-        check_loss(loss, architecture.output)
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        _checks.training(
+            architecture,
+            *(loss, batch_size, l2, l1, dropout, seed),
+            *(clip_value, clip_norm, max_norm, trainable),
+        )
         _checks.threads(n_threads)
         self._architecture, self._dtype = architecture, np.dtype(dtype)
-        self._batch_size = int(batch_size)
+        self._batch_size, self._rule = int(batch_size), update_rule
         products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
         operations = 6.0 * products * self._batch_size
         self._choice = Choice.of(n_threads, operations)
+        self._with_norm = track_gradient_norm or clip_norm is not None
+        self._n_slots = len(update_rule.slots)
         self._space = space = Workspace(
             architecture.sizes,
             architecture.activations,
             self._dtype,
             self._batch_size,
-            stores=1 + len(update_rule.slots),
+            stores=1 + self._n_slots + self._with_norm,
             with_errors=True,
             n_threads=self._choice.most,
+            with_slopes=True,
+            dropout=dropout,
+            trainable=trainable,
         )
-        self._n_slots = len(update_rule.slots)
         plan = self._plan = space.plan
-        plan.first_state = space.stores[min(1, self._n_slots)]
-        plan.second_state = space.stores[self._n_slots]
-        set_rule(space, update_rule)
         plan.with_loss = plan.backward = plan.refresh = 1
-        plan.loss = space.use(f"loss {loss} {architecture.output}")
-        plan.l2, plan.penalty_per_row = float(l2), bool(l2_over_batch)
+        space.set_loss(Loss.of(loss), architecture.output)
+        plan.l2, plan.l1, plan.penalty_per_row = float(l2), float(l1), bool(l2_over_batch)
         # One task more than there are blocks of rows sums the penalty, one more than there are
         # blocks of weights accounts for the loss.
-        self._with_penalty = bool(l2)
-        self._job = space.job(rows_task, weights_task)
+        self._with_penalty = bool(l2 or l1)
+        if self._with_penalty:
+            space.use("sums")
+        if any(dropout):
+            space.use("dropout")
+            plan.seed = int(np.uint64(seed).view(np.int64))
+        clipped = clip_value is not None or clip_norm is not None
+        self._set_rule(clipped)
+        plan.clip_value = math.inf if clip_value is None else float(clip_value)
+        plan.clip_norm = math.inf if clip_norm is None else float(clip_norm)
+        tasks = [rows_task, weights_task]
+        if self._with_norm:
+            plan.gradient, plan.collect = space.stores[-1], space.use("update store")
+            space.use("norms")
+            space.collect_norms()
+            tasks += [norm_task, update_task]
+        self._bounded = max_norm is not None
+        if max_norm is not None:
+            plan.max_norm = float(max_norm)
+            space.use("bound_columns")
+            tasks.append(bound_task)
+        self._job = space.job(*tasks)
+        self.gradient_norm: float | None = None
         # A first guess of a step's time, at a tenth of a core's speed; then measured.
         self._step_seconds = 1e-6 + operations / 10e9
+
+    def _set_rule(self, clipped: bool) -> None:
+        """Write the update rule into the plan; ``clipped`` says that its gradient is."""
+        plan, rule = self._plan, self._rule
+        name = kernel_of(rule)
+        plan.weight_decay = rule.constants["weight_decay"]
+        regularised = clipped or plan.weight_decay or plan.l1
+        plan.rule = self._space.use(
+            f"update {name} regularised" if regularised else f"update {name}"
+        )
+        self._constants = np.array(constants_of(rule))
+        plan.rule_constants = address(self._constants)
+        plan.n_rule_constants = len(self._constants)
+        plan.prepare = prepare_task(name).address
+        slots = self._space.stores[1 : 1 + self._n_slots]
+        states = [*slots, *self._space.stores[:1] * 3]
+        plan.state_0, plan.state_1, plan.state_2 = states[:3]
 
     @property
     def step(self) -> int:
@@ -234,11 +131,11 @@ class Trainer:
         return int(self._plan.steps_made)
 
     def load(self, parameters: Array, state: Array | None = None, step: int = 0) -> None:
-        """Copy parameters (and optimizer state, zero by default) in."""
+        """Copy parameters in, and optimizer state, by default that before the first step."""
         self._check(parameters, state)
         if state is None:
-            state = np.zeros((self._n_slots, len(parameters)), self._dtype)
-        for flat, store in zip((parameters, *state), self._space.stores, strict=True):
+            state = self._rule.initial_state(len(parameters), 0.0, self._dtype)
+        for flat, store in zip((parameters, *state), self._space.stores, strict=False):
             self._copy(load_task, np.ascontiguousarray(flat), store)
         self._plan.steps_made = int(step)
 
@@ -257,7 +154,7 @@ class Trainer:
         if state is not None:
             _checks.array("state", state, (self._n_slots, len(parameters)), self._dtype)
 
-    def _copy(self, task: Any, flat: Array, store: int) -> None:
+    def _copy(self, task: Task, flat: Array, store: int) -> None:
         plan = self._plan
         plan.flat, plan.store = address(flat), store
         plan.refresh = store == self._space.stores[0]
@@ -269,12 +166,13 @@ class Trainer:
         x: Array,
         target: Array,
         order: Array | None,
-        learning_rate: float,
+        learning_rate: float | Array,
         *,
         sample_weight: Array | None = None,
     ) -> float:
         """Visit the rows once, in ``order`` (as they come for ``None``), one step a batch.
 
+        The learning rate is one number, or a float64 array with one for each step.
         Returns the mean loss of the epoch, each batch's loss (with its penalty, before its
         update) weighted by its rows.
         """
@@ -284,14 +182,22 @@ class Trainer:
             if sample_weight is not None:
                 sample_weight = sample_weight[order]
         space, plan = self._space, self._plan
+        n = len(x) if order is None else len(order)
+        steps = ceil(n, self._batch_size)
+        _checks.learning_rates(learning_rate, steps)
         space.set_rows(x, target, order)
         space.set_weights(sample_weight)
-        plan.learning_rate = learning_rate
+        space.set_rates(learning_rate)
         plan.penalty = plan.summed = 0.0
         plan.steps_before = plan.steps_made
-        n = int(plan.n_rows)
-        steps = ceil(n, self._batch_size)
-        rest = n - (steps - 1) * self._batch_size
+        self._run(steps, n - (steps - 1) * self._batch_size)
+        if self._with_norm and steps:
+            self.gradient_norm = float(plan.gradient_norm)
+        space.keep()
+        return float(plan.summed) / max(n, 1)
+
+    def _run(self, steps: int, rest: int) -> None:
+        """Run all steps; the last one has ``rest`` rows."""
         step, cut_for = 0, 0
         while step < steps:
             threads = self._choice.threads
@@ -307,15 +213,18 @@ class Trainer:
             self._choice.note(count, spent)
             self._step_seconds = max(spent / count, 1e-7)
             step += count
-        space.keep()
-        return float(plan.summed) / max(n, 1)
 
     def _share(self, n_threads: int, rest: int) -> None:
         """Cut a step for so many threads; the last one has ``rest`` rows."""
         space, extra = self._space, int(self._with_penalty)
         space.share(n_threads)
-        blocks = len(space.blocks) + 1
+        blocks = len(space.blocks)
+        after = [blocks + 1]
+        if self._with_norm:
+            after += [1, blocks]
+        if self._bounded:
+            after.append(len(space.layers))
         self._job.counts(
-            [space.row_blocks(self._batch_size) + extra, blocks],
-            [space.row_blocks(rest) + extra, blocks],
+            [space.row_blocks(self._batch_size) + extra, *after],
+            [space.row_blocks(rest) + extra, *after],
         )

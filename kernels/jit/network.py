@@ -1,0 +1,183 @@
+"""A whole network: predictions, loss and gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _checks
+from .._specs import Architecture, Loss, check_loss
+from ._calls import NO_LABELS, Call, first_step, last_step, shelves
+from ._choice import Choice
+from ._packing import gradient_task, load_task, mean_task
+from ._rules import L1, L2
+from ._tasks import rows_task, weights_task
+from ._workspace import Workspace, ceil
+from .layers import STEP_ROWS
+from .losses import targets
+
+Array = np.ndarray[Any, Any]
+
+# A number for each kind of network, as hashing a description takes longer than a prediction.
+_NUMBERS: dict[Any, int] = {}
+
+
+class Network:
+    """Stateless computations of one architecture; parameters are a flat vector.
+
+    The same as :class:`fastmlp.kernels.reference.Network`.
+    """
+
+    def __init__(
+        self, architecture: Architecture, dtype: Any, *, n_threads: int | None = None
+    ) -> None:
+        _checks.threads(n_threads)
+        self.architecture = architecture
+        self.dtype = np.dtype(dtype)
+        self.n_threads = n_threads
+        # Of all that calls of this network are prepared for, the part that stays.
+        described = (architecture, self.dtype.itemsize, n_threads)
+        self._key = _NUMBERS.setdefault(described, len(_NUMBERS))
+        self._n_out = architecture.sizes[-1]
+        self._products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
+
+    def predict(self, parameters: Array, x: Array, *, out: Array | None = None) -> Array:
+        """Values of the output layer, shape ``(n, n_out)``."""
+        key, call = None, None
+        try:
+            key = ("predict", x.shape, parameters.shape, self._key)
+            call = shelves.take(key)
+        except (AttributeError, TypeError):  # named by the checks
+            pass
+        if call is not None and out is None:
+            out = np.empty((x.shape[0], self._n_out), self.dtype)
+            if call(0, x, call.matrix, call.matrix, parameters, NO_LABELS, out):
+                shelves.give(key, call)
+                return out
+            out = None
+        net = self.architecture
+        _checks.flat("parameters", parameters, net, self.dtype)
+        _checks.rows(net, self.dtype, x)
+        out = _checks.output("out", out, (len(x), self._n_out), self.dtype, x, parameters)
+        if out.size:
+            if call is None:
+                call = shelves.prepare(key, lambda: self._prediction(len(x)))
+            call.on_checked(0, x, call.matrix, call.matrix, parameters, NO_LABELS, out)
+            shelves.give(key, call)
+        return out
+
+    def _space(
+        self, rows: int, stores: int, with_errors: bool, n_threads: int, with_slopes: bool = False
+    ) -> Workspace:
+        net = self.architecture
+        space = Workspace(
+            net.sizes, net.activations, self.dtype, rows,
+            stores=stores, with_errors=with_errors, n_threads=n_threads, with_slopes=with_slopes,
+        )  # fmt: skip
+        space.plan.store = space.stores[0]
+        return space
+
+    def _prediction(self, n: int) -> Call:
+        choice = Choice.of(self.n_threads, 2.0 * self._products * n)
+        space = self._space(min(n, STEP_ROWS), 1, False, choice.most)
+        space.set_output(self.architecture.output)
+        return self._over_steps(space, n, choice)
+
+    def _over_steps(self, space: Workspace, n: int, choice: Choice, *more: Any) -> Call:
+        """Load the parameters, then run the rows pass over all rows."""
+        steps = ceil(n, space.rows)
+        load = (load_task, first_step(len(space.layers), steps))
+        return Call(space, [load, (rows_task, space.row_counts(n)), *more], n, choice, steps)
+
+    def loss(
+        self,
+        parameters: Array,
+        x: Array,
+        target: Array,
+        loss: str | Loss,
+        *,
+        sample_weight: Array | None = None,
+    ) -> float:
+        """Mean loss of the rows, without a penalty."""
+        self._check(parameters, x, target, loss, sample_weight)
+        if len(x) == 0:
+            return 0.0
+        kind = Loss.of(loss)
+        key = ("network loss", x.shape, kind, self._key)
+        call = shelves.prepare(key, lambda: self._loss(len(x), kind))
+        space = call.space
+        space.set_weights(sample_weight)
+        flag, matrix, labels = targets(call, target)
+        call.on_checked(flag, x, matrix, call.matrix, parameters, labels, call.matrix)
+        value = float(space.plan.summed)
+        space.keep()
+        shelves.give(key, call)
+        return value
+
+    def _loss(self, n: int, loss: Loss) -> Call:
+        choice = Choice.of(self.n_threads, 2.0 * self._products * n)
+        space = self._space(min(n, STEP_ROWS), 1, True, choice.most)
+        space.set_loss(loss, self.architecture.output, n)
+        return self._over_steps(space, n, choice, (mean_task, last_step(1)))
+
+    def loss_and_gradient(
+        self,
+        parameters: Array,
+        x: Array,
+        target: Array,
+        loss: str | Loss,
+        *,
+        sample_weight: Array | None = None,
+        l2: float = 0.0,
+        l1: float = 0.0,
+        out: Array | None = None,
+    ) -> tuple[float, Array]:
+        """Mean loss plus ``½ l2 Σ W² + l1 Σ |W|``, and its gradient as a flat vector."""
+        self._check(parameters, x, target, loss, sample_weight)
+        out = _checks.output("out", out, parameters.shape, self.dtype, parameters, x)
+        n, kind, penalised = len(x), Loss.of(loss), bool(l2 or l1)
+        key = ("loss and gradient", x.shape, kind, penalised, self._key)
+        call = shelves.prepare(key, lambda: self._gradient(n, kind, penalised))
+        space, plan = call.space, call.space.plan
+        space.set_weights(sample_weight)
+        plan.l2, plan.l1, plan.penalty, plan.summed = l2, l1, 0.0, 0.0
+        space.constants[0, L2], space.constants[0, L1] = l2, l1
+        flag, matrix, labels = targets(call, target)
+        gradient = np.asarray(out).reshape(1, -1)
+        call.on_checked(flag, x, matrix, call.matrix, parameters, labels, gradient)
+        value = float(plan.summed / n if n else plan.penalty)
+        space.keep()
+        shelves.give(key, call)
+        return value, out
+
+    def _gradient(self, n: int, loss: Loss, penalised: bool) -> Call:
+        choice = Choice.of(self.n_threads, 6.0 * self._products * n)
+        space = self._space(max(n, 1), 2, True, choice.most, with_slopes=True)
+        space.set_loss(loss, self.architecture.output)
+        space.share(choice.most)
+        plan = space.plan
+        plan.backward = plan.refresh = 1
+        plan.gradient, plan.collect = space.stores[1], space.use("update store")
+        if penalised:
+            space.use("sums")
+        layers = len(space.layers)
+        phases = [
+            (load_task, layers),
+            (rows_task, space.row_blocks(n) + penalised),
+            (weights_task, len(space.blocks) + 1),
+            (gradient_task, layers),
+        ]
+        return Call(space, phases, n, choice)
+
+    def _check(
+        self,
+        parameters: Array,
+        x: Array,
+        target: Array,
+        loss: str | Loss,
+        sample_weight: Array | None,
+    ) -> None:
+        check_loss(loss, self.architecture.output, self._n_out)
+        _checks.flat("parameters", parameters, self.architecture, self.dtype)
+        _checks.rows(self.architecture, self.dtype, x, target, sample_weight)
