@@ -47,7 +47,7 @@ def rows() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     yield "regularisation", "L2 penalty", (), "test_parity_networks.py"
     yield "regularisation", "decoupled decay", ("weight_decay",), "test_parity_networks.py"
     for name in OPTIONS:
-        yield "regularisation", WORDS.get(name, name), (name,), "test_fit.py"
+        yield "regularisation", WORDS.get(name, name), (name,), "test_regularisation.py"
 
 
 def table() -> str:

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from fastmlp import MLP, schedules
+from fastmlp import MLP, kernels, schedules
 from fastmlp._full_batch import QuasiNewton
 from fastmlp.optimizers import LBFGS, SGD, GradientDescent
 
@@ -318,6 +318,10 @@ def test_wrong_constants(make, message):
 @pytest.mark.parametrize("schedule", list(schedules.Schedule.registry))
 def test_every_schedule_in_a_fit(backend, schedule):
     x, y = data(60)
-    net = network()
-    history = net.fit(*(x, y), optimizer=SGD(0.1), learning_rate=schedule, batch_size=10, epochs=30)
+    net, expected = network(), network()
+    options = {"optimizer": SGD(0.1), "learning_rate": schedule, "batch_size": 10, "epochs": 30}
+    history = net.fit(x, y, **options)
     assert history.loss[-1] < 0.7 * history.loss[0]
+    with kernels.use_backend("reference"):
+        assert history.learning_rate == expected.fit(x, y, **options).learning_rate
+    np.testing.assert_allclose(net.parameters, expected.parameters, rtol=1e-9, atol=1e-12)
