@@ -37,6 +37,8 @@ def rows() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
         if name not in ("gradient_descent", "lbfgs"):
             rule = kind().update_rule()
             yield "optimizer", name, tuple(features_of(rule)), "test_parity_networks.py"
+    yield "optimizer", "sgd with momentum, Nesterov", ("momentum",), "test_parity_networks.py"
+    yield "optimizer", "adam with amsgrad", ("amsgrad",), "test_parity_networks.py"
     for name in ("gradient_descent", "lbfgs"):
         yield "optimizer", f"{name}, with line search", (), "test_descent.py"
     for name in schedules.Schedule.registry:
@@ -44,6 +46,7 @@ def rows() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     for name, rule in stopping.StopRule.registry.items():
         needs = ("track_gradient_norm",) if rule.needs_gradient_norm else ()
         yield "stop rule", name, needs, "test_stopping.py"
+    yield "data", "sparse rows", ("sparse",), "test_sparse.py"
     yield "regularisation", "L2 penalty", (), "test_parity_networks.py"
     yield "regularisation", "decoupled decay", ("weight_decay",), "test_parity_networks.py"
     for name in OPTIONS:
