@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._full_batch import LineSearchTrainer
+from ._steps import Steps, take_over
 from .callbacks import Callback
 from .history import History
 
@@ -34,7 +33,7 @@ def train(network: MLP, plan: Plan) -> History:
     history, parameters, trainer = History(), network.parameters, plan.trainer
     before = parameters.copy()  # those of the epoch before
     watches = plan.watches()
-    steps = _Steps(network, plan, history)
+    steps = Steps(network, plan, history, watches)
     trainer.load(parameters)
     finished = False
     try:
@@ -100,66 +99,6 @@ def _stop_at_last_finite(history: History, parameters: Array, before: Array) -> 
         parameters[...] = before
 
 
-class _Steps:
-    """The steps of each epoch: in the engine, or one by one where somebody looks at each."""
-
-    def __init__(self, network: MLP, plan: Plan, history: History) -> None:
-        self.network, self.plan, self.history = network, plan, history
-        self.listeners = [callback for callback in plan.callbacks if callback.every_batch]
-        self.by_batch = bool(self.listeners) or plan.rates_by_batch
-        self.order: Array | None = None
-        if plan.generator is not None or self.by_batch:
-            self.order = np.arange(len(plan.batch.x), dtype=np.intp)
-
-    def run_epoch(self, epoch: int) -> bool:
-        """Train for an epoch and note how it went; return whether its loss is finite."""
-        plan, history, trainer, batch = self.plan, self.history, self.plan.trainer, self.plan.batch
-        if plan.generator is not None and self.order is not None:
-            plan.generator.shuffle(self.order)
-        rate = plan.rates.of_epoch(epoch)
-        started = time.perf_counter()
-        if self.by_batch:
-            loss = self._run_batches(rate)
-        else:
-            loss = trainer.run_epoch(
-                batch.x, batch.target, self.order, rate, sample_weight=batch.weight
-            )
-        history.seconds.append(time.perf_counter() - started)
-        history.loss.append(loss)
-        if isinstance(trainer, LineSearchTrainer):
-            rate = trainer.learning_rate
-            if trainer.stuck is not None:
-                history.stop_reason, history.stop_message = "line_search", trainer.stuck
-        history.learning_rate.append(rate if isinstance(rate, float) else float(rate[-1]))
-        if plan.with_gradient_norm:
-            history.gradient_norm.append(float(trainer.gradient_norm))
-        return math.isfinite(loss)
-
-    def _run_batches(self, rate: float | Array) -> float:
-        plan, batch, order, size = self.plan, self.plan.batch, self.order, self.plan.batch_size
-        assert order is not None
-        starts = range(0, len(order), size)
-        rates = np.broadcast_to(rate, len(starts)).tolist()
-        total = 0.0
-        for number, (start, value) in enumerate(zip(starts, rates, strict=True)):
-            rows = order[start : start + size]
-            loss = plan.trainer.run_epoch(
-                batch.x, batch.target, rows, value, sample_weight=batch.weight
-            )
-            total += loss * len(rows)
-            if self.listeners:
-                self._tell(number, loss)
-        return total / max(len(order), 1)
-
-    def _tell(self, number: int, loss: float) -> None:
-        network, trainer = self.network, self.plan.trainer
-        trainer.store(network.parameters)
-        seen = network.parameters.copy()
-        for callback in self.listeners:
-            callback.on_batch_end(network, self.history, number, loss)
-        _take_over(network, seen, self.plan)
-
-
 def _run_callbacks(callbacks: list[Callback], network: MLP, history: History, plan: Plan) -> bool:
     """Call all; take over what they changed in the network. Return whether one says stop."""
     if not callbacks:
@@ -168,15 +107,5 @@ def _run_callbacks(callbacks: list[Callback], network: MLP, history: History, pl
     stop = False
     for callback in callbacks:
         stop = callback.on_epoch_end(network, history) is True or stop
-    _take_over(network, seen, plan)
+    take_over(network, seen, plan)
     return stop
-
-
-def _take_over(network: MLP, seen: Array, plan: Plan) -> None:
-    """Train on from the network's parameters where they are no longer what callbacks were shown."""
-    # Compared as bytes, so that NaN equals itself.
-    if np.array_equal(seen.view(np.uint8), network.parameters.view(np.uint8)):
-        return
-    state = np.empty((plan.n_slots, seen.size), seen.dtype)
-    plan.trainer.store(seen, state)
-    plan.trainer.load(network.parameters, state, plan.trainer.step)

@@ -16,7 +16,15 @@ Array = np.ndarray[Any, Any]
 
 
 class Watch(ABC):
-    """A rule at work in one run."""
+    """A rule at work in one run.
+
+    Attributes
+    ----------
+    deadline : float
+        Time of ``time.perf_counter`` after which no further step is to begin.
+    """
+
+    deadline = math.inf
 
     @abstractmethod
     def epoch_ended(self, history: History, parameters: Array) -> str | None:
@@ -83,8 +91,8 @@ class Clock(Watch):
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.end = time.perf_counter() + seconds
+        self.deadline = time.perf_counter() + seconds
 
     def epoch_ended(self, history: History, parameters: Array) -> str | None:
-        over = time.perf_counter() >= self.end
+        over = time.perf_counter() >= self.deadline
         return f"the time limit of {self.seconds:g} s is over" if over else None

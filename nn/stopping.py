@@ -194,7 +194,10 @@ class EarlyStopping(StopRule):
 
 @dataclass(frozen=True)
 class TimeLimit(StopRule):
-    """Stop after the first epoch that ends later than ``seconds`` after the start.
+    """Stop ``seconds`` after the start, also in the middle of an epoch.
+
+    The clock is looked at about 20 times a second, which cuts long epochs into pieces without
+    changing what they compute. The last epoch of the history may so be an incomplete one.
 
     Parameters
     ----------

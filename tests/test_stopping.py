@@ -178,6 +178,42 @@ def test_time_limit():
     assert network().fit(*data(), epochs=9, stop=stopping.TimeLimit(0)).epochs == 1
 
 
+class Clock:
+    """A clock on which every look takes a moment."""
+
+    def __init__(self, tick):
+        self.now, self.tick = 0.0, tick
+
+    def perf_counter(self):
+        self.now += self.tick
+        return self.now
+
+
+def test_time_limit_cuts_an_epoch_without_changing_what_it_computes(backend, monkeypatch):
+    from fastmlp import _steps, _watches
+
+    x, y = data(200)
+    options = {"optimizer": SGD(0.05), "batch_size": 2, "shuffle": False, "epochs": 3}
+    # Pieces of 1, 2, 4, … of the 100 steps, each a millisecond long.
+    for module in (_steps, _watches):
+        monkeypatch.setattr(module, "time", Clock(1e-3))
+    whole, cut, short = network(), network(), network()
+    expected = whole.fit(x, y, **options)
+    history = cut.fit(x, y, stop=stopping.TimeLimit(1e9), **options)
+    np.testing.assert_allclose(cut.parameters, whole.parameters, rtol=1e-12)
+    np.testing.assert_allclose(history.loss, expected.loss, rtol=1e-12)
+    # 15 steps in pieces of 1, 2, 4 and 8 are done when the time is over.
+    for module in (_steps, _watches):
+        monkeypatch.setattr(module, "time", Clock(1e-2))
+    watching = _watches.time
+    monkeypatch.setattr(_steps, "time", watching)
+    history = short.fit(x, y, stop=stopping.TimeLimit(0.055), **options)
+    assert (history.epochs, history.stop_reason) == (1, "time_limit")
+    part = network()
+    part.fit(x[:30], y[:30], **{**options, "epochs": 1})
+    np.testing.assert_allclose(short.parameters, part.parameters, rtol=1e-12)
+
+
 def test_a_callback():
     history = network().fit(
         *data(), epochs=9, callbacks=lambda network, history: history.epochs == 2
