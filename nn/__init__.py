@@ -24,10 +24,10 @@
 How the files relate: ``mlp`` is the network, over ``_network`` (parameters, losses, gradients) and
 ``_outputs`` (decisions). It turns what users pass into arrays with ``_inputs``, shows its one
 parameter vector as lists with ``_parameters``, and is written to files by ``serialization``. A fit
-is a ``_plan``, made of everything that ``fit`` takes, and a loop over epochs in ``_training``, whose
-steps (``_steps``) the engine of ``kernels`` makes, or ``_full_batch`` where a line search does; it is
-watched by ``_evaluation`` and ``_watches``. ``estimators`` stands beside ``mlp`` on the same engine.
-Nothing in ``kernels`` knows this package.
+is a ``_plan``, made of everything that ``fit`` takes, and a loop over epochs in ``_training``,
+whose steps (``_steps``) the engine of ``kernels`` makes, or ``_full_batch`` where a line search
+does; it is watched by ``_evaluation`` and ``_watches``. ``estimators`` stands beside ``mlp`` on
+the same engine. Nothing in ``kernels`` knows this package.
 
 All but ``MLP`` and ``kernels`` is imported when first used, so that ``import fastmlp`` stays fast.
 """
