@@ -13,12 +13,15 @@ from typing import Any
 
 from llvmlite import ir
 
-from ._vector import I32, I64, Code, Int, Real
+from ._runs import DERIVATIVES
+from ._vector import I32, I64, Code, Int
 
 _MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 _WEYL = 0x9E3779B9, 0xBB67AE85
 _ROUNDS = 10
 _LOW = 0xFFFFFFFF
+#: What :func:`dropout` knows.
+NAMES = ("input", "slope", "identity", *DERIVATIVES)
 
 
 class _Words:
@@ -61,12 +64,15 @@ class _Words:
         return [c0, c1, c2, c3]
 
 
-def dropout(code: Code) -> Any:
+def dropout(code: Code, name: str) -> Any:
     """Zero where a word is below the threshold; what stays is multiplied by the scale.
 
-    Arguments: ``a``; ``s``, a second vector to which the same happens (0 for none); their length,
-    whole lines; the ``row`` of the first line in its batch, the first counter's ``group`` (of the
-    panel), ``step``, ``layer``, ``seed``, ``threshold``; the scale.
+    For the output of an activation of that name σ', with the same done to it, is written too; for
+    ``"slope"`` σ' is there, and for ``"input"`` there is none.
+
+    Arguments: ``a``; ``s`` for σ'; their length, whole lines; the ``row`` of the first line in its
+    batch, the first counter's ``group`` (of the panel), ``step``, ``layer``, ``seed``,
+    ``threshold``; the scale.
     """
     a, s, n, row, group, step, layer, seed, threshold = code.ints
     words, builder = _Words(code), code.builder
@@ -99,15 +105,15 @@ def dropout(code: Code) -> Any:
             kept = builder.icmp_unsigned(">=", drawn, bound)
             at = first * code.itemsize + v * code.host.vector_bytes
             with code.when((first + v * code.lanes) < n):
-                _apply(code, a + at, kept, scale)
-                with code.when(s > 0):
-                    _apply(code, s + at, kept, scale)
+                x = code.load(a + at)
+                if name == "slope":
+                    code.store(code.select(kept, code.load(s + at) * scale, 0.0), s + at)
+                elif name != "input":
+                    slope = scale if name == "identity" else DERIVATIVES[name](code, scale, x)
+                    code.store(code.select(kept, slope, 0.0), s + at)
+                code.store(code.select(kept, x * scale, 0.0), a + at)
     return code.finish()
 
 
 def _range(vector: int, lanes: int) -> range:
     return range(vector * lanes, (vector + 1) * lanes)
-
-
-def _apply(code: Code, address: Int, kept: Any, scale: Real) -> None:
-    code.store(code.select(kept, code.load(address) * scale, 0.0), address)

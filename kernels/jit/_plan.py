@@ -36,13 +36,13 @@ class Layer(ctypes.Structure):
         "transposed transposed_step "
         # Batch: input activations, output, error of the output.
         "a z d "
-        # Table indices of σ and ⊙ σ' of the output (-1 for none: bounds do, or identity), and of
-        # what computes σ' from the output (-1 where that is not needed).
-        "activation derivative slope_of "
+        # Table indices of σ and ⊙ σ' of the output (-1 for none: bounds do, or identity).
+        "activation derivative "
         # What σ' is computed from: the output, or σ' itself where the forward pass keeps it.
         "kept slope "
-        # Dropout of the input: below which a random word drops an element (0 for no dropout).
-        "threshold "
+        # Dropout of the input: below which a random word drops an element (0 for no dropout), and
+        # the kernel that does it.
+        "threshold drop "
         # Whether this layer learns.
         "trainable",
         # Bounds that the forward tile clips to: they make ReLU and hardtanh. What dropout leaves

@@ -164,19 +164,6 @@ def activation_with_slope(code: Code, name: str) -> Any:
     return code.finish()
 
 
-def slope(code: Code, name: str) -> Any:
-    """``s ← σ'`` of outputs ``a``. Arguments: ``a``, ``s``, three unused."""
-    a, s, _, _, _, n, _ = code.ints
-
-    def body(at: Int, mask: Any) -> None:
-        one = code.real(1.0)
-        value = one if name == "identity" else DERIVATIVES[name](code, one, code.load(a + at, mask))
-        code.store(value, s + at, mask)
-
-    code.vectors(n, body)
-    return code.finish()
-
-
 def derivative(code: Code, name: str) -> Any:
     """``d ← d ⊙ σ'``. Arguments: ``d``; ``a``, for those of ``SLOPES`` ``z``, for ``"slope"`` σ'
     itself; three unused."""

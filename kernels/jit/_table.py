@@ -40,12 +40,10 @@ _SINGLE: Mapping[str, tuple[Callable[[Code], Any], int, int]] = {
     "sums": (_runs.sums, 4, 0),
     "norms": (_runs.norms, 4, 1),
     "bound_columns": (_runs.bound_columns, 2, 1),
-    "dropout": (_dropout.dropout, 9, 1),
 }
 _FAMILIES: Mapping[str, tuple[Callable[[Code, str], Any], int, int, tuple[str, ...]]] = {
     "activation": (_runs.activation, ARGUMENTS, 0, tuple(_runs.FUNCTIONS)),
     "activation_with_slope": (_runs.activation_with_slope, ARGUMENTS, 0, tuple(_runs.SLOPES)),
-    "slope": (_runs.slope, ARGUMENTS, 0, ("identity", *_runs.DERIVATIVES)),
     "derivative": (
         _runs.derivative,
         ARGUMENTS,
@@ -58,6 +56,7 @@ _FAMILIES: Mapping[str, tuple[Callable[[Code, str], Any], int, int, tuple[str, .
         0,
         ("store", *_rules.RULES, *(f"{name} regularised" for name in _rules.RULES)),
     ),
+    "dropout": (_dropout.dropout, 9, 1, _dropout.NAMES),
     "loss": (_scores.loss, 10, 2, tuple(_scores.KERNELS)),
 }
 #: Kernels that are compiled each on its own.
@@ -67,7 +66,7 @@ INDEX = {name: REST + i for i, name in enumerate(_NAMES)}
 COLUMN_SUMS, TRANSPOSE = INDEX["column_sums"], INDEX["transpose"]
 GATHER, SCATTER, ONE_HOT = INDEX["gather"], INDEX["scatter"], INDEX["one_hot"]
 SOFTMAX, SUMS, NORMS = INDEX["softmax"], INDEX["sums"], INDEX["norms"]
-BOUND_COLUMNS, DROPOUT = INDEX["bound_columns"], INDEX["dropout"]
+BOUND_COLUMNS = INDEX["bound_columns"]
 
 _Builder = Callable[[Callable[..., Code]], Mapping[int, Any]]
 

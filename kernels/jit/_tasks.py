@@ -28,7 +28,6 @@ from ._walks import (
     output_rows,
     product,
     rows_of_step,
-    run,
     step_total,
 )
 
@@ -121,11 +120,6 @@ def forward(plan: Any, layers: Any, t: int, row: int, rows: int) -> None:
             layer.activation,
             layer.slope + at,
         )
-        if layer.slope_of >= 0:
-            for panel in range(layer.panels_out):
-                place = at + panel * plan.row_step
-                n = rows * plan.panel
-                run(plan, layer.slope_of, layer.z + place, layer.slope + place, n)
 
 
 @inline

@@ -24,7 +24,17 @@ import numba
 import numpy as np
 from numba import prange, types
 
-from ._access import call, fetch_add, give_way, load_acquire, pointer, record, relax
+from ._access import (
+    call,
+    fetch_add,
+    flush_subnormals,
+    give_way,
+    load_acquire,
+    pointer,
+    record,
+    relax,
+    set_float_mode,
+)
 from ._compile import Task, carray, inline, lazy
 from ._limit import limit
 
@@ -36,11 +46,12 @@ class Phase(ctypes.Structure):
 
 
 class Steps(ctypes.Structure):
-    """Which steps of which phases to run: ``first ≤ step < last``; ``final`` is the last of all."""
+    """Which steps of which phases to run: ``first ≤ step < last``; ``final`` is the last of all.
+    ``flush`` says whether subnormal numbers count as zeros."""
 
     _fields_ = [
         (name, ctypes.c_int64)
-        for name in ("phases", "n_phases", "first", "last", "final", "plan", "tickets")
+        for name in ("phases", "n_phases", "first", "last", "final", "plan", "tickets", "flush")
     ]
 
 
@@ -99,13 +110,23 @@ def _member(steps: Any) -> None:
 
 @lazy(types.void(types.int64))
 def _alone(steps: int) -> None:
-    run_steps(record(steps, STEPS))
+    if record(steps, STEPS).flush:
+        mode = flush_subnormals()
+        run_steps(record(steps, STEPS))
+        set_float_mode(mode)
+    else:
+        run_steps(record(steps, STEPS))
 
 
 @lazy(types.void(types.int64, types.int64), parallel=True)
 def _together(members: int, steps: int) -> None:
     for _ in prange(members):
-        _member(record(steps, STEPS))
+        if record(steps, STEPS).flush:
+            mode = flush_subnormals()
+            _member(record(steps, STEPS))
+            set_float_mode(mode)
+        else:
+            _member(record(steps, STEPS))
 
 
 class _Entrance:
@@ -172,6 +193,10 @@ class Job:
         """Say which steps are to be run: ``first ≤ step < last``; ``final`` is the last of all."""
         steps = self._steps
         steps.first, steps.last, steps.final = first, last, final
+
+    def flush_subnormals(self) -> None:
+        """Let the tasks take subnormal numbers for zeros."""
+        self._steps.flush = 1
 
     def run(self, n_threads: int) -> None:
         """Run the steps on up to ``n_threads`` threads."""

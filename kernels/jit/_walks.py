@@ -16,7 +16,7 @@ from ._compile import carray, inline
 from ._host import LINE, host
 from ._plan import DENSE, LABELS, LAYER
 from ._rules import N_CONSTANTS
-from ._table import DROPOUT, FORWARD, GATHER, ONE_HOT, SOFTMAX
+from ._table import FORWARD, GATHER, ONE_HOT, SOFTMAX
 
 _ROWS, _PANELS = host().forward_rows, host().forward_panels
 
@@ -158,15 +158,15 @@ def step_total(plan: Any, step: int, rows: int) -> Any:
 
 @inline
 def drop(plan: Any, layer: Any, level: int, slope: int, t: int, row: int, rows: int) -> None:
-    """Dropout of a block of a layer's inputs, and of their σ' where ``slope`` says where it is."""
+    """Dropout of a block of a layer's inputs, and of σ' of the layer below, at ``slope``."""
     groups = plan.panel // 4
     for panel in range(layer.panels_in):
         at = panel * plan.row_step + row * LINE
         call(
-            kernel(plan, DROPOUT),
+            kernel(plan, layer.drop),
             (
                 layer.a + at,
-                slope + at if slope else 0,
+                slope + at,
                 rows * plan.panel,
                 row,
                 panel * groups,

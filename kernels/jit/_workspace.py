@@ -177,9 +177,9 @@ class Workspace:
     def _lay_out_store(self, activations: Sequence[str], with_slopes: bool) -> None:
         itemsize, flat = self.dtype.itemsize, 0
         names = [*activations, "identity"]
-        drops = [*self._dropout[1:], 0.0]  # of a layer's output
-        for layer, (n_in, n_out), name, drop in zip(
-            self.layers, pairwise(self.sizes), names, drops, strict=True
+        below = "input"
+        for level, (layer, (n_in, n_out), name) in enumerate(
+            zip(self.layers, pairwise(self.sizes), names, strict=True)
         ):
             layer.n_in, layer.n_out = n_in, n_out
             layer.panels_in, layer.panels_out = self._panels(n_in), self._panels(n_out)
@@ -189,26 +189,28 @@ class Workspace:
             layer.bias = self._take(layer.panels_out * LINE)
             layer.flat_weights = flat
             flat += n_in * n_out * itemsize
-            layer.low, layer.high = BOUNDS.get(name, (-math.inf, math.inf))
-            self._set_activation(layer, name, with_slopes, bool(drop))
-        for layer, p in zip(self.layers, self._dropout, strict=True):
+            p = self._dropout[level]
             layer.threshold, layer.scale = math.floor(p * 2**32), 1 / (1 - p)
+            if layer.threshold:
+                layer.drop = self.use(f"dropout {below}")
+            drops = level + 1 < len(names) and self._dropout[level + 1] > 0
+            below = self._set_activation(layer, name, with_slopes, drops)
         for layer in self.layers:
             layer.flat_bias = flat
             flat += layer.n_out * itemsize
 
-    def _set_activation(self, layer: Layer, name: str, with_slopes: bool, drop: bool) -> None:
-        """Kernels of an activation: σ' is kept where its output does not say it, or not after
-        dropout."""
+    def _set_activation(self, layer: Layer, name: str, with_slopes: bool, drops: bool) -> str:
+        """Kernels of an activation. σ' is kept where its output does not say it, or does not after
+        dropout, whose kernel's name is returned."""
+        layer.low, layer.high = BOUNDS.get(name, (-math.inf, math.inf))
         clipped = name == "identity" or name in BOUNDS
         with_slope = with_slopes and name in SLOPES
         kind = "activation_with_slope" if with_slope else "activation"
         layer.activation = -1 if clipped else self.use(f"{kind} {name}")
-        layer.slope_of = self.use(f"slope {name}") if drop and not with_slope else -1
-        layer.slope = 0 if with_slope or drop else -1  # there is one
-        if layer.slope == 0:
-            name = "slope"
-        layer.derivative = -1 if name == "identity" else self.use(f"derivative {name}")
+        layer.slope = 0 if with_slope or drops else -1  # there is one
+        derivative = "slope" if layer.slope == 0 else name
+        layer.derivative = -1 if derivative == "identity" else self.use(f"derivative {derivative}")
+        return "slope" if with_slope else name
 
     def _lay_out_batch(self, with_errors: bool) -> None:
         """Offsets of activations, errors and transposed weights; -1 for what is not there."""

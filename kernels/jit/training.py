@@ -85,9 +85,7 @@ class Trainer:
         self._with_penalty = bool(l2 or l1)
         if self._with_penalty:
             space.use("sums")
-        if any(dropout):
-            space.use("dropout")
-            plan.seed = int(np.uint64(seed).view(np.int64))
+        plan.seed = int(np.uint64(seed).view(np.int64))
         clipped = clip_value is not None or clip_norm is not None
         self._set_rule(clipped)
         plan.clip_value = math.inf if clip_value is None else float(clip_value)
@@ -104,6 +102,7 @@ class Trainer:
             space.use("bound_columns")
             tasks.append(bound_task)
         self._job = space.job(*tasks)
+        self._job.flush_subnormals()
         self.gradient_norm: float | None = None
         # A first guess of a step's time, at a tenth of a core's speed; then measured.
         self._step_seconds = 1e-6 + operations / 10e9
