@@ -18,6 +18,7 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import AdaBoostClassifier, AdaBoostRegressor, BaggingClassifier
 from sklearn.inspection import permutation_importance
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
@@ -101,6 +102,22 @@ def test_cross_validation_and_importance():
         model, x, y, scoring="neg_log_loss", cv=3, params={"sample_weight": y + 1}
     )
     assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("names", [[3, 1, 2], ["a", "b", "c"], [True, False], [0.0, 1.0, 5.0]])
+def test_scores_are_scikit_learns(names):
+    x, y = blobs(classes=len(names))
+    y = np.array(names)[y]
+    model = classifier(max_iter=3).fit(x, y)
+    expected = accuracy_score(y, model.predict(x))
+    assert model.score(x, y) == model.score(x, list(y)) == expected
+    weight = np.arange(1.0, len(x) + 1)
+    weighted = accuracy_score(y, model.predict(x), sample_weight=weight)
+    assert model.score(x, y, sample_weight=weight) == weighted
+    with pytest.raises(ValueError, match="inconsistent"):
+        model.score(x, y[:-1])
+    with pytest.raises(ValueError, match="not fitted"):
+        classifier().score(x, y)
 
 
 def test_metadata_routing():

@@ -19,6 +19,16 @@ def accuracy(y: Array, predicted: Array, sample_weight: Any = None) -> float:
     return float(np.average(right, weights=sample_weight))
 
 
+def are_plain_labels(y: Any, classes: Any) -> bool:
+    """Whether ``y`` is an array of one label a row, comparable with these classes as it is."""
+    return (
+        y.__class__ is np.ndarray
+        and y.ndim == 1
+        and y.dtype.kind in "biuU"
+        and y.dtype.kind == getattr(getattr(classes, "dtype", None), "kind", "")
+    )
+
+
 def r2(y: Array, predicted: Array, sample_weight: Any = None) -> float:
     """``1 - Σ w (y - p)² / Σ w (y - ȳ)²``, averaged over outputs.
 

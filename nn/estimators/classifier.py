@@ -11,7 +11,7 @@ from ._base import BaseMLP, available_if, keep_parameters, stochastic
 from ._compat import ClassifierMixin
 from ._documentation import document
 from ._labels import MULTILABEL, LabelCodes
-from ._scores import accuracy, log_probabilities
+from ._scores import accuracy, are_plain_labels, log_probabilities
 
 __all__ = ["MLPClassifier"]
 
@@ -177,6 +177,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         outputs = self._outputs(X)
         threshold = 0.0 if self.out_activation_ == "identity" else 0.5
         return _labels.decode(outputs, self._labels(), threshold)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of rows (by weight) whose label is predicted, of several labels all."""
+        if sample_weight is None and are_plain_labels(y, getattr(self, "classes_", None)):
+            # The ordinary case needs none of the checks behind scikit-learn's metric.
+            predicted = self.predict(X)
+            if predicted.shape == y.shape:
+                return accuracy(y, predicted)
+        result: float = super().score(X, y, sample_weight)
+        return result
 
     @available_if(_losses.has_probabilities)
     def predict_proba(self, X: Any) -> Array:
