@@ -118,10 +118,14 @@ class CustomActivation:
             _fitted(f"derivative of activation {self.name!r}", slope, z.shape, z.dtype),
         )
 
+    def program(self) -> Program | None:
+        """What native code is made of, or ``None``."""
+        make = getattr(self.function, "program", None)
+        return None if make is None else make()
+
     def address(self, dtype: Any) -> int | None:
         """Address of native code, or ``None`` where there is none."""
-        program = getattr(self.function, "program", None)
-        return _native(None if program is None else program(), np.dtype(dtype))
+        return _native(self.program(), np.dtype(dtype))
 
     def callback(self, dtype: Any) -> int:
         """Address of a function that calls :meth:`evaluate`; says once that it is slow."""
@@ -129,8 +133,8 @@ class CustomActivation:
 
     def run_block(self, dtype: np.dtype[Any], z: int, a: int, slope: int, n: int) -> None:
         """What the C function does, on memory at these addresses."""
-        outputs = _memory(a, (n,), dtype), _memory(slope, (n,), dtype)
-        _run_block(self, (_memory(z, (n,), dtype),), outputs)
+        outputs = memory(a, (n,), dtype), memory(slope, (n,), dtype)
+        run_block(self, (memory(z, (n,), dtype),), outputs)
 
 
 @dataclass(frozen=True)
@@ -166,14 +170,18 @@ class CustomLoss(Loss):
             _fitted(f"derivative of loss {self.name!r}", delta, z.shape, z.dtype),
         )
 
+    def program(self, n_out: int | None = None) -> Program | None:
+        """What native code is made of, for so many outputs or (``None``) any; or ``None``."""
+        make = getattr(self.function, "program", None)
+        return None if make is None else make(n_out)
+
     def address(self, dtype: Any, n_out: int | None = None) -> int | None:
         """Address of native code, or ``None`` where there is none.
 
         Some losses need to be told the number of outputs: those in which it, or an array with a
         number for each output, takes part.
         """
-        program = getattr(self.function, "program", None)
-        return _native(None if program is None else program(n_out), np.dtype(dtype))
+        return _native(self.program(n_out), np.dtype(dtype))
 
     def callback(self, dtype: Any) -> int:
         """Address of a function that calls :meth:`evaluate`; says once that it is slow."""
@@ -183,9 +191,9 @@ class CustomLoss(Loss):
         self, dtype: np.dtype[Any], z: int, y: int, value: int, delta: int, n: int, n_out: int
     ) -> None:
         """What the C function does, on memory at these addresses."""
-        inputs = _memory(z, (n, n_out), dtype), _memory(y, (n, n_out), dtype)
-        outputs = _memory(value, (n,), dtype), _memory(delta, (n, n_out), dtype)
-        _run_block(self, inputs, outputs)
+        inputs = memory(z, (n, n_out), dtype), memory(y, (n, n_out), dtype)
+        outputs = memory(value, (n,), dtype), memory(delta, (n, n_out), dtype)
+        run_block(self, inputs, outputs)
 
 
 def _check_name(what: str, name: Any, taken: tuple[str, ...]) -> None:
@@ -226,9 +234,10 @@ def raise_pending() -> None:
         raise error
 
 
-def _run_block(
+def run_block(
     custom: CustomActivation | CustomLoss, inputs: tuple[Array, ...], outputs: tuple[Array, ...]
 ) -> None:
+    """Evaluate into arrays; an exception is kept for :func:`raise_pending`."""
     try:
         for array, value in zip(outputs, custom.evaluate(*inputs), strict=True):
             array[...] = value
@@ -238,7 +247,8 @@ def _run_block(
             array.fill(np.nan)
 
 
-def _memory(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def memory(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Memory at an address as an array."""
     n = int(np.prod(shape))
     if n == 0:
         return np.empty(shape, dtype)
@@ -254,13 +264,14 @@ def _c_function(custom: CustomActivation | CustomLoss, dtype: np.dtype[Any]) -> 
 
 
 def _callback(custom: CustomActivation | CustomLoss, dtype: np.dtype[Any]) -> int:
-    _say_that_it_is_slow(custom.name)
+    say_that_it_is_slow(custom.name)
     function = _c_function(custom, dtype)  # kept alive by the cache
     return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
 
 
 @functools.cache
-def _say_that_it_is_slow(name: str) -> None:
+def say_that_it_is_slow(name: str) -> None:
+    """Warn once for each name."""
     missing = importlib.util.find_spec("numba") is None
     reason = (
         "numba is not installed (pip install 'fastmlp[numba]')"
@@ -268,7 +279,7 @@ def _say_that_it_is_slow(name: str) -> None:
         else "it has operations that native code does not"
     )
     warnings.warn(
-        f"{name!r} runs as NumPy inside the compiled engine, which is slow: {reason}",
+        f"{name!r} runs as NumPy inside the engine, which is slow: {reason}",
         RuntimeWarning,
         stacklevel=4,
     )

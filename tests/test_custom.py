@@ -221,7 +221,7 @@ def test_callback(dtype, rng):
     loss = _custom.loss(mixed)
     z, y = rng.normal(size=(2, 5, 3)).astype(dtype)
     with pytest.warns(
-        RuntimeWarning, match="'callback .*' runs as NumPy inside the compiled engine"
+        RuntimeWarning, match="'callback .*' runs as NumPy inside the engine"
     ):
         address = activation.callback(dtype)
     with warnings.catch_warnings():

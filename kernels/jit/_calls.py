@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
+from .._custom import raise_pending
 from ._access import record
 from ._choice import Choice
 from ._compile import Lazy, Task, inline, renamed
@@ -156,6 +157,8 @@ class Call:
         self, flags: int, x: Any, m: Any, third: Any, flat: Any, labels: Any, out: Array
     ) -> bool:
         done = self._enter(self.job.address, flags | self._at_once, x, m, third, flat, labels, out)
+        if self._at_once:
+            raise_pending()
         if done and not self._at_once:
             start = time.perf_counter()
             self.job.run(self.choice.threads)

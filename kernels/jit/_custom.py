@@ -170,7 +170,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "logical_not": lambda code, x: code.builder.not_(x),
 }
 #: Reduction → (function of two vectors, what does not change it).
-_REDUCTIONS: dict[str, tuple[Callable[[Code, Real, Real], Real], float]] = {
+REDUCTIONS: dict[str, tuple[Callable[[Code, Real, Real], Real], float]] = {
     "sum": (lambda code, x, y: x + y, 0.0),
     "max": (_maximum, -math.inf),
     "min": (_minimum, math.inf),
@@ -179,12 +179,12 @@ _REDUCTIONS: dict[str, tuple[Callable[[Code, Real, Real], Real], float]] = {
 
 def emit(code: Code, program: Program, *inputs: Real) -> tuple[Real, Real]:
     """The value and the derivative of a program of single elements, for vectors of them."""
-    block = _Block(code, program)
+    block = Block(code, program)
     place = block.run(dict(enumerate(inputs)), program.outputs)
     return place[program.outputs[0]], place[program.outputs[1]]
 
 
-class _Block:
+class Block:
     """Writes steps of one program; knows which of them differ from output to output."""
 
     def __init__(self, code: Code, program: Program) -> None:
@@ -219,6 +219,16 @@ class _Block:
                 place[i] = constants(step)
         return place
 
+    def table(self, step: Step) -> Int:
+        """Address of a constant's numbers, one for each output, in the module."""
+        code = self.code
+        kind = ir.ArrayType(code.scalar, len(step.values))
+        name = f"{code.function.name}_{len(code.module.globals)}"
+        table = ir.GlobalVariable(code.module, kind, name)
+        table.linkage, table.global_constant = "internal", True
+        table.initializer = ir.Constant(kind, list(step.values))
+        return Int(code, code.builder.ptrtoint(table, ir.IntType(64)))
+
     def _needed(self, wanted: tuple[int, ...], known: dict[int, Value]) -> list[int]:
         needed: set[int] = set()
         waiting = list(wanted)
@@ -244,7 +254,7 @@ def _activation(code: Code, program: Program) -> Any:
 
 def _loss(code: Code, program: Program) -> Any:
     z, y, row_loss, delta, rows, n_out = code.ints
-    block = _Block(code, program)
+    block = Block(code, program)
     value, derivative = program.outputs
     single = n_out < 2
     with code.builder.if_else(single) as (one_output, several):
@@ -263,19 +273,20 @@ def _loss(code: Code, program: Program) -> Any:
     return code.finish()
 
 
-def _row(block: _Block, z: Int, y: Int, row_loss: Int, delta: Int, row: Int, n_out: Int) -> None:
+def _row(block: Block, z: Int, y: Int, row_loss: Int, delta: Int, row: Int, n_out: Int) -> None:
     """One row: a loop for each reduction, and one for the derivative."""
     code, program = block.code, block.program
     known: dict[int, Value] = {}
 
     def elements(at: Int, mask: Any, wanted: int) -> Value:
         inputs = {0: code.load(z + row + at, mask), 1: code.load(y + row + at, mask)}
-        constants = _constants(code, at, mask)
-        return block.run({**inputs, **known}, (wanted,), constants)[wanted]
+        return block.run(
+            {**inputs, **known}, (wanted,), lambda step: code.load(block.table(step) + at, mask)
+        )[wanted]
 
     def reduce(place: int) -> None:
         step = block.step(place)
-        combine, neutral = _REDUCTIONS[step.operation]
+        combine, neutral = REDUCTIONS[step.operation]
         total = code.variable(code.real(neutral))
 
         def body(at: Int, mask: Any) -> None:
@@ -299,21 +310,6 @@ def _row(block: _Block, z: Int, y: Int, row_loss: Int, delta: Int, row: Int, n_o
         code.store(elements(at, mask, derivative), delta + row + at, mask)
 
     code.vectors(n_out, body)
-
-
-def _constants(code: Code, at: Int, mask: Any) -> Callable[[Step], Real]:
-    """Numbers of the outputs, as a table in the module."""
-
-    def load(step: Step) -> Real:
-        kind = ir.ArrayType(code.scalar, len(step.values))
-        name = f"{code.function.name}_{len(code.module.globals)}"
-        table = ir.GlobalVariable(code.module, kind, name)
-        table.linkage, table.global_constant = "internal", True
-        table.initializer = ir.Constant(kind, list(step.values))
-        begin = Int(code, code.builder.ptrtoint(table, ir.IntType(64)))
-        return code.load(begin + at, mask)
-
-    return load
 
 
 # Compiling

@@ -113,8 +113,9 @@ def softmax(code: Code) -> Any:
     return code.finish()
 
 
-def loss(code: Code, what: str) -> Any:
-    """Loss and error of each row, for ``"name output"`` of :data:`KERNELS`.
+def loss(code: Code, what: str | Callable[[Code, Columns], Real]) -> Any:
+    """Loss and error of each row, for ``"name output"`` of :data:`KERNELS`, or a function like
+    those.
 
     Arguments: scores ``z``, targets ``y``, errors ``d`` (written), their common ``step``, ``count``
     rows, ``n`` columns, ``losses`` (a double a row, written), row ``weights`` and the bytes between
@@ -130,7 +131,7 @@ def loss(code: Code, what: str) -> Any:
         mask = code.first(left)
         columns.read(z + at_row, step, columns.z)
         columns.read(y + at_row, step, columns.y)
-        value = KERNELS[what](code, columns)
+        value = (KERNELS[what] if isinstance(what, str) else what)(code, columns)
         code.store(code.to_doubles(value), losses + j * 8, mask)
         # Where all rows share a weight, it is loaded again as if it were the first of many.
         own = code.load(weights + weight_step * j, code.both(mask, weight_step > 0))

@@ -62,6 +62,8 @@ _FAMILIES: Mapping[str, tuple[Callable[[Code, str], Any], int, int, tuple[str, .
 #: Kernels that are compiled each on its own.
 NAMED = (*_SINGLE, *(f"{kind} {name}" for kind, family in _FAMILIES.items() for name in family[3]))
 _NAMES = (*_COMMON, *NAMED)
+#: Room behind the names, for kernels of functions that users define.
+SPARE = 1024
 INDEX = {name: REST + i for i, name in enumerate(_NAMES)}
 COLUMN_SUMS, TRANSPOSE = INDEX["column_sums"], INDEX["transpose"]
 GATHER, SCATTER, ONE_HOT = INDEX["gather"], INDEX["scatter"], INDEX["one_hot"]
@@ -152,7 +154,7 @@ _lock = threading.RLock()
 @functools.cache
 def _addresses(itemsize: int) -> Array:
     """The table; zero for what has not been compiled."""
-    return np.zeros(REST + len(_NAMES), np.int64)
+    return np.zeros(REST + len(_NAMES) + SPARE, np.int64)
 
 
 @functools.cache
@@ -171,6 +173,30 @@ def use(name: str, itemsize: int) -> int:
             if not addresses[index]:
                 _fill(name, _named(name), itemsize, addresses)
     return index
+
+
+def compiled_alone(
+    name: str, build: Callable[[Code], Any], n_ints: int, n_doubles: int, itemsize: int
+) -> int:
+    """Address of a kernel that stands in no list; ``name`` says all about what it does."""
+    address = np.zeros(1, np.int64)
+    _fill(name, lambda code: {0: build(code(name, n_ints, n_doubles))}, itemsize, address)
+    return int(address[0])
+
+
+_added: dict[Any, int] = {}
+
+
+def add(key: Any, itemsize: int, address: Callable[[], int]) -> int:
+    """Index of a kernel that stands in no list; its address is asked for once for each key."""
+    with _lock:
+        if (key, itemsize) not in _added:
+            if len(_added) == SPARE:
+                raise RuntimeError(f"a process may use {SPARE} kernels of custom functions")
+            index = REST + len(_NAMES) + len(_added)
+            _addresses(itemsize)[index] = address()
+            _added[key, itemsize] = index
+        return _added[key, itemsize]
 
 
 @functools.cache

@@ -24,6 +24,7 @@ import numba
 import numpy as np
 from numba import prange, types
 
+from .._custom import raise_pending
 from ._access import (
     call,
     fetch_add,
@@ -216,3 +217,4 @@ class Job:
                 lock.release()
         else:
             _alone(self.address)
+        raise_pending()

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from .._custom import CustomActivation, CustomLoss
 from .._specs import Loss
+from . import _added
 from ._compile import Task
 from ._host import LINE, host
 from ._packing import gather_task, scatter_task
@@ -161,6 +163,11 @@ class Workspace:
         """Index of a kernel in the table of this workspace's dtype."""
         return use(name, self.dtype.itemsize)
 
+    def _use_activation(self, kind: str, activation: str | CustomActivation) -> int:
+        if isinstance(activation, str):
+            return self.use(f"{kind} {activation}")
+        return _added.activation(kind, activation, self.dtype.itemsize)
+
     def _view(self, offset: int, dtype: Any, count: int) -> Array:
         """Part of the arena as an array."""
         return np.frombuffer(self._arena, dtype, count, self.base + offset - address(self._arena))
@@ -174,7 +181,9 @@ class Workspace:
     def _panels(self, n: int) -> int:
         return ceil(n, self.panel)
 
-    def _lay_out_store(self, activations: Sequence[str], with_slopes: bool) -> None:
+    def _lay_out_store(
+        self, activations: Sequence[str | CustomActivation], with_slopes: bool
+    ) -> None:
         itemsize, flat = self.dtype.itemsize, 0
         names = [*activations, "identity"]
         below = "input"
@@ -199,18 +208,21 @@ class Workspace:
             layer.flat_bias = flat
             flat += layer.n_out * itemsize
 
-    def _set_activation(self, layer: Layer, name: str, with_slopes: bool, drops: bool) -> str:
+    def _set_activation(
+        self, layer: Layer, name: str | CustomActivation, with_slopes: bool, drops: bool
+    ) -> str:
         """Kernels of an activation. σ' is kept where its output does not say it, or does not after
         dropout, whose kernel's name is returned."""
-        layer.low, layer.high = BOUNDS.get(name, (-math.inf, math.inf))
+        layer.low, layer.high = BOUNDS.get(str(name), (-math.inf, math.inf))
         clipped = name == "identity" or name in BOUNDS
-        with_slope = with_slopes and name in SLOPES
+        with_slope = with_slopes and (name in SLOPES or not isinstance(name, str))
         kind = "activation_with_slope" if with_slope else "activation"
-        layer.activation = -1 if clipped else self.use(f"{kind} {name}")
+        layer.activation = -1 if clipped else self._use_activation(kind, name)
         layer.slope = 0 if with_slope or drops else -1  # there is one
         derivative = "slope" if layer.slope == 0 else name
-        layer.derivative = -1 if derivative == "identity" else self.use(f"derivative {derivative}")
-        return "slope" if with_slope else name
+        plain = derivative == "identity"
+        layer.derivative = -1 if plain else self._use_activation("derivative", derivative)
+        return "slope" if with_slope else str(name)
 
     def _lay_out_batch(self, with_errors: bool) -> None:
         """Offsets of activations, errors and transposed weights; -1 for what is not there."""
@@ -323,20 +335,25 @@ class Workspace:
         """Hold arrays that the plan points into until the next call."""
         self._kept = list(arrays)
 
-    def set_output(self, output: str) -> None:
+    def set_output(self, output: str | CustomActivation) -> None:
         """Let the rows pass write results, with this output activation."""
         self.plan.with_out = 1
         self.plan.is_softmax = output == "softmax"
         if output == "softmax":
             self.use("softmax")
         apart = output in ("softmax", "identity")
-        self.plan.output_activation = -1 if apart else self.use(f"activation {output}")
+        self.plan.output_activation = -1 if apart else self._use_activation("activation", output)
 
     def set_loss(self, loss: Loss, output: str, n: int = 0) -> None:
         """Let the rows pass compute losses; those of all of ``n`` rows are kept."""
         plan = self.plan
-        kernel, plan.loss_constant, plan.label_low = kernel_of(loss, output)
-        plan.with_loss, plan.loss = 1, self.use(f"loss {kernel}")
+        plan.with_loss = 1
+        if isinstance(loss, CustomLoss):
+            plan.loss = _added.loss(loss, self.sizes[-1], self.dtype.itemsize)
+            plan.loss_constant = plan.label_low = 0.0
+        else:
+            kernel, plan.loss_constant, plan.label_low = kernel_of(loss, output)
+            plan.loss = self.use(f"loss {kernel}")
         self.use("one_hot")
         plan.keep_losses = n > 0
         if n > self.rows:

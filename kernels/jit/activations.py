@@ -24,6 +24,9 @@ def activate(
     out = _checks.activate(z, activation, out, n_threads)
     if out.size == 0:
         return out
+    if not isinstance(activation, str):
+        out[...] = activation.evaluate(z)[0]
+        return out
     if activation == "softmax":
         key = ("softmax", z.shape, z.itemsize, n_threads)
         call = shelves.prepare(key, lambda: _softmax(z, n_threads))
@@ -62,6 +65,9 @@ def activation_backward(
     n_threads: int | None = None,
 ) -> Array:
     out = _checks.activation_backward(delta, activations, activation, out, n_threads)
+    if not isinstance(activation, str):
+        out[...] = delta * activation.evaluate(activations)[1]
+        return out
     out[...] = delta
     if activation != "identity" and out.size:
         vectors = (out.reshape(-1), activations.reshape(-1))
