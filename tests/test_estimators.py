@@ -489,6 +489,21 @@ for call, message in [
         assert message in str(error), error
     else:
         raise AssertionError(message)
+try:
+    from scipy.sparse import csc_array
+except ImportError:
+    pass
+else:
+    sparse = csc_array(x)
+    proba = model.predict_proba(x)
+    assert np.allclose(model.fit(sparse, y).predict_proba(sparse), proba)
+    for values, message in [(sparse[:, :1], "1 features"), (sparse * np.nan, "finite")]:
+        try:
+            model.predict(values)
+        except ValueError as error:
+            assert message in str(error), error
+        else:
+            raise AssertionError(message)
 target = x.sum(1)
 model = MLPRegressor(learning_rate_init=0.03, max_iter=500, random_state=0).fit(x, target)
 assert model.score(x, target) > 0.95, model.score(x, target)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _inputs
+from . import _sparse
 from ._scores import accuracy, r2
 
 Array = np.ndarray[Any, Any]
@@ -98,9 +99,9 @@ class RegressorMixin:
         return r2(np.asarray(y), self.predict(X), sample_weight)
 
 
-def validate_rows(estimator: Any, X: Any, *, reset: bool) -> Array:
-    """Finite samples in rows, float32 where they came so, else float64."""
-    x = _inputs.numeric(X, "X")
+def validate_rows(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Finite samples in rows, float32 where they came so, else float64; sparse ones as CSR."""
+    x = X.tocsr() if _sparse.is_sparse(X) else _inputs.numeric(X, "X")
     if x.ndim != 2:
         raise ValueError(
             f"Expected 2D array, got {x.ndim}D array of shape {x.shape} instead. Reshape one "
@@ -109,7 +110,7 @@ def validate_rows(estimator: Any, X: Any, *, reset: bool) -> Array:
     if 0 in x.shape:
         raise ValueError(f"Found array with {x.shape[0]} sample(s) and {x.shape[1]} feature(s).")
     x = x.astype(np.float32 if x.dtype == np.float32 else np.float64, copy=False)
-    _inputs.finite(x, "X")
+    _inputs.finite(x.data if _sparse.is_sparse(x) else x, "X")
     if reset:
         estimator.n_features_in_ = x.shape[1]
     # Estimators whose fitted arrays were assigned by hand never saw a number of features.
@@ -121,9 +122,7 @@ def validate_rows(estimator: Any, X: Any, *, reset: bool) -> Array:
     return x
 
 
-def validate(
-    estimator: Any, X: Any, y: Any, *, reset: bool, y_numeric: bool
-) -> tuple[Array, Array]:
+def validate(estimator: Any, X: Any, y: Any, *, reset: bool, y_numeric: bool) -> tuple[Any, Array]:
     """Rows and as many targets, ``(n,)`` or ``(n, n_outputs)``."""
     x = validate_rows(estimator, X, reset=reset)
     if y is None:
@@ -131,10 +130,9 @@ def validate(
     target = np.asarray(y)
     if y_numeric and target.dtype.kind not in "fiub":
         target = target.astype(np.float64)
-    if target.ndim not in (1, 2) or len(target) != len(x):
-        raise ValueError(
-            f"y must have shape ({len(x)},) or ({len(x)}, n_outputs), got {target.shape}"
-        )
+    n = x.shape[0]
+    if target.ndim not in (1, 2) or len(target) != n:
+        raise ValueError(f"y must have shape ({n},) or ({n}, n_outputs), got {target.shape}")
     if target.dtype.kind == "f":
         _inputs.finite(target, "y")
     return x, target
