@@ -6,8 +6,6 @@ Everything that can be wrong is found here, before anything of the network is ch
 from __future__ import annotations
 
 import dataclasses
-import math
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +14,7 @@ import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import CSR
 
-from . import _weights, metrics, optimizers, schedules, stopping
+from . import _engine_options, _weights, metrics, optimizers, schedules, stopping
 from . import callbacks as _callbacks
 from ._evaluation import Batch, Evaluation
 from ._full_batch import LineSearchTrainer, Method
@@ -104,19 +102,21 @@ def make(network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: O
     """Check everything; raise ``TypeError`` or ``ValueError`` where something is wrong."""
     spec = network._loss(loss, options.label_smoothing)
     x, target, weight, _ = network._batch(X, y, spec, options.sample_weight, training=True)
-    weight = _weights.by_class(options.class_weight, target, weight, network.dtype)
+    weight = _weights.by_class(
+        options.class_weight, target, network.architecture.sizes[-1], weight, network.dtype
+    )
     batch = Batch(x, target, weight, spec)
     rule, learning_rate, schedule = _step_size(optimizer, options.learning_rate)
     method = rule.method() if isinstance(rule, FullBatch) else None
-    epochs = _count("epochs", options.epochs, 0)
+    epochs = _engine_options.count("epochs", options.epochs, 0)
     full = isinstance(rule, FullBatch) or options.batch_size == "full"
-    batch_size = len(x) if full else _batch_size(options)
+    batch_size = len(x) if full else _engine_options.batch_size(options.batch_size)
     rules = stopping.get(options.stop)
     with_norm = options.track_gradient_norm or options.clip_norm is not None or method is not None
     with_norm = with_norm or any(stop.needs_gradient_norm for stop in rules)
-    engine = _engine_options(network, options)
+    engine = _engine_options.collect(network, options)
     evaluation = _evaluation(network, options, batch, rules)
-    listeners = _callbacks.as_callbacks(options.callbacks)
+    listeners = _callbacks.as_callbacks(() if options.callbacks is None else options.callbacks)
     if options.verbose:
         listeners.insert(0, _callbacks.progress(epochs, options.verbose))
     trainer: Any
@@ -176,75 +176,19 @@ def _step_size(
     return rule, float(rule.learning_rate), schedules.get(value)
 
 
-def _count(name: str, value: Any, least: int) -> int:
-    if (count := operator.index(value)) < least:
-        words = "not be negative" if least == 0 else f"be at least {least}"
-        raise ValueError(f"{name} must {words}, got {count}")
-    return count
-
-
-def _batch_size(options: Options) -> int:
-    if isinstance(options.batch_size, str):
-        raise ValueError(f"batch_size must be an integer or 'full', got {options.batch_size!r}")
-    return _count("batch_size", options.batch_size, 1)
-
-
-def _engine_options(network: Network, options: Options) -> dict[str, Any]:
-    """What was asked for beyond the trainer's defaults."""
-    n_layers = len(network.weights)
-    engine: dict[str, Any] = {}
-    for name in ("l1", "l2"):
-        value = getattr(options, name)
-        if not (value >= 0 and math.isfinite(value)):
-            raise ValueError(f"{name} must be a finite number, not negative, got {value!r}")
-        if value:
-            engine[name] = float(value)
-    dropout = options.dropout
-    if isinstance(dropout, Sequence):
-        if len(dropout) != n_layers:
-            raise ValueError(
-                f"dropout must be one probability, or {n_layers} for the input and the hidden "
-                f"layers, got {len(dropout)}"
-            )
-        shares = tuple(float(p) for p in dropout)
-    else:
-        shares = (0.0, *[float(dropout)] * (n_layers - 1))
-        if not 0 <= dropout < 1:  # also where there is no hidden layer to drop from
-            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
-    if not all(0 <= p < 1 for p in shares):
-        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
-    if any(shares):
-        engine["dropout"] = shares
-    for name in ("clip_value", "clip_norm", "max_norm"):
-        value = getattr(options, name)
-        if value is None:
-            continue
-        if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{name} must be a finite number above 0 or None, got {value!r}")
-        engine[name] = float(value)
-    if options.trainable is not True:
-        trainable = options.trainable
-        if not isinstance(trainable, Sequence) or len(trainable) != n_layers:
-            raise ValueError(
-                f"trainable must be True, or a list of {n_layers} bools, one for each layer, "
-                f"got {trainable!r}"
-            )
-        engine["trainable"] = tuple(bool(learns) for learns in trainable)
-    return engine
-
-
 def _evaluation(
     network: Network, options: Options, batch: Batch, rules: list[stopping.StopRule]
 ) -> Evaluation:
     """What is measured after each epoch; checks that the stop rules will find what they watch."""
     validation = None
     if options.validation_data is not None:
-        if len(options.validation_data) not in (2, 3):
+        given = options.validation_data
+        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+            items = f"{len(given)} items" if isinstance(given, (tuple, list)) else type(given)
             raise ValueError(
-                "validation_data must be (X, y) or (X, y, sample_weight), "
-                f"got {len(options.validation_data)} items"
+                f"validation_data must be (X, y) or (X, y, sample_weight), got {items}"
             )
-        x, y, *weight = options.validation_data
+        x, y, *weight = given
         validation = Batch(*network._batch(x, y, batch.loss, *weight))
     measured = metrics.get(options.metrics) if options.metrics else []
     evaluation = Evaluation(network, measured, batch, validation)

@@ -14,7 +14,11 @@ Array = np.ndarray[Any, Any]
 
 
 def by_class(
-    class_weight: Mapping[int, float] | str | None, target: Array, weight: Array | None, dtype: Any
+    class_weight: Mapping[int, float] | str | None,
+    target: Array,
+    n_out: int,
+    weight: Array | None,
+    dtype: Any,
 ) -> Array | None:
     """Multiply the weights of rows by those of their classes.
 
@@ -24,6 +28,8 @@ def by_class(
         Weight of each class, 1 for those that are not named; ``"balanced"`` gives every class the
         same sum: ``n / (classes · rows of the class)``, scikit-learn's definition.
     target : labels (n,), or values (n, n_out)
+    n_out : int
+        Outputs of the network; one output tells two classes apart.
     weight : (n,) array or None
         Weights so far.
     """
@@ -35,8 +41,7 @@ def by_class(
             "class_weight needs targets with one class a row: labels, one-hot rows, or 0 and 1 of "
             "one output; use sample_weight for others"
         )
-    n_classes = 2 if target.ndim == 2 and target.shape[1] == 1 else 0
-    n_classes = max(n_classes, target.shape[1] if target.ndim == 2 else int(rows.max()) + 1)
+    n_classes = max(n_out, 2)
     if isinstance(class_weight, str):
         if class_weight != "balanced":
             raise ValueError(f"class_weight must be a dict or 'balanced', got {class_weight!r}")
@@ -56,10 +61,12 @@ def by_class(
 
 
 def _given(class_weight: Mapping[int, float], n_classes: int) -> Array:
-    factors = np.ones(max(n_classes, *(int(k) + 1 for k in class_weight), 1))
+    factors = np.ones(n_classes)
     for label, value in class_weight.items():
-        if int(label) != label or label < 0:
-            raise ValueError(f"classes of class_weight are whole numbers from 0, got {label!r}")
+        if label not in range(n_classes):
+            raise ValueError(
+                f"classes of class_weight must be whole numbers of 0…{n_classes - 1}, got {label!r}"
+            )
         if not (value >= 0 and math.isfinite(value)):
             raise ValueError(
                 f"class_weight must be finite and not negative, got {value!r} for class {label}"

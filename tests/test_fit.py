@@ -75,6 +75,7 @@ def test_class_weights_of_one_output(output):
         ([1, 2, 3], TypeError, "dict"),
         ({0: -1}, ValueError, "negative"),
         ({0.5: 1}, ValueError, "whole numbers"),
+        ({7: 2}, ValueError, "0…2, got 7"),
         ({0: 0, 1: 0, 2: 0}, ValueError, "zero"),
     ],
 )
@@ -274,6 +275,10 @@ def test_frozen_layers_keep_every_bit(backend):
         ({"clip_value": 0}, ValueError, "clip_value"),
         ({"clip_norm": -1}, ValueError, "clip_norm"),
         ({"max_norm": np.inf}, ValueError, "max_norm"),
+        ({"dropout": None}, TypeError, "dropout must be a number"),
+        ({"l2": "0.1"}, TypeError, "l2 must be a number"),
+        ({"validation_data": 5}, ValueError, "validation_data"),
+        ({"batch_size": None}, TypeError, "batch_size must be an integer"),
         ({"trainable": [True]}, ValueError, "2 bools"),
         ({"trainable": False}, ValueError, "2 bools"),
         ({"batch_size": "all"}, ValueError, "full"),

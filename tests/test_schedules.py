@@ -204,6 +204,8 @@ def test_names():
         (lambda: schedules.InverseScaling(math.nan), ValueError, "power_t"),
         (lambda: schedules.ReduceOnPlateau(factor=3), ValueError, "factor"),
         (lambda: schedules.ReduceOnPlateau(monitor="accuracy"), ValueError, "monitor"),
+        (lambda: rates(lambda epoch: 1.0 - epoch), ValueError, "not negative, got .-1.* times .2"),
+        (lambda: rates(lambda epoch: math.nan), ValueError, "finite"),
     ],
 )
 def test_wrong_schedules(make, error, message):

@@ -177,7 +177,12 @@ class Function(Schedule, named=False):
     every: Clock = "epoch"
 
     def at(self, t: Array, end: float) -> Array:
-        return np.array([float(self.function(value)) for value in t.tolist()])
+        factors = np.array([float(self.function(value)) for value in t.tolist()])
+        if not np.all(factors >= 0) or not np.isfinite(factors).all():
+            raise ValueError(
+                f"a schedule must return finite numbers, not negative, got {factors} for times {t}"
+            )
+        return factors
 
 
 def get(schedule: str | Schedule | Callable[[float], float]) -> Schedule:
