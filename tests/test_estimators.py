@@ -222,6 +222,23 @@ def test_ctrl_c_keeps_what_was_learned(monkeypatch):
     assert np.array_equal(interrupted.predict_proba(x), complete.predict_proba(x))
 
 
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, y: classifier(max_iter=1).fit(x, y),
+        lambda x, y: classifier(batch_size=1000).partial_fit(x, y, classes=[0, 1, 2]),
+        lambda x, y: regressor().partial_fit(x, y[:, None]),
+        lambda x, y: classifier(solver="lbfgs", max_iter=1).fit(x, y),
+    ],
+)
+def test_warnings_point_at_the_line_that_called(call):
+    x, y = blobs()
+    with pytest.warns(UserWarning, match=".") as caught:
+        call(x, y)
+    assert [w.filename for w in caught] == [__file__]
+
+
 # Going on
 
 
