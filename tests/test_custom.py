@@ -163,7 +163,7 @@ def test_native_activation(name, dtype):
 
 
 @needs_numba
-@pytest.mark.parametrize("n_out", [1, 2, 3, 10, 33])
+@pytest.mark.parametrize("n_out", [1, 3, 33])
 @pytest.mark.parametrize("name", LOSSES)
 def test_native_loss(name, n_out, dtype, rng):
     custom = _custom.loss(LOSSES[name], name=f"test {name}")

@@ -7,7 +7,6 @@ kernel is a function of Python that holds the GIL and calls NumPy.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from .. import _custom as custom_functions
 from .._custom import REDUCTION_STEPS, CustomActivation, CustomLoss, Program, Step
 from . import _scores
-from ._custom import REDUCTIONS, Block, emit
+from ._custom import REDUCTIONS, Block, emit, name_of
 from ._host import LINE
 from ._runs import ARGUMENTS
 from ._scores import Columns
@@ -35,7 +34,7 @@ def activation(kind: str, custom: CustomActivation, itemsize: int) -> int:
         if program is None:
             return _called_activation(kind, custom, itemsize)
         build = _activation(kind, program)
-        return compiled_alone(_name(kind, program), build, ARGUMENTS, 0, itemsize)
+        return compiled_alone(f"{kind} {name_of(program)}", build, ARGUMENTS, 0, itemsize)
 
     return add((kind, program or custom), itemsize, address)
 
@@ -48,14 +47,9 @@ def loss(custom: CustomLoss, n_out: int, itemsize: int) -> int:
         if program is None:
             return _called_loss(custom, itemsize)
         build = _loss(program)
-        return compiled_alone(_name("loss", program), build, 10, 2, itemsize)
+        return compiled_alone(f"loss {name_of(program)}", build, 10, 2, itemsize)
 
     return add(("loss", program or custom), itemsize, address)
-
-
-def _name(kind: str, program: Program) -> str:
-    """A name that says all about a kernel, as the code on disk has it."""
-    return f"{kind} {hashlib.sha256(repr(program).encode()).hexdigest()[:32]}"
 
 
 def _activation(kind: str, program: Program) -> Callable[[Code], Any]:

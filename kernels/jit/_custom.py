@@ -8,6 +8,7 @@ nothing is stored between loops, so no memory is needed and any thread may call.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 from collections.abc import Callable
@@ -19,7 +20,8 @@ from numba.core.ccallback import CFunc
 
 from .._custom import REDUCTION_STEPS, Program, Step
 from . import _vmath
-from ._compile import OPTIONS, intrinsic
+from ._cache import disk_cache
+from ._compile import OPTIONS, intrinsic, renamed
 from ._host import host
 from ._vector import Code, Int, Real
 
@@ -318,25 +320,37 @@ _lock = threading.Lock()
 _compiled: dict[tuple[Program, int], Any] = {}
 
 
+def name_of(program: Program) -> str:
+    """A name that says all about a program: code on disk is found by it."""
+    return hashlib.sha256(repr(program).encode()).hexdigest()[:32]
+
+
 def address(program: Program, itemsize: int) -> int:
     """Address of the C function of a program; it is compiled once and kept."""
     key = program, itemsize
     with _lock:
         if key not in _compiled:
-            _compiled[key] = _compile(program, itemsize, len(_compiled))
+            _compiled[key] = _compile(program, itemsize)
         return int(_compiled[key].address)
 
 
-def _compile(program: Program, itemsize: int, number: int) -> Any:
+def _run_activation(z: int, a: int, slope: int, n: int) -> None:
+    kernel(z, a, slope, n)  # type: ignore[name-defined]  # noqa: F821
+
+
+def _run_loss(z: int, y: int, row_loss: int, delta: int, rows: int, n: int) -> None:
+    kernel(z, y, row_loss, delta, rows, n)  # type: ignore[name-defined]  # noqa: F821
+
+
+def _compile(program: Program, itemsize: int) -> Any:
     is_loss = program.n_inputs == 2
-    n_args = 6 if is_loss else 4
+    kind = types.void(*[types.int64] * (6 if is_loss else 4))
+    name = f"custom_{name_of(program)}_float{8 * itemsize}"
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        code = Code(builder.module, host(), itemsize, f"custom_{number}", n_args)
+        code = Code(builder.module, host(), itemsize, name, len(args))
         builder.call((_loss if is_loss else _activation)(code, program), args)
         return context.get_dummy_value()
-
-    kind = types.void(*[types.int64] * n_args)
 
     @intrinsic
     def loss(typingctx: Any, z: Any, y: Any, row_loss: Any, delta: Any, rows: Any, n: Any) -> Any:
@@ -346,13 +360,10 @@ def _compile(program: Program, itemsize: int, number: int) -> Any:
     def activation(typingctx: Any, z: Any, a: Any, slope: Any, n: Any) -> Any:
         return kind, generate
 
-    def run_loss(z: int, y: int, row_loss: int, delta: int, rows: int, n: int) -> None:
-        loss(z, y, row_loss, delta, rows, n)
-
-    def run_activation(z: int, a: int, slope: int, n: int) -> None:
-        activation(z, a, slope, n)
-
-    run = run_loss if is_loss else run_activation
-    compiled: Any = CFunc(run, (kind.args, kind.return_type), {}, {"nopython": True, **OPTIONS})
+    run, kernel = (_run_loss, loss) if is_loss else (_run_activation, activation)
+    function = renamed(run, name, kernel=kernel)
+    signature = kind.args, kind.return_type
+    compiled: Any = CFunc(function, signature, {}, {"nopython": True, **OPTIONS})
+    compiled._cache = disk_cache(function)
     compiled.compile()
     return compiled
