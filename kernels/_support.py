@@ -44,7 +44,7 @@ FEATURES = frozenset(
 #: What the backends do not have.
 MISSING: Mapping[str, tuple[str, ...]] = {
     "compiled": (*NEED_SCORES, *OPTIONS, "learning_rates", "custom"),
-    "numba": ("sparse",),
+    "numba": (),
     "reference": (),
 }
 

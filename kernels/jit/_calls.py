@@ -58,7 +58,8 @@ def _enter(
     )
     if not plain:
         return False
-    plan.x, plan.x_step = x.ctypes.data, x.strides[0]
+    if not plan.sparse:
+        plan.x, plan.x_step = x.ctypes.data, x.strides[0]
     plan.target, plan.target_step = m.ctypes.data, m.strides[0]
     plan.third, plan.third_step = third.ctypes.data, third.strides[0]
     plan.flat, plan.flat_step = flat.ctypes.data, 0

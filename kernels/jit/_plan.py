@@ -82,6 +82,10 @@ class Plan(ctypes.Structure):
         "columns columns_step "
         # Lines of zeros.
         "zeros "
+        # Rows in compressed sparse form (whose values are x): where each begins, and the columns;
+        # for dropout, what it leaves of a step's values and where each row begins there. Memory for
+        # the gradient of the first layer, or direct: plain descent needs none.
+        "sparse row_starts row_columns left left_starts sparse_gradient direct "
         # Stores: parameters; the gradient where it is collected before the update (0 where not);
         # three vectors of state.
         "parameters gradient state_0 state_1 state_2 "

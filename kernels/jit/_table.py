@@ -16,7 +16,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from . import _copies, _dropout, _rules, _runs, _scores, _tiles
+from . import _copies, _dropout, _rules, _runs, _scores, _sparse, _tiles
 from ._compile import Lazy, intrinsic, renamed
 from ._host import host
 from ._runs import ARGUMENTS
@@ -39,6 +39,8 @@ _SINGLE: Mapping[str, tuple[Callable[[Code], Any], int, int]] = {
     "softmax": (_scores.softmax, 5, 0),
     "sums": (_runs.sums, 4, 0),
     "norms": (_runs.norms, 4, 1),
+    "sparse_gradient": (_sparse.gradient, 5, 1),
+    "zero": (_sparse.zero, 2, 0),
     "bound_columns": (_runs.bound_columns, 2, 1),
 }
 _FAMILIES: Mapping[str, tuple[Callable[[Code, str], Any], int, int, tuple[str, ...]]] = {
@@ -57,6 +59,7 @@ _FAMILIES: Mapping[str, tuple[Callable[[Code, str], Any], int, int, tuple[str, .
         ("store", *_rules.RULES, *(f"{name} regularised" for name in _rules.RULES)),
     ),
     "dropout": (_dropout.dropout, 9, 1, _dropout.NAMES),
+    "sparse_forward": (_sparse.forward, 8, 2, _sparse.WIDTHS),
     "loss": (_scores.loss, 10, 2, tuple(_scores.KERNELS)),
 }
 #: Kernels that are compiled each on its own.
@@ -69,6 +72,9 @@ COLUMN_SUMS, TRANSPOSE = INDEX["column_sums"], INDEX["transpose"]
 GATHER, SCATTER, ONE_HOT = INDEX["gather"], INDEX["scatter"], INDEX["one_hot"]
 SOFTMAX, SUMS, NORMS = INDEX["softmax"], INDEX["sums"], INDEX["norms"]
 BOUND_COLUMNS = INDEX["bound_columns"]
+# That of one panel, of two and of four come one after the other.
+SPARSE_FORWARD = INDEX["sparse_forward 1"]
+SPARSE_GRADIENT, ZERO = INDEX["sparse_gradient"], INDEX["zero"]
 
 _Builder = Callable[[Callable[..., Code]], Mapping[int, Any]]
 

@@ -16,6 +16,7 @@ from ._compile import Task, carray, inline
 from ._host import LINE, host
 from ._plan import BLOCK, PLAN
 from ._rules import FACTOR, N_CONSTANTS
+from ._sparse_walks import sparse_gradient, sparse_rows
 from ._table import BOUND_COLUMNS, COLUMN_SUMS, GRADIENT, NORMS, SCATTER, SUMS, TRANSPOSE
 from ._walks import (
     constants_of,
@@ -55,9 +56,14 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
     last = layers[plan.n_layers - 1]
 
     if plan.forward:
-        n_in, a = layers[0].n_in, layers[0].a + row * LINE
-        gather_rows(plan, plan.x, plan.x_step, first + row, rows, n_in, a)
-        forward(plan, layers, plan.steps_before + step + 1, row, rows)
+        t = plan.steps_before + step + 1
+        if plan.sparse:
+            sparse_rows(plan, layers[0], t, first, row, rows)
+            forward(plan, layers, 1, t, row, rows)
+        else:
+            n_in, a = layers[0].n_in, layers[0].a + row * LINE
+            gather_rows(plan, plan.x, plan.x_step, first + row, rows, n_in, a)
+            forward(plan, layers, 0, t, row, rows)
     else:  # the rows are scores
         gather_rows(plan, plan.x, plan.x_step, first + row, rows, last.n_out, last.z + row * LINE)
 
@@ -96,9 +102,9 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
 
 
 @inline
-def forward(plan: Any, layers: Any, t: int, row: int, rows: int) -> None:
-    """All layers, for a block of rows whose inputs are there; ``t`` is the step's number."""
-    for level in range(plan.n_layers):
+def forward(plan: Any, layers: Any, lowest: int, t: int, row: int, rows: int) -> None:
+    """Layers from ``lowest`` on, for a block of rows whose inputs are there; ``t`` is the step."""
+    for level in range(lowest, plan.n_layers):
         layer = layers[level]
         if layer.threshold:
             slope = layers[level - 1].slope if level else 0
@@ -241,6 +247,27 @@ def weights_task(plan_address: int, step: int, index: int) -> None:
 
     gradient = scratch(_SCRATCH)
     d = layer.d + block.panel * plan.row_step
+    if plan.sparse and block.layer == 0:  # all lines of one panel
+        at = layer.weights + block.panel * layer.weight_step
+        width = min(plan.panel, layer.n_out - block.panel * plan.panel)
+        found = sparse_gradient(plan, layer, block.panel, step * plan.batch, rows)
+        if found:
+            finish(plan, index, at, found, layer.n_in, width, plan.constants)
+    else:
+        dense_gradient(plan, layer, block, index, rows, gradient)
+    if block.with_bias:
+        for p in range(block.panels):
+            column = block.panel + p
+            at = layer.bias + column * LINE
+            width = min(plan.panel, layer.n_out - column * plan.panel)
+            call(kernel(plan, COLUMN_SUMS), (d + p * plan.row_step, rows, gradient))
+            finish(plan, index, at, gradient, 1, width, plan.constants + 8 * N_CONSTANTS)
+
+
+@inline
+def dense_gradient(plan: Any, layer: Any, block: Any, index: int, rows: int, gradient: int) -> None:
+    """The gradient of a block of weights, a group of features at a time, and what is done to it."""
+    d = layer.d + block.panel * plan.row_step
     group = _GROUP * plan.panel
     gradient_step = group * LINE
     for feature in range(block.begin, block.end, group):
@@ -259,13 +286,6 @@ def weights_task(plan_address: int, step: int, index: int) -> None:
             finish(plan, index, at, found, features, width, plan.constants)
             if plan.gradient == 0:
                 transpose_lines(plan, layer, column, feature, feature + features)
-    if block.with_bias:
-        for p in range(block.panels):
-            column = block.panel + p
-            at = layer.bias + column * LINE
-            width = min(plan.panel, layer.n_out - column * plan.panel)
-            call(kernel(plan, COLUMN_SUMS), (d + p * plan.row_step, rows, gradient))
-            finish(plan, index, at, gradient, 1, width, plan.constants + 8 * N_CONSTANTS)
 
 
 @Task

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from .._custom import CustomActivation, CustomLoss
-from .._specs import Loss
+from .._specs import CSR, Loss
 from . import _added
 from ._compile import Task
 from ._host import LINE, host
 from ._packing import gather_task, scatter_task
-from ._plan import DENSE, LABELS, NO_TARGET, Block, Copy, Layer, Plan
+from ._plan import DENSE, LABELS, Block, Copy, Layer, Plan
 from ._rules import FACTOR, N_CONSTANTS
 from ._runs import SLOPES
 from ._scores import kernel_of
@@ -156,7 +156,8 @@ class Workspace:
         )
         self.blocks: Any = (Block * 0)()
         self._kept: list[Any] = []
-        self._cuts: dict[int, tuple[int, list[Block]]] = {}
+        self._sparse_gradient: Array | None = None
+        self._cuts: dict[tuple[int, bool], tuple[int, list[Block]]] = {}
         self._jobs: dict[tuple[Task, ...], Job] = {}
 
     def use(self, name: str) -> int:
@@ -202,7 +203,7 @@ class Workspace:
             layer.threshold, layer.scale = math.floor(p * 2**32), 1 / (1 - p)
             if layer.threshold:
                 layer.drop = self.use(f"dropout {below}")
-            drops = level + 1 < len(names) and self._dropout[level + 1] > 0
+            drops = level + 1 < len(names) and self._dropout[level + 1] * 2**32 >= 1
             below = self._set_activation(layer, name, with_slopes, drops)
         for layer in self.layers:
             layer.flat_bias = flat
@@ -282,9 +283,10 @@ class Workspace:
 
     def share(self, n_threads: int) -> None:
         """Cut both passes into blocks for so many threads, at most as many as at the beginning."""
-        if n_threads not in self._cuts:
-            self._cuts[n_threads] = self._row_block(self.rows, n_threads), self._blocks(n_threads)
-        self.plan.row_block, blocks = self._cuts[n_threads]
+        key = n_threads, bool(self.plan.sparse)
+        if key not in self._cuts:
+            self._cuts[key] = self._row_block(self.rows, n_threads), self._blocks(n_threads)
+        self.plan.row_block, blocks = self._cuts[key]
         self.set_blocks(blocks)
 
     def _blocks(self, n_threads: int) -> list[Block]:
@@ -295,6 +297,9 @@ class Workspace:
         share = work if n_threads == 1 else max(work / (8 * n_threads), 20_000)
         blocks = []
         for level, layer in enumerate(self.layers):
+            if self.plan.sparse and level == 0 and layer.trainable:
+                blocks += [Block(0, p, 1, 0, layer.n_in, 1) for p in range(layer.panels_out)]
+                continue
             for panel in range(0, layer.panels_out if layer.trainable else 0, columns):
                 wide = min(columns, layer.panels_out - panel)
                 features = share / (wide * (self.rows + 16))
@@ -360,22 +365,56 @@ class Workspace:
             self._all_losses = np.zeros(n)
             plan.losses = address(self._all_losses)
 
-    def set_rows(self, x: Array, target: Array | None = None, order: Array | None = None) -> None:
-        """Point the plan at input rows (or scores), targets and visiting order."""
+    def set_rows(self, x: Array | CSR, target: Array, order: Array | None = None) -> None:
+        """Point the plan at input rows, targets and visiting order."""
         plan = self.plan
-        x, plan.x, plan.x_step = rows_of(x)
-        plan.target_kind, plan.target = NO_TARGET, 0
-        if target is not None and target.ndim == 1:
+        if target.ndim == 1:
             target = np.ascontiguousarray(target, np.int64)
             plan.target_kind, plan.target = LABELS, address(target)
-        elif target is not None:
+        else:
             target, plan.target, plan.target_step = rows_of(target)
             plan.target_kind = DENSE
         if order is not None:
             order = np.ascontiguousarray(order, np.int64)
         plan.order = 0 if order is None else address(order)
         plan.n_rows = len(x) if order is None else len(order)
-        self.keep(x, target, order)
+        self.keep(target, order)
+        plan.sparse = isinstance(x, CSR)
+        if isinstance(x, CSR):
+            self.set_sparse(x, order)
+        else:
+            x, plan.x, plan.x_step = rows_of(x)
+            self._kept.append(x)
+
+    def set_sparse(self, x: CSR, order: Array | None = None) -> None:
+        """Point the plan at rows in compressed sparse form."""
+        plan, layer = self.plan, self.layers[0]
+        plan.sparse = 1
+        for name in ("sparse_forward 1", "sparse_forward 2", "sparse_forward 4"):
+            self.use(name)
+        values = np.require(x.data, None, ("C", "A"))
+        starts = np.require(x.indptr, np.int64, ("C", "A"))
+        columns = np.require(x.indices, np.int64, ("C", "A"))
+        plan.x, plan.row_starts, plan.row_columns = map(address, (values, starts, columns))
+        self._kept += [values, starts, columns]
+        if plan.backward:
+            self.use("sparse_gradient")
+            self.use("zero")
+            if not plan.direct and self._sparse_gradient is None:
+                self._sparse_gradient = np.empty(layer.panels_out * layer.weight_step + LINE, "u1")
+                begin = address(self._sparse_gradient)
+                plan.sparse_gradient = begin + -begin % LINE
+        if layer.threshold:
+            self._leave_room(np.diff(starts) if order is None else np.diff(starts)[order])
+
+    def _leave_room(self, counts: Array) -> None:
+        """Memory for what dropout leaves of the entries of a step; ``counts`` those of the rows."""
+        before = np.cumsum(counts) - counts
+        steps = np.arange(len(counts)) // self.rows * self.rows
+        starts = np.ascontiguousarray(before - before[steps], np.int64)
+        room = np.empty(int((starts + counts).max(initial=0)) + 1, self.dtype)
+        self.plan.left, self.plan.left_starts = address(room), address(starts)
+        self._kept += [room, starts]
 
     def set_rates(self, learning_rate: float | Array) -> None:
         """The learning rate of all steps, or one for each."""

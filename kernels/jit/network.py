@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._specs import Architecture, Loss, check_loss
+from .._specs import CSR, Architecture, Loss, check_loss
 from ._calls import NO_LABELS, Call, first_step, last_step, shelves
 from ._choice import Choice
 from ._packing import gradient_task, load_task, mean_task
@@ -21,6 +21,14 @@ Array = np.ndarray[Any, Any]
 
 # A number for each kind of network, as hashing a description takes longer than a prediction.
 _NUMBERS: dict[Any, int] = {}
+
+
+def _rows(call: Call, x: Array | CSR) -> Array:
+    """The operand that ``x`` is; for sparse rows, which the plan is pointed at here, none."""
+    if isinstance(x, CSR):
+        call.space.set_sparse(x)
+        return call.matrix
+    return x
 
 
 class Network:
@@ -42,15 +50,16 @@ class Network:
         self._n_out = architecture.sizes[-1]
         self._products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
 
-    def predict(self, parameters: Array, x: Array, *, out: Array | None = None) -> Array:
+    def predict(self, parameters: Array, x: Array | CSR, *, out: Array | None = None) -> Array:
         """Values of the output layer, shape ``(n, n_out)``."""
         key, call = None, None
+        sparse = x.__class__ is CSR
         try:
-            key = ("predict", x.shape, parameters.shape, self._key)
+            key = ("predict", x.shape, parameters.shape, self._key, sparse)
             call = shelves.take(key)
         except (AttributeError, TypeError):  # named by the checks
             pass
-        if call is not None and out is None:
+        if call is not None and out is None and not sparse:
             out = np.empty((x.shape[0], self._n_out), self.dtype)
             if call(0, x, call.matrix, call.matrix, parameters, NO_LABELS, out):
                 shelves.give(key, call)
@@ -58,12 +67,13 @@ class Network:
             out = None
         net = self.architecture
         _checks.flat("parameters", parameters, net, self.dtype)
-        _checks.rows(net, self.dtype, x)
+        _checks.rows(net, self.dtype, x, sparse=True)
         out = _checks.output("out", out, (len(x), self._n_out), self.dtype, x, parameters)
         if out.size:
             if call is None:
                 call = shelves.prepare(key, lambda: self._prediction(len(x)))
-            call.on_checked(0, x, call.matrix, call.matrix, parameters, NO_LABELS, out)
+            rows = _rows(call, x)
+            call.on_checked(0, rows, call.matrix, call.matrix, parameters, NO_LABELS, out)
             shelves.give(key, call)
         return out
 
@@ -93,7 +103,7 @@ class Network:
     def loss(
         self,
         parameters: Array,
-        x: Array,
+        x: Array | CSR,
         target: Array,
         loss: str | Loss,
         *,
@@ -104,12 +114,13 @@ class Network:
         if len(x) == 0:
             return 0.0
         kind = Loss.of(loss)
-        key = ("network loss", x.shape, kind, self._key)
+        key = ("network loss", x.shape, kind, self._key, isinstance(x, CSR))
         call = shelves.prepare(key, lambda: self._loss(len(x), kind))
         space = call.space
         space.set_weights(sample_weight)
         flag, matrix, labels = targets(call, target)
-        call.on_checked(flag, x, matrix, call.matrix, parameters, labels, call.matrix)
+        rows = _rows(call, x)
+        call.on_checked(flag, rows, matrix, call.matrix, parameters, labels, call.matrix)
         value = float(space.plan.summed)
         space.keep()
         shelves.give(key, call)
@@ -124,7 +135,7 @@ class Network:
     def loss_and_gradient(
         self,
         parameters: Array,
-        x: Array,
+        x: Array | CSR,
         target: Array,
         loss: str | Loss,
         *,
@@ -137,26 +148,29 @@ class Network:
         self._check(parameters, x, target, loss, sample_weight)
         out = _checks.output("out", out, parameters.shape, self.dtype, parameters, x)
         n, kind, penalised = len(x), Loss.of(loss), bool(l2 or l1)
-        key = ("loss and gradient", x.shape, kind, penalised, self._key)
-        call = shelves.prepare(key, lambda: self._gradient(n, kind, penalised))
+        sparse = isinstance(x, CSR)
+        key = ("loss and gradient", x.shape, kind, penalised, self._key, sparse)
+        call = shelves.prepare(key, lambda: self._gradient(n, kind, penalised, sparse))
         space, plan = call.space, call.space.plan
         space.set_weights(sample_weight)
         plan.l2, plan.l1, plan.penalty, plan.summed = l2, l1, 0.0, 0.0
         space.constants[0, L2], space.constants[0, L1] = l2, l1
         flag, matrix, labels = targets(call, target)
         gradient = np.asarray(out).reshape(1, -1)
-        call.on_checked(flag, x, matrix, call.matrix, parameters, labels, gradient)
+        rows = _rows(call, x)
+        call.on_checked(flag, rows, matrix, call.matrix, parameters, labels, gradient)
         value = float(plan.summed / n if n else plan.penalty)
         space.keep()
         shelves.give(key, call)
         return value, out
 
-    def _gradient(self, n: int, loss: Loss, penalised: bool) -> Call:
+    def _gradient(self, n: int, loss: Loss, penalised: bool, sparse: bool) -> Call:
         choice = Choice.of(self.n_threads, 6.0 * self._products * n)
         space = self._space(max(n, 1), 2, True, choice.most, with_slopes=True)
         space.set_loss(loss, self.architecture.output)
-        space.share(choice.most)
         plan = space.plan
+        plan.sparse = sparse
+        space.share(choice.most)
         plan.backward = plan.refresh = 1
         plan.gradient, plan.collect = space.stores[1], space.use("update store")
         if penalised:
@@ -173,11 +187,11 @@ class Network:
     def _check(
         self,
         parameters: Array,
-        x: Array,
+        x: Array | CSR,
         target: Array,
         loss: str | Loss,
         sample_weight: Array | None,
     ) -> None:
         check_loss(loss, self.architecture.output, self._n_out)
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        _checks.rows(self.architecture, self.dtype, x, target, sample_weight)
+        _checks.rows(self.architecture, self.dtype, x, target, sample_weight, sparse=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._specs import Architecture, Loss, UpdateRule
+from .._specs import CSR, Architecture, Loss, UpdateRule
 from ._choice import STRETCH, Choice
 from ._compile import Task
 from ._packing import load_task, store_task
@@ -101,6 +101,10 @@ class Trainer:
             plan.max_norm = float(max_norm)
             space.use("bound_columns")
             tasks.append(bound_task)
+        # Plain descent changes only the weights of stored entries of sparse rows.
+        plan.direct = kernel_of(update_rule) == "sgd" and not (
+            l2 or clipped or self._with_norm or l1 or plan.weight_decay
+        )
         self._job = space.job(*tasks)
         self._job.flush_subnormals()
         self.gradient_norm: float | None = None
@@ -162,7 +166,7 @@ class Trainer:
 
     def run_epoch(
         self,
-        x: Array,
+        x: Array | CSR,
         target: Array,
         order: Array | None,
         learning_rate: float | Array,
@@ -175,7 +179,7 @@ class Trainer:
         Returns the mean loss of the epoch, each batch's loss (with its penalty, before its
         update) weighted by its rows.
         """
-        _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
+        _checks.rows(self._architecture, self._dtype, x, target, sample_weight, sparse=True)
         if order is not None:
             _checks.order(order, len(x))
             if sample_weight is not None:
