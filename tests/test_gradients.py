@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from fastmlp import kernels
 from fastmlp.kernels import Architecture, reference
 from fastmlp.kernels.reference import regularisation
-from support import LOSS_PAIRS, require, show, supported, targets
+from support import LOSS_PAIRS, require, show, targets
 
 N = 7
 
@@ -49,14 +51,16 @@ def check_slope(function, flat, slope, rng):
     Each direction has all parameters in it, so any wrong element of the gradient shows. A kink may
     happen to lie within the first step, but then not within the second, a hundredth of it.
     """
-    for direction in rng.standard_normal((4, len(flat))):
+    for direction in rng.standard_normal((2, len(flat))):
         direction /= np.linalg.norm(direction)
-        expected, errors = slope @ direction, []
         for step in (1e-5, 1e-7):
             above, below = function(flat + step * direction), function(flat - step * direction)
-            errors.append(abs((above - below) / (2 * step) - expected))
-        # The difference loses digits of the value, and the third derivative grows with it.
-        assert min(errors) <= 1e-6 * max(1, abs(above), np.linalg.norm(slope)), errors
+            error = abs((above - below) / (2 * step) - slope @ direction)
+            # The difference loses digits of the value, and the third derivative grows with it.
+            allowed = 1e-6 * max(1, abs(above), np.linalg.norm(slope))
+            if error <= allowed:
+                break
+        assert error <= allowed
 
 
 @pytest.mark.parametrize("pair", LOSS_PAIRS, ids=show)
@@ -85,7 +89,7 @@ def test_network_with_dropout(activation, pair, rng):
     net, flat, x = problem(activation, output, 3, rng)
     network = reference.Network(net, "float64")
     dropout = regularisation.Dropout((0.2, 0.5, 0.3), seed=5, step=9)
-    for target, weight in batches(loss, 3, rng):
+    for target, weight in islice(batches(loss, 3, rng), 0, None, 3):
         slope, unused = np.empty((2, len(flat)))
 
         def value(flat, out=unused, target=target, weight=weight):
@@ -256,21 +260,28 @@ class TestTorch:
             values = f.binary_cross_entropy_with_logits(z, smooth, reduction="none")
         return values.sum(dim=1)
 
+    def compare(self, torch, activation, pair, rng):
+        loss, output = pair
+        for n_out in (1, 3):
+            net, flat, x = problem(activation, output, n_out, rng)
+            network = kernels.network(net, "float64")
+            for target, weight in batches(loss, n_out, rng):
+                value, gradient = self.value_and_gradient(torch, net, flat, x, target, loss, weight)
+                actual, slope = network.loss_and_gradient(
+                    flat, x, target, loss, sample_weight=weight
+                )
+                np.testing.assert_allclose(actual, value, rtol=1e-11)
+                np.testing.assert_allclose(slope, gradient, rtol=1e-9, atol=1e-11)
+
     @pytest.mark.parametrize("pair", LOSS_PAIRS, ids=show)
-    def test_loss_and_gradient(self, backend, pair, rng):
+    def test_losses(self, backend, pair, rng):
         torch = pytest.importorskip("torch")
         require(*pair)
-        loss, output = pair
-        for activation in supported(*kernels.ACTIVATIONS):
-            for n_out in (1, 3):
-                net, flat, x = problem(activation, output, n_out, rng)
-                network = kernels.network(net, "float64")
-                for target, weight in batches(loss, n_out, rng):
-                    value, gradient = self.value_and_gradient(
-                        torch, net, flat, x, target, loss, weight
-                    )
-                    actual, slope = network.loss_and_gradient(
-                        flat, x, target, loss, sample_weight=weight
-                    )
-                    np.testing.assert_allclose(actual, value, rtol=1e-11)
-                    np.testing.assert_allclose(slope, gradient, rtol=1e-9, atol=1e-11)
+        self.compare(torch, "tanh", pair, rng)
+
+    @pytest.mark.parametrize("activation", kernels.ACTIVATIONS)
+    def test_activations(self, backend, activation, rng):
+        torch = pytest.importorskip("torch")
+        require(activation)
+        for pair in LOSS_PAIRS[:2]:
+            self.compare(torch, activation, pair, rng)
