@@ -339,6 +339,28 @@ def test_functions_without_native_code_train(backend, rng):
     np.testing.assert_allclose(*results, rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:.*runs as NumPy:RuntimeWarning")
+def test_errors_in_functions_reach_the_caller(backend, rng):
+    """Also those of functions that native code has called back."""
+
+    def broken(z, y=None):
+        raise ArithmeticError("this function is broken")
+
+    X = rng.normal(size=(50, 3))
+    bad_activation, bad_loss = CustomActivation("broken", broken), CustomLoss("broken", broken)
+    net = MLP([3, 4, 2], activation=bad_activation, random_state=0)
+    with pytest.raises(ArithmeticError, match="this function is broken"):
+        net.predict(X)
+    with pytest.raises(ArithmeticError, match="this function is broken"):
+        net.fit(X, X[:, :2])
+    net = MLP([3, 4, 2], random_state=0)
+    for call in (net.loss, net.loss_and_gradients):
+        with pytest.raises(ArithmeticError, match="this function is broken"):
+            call(X, X[:, :2], bad_loss)
+    with pytest.raises(ArithmeticError, match="this function is broken"):
+        net.fit(X, X[:, :2], loss=bad_loss)
+
+
 def test_estimators(rng):
     pytest.importorskip("sklearn")
     from sklearn.base import clone
