@@ -28,10 +28,12 @@ def rows() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     """Group, name, features that it needs of a backend, and the file with its parity test."""
     for name in kernels.ACTIVATIONS:
         yield "activation", name, (name,), "test_parity.py"
+    yield "activation", "custom, from an expression in NumPy", ("custom",), "test_custom.py"
     for name in kernels.OUTPUTS:
         yield "output", name, (name,), "test_parity.py"
     for name in kernels.LOSSES:
         yield "loss", name, (name,), "test_parity.py"
+    yield "loss", "custom, from an expression in NumPy", ("custom",), "test_custom.py"
     yield "loss", "label smoothing", ("label_smoothing",), "test_parity.py"
     for name, kind in sorted(optimizers.Optimizer.registry.items()):
         if name not in ("gradient_descent", "lbfgs"):
