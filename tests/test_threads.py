@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from fastmlp import kernels
 
-compiled = pytest.importorskip("fastmlp.kernels.compiled", reason="extension not built")
+compiled = pytest.importorskip(
+    "fastmlp.kernels.compiled", reason="extension not built", exc_type=ImportError
+)
 threadpoolctl = pytest.importorskip("threadpoolctl")
 
 
