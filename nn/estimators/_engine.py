@@ -87,6 +87,4 @@ def trainer(
 
 
 def _is_off(value: Any) -> bool:
-    if isinstance(value, Iterable):
-        return not any(value)
-    return value is None or value is False or (isinstance(value, float) and value == 0)
+    return not any(value) if isinstance(value, Iterable) else not value
