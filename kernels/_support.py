@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from ._custom import CustomActivation, CustomLoss
-from ._names import ACTIVATIONS, LOSSES, NEED_SCORES, OUTPUTS, UPDATE_RULES
+from ._names import ACTIVATIONS, LOSSES, OUTPUTS, UPDATE_RULES
 from ._specs import Architecture, Loss, UpdateRule
 
 _NEW_ACTIVATIONS = (
@@ -43,7 +43,7 @@ FEATURES = frozenset(
 )
 #: What the backends do not have.
 MISSING: Mapping[str, tuple[str, ...]] = {
-    "compiled": (*NEED_SCORES, *OPTIONS, "learning_rates", "custom"),
+    "compiled": (),
     "numba": (),
     "reference": (),
 }
@@ -125,17 +125,17 @@ class Guard:
                 super().__init__(architecture, *args, **kwargs)
 
             @_signature(like.loss)
-            def loss(self, p: Any, x: Any, target: Any, loss: Any, **kwargs: Any) -> Any:
+            def loss(self, parameters: Any, x: Any, target: Any, loss: Any, **kwargs: Any) -> Any:
                 guard._check((loss,))
-                return super().loss(p, x, target, _plain(loss), **kwargs)
+                return super().loss(parameters, x, target, _plain(loss), **kwargs)
 
             @_signature(like.loss_and_gradient)
             def loss_and_gradient(
-                self, p: Any, x: Any, target: Any, loss: Any, **kwargs: Any
+                self, parameters: Any, x: Any, target: Any, loss: Any, **kwargs: Any
             ) -> Any:
                 given = _changed(like.loss_and_gradient, kwargs)
                 guard._check((loss, *given))
-                return super().loss_and_gradient(p, x, target, _plain(loss), **given)
+                return super().loss_and_gradient(parameters, x, target, _plain(loss), **given)
 
         Network.__doc__ = cls.__doc__
         return Network

@@ -11,7 +11,9 @@ tells threadpoolctl of the threads. The C sources in ``src/``, from the bottom u
 ``activations.h``  σ and σ';  ``losses.h``  the output layer;  ``updates.h``  update rules
 ``layers.h``       a block of rows times a weight matrix
 ``networks.h``     parameters in and out of panels, predictions
-``passes.h``       the two passes of a training step
+``dropout.h``      random numbers by counters;  ``custom.h``  functions of the user's
+``penalties.h``    penalties, clipping, bounded norms
+``rows_pass.h``    the first pass of a training step;  ``weights_pass.h``  the second
 ``products.h``     the kernels on plain arrays
 ``kernels.c``      all of these as one table; compiled once per instruction set and precision
 ``dispatch.c``     which table is used

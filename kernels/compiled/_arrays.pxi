@@ -110,6 +110,31 @@ cdef int code_of(object name, int (*lookup)(const char *) noexcept nogil) except
     return lookup(text)
 
 
+cdef size_t native_address(object custom, object dtype, object n_out=None) except 0:
+    """Address of a user's function: compiled, or one that calls back into NumPy."""
+    address = custom.address(dtype) if n_out is None else custom.address(dtype, n_out)
+    return custom.callback(dtype) if address is None else address
+
+
+cdef int activation_of(object activation, object dtype, fastmlp_activation **custom) except -2:
+    """Code of a name that has been checked, or of an activation that a user has defined."""
+    custom[0] = NULL
+    if isinstance(activation, str):
+        return code_of(activation, fastmlp_activation_code)
+    custom[0] = <fastmlp_activation *>native_address(activation, dtype)
+    return ACTIVATION_custom
+
+
+cdef int loss_of(object loss, object dtype, long n_out, double *constant, fastmlp_loss **custom) except -2:
+    """Code of a Loss, and its constant, of which none has more than one."""
+    custom[0] = NULL
+    constant[0] = next(iter(loss.constants.values()), 0.0)
+    if not isinstance(loss, CustomLoss):
+        return code_of(loss.name, fastmlp_loss_code)
+    custom[0] = <fastmlp_loss *>native_address(loss, dtype, n_out)
+    return LOSS_custom
+
+
 cdef int check_memory(int status) except -1:
     if status:
         raise MemoryError("not enough memory for the kernel's working space")

@@ -27,12 +27,16 @@ def dense_forward(x, weights, bias, activation="identity", *, out=None, n_thread
         return out
     p.kernels = kernels_of(c)
     p.a, p.b, p.activations = matrix_of(a), matrix_of(b), no_matrix()
-    p.a_by_columns, p.activation, p.factor = 0, code, 1
+    p.a_by_columns, p.factor = 0, 1
+    p.custom = NULL
+    p.activation = code if code >= 0 else activation_of(activation, c.dtype, &p.custom)
     p.n, p.depth, p.columns = cnp.PyArray_DIM(c, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(c, 1)
     p.bias, p.c = cnp.PyArray_DATA(d), cnp.PyArray_DATA(c)
     threads = threads_of(n_threads)
     with nogil:
         status = fastmlp_product(&p, threads)
+    if p.custom != NULL:
+        raise_pending()
     check_memory(status)
     return out
 
@@ -68,12 +72,16 @@ def delta_backward(delta, weights, activations, activation, *, out=None, n_threa
         return out
     p.kernels = kernels_of(c)
     p.a, p.b, p.activations = matrix_of(a), transposed(matrix_of(b)), matrix_of(d)
-    p.a_by_columns, p.activation, p.factor = 0, code, 1
+    p.a_by_columns, p.factor = 0, 1
+    p.custom = NULL
+    p.activation = code if code >= 0 else activation_of(activation, c.dtype, &p.custom)
     p.n, p.depth, p.columns = cnp.PyArray_DIM(c, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(c, 1)
     p.bias, p.c = NULL, cnp.PyArray_DATA(c)
     threads = threads_of(n_threads)
     with nogil:
         status = fastmlp_product(&p, threads)
+    if p.custom != NULL:
+        raise_pending()
     check_memory(status)
     return out
 
@@ -103,7 +111,8 @@ def weight_gradient(x, delta, *, out=None, n_threads=None):
     p.a, p.b, p.activations = transposed(matrix_of(a)), matrix_of(b), no_matrix()
     p.a_by_columns = cnp.PyArray_STRIDE(a, 1) == cnp.PyArray_ITEMSIZE(a)
     p.n, p.depth, p.columns = cnp.PyArray_DIM(c, 0), cnp.PyArray_DIM(a, 0), cnp.PyArray_DIM(c, 1)
-    p.activation, p.factor = fastmlp_activation_code("identity"), 1.0 / max(p.depth, 1)
+    p.activation, p.custom = fastmlp_activation_code("identity"), NULL
+    p.factor = 1.0 / max(p.depth, 1)
     p.bias, p.c = NULL, cnp.PyArray_DATA(c)
     threads = threads_of(n_threads)
     with nogil:
@@ -122,13 +131,15 @@ cdef int run_elements(elements *e, cnp.ndarray out, object n_threads) except -1:
         return 0
     with nogil:
         fastmlp_elements(e, threads)
+    if e.custom != NULL:
+        raise_pending()
     return 0
 
 
 cdef elements elements_of(int what, cnp.ndarray a) noexcept:
     cdef elements e
     e.kernels, e.out = NULL, NULL
-    e.what, e.activation, e.factor, e.update = what, 0, 1, NULL
+    e.what, e.activation, e.factor, e.update, e.custom = what, 0, 1, NULL, NULL
     e.state[0] = e.state[1] = e.state[2] = NULL
     e.b = no_matrix()
     e.rows, e.columns = 1, cnp.PyArray_DIM(a, cnp.PyArray_NDIM(a) - 1)
@@ -145,7 +156,7 @@ def activate(z, activation, *, out=None, n_threads=None):
     out = _checks.activate(z, activation, out, n_threads)
     cdef cnp.ndarray a = aligned(z)
     cdef elements e = elements_of(ELEMENTS_activation, a)
-    e.activation = code_of(activation, fastmlp_activation_code)
+    e.activation = activation_of(activation, a.dtype, &e.custom)
     run_elements(&e, out, n_threads)
     return out
 
@@ -156,7 +167,7 @@ def activation_backward(delta, activations, activation, *, out=None, n_threads=N
     cdef cnp.ndarray a = aligned(delta), b = aligned(activations)
     cdef elements e = elements_of(ELEMENTS_activation, a)
     e.b = matrix_of(b)
-    e.activation = code_of(activation, fastmlp_activation_code)
+    e.activation = activation_of(activation, a.dtype, &e.custom)
     run_elements(&e, out, n_threads)
     return out
 
@@ -243,11 +254,6 @@ def adam_update(
 
 # Losses
 
-cdef double constant_of(object loss) except *:
-    """The constant of a Loss; none has more than one."""
-    return next(iter(loss.constants.values()), 0.0)
-
-
 cdef int run_output(
     object scores, object target, object loss, object output, object sample_weight,
     object delta, object row_loss, object n_threads,
@@ -262,13 +268,14 @@ cdef int run_output(
     o.samples.labels, o.samples.sample_weight, o.samples.order = NULL, NULL, NULL
     set_targets(&o.samples, keep, target, sample_weight, cnp.PyArray_TYPE(z))
     o.n, o.n_out = cnp.PyArray_DIM(z, 0), cnp.PyArray_DIM(z, 1)
-    kind = Loss.of(loss)
-    o.loss, o.constant = code_of(kind.name, fastmlp_loss_code), constant_of(kind)
+    o.loss = loss_of(Loss.of(loss), z.dtype, o.n_out, &o.constant, &o.custom)
     o.output = code_of(output, fastmlp_activation_code)
     o.delta = cnp.PyArray_DATA(<cnp.ndarray>delta) if delta is not None else NULL
     o.row_loss = cnp.PyArray_DATA(<cnp.ndarray>row_loss) if row_loss is not None else NULL
     with nogil:
         status = fastmlp_output(&o, threads)
+    if o.custom != NULL:
+        raise_pending()
     return check_memory(status)
 
 

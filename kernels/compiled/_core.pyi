@@ -13,6 +13,7 @@ from ..reference import loss_value as loss_value
 from ..reference import momentum_update as momentum_update
 from ..reference import output_delta as output_delta
 from ..reference import sgd_update as sgd_update
+from ..reference import update as update
 from ..reference import weight_gradient as weight_gradient
 
 class Trainer(_Trainer):

@@ -11,13 +11,13 @@ import threading
 import numpy as np
 
 from .. import _checks, _threads
+from .._custom import CustomLoss, raise_pending
 from .._specs import CSR, Loss, check_loss
 
 cimport cython
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int64_t
-from libc.stdlib cimport free, malloc
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
 cnp.import_array()
@@ -25,6 +25,8 @@ cnp.import_array()
 cdef extern from "fastmlp.h" nogil:
     enum: ACTIVATION_exp
     enum: ACTIVATION_softmax
+    enum: ACTIVATION_custom
+    enum: LOSS_custom
     enum: UPDATE_none
     enum: ELEMENTS_activation
     enum: ELEMENTS_column_sums
@@ -36,6 +38,8 @@ cdef extern from "fastmlp.h" nogil:
     struct c_update "update":  # there is a function of that name
         int rule
         double momentum, nesterov, beta_1, beta_2, epsilon, epsilon_hat
+    ctypedef void fastmlp_activation(const void *, void *, void *, int64_t) noexcept
+    ctypedef void fastmlp_loss(const void *, const void *, void *, void *, int64_t, int64_t) noexcept
     struct matrix:
         const char *data
         long row_stride, column_stride
@@ -56,10 +60,31 @@ cdef extern from "fastmlp.h" nogil:
         int *threads
     struct engine:
         choice choice
+        double gradient_norm
+    struct design:
+        const kernels *kernels
+        int n_layers
+        const long *sizes
+        const int *activations
+        fastmlp_activation **custom_activations
+        int output, loss, rule
+        double loss_constant
+        fastmlp_loss *custom_loss
+        long batch
+        int sparse, n_threads
+        const double *dropout
+        uint64_t seed
+        const int *frozen
+        double clip_value, clip_norm, max_norm
+        int with_norm
+    struct penalty:
+        double l2, l1
+        int over_batch
     struct product:
         const kernels *kernels
         matrix a, b, activations
         int a_by_columns, activation
+        fastmlp_activation *custom
         long n, depth, columns
         const void *bias
         double factor
@@ -70,11 +95,13 @@ cdef extern from "fastmlp.h" nogil:
         long n, n_out
         int loss, output
         double constant
+        fastmlp_loss *custom
         void *delta
         void *row_loss
     struct elements:
         const kernels *kernels
         int what, activation
+        fastmlp_activation *custom
         matrix a, b
         long rows, columns
         double factor
@@ -90,9 +117,7 @@ cdef extern from "fastmlp.h" nogil:
     int fastmlp_update_code(const char *)
     double *fastmlp_constant(c_update *, const char *)
     void fastmlp_update_at(c_update *, double, double)
-    engine *fastmlp_engine_new(
-        const kernels *, int, const long *, const int *, int, int, double, int, long, int, int
-    )
+    engine *fastmlp_engine_new(const design *)
     void fastmlp_engine_free(engine *)
     void fastmlp_load(engine *, const void *, const void *)
     int fastmlp_reserve_entries(engine *, const samples *, long)
@@ -101,10 +126,14 @@ cdef extern from "fastmlp.h" nogil:
     void fastmlp_leave_steps(unsigned long)
     void fastmlp_end_epoch(engine *)
     double fastmlp_operations(const engine *, long)
-    double fastmlp_step(engine *, const samples *, long, long, double, int, const c_update *)
+    double fastmlp_step(
+        engine *, const samples *, long, long, long, const penalty *, const c_update *
+    )
     void fastmlp_choice_pause(choice *)
     void fastmlp_set_default_threads(int)
-    double fastmlp_gradient(engine *, const void *, const samples *, long, double, void *)
+    double fastmlp_gradient(
+        engine *, const void *, const samples *, long, const penalty *, void *
+    )
     int fastmlp_forward(const engine *, const void *, matrix, const csr *, long, int, void *, int)
     int fastmlp_product(product *, int)
     int fastmlp_output(output_rows *, int)

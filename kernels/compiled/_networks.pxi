@@ -8,29 +8,48 @@ cdef class Engine:
     cdef engine *e
     cdef int dtype, loss, threads
     cdef long n_in, n_out, n_parameters
+    cdef bint custom  # functions of the user's may have raised something
 
-    def __cinit__(self, architecture, dtype, loss, rule, batch_size, n_threads, bint sparse=False):
-        cdef int n_layers = len(architecture.sizes) - 1, l
-        cdef long *sizes = <long *>malloc((n_layers + 1) * (sizeof(long) + sizeof(int)))
-        if sizes == NULL:
-            raise MemoryError
-        cdef int *activations = <int *>(sizes + n_layers + 1)
-        for l in range(n_layers + 1):
-            sizes[l] = architecture.sizes[l]
-        for l in range(n_layers - 1):
-            activations[l] = code_of(architecture.activations[l], fastmlp_activation_code)
+    def __cinit__(
+        self, architecture, dtype, loss, rule, batch_size, n_threads, bint sparse=False, *,
+        dropout=(), seed=0, clip_value=None, clip_norm=None, max_norm=None, trainable=(), with_norm=False,
+    ):
+        cdef design d
+        cdef fastmlp_activation *custom
+        cdef cnp.ndarray sizes = np.array(architecture.sizes, np.dtype("long"))
+        cdef cnp.ndarray activations = np.zeros(len(sizes), np.intc)
+        cdef cnp.ndarray functions = np.zeros(len(sizes), np.uintp)
+        cdef cnp.ndarray probabilities = np.array(dropout, np.float64)
+        cdef cnp.ndarray frozen = np.array([not learns for learns in trainable], np.intc)
+        cdef int l
+        memset(&d, 0, sizeof(design))
         self.dtype = np.dtype(dtype).num
         self.threads = threads_of(n_threads)
-        self.n_in, self.n_out = sizes[0], sizes[n_layers]
+        d.n_layers = len(architecture.sizes) - 1
+        self.n_in, self.n_out = architecture.sizes[0], architecture.sizes[d.n_layers]
         self.n_parameters = architecture.n_parameters
-        self.e = fastmlp_engine_new(
-            fastmlp_kernels(np.dtype(dtype).itemsize), n_layers, sizes, activations,
-            code_of(architecture.output, fastmlp_activation_code),
-            -1 if loss is None else code_of(loss.name, fastmlp_loss_code),
-            0 if loss is None else constant_of(loss),
-            code_of(rule, fastmlp_update_code), batch_size, sparse, self.threads,
-        )
-        free(sizes)
+        for l, name in enumerate(architecture.activations):
+            activations[l] = activation_of(name, dtype, &custom)
+            functions[l] = <size_t>custom
+            self.custom |= custom != NULL
+        if loss is not None:
+            d.loss = loss_of(loss, dtype, self.n_out, &d.loss_constant, &d.custom_loss)
+            self.custom |= d.custom_loss != NULL
+        d.kernels = fastmlp_kernels(np.dtype(dtype).itemsize)
+        d.sizes = <const long *>cnp.PyArray_DATA(sizes)
+        d.activations = <const int *>cnp.PyArray_DATA(activations)
+        d.custom_activations = <fastmlp_activation **>cnp.PyArray_DATA(functions)
+        d.output = code_of(architecture.output, fastmlp_activation_code)
+        d.rule = code_of(rule, fastmlp_update_code)
+        d.batch, d.sparse, d.n_threads = batch_size, sparse, self.threads
+        if probabilities.size:
+            d.dropout = <const double *>cnp.PyArray_DATA(probabilities)
+        d.seed = seed
+        if frozen.size:
+            d.frozen = <const int *>cnp.PyArray_DATA(frozen)
+        d.clip_value, d.clip_norm, d.max_norm = clip_value or 0, clip_norm or 0, max_norm or 0
+        d.with_norm = with_norm
+        self.e = fastmlp_engine_new(&d)
         if self.e == NULL:
             raise MemoryError("not enough memory for this network and batch size")
 
@@ -61,11 +80,14 @@ cdef class Engine:
         if n == 0:
             return 0
         if n == 1:  # handing the GIL over would take longer than the prediction
-            return check_memory(fastmlp_forward(self.e, parameters, m, sparse, n, scores, to, 1))
-        with nogil:
-            status = fastmlp_forward(
-                self.e, parameters, m, sparse, n, scores, to, self.threads
-            )
+            status = fastmlp_forward(self.e, parameters, m, sparse, n, scores, to, 1)
+        else:
+            with nogil:
+                status = fastmlp_forward(
+                    self.e, parameters, m, sparse, n, scores, to, self.threads
+                )
+        if self.custom:
+            raise_pending()
         return check_memory(status)
 
 
@@ -114,14 +136,15 @@ class Network:
         )
 
     def loss_and_gradient(
-        self, parameters, x, target, loss, *, sample_weight=None, l2=0.0, out=None
+        self, parameters, x, target, loss, *, sample_weight=None, l2=0.0, l1=0.0, out=None
     ):
-        """Mean loss plus ``½ l2 Σ W²``, and its gradient as a flat vector."""
+        """Mean loss plus ``½ l2 Σ W² + l1 Σ |W|``, and its gradient as a flat vector."""
         cdef samples s
         cdef list keep = []
         cdef cnp.ndarray flat, gradient
         cdef Engine engine
-        cdef double value, penalty = l2
+        cdef double value
+        cdef penalty p
         cdef long n
         self.check(parameters, x, target, loss, sample_weight)
         loss, sparse = Loss.of(loss), isinstance(x, CSR)
@@ -130,6 +153,7 @@ class Network:
         )
         flat, gradient = aligned(parameters), out
         n = len(x)
+        p.l2, p.l1, p.over_batch = l2, l1, False
         s.labels, s.sample_weight, s.order, s.n_rows = NULL, NULL, NULL, n
         set_rows(&s, keep, x)
         set_targets(&s, keep, target, sample_weight, cnp.PyArray_TYPE(flat))
@@ -138,15 +162,18 @@ class Network:
             check_memory(fastmlp_reserve_entries(engine.e, &s, max(n, 1)))
         with nogil:
             value = fastmlp_gradient(
-                engine.e, cnp.PyArray_DATA(flat), &s, n, penalty, cnp.PyArray_DATA(gradient)
+                engine.e, cnp.PyArray_DATA(flat), &s, n, &p, cnp.PyArray_DATA(gradient)
             )
         with self._lock:
             self._gradients[loss, sparse] = rows, engine
+        if engine.custom:
+            raise_pending()
         return value, out
 
     def check(self, parameters, x, target, loss, sample_weight):
         """Name what is wrong with the arguments of a loss, if anything is."""
-        check_loss(loss, self.architecture.output)
+        cdef Engine engine = self._engine
+        check_loss(loss, self.architecture.output, engine.n_out)
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
         _checks.rows(self.architecture, self.dtype, x, target, sample_weight, sparse=True)
 
@@ -174,26 +201,35 @@ class Trainer:
 
     def __init__(
         self, architecture, dtype, loss, update_rule, *, batch_size, l2=0.0, l2_over_batch=False,
-        n_threads=None,
+        l1=0.0, dropout=(), seed=0, clip_value=None, clip_norm=None, max_norm=None, trainable=(),
+        track_gradient_norm=False, n_threads=None,
     ):
-        check_loss(loss, architecture.output)
+        _checks.training(
+            architecture, loss, batch_size, l2, l1, dropout, seed, clip_value, clip_norm, max_norm,
+            trainable,
+        )
         _checks.threads(n_threads)
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self._architecture, self._dtype = architecture, np.dtype(dtype)
         self._rule = update_rule
         self._batch_size = int(batch_size)
-        self._l2, self._l2_over_batch = float(l2), bool(l2_over_batch)
+        self._l2, self._l1, self._l2_over_batch = float(l2), float(l1), bool(l2_over_batch)
+        self._with_norm = bool(track_gradient_norm) or clip_norm is not None
         self._loss, self._n_threads, self._sparse = Loss.of(loss), n_threads, False
+        self._options = {
+            "dropout": tuple(dropout), "seed": seed, "clip_value": clip_value,
+            "clip_norm": clip_norm, "max_norm": max_norm, "trainable": tuple(trainable),
+            "with_norm": self._with_norm,
+        }
         self._engine = self._new_engine()
         self._state_shape = (len(update_rule.slots), architecture.n_parameters)
         self._in_use = threading.Lock()
         self.step = 0
+        self.gradient_norm = None
 
     def _new_engine(self):
         return Engine(
             self._architecture, self._dtype, self._loss, self._rule.name, self._batch_size,
-            self._n_threads, self._sparse,
+            self._n_threads, self._sparse, **self._options,
         )
 
     def _turn(self, sparse):
@@ -239,17 +275,21 @@ class Trainer:
     def run_epoch(self, x, target, order, learning_rate, *, sample_weight=None):
         """Visit the rows once, in ``order`` (as they come for ``None``), one step a batch.
 
-        Returns the mean loss of the epoch, each batch's loss (with its penalty, before its
-        update) weighted by its rows. Runs without the GIL; signals are looked at between steps.
+        The learning rate is one number, or a float64 array with one for each step. Returns the mean
+        loss of the epoch, each batch's loss (with its penalty, before its update) weighted by its
+        rows. Runs without the GIL; signals are looked at between steps.
         """
         cdef Engine engine
         cdef samples s
         cdef list keep = []
         cdef cnp.ndarray rows = None
         cdef c_update u = update_of(self._rule)
-        cdef double rate = learning_rate, total = 0, l2 = self._l2
-        cdef bint over_batch = self._l2_over_batch
+        cdef cnp.ndarray rates
+        cdef const double *rate
+        cdef double total = 0
+        cdef penalty p
         cdef long n, at = 0, batch = self._batch_size, here, step = self.step, uninterrupted
+        cdef long next_rate
         cdef long steps_between_signals
         cdef unsigned long mode
 
@@ -267,6 +307,11 @@ class Trainer:
         s.n_rows = n
         set_rows(&s, keep, x)
         set_targets(&s, keep, target, sample_weight, engine.dtype)
+        p.l2, p.l1, p.over_batch = self._l2, self._l1, self._l2_over_batch
+        _checks.learning_rates(learning_rate, (n + batch - 1) // batch)
+        rates = np.ascontiguousarray(learning_rate, dtype=np.float64)  # at least one, in a vector
+        next_rate = 1 if cnp.PyArray_SIZE(rates) > 1 else 0
+        rate = <const double *>cnp.PyArray_DATA(rates)
         if not self._in_use.acquire(blocking=False):
             raise RuntimeError("this Trainer is in use by another thread")
         try:
@@ -281,16 +326,21 @@ class Trainer:
                     while at < n and uninterrupted > 0:
                         here = batch if n - at > batch else n - at
                         step += 1
-                        fastmlp_update_at(&u, <double>step, rate)
-                        total += here * fastmlp_step(engine.e, &s, at, here, l2, over_batch, &u)
+                        fastmlp_update_at(&u, <double>step, rate[0])
+                        total += here * fastmlp_step(engine.e, &s, at, here, step, &p, &u)
                         at += here
+                        rate += next_rate
                         uninterrupted -= 1
                     fastmlp_choice_pause(&engine.e.choice)
                     fastmlp_leave_steps(mode)
+                if engine.custom:
+                    raise_pending()
                 PyErr_CheckSignals()
         finally:
             fastmlp_end_epoch(engine.e)
             self.step = step
+            if self._with_norm and n:
+                self.gradient_norm = engine.e.gradient_norm
             self._in_use.release()
         return total / n if n else 0.0
 

@@ -137,9 +137,10 @@ static struct samples samples_of(const struct problem *q)
 static struct engine *engine_for(const struct kernels *k, const struct problem *q, long batch,
                                  int threads)
 {
-    struct engine *e = fastmlp_engine_new(k, q->net.n_layers, q->net.sizes, q->net.activations,
-                                          q->net.end.output, q->net.end.loss, q->net.end.constant,
-                                          q->rule, batch, 0, threads);
+    struct engine *e = fastmlp_engine_new(&(struct design){
+        .kernels = k, .n_layers = q->net.n_layers, .sizes = q->net.sizes,
+        .activations = q->net.activations, .output = q->net.end.output, .loss = q->net.end.loss,
+        .loss_constant = q->net.end.constant, .rule = q->rule, .batch = batch, .n_threads = threads});
     if (e == NULL) {
         puts("not enough memory for an engine");
         exit(2);
@@ -207,6 +208,7 @@ static void test_steps(const struct kernels *k, const struct network *net,
     const double rate = (u.rule == UPDATE_sgd || u.rule == UPDATE_momentum ? 0.5 : 0.05) *
                         (net->end.output == ACTIVATION_exp ? 0.02 : 1); /* whose gradients are huge */
     const int states = fastmlp_states(u.rule);
+    const struct penalty penalty = {.l2 = q.l2, .over_batch = q.l2_over_batch};
 
     struct engine *e = engine_for(k, &q, batch, 1), *parallel = engine_for(k, &q, batch, threads);
     fastmlp_load(e, array_data(&q.parameters), zero_state ? NULL : array_data(&q.state));
@@ -222,7 +224,7 @@ static void test_steps(const struct kernels *k, const struct network *net,
         for (long r = 0; r < q.rows; r++)
             draw_row(&q, r);
         struct samples samples = samples_of(&q);
-        double loss = fastmlp_step(e, &samples, 2, batch, q.l2, q.l2_over_batch, &u);
+        double loss = fastmlp_step(e, &samples, 2, batch, step + 1, &penalty, &u);
         check_step(&q, &u, step + 1, rate, 2, batch, loss);
         fastmlp_store(e, array_data(&q.parameters), array_data(&q.state));
         check_scaled("parameters", &q.parameters, q.p, q.factor);
@@ -233,7 +235,7 @@ static void test_steps(const struct kernels *k, const struct network *net,
             check_scaled("state", &row, q.s[i], q.factor);
         }
 
-        double again = fastmlp_step(parallel, &samples, 2, batch, q.l2, q.l2_over_batch, &u);
+        double again = fastmlp_step(parallel, &samples, 2, batch, step + 1, &penalty, &u);
         fastmlp_store(parallel, array_data(&p), array_data(&s));
         if (memcmp(&again, &loss, sizeof loss))
             fail("loss with %d threads is %.17g, with one %.17g", threads, again, loss);
@@ -267,7 +269,8 @@ static void test_gradient(const struct kernels *k, const struct network *net, lo
     for (int threads = 1; threads <= MOST_THREADS; threads += 1 + (int)(number % 2)) {
         struct engine *e = engine_for(k, &q, batch, threads);
         struct array gradient = array_new(k->real_bytes, 1, q.n_parameters, LAYOUT_rows);
-        double value = fastmlp_gradient(e, array_data(&q.parameters), &samples, batch, q.l2, array_data(&gradient));
+        double value = fastmlp_gradient(e, array_data(&q.parameters), &samples, batch,
+                                        &(struct penalty){.l2 = q.l2}, array_data(&gradient));
         if (threads == 1) {
             check_step(&q, &(struct update){.rule = UPDATE_none}, 1, 0, 0, batch, value);
             check_scaled("gradient", &gradient, q.gradient, q.factor);

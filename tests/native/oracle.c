@@ -19,7 +19,7 @@ static const double SELU_SCALE = 1.0507009873554804934, SELU_ALPHA = 1.673263242
 
 int hidden_activation(long number)
 {
-    int activation = (int)(number % (ACTIVATION_exp));
+    const int activation = (int)(number % (ACTIVATION_softmax - 1));
     return activation < ACTIVATION_exp ? activation : activation + 1;
 }
 
@@ -286,7 +286,7 @@ void oracle_update(const struct update *u, double step, double rate, double *p, 
 {
     const double epsilon = u->epsilon;
     const double correct_1 = 1 - pow(u->beta_1, step), correct_2 = 1 - pow(u->beta_2, step);
-    double d, product = 1, next, before, after;
+    double d = 0, product = 1, next, before, after;
     *p *= 1 - rate * u->weight_decay;
     switch (u->rule) {
     case UPDATE_sgd:

@@ -263,12 +263,18 @@ static void *train(void *context)
     struct update u = {.rule = UPDATE_adam, .beta_1 = 0.9, .beta_2 = 0.99, .epsilon = 1e-8};
     fastmlp_update_at(&u, 1, 0.01);
     struct samples s = {.x = t->x.m, .target = t->target.m, .n_rows = ROWS};
-    struct engine *e = fastmlp_engine_new(t->kernels, 2, sizes, activations, ACTIVATION_identity,
-                                          LOSS_squared_error, 0, UPDATE_adam, 100, 0, t->threads);
+    /* Dropout and clipping too: random numbers by counters, a third and a fourth parallel loop. */
+    const double dropout[] = {0.1, 0.4};
+    struct engine *e = fastmlp_engine_new(&(struct design){
+        .kernels = t->kernels, .n_layers = 2, .sizes = sizes, .activations = activations,
+        .output = ACTIVATION_identity, .loss = LOSS_squared_error, .rule = UPDATE_adam,
+        .batch = 100, .n_threads = t->threads, .dropout = dropout, .seed = 5, .clip_value = 0.5,
+        .clip_norm = 0.1, .max_norm = 0.9});
     e->choice = (struct choice){.n = 1, .threads = {t->threads}, .direction = -1, .stretch_steps = 1};
     fastmlp_load(e, array_data(&t->start), NULL);
     for (int step = 0; step < 12; step++)
-        fastmlp_step(e, &s, step % 3 * 100, 100, 0.001, 0, &u);
+        fastmlp_step(e, &s, step % 3 * 100, 100, step + 1,
+                     &(struct penalty){.l2 = 0.001, .l1 = 0.001}, &u);
     fastmlp_store(e, array_data(&t->parameters), NULL);
     fastmlp_engine_free(e);
     for (int i = 0; i < PREDICTED; i++)
@@ -283,8 +289,9 @@ static void test_concurrent_networks(const struct kernels *k)
     struct trainer trainers[CALLERS + 1];
     if (!begin_case("%d threads train and predict at once", CALLERS))
         return;
-    struct engine *shared = fastmlp_engine_new(k, 2, sizes, activations, ACTIVATION_identity, -1, 0,
-                                               UPDATE_sgd, 0, 0, 4);
+    struct engine *shared = fastmlp_engine_new(&(struct design){
+        .kernels = k, .n_layers = 2, .sizes = sizes, .activations = activations,
+        .output = ACTIVATION_identity, .rule = UPDATE_sgd, .n_threads = 4});
     struct array x = array_new(k->real_bytes, ROWS, SIZE, LAYOUT_rows);
     struct array target = array_new(k->real_bytes, ROWS, 5, LAYOUT_rows);
     struct array start = array_new(k->real_bytes, 1, (SIZE + 1) * (SIZE + 5), LAYOUT_rows);

@@ -225,7 +225,7 @@ static void backward_run(int activation, real *delta, const real *a, long n)
 }
 
 /* z <- activation(z) and slope <- activation'(z) for n elements, whole vectors. */
-static inline void both_run(int activation, real *z, real *slope, long n)
+static void both_run(int activation, real *z, real *slope, long n)
 {
     switch (activation) {
 #define CASE(NAME)                                                                                 \
@@ -235,6 +235,13 @@ static inline void both_run(int activation, real *z, real *slope, long n)
         FASTMLP_ACTIVATIONS(CASE)
 #undef CASE
     }
+}
+
+/* delta <- delta * slope for n elements, whole vectors. */
+OUTLINE void multiply_run(real *delta, const real *slope, long n)
+{
+    for (long i = 0; i < n; i += LANES)
+        store(delta + i, load(delta + i) * load(slope + i));
 }
 
 #endif

@@ -117,9 +117,9 @@ static void chunk_of_elements(void *context, long index, int thread)
     a.data += first * a.row_stride;
     b.data += b.data ? first * b.row_stride : 0;
     if (b.data)
-        k->activate_backward(e->activation, a, b, n, e->columns, out);
+        k->activate_backward(e->activation, e->custom, a, b, n, e->columns, out);
     else
-        k->activate(e->activation, a, n, e->columns, out);
+        k->activate(e->activation, e->custom, a, n, e->columns, out);
 }
 
 /* rows >= 1, columns >= 1 */

@@ -3,6 +3,7 @@
    One step is two parallel loops whatever the depth of the network: the rows pass over blocks of
    rows, then the weights pass over tiles of all weight matrices. Everything a step needs is
    allocated by fastmlp_engine_new (memory.c); a step allocates nothing. */
+#include <math.h>
 #include <string.h>
 
 #include "fastmlp.h"
@@ -106,14 +107,59 @@ unsigned long fastmlp_enter_steps(void)
 
 void fastmlp_leave_steps(unsigned long mode) { set_float_mode(mode); }
 
+static double sum_of_tasks(const struct engine *e, const double *values)
+{
+    double total = 0;
+    for (long t = 0; t < e->n_tasks; t++)
+        total += values[t];
+    return total;
+}
+
+/* The updates that need the whole gradient, scaled down where it is longer than clip_norm, as in
+   torch; a gradient that is not finite stays seen. */
+static void clip_and_update(struct engine *e, int threads)
+{
+    const double *tasks = e->clip_value > 0 ? e->task_clipped : e->task_norm;
+    double factor = e->clip_norm / (sqrt(sum_of_tasks(e, tasks)) + 1e-6);
+    e->factor = factor >= 1 ? 1 : factor;
+    fastmlp_parallel(threads, e->n_tasks, e->kernels->update_task, e);
+}
+
+static void bound_columns(struct engine *e, int threads)
+{
+    long panels = 0;
+    for (int l = 0; l < e->n_layers; l++)
+        panels += e->layers[l].out_panels;
+    fastmlp_parallel(threads, panels, e->kernels->bound_task, e);
+}
+
+/* The rows of a batch that fit into one pass: through the network and back, gradients, and with the
+   last of them the update. */
+static void run_pass(struct engine *e)
+{
+    int threads = fastmlp_choice_begin(&e->choice);
+    e->block_rows = rows_of_block(e->n_rows, threads);
+    e->look_ahead = next_rows(e, e->samples);
+    if (e->sparse)
+        e->kernels->sort_entries(e);
+    fastmlp_parallel(threads, blocks_of(e->n_rows, e->block_rows), e->kernels->rows_block, e);
+    fastmlp_parallel(threads, e->n_tasks, e->kernels->weights_task, e);
+    if (e->finish && e->clip_norm > 0)
+        clip_and_update(e, threads);
+    if (e->finish && e->max_norm > 0)
+        bound_columns(e, threads);
+}
+
 /* One batch: returns its mean loss with the penalty, both before the update. */
 double fastmlp_step(struct engine *e, const struct samples *samples, long first_row, long n_rows,
-                    double l2, int l2_over_batch, const struct update *update)
+                    long step, const struct penalty *penalty, const struct update *update)
 {
     double weight = total_weight(samples, e->kernels->real_bytes, first_row, n_rows), loss = 0;
     e->samples = samples;
+    e->step = step;
     e->scale = weight > 0 ? 1 / weight : 0;
-    e->l2 = l2_over_batch ? l2 * e->scale : l2;
+    e->l2 = penalty->over_batch ? penalty->l2 * e->scale : penalty->l2;
+    e->l1 = penalty->over_batch ? penalty->l1 * e->scale : penalty->l1;
     if (update)
         e->update = *update;
     fastmlp_choose_lazy(e, update);
@@ -122,34 +168,31 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
     long done = 0;
     do {
         e->first_row = first_row + done;
+        e->position = done;
         e->n_rows = least(n_rows - done, e->capacity);
         e->accumulate = done > 0;
         e->finish = done + e->n_rows == n_rows;
-        int threads = fastmlp_choice_begin(&e->choice);
-        e->block_rows = rows_of_block(e->n_rows, threads);
-        e->look_ahead = next_rows(e, samples);
-        if (e->sparse)
-            e->kernels->sort_entries(e);
-        fastmlp_parallel(threads, blocks_of(e->n_rows, e->block_rows), e->kernels->rows_block, e);
-        fastmlp_parallel(threads, e->n_tasks, e->kernels->weights_task, e);
+        run_pass(e);
         loss += pass_loss(e, samples);
         fastmlp_choice_end(&e->choice, e->n_rows);
         done += e->n_rows;
     } while (done < n_rows);
     loss *= e->scale;
-    if (e->l2 != 0)
-        loss += 0.5 * e->l2 * fastmlp_squared_weights(e);
+    if (e->l2 != 0 || e->l1 != 0)
+        loss += fastmlp_sum_of_penalties(e);
     else if (e->lazy)
         e->squares = -1;
     e->shrink = e->next_shrink;
+    if (e->with_norm)
+        e->gradient_norm = sqrt(sum_of_tasks(e, e->task_norm));
     return loss;
 }
 
 double fastmlp_gradient(struct engine *e, const void *parameters, const struct samples *samples,
-                        long n_rows, double l2, void *gradient)
+                        long n_rows, const struct penalty *penalty, void *gradient)
 {
     fastmlp_load(e, parameters, NULL);
-    double loss = fastmlp_step(e, samples, 0, n_rows, l2, 0, NULL);
+    double loss = fastmlp_step(e, samples, 0, n_rows, 1, penalty, NULL);
     fastmlp_choice_pause(&e->choice);
     e->kernels->unpack(e, e->gradient, gradient);
     return loss;

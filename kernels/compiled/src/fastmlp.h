@@ -23,10 +23,10 @@
     X(adamax, 2) X(nadam, 2) X(radam, 2) X(ftrl, 2) X(lion, 1) X(rprop, 2)
 
 #define FASTMLP_CODE(NAME) ACTIVATION_##NAME,
-enum activation { FASTMLP_ACTIVATIONS(FASTMLP_CODE) ACTIVATION_softmax };
+enum activation { FASTMLP_ACTIVATIONS(FASTMLP_CODE) ACTIVATION_softmax, ACTIVATION_custom };
 #undef FASTMLP_CODE
 #define FASTMLP_CODE(NAME) LOSS_##NAME,
-enum loss { FASTMLP_LOSSES(FASTMLP_CODE) };
+enum loss { FASTMLP_LOSSES(FASTMLP_CODE) LOSS_custom };
 #undef FASTMLP_CODE
 #define FASTMLP_CODE(NAME, STATES) UPDATE_##NAME,
 enum update_rule { FASTMLP_UPDATES(FASTMLP_CODE) UPDATE_none };
@@ -53,6 +53,12 @@ struct update {
     int rectified;          /* RAdam's second moment is taken into account */
     double product_step, product; /* Nadam's momentums up to that step, multiplied */
 };
+
+/* Functions of the user's, on contiguous blocks of the precision at hand: a = f(z) and slope = f'(z)
+   of n elements; losses of rows and their derivatives by the scores. */
+typedef void fastmlp_activation(const void *z, void *a, void *slope, int64_t n);
+typedef void fastmlp_loss(const void *z, const void *y, void *row_loss, void *delta, int64_t rows,
+                          int64_t n_out);
 
 /* A matrix of the caller's, any strides (in bytes). */
 struct matrix {
@@ -85,15 +91,28 @@ struct layer {
     long weights, bias;         /* elements from the start of the packed parameters */
     void *transposed;           /* panels of W^T for the errors of the layer below; else NULL */
     void *output, *delta;       /* panels of the batch: activations a^l (scores at the top), errors */
+    void *slope;                /* derivatives, where `output` does not give them, or NULL */
+    fastmlp_activation *custom; /* of ACTIVATION_custom */
+    double dropout;             /* probability that a unit of the output is dropped */
+    int frozen;                 /* parameters and state stay as they are */
 };
 
 /* Entries of a batch of sparse rows, sorted by feature (sparse.h). */
 struct entries {
-    long capacity, n_touched;
+    long capacity, row_capacity, n_touched;
     int32_t *rows;              /* of each entry */
     void *values;
     int32_t *touched;           /* features that have entries */
     int32_t *count, *last;      /* of each feature: entries, the end of them */
+    void *kept;                 /* with dropout: values of the pass's rows, one after the other, */
+    int32_t *kept_columns, *kept_starts; /* their columns, and where each row starts */
+};
+
+/* Rows of a pass where they are: row r is row order[first + r] of x, without an order first + r. */
+struct sparse_rows {
+    struct csr x;
+    const int64_t *order;
+    long first;
 };
 
 /* A tile of the weights pass: some panels of one weight matrix by a range of features. */
@@ -132,6 +151,13 @@ struct engine {
     const struct kernels *kernels;
     int n_layers, output, loss;
     double loss_constant;
+    fastmlp_loss *custom_loss;  /* of LOSS_custom */
+    double input_dropout;
+    uint64_t seed;              /* of dropout */
+    double clip_value, clip_norm, max_norm; /* 0: none */
+    int with_norm;              /* the gradient's norm is wanted */
+    int lowest;                 /* layer that is not frozen, n_layers if all are */
+    double gradient_norm;       /* of the last step, before clipping; NaN for none */
     struct layer *layers;
     long n_packed;              /* elements of the packed parameters */
     long capacity;              /* rows of a pass at most */
@@ -143,7 +169,9 @@ struct engine {
     void *row_scale, *row_loss; /* per row of the pass */
     struct weight_task *tasks;
     long n_tasks;
-    double *task_penalty;       /* sum of squared weights of each task, before the update */
+    double *task_penalty;       /* of each task's weights, before the update; of lazy ones, see sparse.c */
+    double *task_norm;          /* sum of its squared gradient */
+    double *task_clipped;       /* the same after clip_value */
     char *scratch;              /* one piece a thread */
     long scratch_bytes;
     int n_threads;              /* at most */
@@ -152,21 +180,50 @@ struct engine {
     /* The pass at hand. */
     const struct samples *samples;
     long first_row, n_rows, block_rows;
+    long step, position;        /* 1 for the first; of the pass's first row in the batch */
     double scale;               /* 1 / total weight of the batch */
     int accumulate;             /* add to the gradient of earlier passes of the batch */
     int finish;                 /* last pass of the batch: penalise and update */
     struct walk walk;
     struct look_ahead look_ahead;
-    double l2;
+    double l2, l1;
+    double factor;              /* of the gradient, by clip_norm */
     struct update update;
 
     /* Sparse rows. Where only stored entries are touched, the weights of layer 0 are `shrink` times
        what is in memory. */
     struct entries entries;
     char *entries_memory;
+    struct sparse_rows rows;
     int lazy;                   /* this step touches features with entries only */
     double shrink, next_shrink;
     double squares;             /* of the weights in memory, below 0 where unknown */
+};
+
+/* What an engine is made for. Pointers may be NULL where nothing is said of any layer. */
+struct design {
+    const struct kernels *kernels;
+    int n_layers;
+    const long *sizes;
+    const int *activations;                        /* of hidden layers */
+    fastmlp_activation *const *custom_activations; /* of those that have ACTIVATION_custom */
+    int output, loss, rule;
+    double loss_constant;
+    fastmlp_loss *custom_loss;
+    long batch;                                    /* rows at most; 0: it only describes a network */
+    int sparse;                                    /* for sparse rows, see sparse.h */
+    int n_threads;
+    const double *dropout;                         /* of the input and of hidden layers */
+    uint64_t seed;
+    const int *frozen;                             /* of every layer */
+    double clip_value, clip_norm, max_norm;        /* 0: none */
+    int with_norm;
+};
+
+/* Penalties of all weights, l2 / 2 sum of w^2 + l1 sum of |w|; divided by the batch's weight. */
+struct penalty {
+    double l2, l1;
+    int over_batch;
 };
 
 /* A product of plain matrices with a layer's start and end: C = f(A B + bias). */
@@ -178,6 +235,7 @@ struct product {
     const void *bias;           /* contiguous, or NULL */
     double factor;              /* multiplies the product where there is no activation */
     int activation;             /* applied forward, or, with `activations`, backward */
+    fastmlp_activation *custom; /* of ACTIVATION_custom */
     struct matrix activations;  /* (n, columns), data NULL for a forward product */
     void *c;                    /* (n, columns), contiguous */
     long block_rows, block_columns; /* of C; whole panels of columns */
@@ -205,6 +263,7 @@ struct output_rows {
     long n, n_out, block_rows;
     int loss, output;
     double constant;            /* of the loss */
+    fastmlp_loss *custom;       /* of LOSS_custom */
     void *delta;                /* (n, n_out) contiguous, or NULL */
     void *row_loss;             /* (n,) or NULL */
     char *scratch;
@@ -216,6 +275,7 @@ enum elements_kind { ELEMENTS_activation, ELEMENTS_column_sums, ELEMENTS_update 
 struct elements {
     const struct kernels *kernels;
     int what, activation;
+    fastmlp_activation *custom; /* of ACTIVATION_custom */
     struct matrix a, b;         /* scores; delta and activations; gradient */
     long rows, columns;         /* an update has one row */
     double factor;
@@ -238,14 +298,17 @@ struct kernels {
     double (*fold_shrink)(const struct engine *, double factor);
     void (*rows_block)(void *engine, long block, int thread);
     void (*weights_task)(void *engine, long task, int thread);
+    void (*update_task)(void *engine, long task, int thread);
+    void (*bound_task)(void *engine, long panel, int thread);
     long (*product_scratch)(const struct product *);
     void (*product_block)(void *product, long block, int thread);
     void (*forward_block)(void *forward, long block, int thread);
     void (*forward_few)(const struct engine *, const void *flat, const struct forward *);
     void (*output_block)(void *output_rows, long block, int thread);
-    void (*activate)(int activation, struct matrix z, long rows, long columns, void *out);
-    void (*activate_backward)(int activation, struct matrix delta, struct matrix a, long rows,
-                              long columns, void *out);
+    void (*activate)(int activation, fastmlp_activation *custom, struct matrix z, long rows,
+                     long columns, void *out);
+    void (*activate_backward)(int activation, fastmlp_activation *custom, struct matrix delta,
+                              struct matrix a, long rows, long columns, void *out);
     void (*column_sums)(struct matrix d, long rows, long columns, double factor, void *out);
     void (*update)(const struct update *, void *p, const void *g, void *const *state, long at,
                    long n);
@@ -266,16 +329,13 @@ int fastmlp_states(int rule);
 void fastmlp_update_at(struct update *, double step, double learning_rate);
 
 /* memory.c */
-struct engine *fastmlp_engine_new(const struct kernels *, int n_layers, const long *sizes,
-                                  const int *activations, int output, int loss,
-                                  double loss_constant, int rule, long capacity, int sparse,
-                                  int n_threads);
+struct engine *fastmlp_engine_new(const struct design *);
 void fastmlp_engine_free(struct engine *);
 
 /* sparse.c */
 int fastmlp_reserve_entries(struct engine *, const struct samples *, long batch);
 void fastmlp_choose_lazy(struct engine *, const struct update *);
-double fastmlp_squared_weights(struct engine *);
+double fastmlp_sum_of_penalties(struct engine *);
 void fastmlp_end_epoch(struct engine *);
 
 /* engine.c */
@@ -284,10 +344,10 @@ void fastmlp_store(struct engine *, void *parameters, void *state);
 unsigned long fastmlp_enter_steps(void);
 void fastmlp_leave_steps(unsigned long mode);
 double fastmlp_operations(const struct engine *, long rows);
-double fastmlp_step(struct engine *, const struct samples *, long first_row, long n_rows,
-                    double l2, int l2_over_batch, const struct update *);
+double fastmlp_step(struct engine *, const struct samples *, long first_row, long n_rows, long step,
+                    const struct penalty *, const struct update *);
 double fastmlp_gradient(struct engine *, const void *parameters, const struct samples *,
-                        long n_rows, double l2, void *gradient);
+                        long n_rows, const struct penalty *, void *gradient);
 int fastmlp_forward(const struct engine *, const void *flat, struct matrix x,
                     const struct csr *sparse, long n, int scores, void *out, int n_threads);
 

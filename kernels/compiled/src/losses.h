@@ -16,6 +16,7 @@
 struct output_layer {
     int loss, output;
     double constant;        /* of the loss, where it has one */
+    fastmlp_loss *custom;   /* of LOSS_custom */
     int one_hot;            /* targets come from class labels */
     long rows, n_out;
     long panel;             /* elements from panel to panel, of z, y and delta alike */
@@ -203,8 +204,35 @@ static vec loss_multiclass_hinge(const struct output_layer *o, const struct colu
 
 /* Everything -------------------------------------------------------------------------------------- */
 
+/* The user's loss sees plain rows, LANES at a time. */
+static void custom_layer(const struct output_layer *o)
+{
+    const long set = output_columns(o->n_out) * LANES, n_out = o->n_out;
+    real *z = o->columns, *y = z + set, *delta = y + set, losses[LANES];
+    for (long row = 0; row < o->rows; row += LANES) {
+        const long rows = o->rows - row < LANES ? o->rows - row : LANES;
+        for (long r = 0; r < rows; r++) {
+            gather_row(o->z + (row + r) * PANEL, o->panel, n_out, z + r * n_out);
+            gather_row(o->y + (row + r) * PANEL, o->panel, n_out, y + r * n_out);
+        }
+        o->custom(z, y, losses, delta, rows, n_out);
+        if (o->row_loss)
+            memcpy(o->row_loss + row, losses, (size_t)rows * sizeof(real));
+        for (long r = 0; o->delta && r < rows; r++) {
+            for (long c = 0; o->scale && c < n_out; c++)
+                delta[r * n_out + c] *= o->scale[row + r];
+            scatter_row((const char *)(delta + r * n_out), sizeof(real), n_out,
+                        o->delta + (row + r) * PANEL, o->panel, 1);
+        }
+    }
+}
+
 static void output_layer(const struct output_layer *o)
 {
+    if (o->loss == LOSS_custom) {
+        custom_layer(o);
+        return;
+    }
     const long set = output_columns(o->n_out) * LANES;
     const struct columns c = {.n = o->n_out * LANES, .z = o->columns, .y = o->columns + set,
                               .delta = o->columns + 2 * set};

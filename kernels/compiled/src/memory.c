@@ -23,6 +23,14 @@ static void *piece(char *memory, long *used, long bytes)
     return at;
 }
 
+/* Whether the derivative of a layer does not follow from what it gives to the next one. */
+static int keeps_slope(const struct layer *layer)
+{
+#define FROM_SCORES(NAME) || layer->activation == ACTIVATION_##NAME
+    return layer->dropout > 0 ||
+           layer->activation == ACTIVATION_custom FASTMLP_FROM_SCORES(FROM_SCORES);
+}
+
 static long lay_out(struct engine *e, int rule, char *memory)
 {
     long used = 0, real = e->kernels->real_bytes, panel = e->kernels->panel;
@@ -30,6 +38,8 @@ static long lay_out(struct engine *e, int rule, char *memory)
 
     e->tasks = piece(memory, &used, e->n_tasks * (long)sizeof *e->tasks);
     e->task_penalty = piece(memory, &used, e->n_tasks * (long)sizeof *e->task_penalty);
+    e->task_norm = piece(memory, &used, e->n_tasks * (long)sizeof *e->task_norm);
+    e->task_clipped = piece(memory, &used, e->n_tasks * (long)sizeof *e->task_clipped);
     if (e->capacity == 0) /* only describes a network */
         return used;
     e->parameters = piece(memory, &used, e->n_packed * real);
@@ -51,6 +61,8 @@ static long lay_out(struct engine *e, int rule, char *memory)
     for (int l = 0; l < e->n_layers; l++) {
         e->layers[l].output = piece(memory, &used, e->layers[l].out_panels * batch);
         e->layers[l].delta = piece(memory, &used, e->layers[l].out_panels * batch);
+        if (keeps_slope(&e->layers[l]))
+            e->layers[l].slope = piece(memory, &used, e->layers[l].out_panels * batch);
     }
     e->target = piece(memory, &used, e->layers[e->n_layers - 1].out_panels * batch);
     e->row_scale = piece(memory, &used, e->capacity * real);
@@ -98,63 +110,89 @@ static char *take_memory(long bytes)
     return memset(memory, 0, size);
 }
 
-/* An engine for steps of up to `batch` rows; 0 rows: one that only describes a network. NULL when
-   there is no memory. All sizes are at least 1. */
-struct engine *fastmlp_engine_new(const struct kernels *kernels, int n_layers, const long *sizes,
-                                  const int *activations, int output, int loss,
-                                  double loss_constant, int rule, long batch, int sparse,
-                                  int n_threads)
+static void describe_layers(struct engine *e, const struct design *d)
 {
-    struct engine *e = calloc(1, sizeof *e + (size_t)n_layers * sizeof(struct layer));
-    if (e == NULL)
-        return NULL;
-    long panel = kernels->panel, row_bytes = 0;
-    e->kernels = kernels;
-    e->n_layers = n_layers;
-    e->layers = (struct layer *)(e + 1);
-    e->output = output;
-    e->loss = loss;
-    e->loss_constant = loss_constant;
-    e->n_threads = n_threads;
-    e->sparse = sparse;
-    e->shrink = e->next_shrink = 1;
-    e->squares = -1;
-    for (int l = 0; l < n_layers; l++) {
+    const long panel = e->kernels->panel;
+    e->lowest = d->n_layers;
+    for (int l = 0; l < d->n_layers; l++) {
         struct layer *layer = &e->layers[l];
-        layer->n_in = sizes[l];
-        layer->n_out = sizes[l + 1];
-        layer->in_rows = round_up(sizes[l], panel);
+        const int hidden = l < d->n_layers - 1;
+        layer->n_in = d->sizes[l];
+        layer->n_out = d->sizes[l + 1];
+        layer->in_rows = round_up(layer->n_in, panel);
         layer->in_panels = layer->in_rows / panel;
-        layer->out_panels = round_up(sizes[l + 1], panel) / panel;
-        layer->activation = l < n_layers - 1 ? activations[l] : ACTIVATION_identity;
+        layer->out_panels = round_up(layer->n_out, panel) / panel;
+        layer->activation = hidden ? d->activations[l] : ACTIVATION_identity;
+        layer->custom = hidden && d->custom_activations ? d->custom_activations[l] : NULL;
+        layer->dropout = hidden && d->dropout ? d->dropout[l + 1] : 0;
+        layer->frozen = d->frozen && d->frozen[l];
+        if (!layer->frozen && e->lowest == d->n_layers)
+            e->lowest = l;
         layer->weights = e->n_packed;
         e->n_packed += layer->out_panels * layer->in_rows * panel;
-        row_bytes += ((l || !sparse ? layer->in_panels : 0) + 2 * layer->out_panels) * LINE;
     }
-    for (int l = 0; l < n_layers; l++) {
+    for (int l = 0; l < d->n_layers; l++) {
         e->layers[l].bias = e->n_packed;
         e->n_packed += e->layers[l].out_panels * panel;
     }
-    e->capacity = sparse ? batch : least(batch, most(PASS_ROWS, PASS_BYTES / row_bytes));
-    e->batch_panel = (e->capacity | 1) * panel; /* odd: panels must not share the sets of L1 */
+}
+
+/* Rows of one pass: its activations and errors stay about in the cache. */
+static long rows_of_pass(const struct engine *e, long batch)
+{
+    long bytes = 0;
+    for (int l = 0; l < e->n_layers; l++) {
+        const struct layer *layer = &e->layers[l];
+        bytes += (layer->in_panels + (2 + keeps_slope(layer)) * layer->out_panels) * LINE;
+    }
+    return e->sparse ? batch : least(batch, most(PASS_ROWS, PASS_BYTES / bytes));
+}
+
+/* NULL when there is no memory. All sizes are at least 1. */
+struct engine *fastmlp_engine_new(const struct design *d)
+{
+    struct engine *e = calloc(1, sizeof *e + (size_t)d->n_layers * sizeof(struct layer));
+    if (e == NULL)
+        return NULL;
+    e->kernels = d->kernels;
+    e->n_layers = d->n_layers;
+    e->layers = (struct layer *)(e + 1);
+    e->output = d->output;
+    e->loss = d->loss;
+    e->loss_constant = d->loss_constant;
+    e->custom_loss = d->custom_loss;
+    e->input_dropout = d->dropout ? d->dropout[0] : 0;
+    e->seed = d->seed;
+    e->clip_value = d->clip_value;
+    e->clip_norm = d->clip_norm;
+    e->max_norm = d->max_norm;
+    e->with_norm = d->with_norm || d->clip_norm > 0;
+    e->n_threads = d->n_threads;
+    e->sparse = d->sparse;
+    e->shrink = e->next_shrink = 1;
+    e->squares = -1;
+    describe_layers(e, d);
+    e->capacity = rows_of_pass(e, d->batch);
+    e->batch_panel = (e->capacity | 1) * e->kernels->panel; /* odd: not in the same sets of L1 */
     list_tasks(e);
-    long bytes = lay_out(e, rule, NULL), kept_gradient = 0;
-    if (rule == UPDATE_none || batch > e->capacity)
-        kept_gradient = round_up(e->n_packed * kernels->real_bytes, LINE);
+    /* The gradient is kept where it is what is wanted, or not complete after one pass or task. */
+    long bytes = lay_out(e, d->rule, NULL), kept_gradient = 0;
+    if (d->rule == UPDATE_none || d->batch > e->capacity || e->clip_norm > 0)
+        kept_gradient = round_up(e->n_packed * e->kernels->real_bytes, LINE);
     char *memory = take_memory(bytes + kept_gradient);
     if (memory == NULL) {
         free(e);
         return NULL;
     }
     e->memory = memory;
-    lay_out(e, rule, memory);
+    lay_out(e, d->rule, memory);
     list_tasks(e);
     if (kept_gradient)
         e->gradient = memory + bytes;
-    e->update.rule = rule;
-    fastmlp_choice_start(&e->choice, n_threads, 3 * layer_flops(e) * (double)e->capacity);
-    int vectors = 1 + fastmlp_states(rule);
-    e->walk.prefetch = vectors * e->n_packed * kernels->real_bytes > CACHED_BYTES;
+    e->update.rule = d->rule;
+    fastmlp_choice_start(&e->choice, d->n_threads, 3 * layer_flops(e) * (double)e->capacity);
+    int vectors = 1 + fastmlp_states(d->rule);
+    e->walk.prefetch = vectors * e->n_packed * e->kernels->real_bytes > CACHED_BYTES;
     return e;
 }
 

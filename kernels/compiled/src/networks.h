@@ -3,6 +3,7 @@
 #define FASTMLP_NETWORKS_H
 
 #include "activations.h"
+#include "custom.h"
 #include "fastmlp.h"
 #include "layers.h"
 #include "losses.h"
@@ -115,7 +116,7 @@ static void forward_block(void *context, long block, int thread)
                           layer->in_rows * PANEL, parameters + layer->bias, 0, there, panel,
                           layer->out_panels, e->walk);
         for (long p = 0; p < layer->out_panels; p++)
-            forward_run(layer->activation, there + p * panel, n * PANEL);
+            activate_run(layer->activation, layer->custom, there + p * panel, n * PANEL);
         real *swap = here;
         here = there;
         there = swap;
@@ -184,7 +185,7 @@ static void forward_few(const struct engine *e, const void *flat, const struct f
             } else {
                 row_product(here, layer->n_in, w, layer->n_out, bias, there);
             }
-            forward_run(layer->activation, there, layer->n_out);
+            activate_run(layer->activation, layer->custom, there, layer->n_out);
             w += layer->n_in * layer->n_out;
             bias += layer->n_out;
             real *swap = here;

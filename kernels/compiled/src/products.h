@@ -3,7 +3,8 @@
 #ifndef FASTMLP_PRODUCTS_H
 #define FASTMLP_PRODUCTS_H
 
-#include "passes.h"
+#include "rows_pass.h"
+#include "weights_pass.h"
 
 /* Room for one block: C, the larger of a piece of A and a block of activations, a piece of B, and
    the bias; all in lines, with an odd number of them from panel to panel. */
@@ -62,9 +63,9 @@ static void finish_product(const struct product *p, real *c, long c_panel, real 
     for (long j = 0; j * PANEL < columns; j++) {
         real *panel = c + j * c_panel;
         if (p->activations.data)
-            backward_run(p->activation, panel, other + j * c_panel, n * PANEL);
+            derive_run(p->activation, p->custom, panel, other + j * c_panel, n * PANEL);
         else if (p->activation != ACTIVATION_softmax) /* that needs whole rows: see calls.c */
-            forward_run(p->activation, panel, n * PANEL);
+            activate_run(p->activation, p->custom, panel, n * PANEL);
         if (p->factor != 1)
             for (long i = 0; i < n * PANEL; i += LANES)
                 store(panel + i, load(panel + i) * factor);
@@ -136,7 +137,7 @@ static void output_block(void *context, long block, int thread)
         }
     }
     struct output_layer layer = {
-        .loss = o->loss, .constant = o->constant, .output = o->output,
+        .loss = o->loss, .constant = o->constant, .custom = o->custom, .output = o->output,
         .one_hot = s->labels != NULL, .rows = n, .n_out = o->n_out, .panel = panel,
         .z = z, .y = y, .columns = columns,
         .scale = s->sample_weight ? (const real *)s->sample_weight + first : NULL,
@@ -160,14 +161,15 @@ INLINE void copy_row(const char *from, long stride, long n, real *to)
             to[c] = *(const real *)from;
 }
 
-static void activate(int activation, struct matrix z, long rows, long columns, void *out)
+static void activate(int activation, fastmlp_activation *custom, struct matrix z, long rows,
+                     long columns, void *out)
 {
     real *to = out;
     for (long r = 0; r < rows; r++, to += columns)
         copy_row(z.data + r * z.row_stride, z.column_stride, columns, to);
     to = out;
     if (activation != ACTIVATION_softmax) {
-        forward_run(activation, to, rows * columns);
+        activate_run(activation, custom, to, rows * columns);
         return;
     }
     for (long r = 0; r < rows; r++, to += columns) {
@@ -193,20 +195,20 @@ static void activate(int activation, struct matrix z, long rows, long columns, v
     }
 }
 
-static void activate_backward(int activation, struct matrix delta, struct matrix a, long rows,
-                              long columns, void *out)
+static void activate_backward(int activation, fastmlp_activation *custom, struct matrix delta,
+                              struct matrix a, long rows, long columns, void *out)
 {
     real *to = out, row[PANEL];
     for (long r = 0; r < rows; r++, to += columns) {
         const char *a_r = a.data + r * a.row_stride;
         copy_row(delta.data + r * delta.row_stride, delta.column_stride, columns, to);
         if (a.column_stride == (long)sizeof(real))
-            backward_run(activation, to, (const real *)a_r, columns);
+            derive_run(activation, custom, to, (const real *)a_r, columns);
         else
             for (long c = 0; c < columns; c += PANEL) {
                 long n = columns - c < PANEL ? columns - c : PANEL;
                 copy_row(a_r + c * a.column_stride, a.column_stride, n, row);
-                backward_run(activation, to + c, row, n);
+                derive_run(activation, custom, to + c, row, n);
             }
     }
 }

@@ -27,18 +27,25 @@ int fastmlp_reserve_entries(struct engine *e, const struct samples *s, long batc
         }
         largest = most(largest, here);
     }
-    if (largest <= e->entries.capacity)
+    if (largest <= e->entries.capacity && batch <= e->entries.row_capacity)
         return 0;
+    largest = most(largest, e->entries.capacity);
     if (largest > INT32_MAX)
         return -1;
-    char *memory = malloc((size_t)(largest * (bytes + (long)sizeof(int32_t))));
+    const long integer = (long)sizeof(int32_t), copies = e->input_dropout > 0 ? 2 : 1;
+    const long values = round_up(largest * bytes, LINE), integers = round_up(largest * integer, LINE);
+    char *memory = malloc((size_t)(copies * (values + integers) + (batch + 1) * integer));
     if (memory == NULL)
         return -1;
     free(e->entries_memory);
     e->entries_memory = memory;
     e->entries.values = memory;
-    e->entries.rows = (int32_t *)(memory + largest * bytes);
+    e->entries.rows = (int32_t *)(memory + values);
+    e->entries.kept = memory + (copies - 1) * (values + integers);
+    e->entries.kept_columns = (int32_t *)((char *)e->entries.kept + values);
+    e->entries.kept_starts = (int32_t *)((char *)e->entries.kept_columns + integers);
     e->entries.capacity = largest;
+    e->entries.row_capacity = batch;
     return 0;
 }
 
@@ -54,7 +61,8 @@ void fastmlp_choose_lazy(struct engine *e, const struct update *update)
 {
     const double decay = update ? 1 - update->decay - update->rate * e->l2 : 0;
     e->lazy = e->sparse && update && update->rule == UPDATE_sgd && e->gradient == NULL &&
-              decay >= LEAST_DECAY;
+              decay >= LEAST_DECAY && e->l1 == 0 && !e->with_norm && e->clip_value <= 0 &&
+              e->max_norm <= 0 && !e->layers[0].frozen;
     if (e->shrink != 1 && (!e->lazy || e->shrink < LEAST_SHRINK))
         fold(e);
     if (!e->lazy)
@@ -64,17 +72,18 @@ void fastmlp_choose_lazy(struct engine *e, const struct update *update)
     e->next_shrink = e->lazy ? e->shrink * decay : 1;
 }
 
-/* Sum of the squared weights before the step that has just been made. */
-double fastmlp_squared_weights(struct engine *e)
+/* Penalty of the weights before the step that has just been made. Where a step is lazy, tasks of the
+   first layer tell how much the sum of squares in memory has changed. */
+double fastmlp_sum_of_penalties(struct engine *e)
 {
-    double squares = 0, change = 0;
+    double penalty = 0, change = 0;
     for (long t = 0; t < e->n_tasks; t++)
-        *(e->lazy && e->tasks[t].layer == 0 ? &change : &squares) += e->task_penalty[t];
+        *(e->lazy && e->tasks[t].layer == 0 ? &change : &penalty) += e->task_penalty[t];
     if (e->lazy) {
-        squares += e->shrink * e->shrink * e->squares;
+        penalty += 0.5 * e->l2 * e->shrink * e->shrink * e->squares;
         e->squares += change;
     }
-    return squares;
+    return penalty;
 }
 
 /* After the steps of an epoch. */

@@ -7,6 +7,7 @@
 #ifndef FASTMLP_SPARSE_H
 #define FASTMLP_SPARSE_H
 
+#include "dropout.h"
 #include "fastmlp.h"
 #include "panels.h"
 #include "updates.h"
@@ -130,13 +131,10 @@ static void sparse_product(const struct csr *x, const int64_t *order, long first
 }
 
 /* Ask for the entries of a row of the pass that is visited soon. */
-static void ask_for_entries(const struct engine *e, long row)
+static void ask_for_entries(const struct sparse_rows *rows, long row)
 {
-    const struct samples *s = e->samples;
-    const struct csr *x = &s->sparse;
-    if (row >= e->n_rows)
-        return;
-    const long at = s->order ? s->order[e->first_row + row] : e->first_row + row;
+    const struct csr *x = &rows->x;
+    const long at = rows->order ? rows->order[rows->first + row] : rows->first + row;
     const long first = integer_at(x->starts, x->start_bytes, at);
     const long last = integer_at(x->starts, x->start_bytes, at + 1);
     for (long i = first; i < last; i += LINE / x->column_bytes)
@@ -145,12 +143,41 @@ static void ask_for_entries(const struct engine *e, long row)
         __builtin_prefetch((const real *)x->values + i, 0, 2);
 }
 
+/* A copy of the pass's rows of which dropout has left some entries. */
+static void drop_entries(struct engine *e)
+{
+    const struct dropout d = dropout_of(e->input_dropout, e->seed, e->step, 0);
+    const struct csr *x = &e->rows.x;
+    struct entries *to = &e->entries;
+    real *values = to->kept;
+    int32_t *columns = to->kept_columns;
+    to->kept_starts[0] = 0;
+    for (long r = 0; r < e->n_rows; r++) {
+        const long at = e->rows.order ? e->rows.order[e->rows.first + r] : e->rows.first + r;
+        const long first = integer_at(x->starts, x->start_bytes, at);
+        const long n = integer_at(x->starts, x->start_bytes, at + 1) - first;
+        for (long i = 0; i < n; i++)
+            columns[i] = (int32_t)integer_at(x->columns, x->column_bytes, first + i);
+        memcpy(values, (const real *)x->values + first, (size_t)n * sizeof(real));
+        drop_at(&d, e->position + r, columns, values, n);
+        to->kept_starts[r + 1] = to->kept_starts[r] + (int32_t)n;
+        values += n;
+        columns += n;
+    }
+    e->rows = (struct sparse_rows){
+        {to->kept, to->kept_columns, to->kept_starts, sizeof(int32_t), sizeof(int32_t)}, NULL, 0};
+}
+
 /* The entries of the pass's rows by feature: those of feature f are before last[f], count[f] of
    them, in ascending order of rows. `touched` lists the features that have any. */
 static void sort_entries(struct engine *e)
 {
     const struct samples *s = e->samples;
-    const struct csr *x = &s->sparse;
+    e->rows = (struct sparse_rows){s->sparse, s->order, e->first_row};
+    if (e->input_dropout > 0)
+        drop_entries(e);
+    const struct sparse_rows *rows = &e->rows;
+    const struct csr *x = &rows->x;
     struct entries *to = &e->entries;
     real *values = to->values;
     for (long t = 0; t < to->n_touched; t++)
@@ -158,10 +185,10 @@ static void sort_entries(struct engine *e)
     long touched = 0, n_in = e->layers[0].n_in, place = 0;
     for (int fill = 0; fill < 2; fill++) {
         for (long r = 0; r < e->n_rows; r++) {
-            const long at = s->order ? s->order[e->first_row + r] : e->first_row + r;
+            const long at = rows->order ? rows->order[rows->first + r] : rows->first + r;
             const long end = integer_at(x->starts, x->start_bytes, at + 1);
-            if (!fill)
-                ask_for_entries(e, r + ROWS_AHEAD);
+            if (!fill && r + ROWS_AHEAD < e->n_rows)
+                ask_for_entries(rows, r + ROWS_AHEAD);
             for (long i = integer_at(x->starts, x->start_bytes, at); i < end; i++) {
                 const long f = integer_at(x->columns, x->column_bytes, i);
                 if (fill) {

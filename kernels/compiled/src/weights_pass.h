@@ -1,0 +1,321 @@
+/* The second pass of a training step, over tasks: some panels of one weight matrix by a range of
+   features, or all panels of a range of features of a sparse first layer.
+
+   A task computes its gradient over all rows, adds the penalty, clips it by value and updates its
+   weights, all while they are in the first-level cache. Clipping by the norm of the whole gradient
+   takes a third loop, over `update_task`; bounding the norm of columns one more, over panels. */
+#ifndef FASTMLP_WEIGHTS_PASS_H
+#define FASTMLP_WEIGHTS_PASS_H
+
+#include "fastmlp.h"
+#include "layers.h"
+#include "networks.h"
+#include "penalties.h"
+#include "sparse.h"
+#include "tiles.h"
+#include "updates.h"
+#include "work.h"
+
+enum { TASK_FEATURES = 64 }; /* of a weight task: its gradient stays in L1 */
+
+/* A weight task's share of the next pass's rows, asked for a few cache lines at a time: between
+   two tiles they cost next to nothing, all at once they would wait for each other. */
+struct share {
+    const struct samples *samples;
+    const int64_t *row, *last;
+    long byte, bytes; /* reached within the row; of a row */
+    long lines;       /* at a time */
+};
+
+static struct share share_of(const struct engine *e, long index, long turns)
+{
+    long first = e->look_ahead.first, rows = e->look_ahead.rows;
+    struct share share = {.samples = e->samples, .bytes = e->layers[0].n_in * (long)sizeof(real)};
+    if (rows > 0) {
+        share.row = e->samples->order + first + rows * index / e->n_tasks;
+        share.last = e->samples->order + first + rows * (index + 1) / e->n_tasks;
+        share.lines = (share.last - share.row) * (share.bytes / LINE + 1) / turns + 1;
+    }
+    return share;
+}
+
+INLINE void ask_for_rows(struct share *share)
+{
+    const struct samples *s = share->samples;
+    for (long i = 0; i < share->lines && share->row != share->last; i++) {
+        __builtin_prefetch(s->x.data + *share->row * s->x.row_stride + share->byte, 0, 2);
+        share->byte += LINE;
+        if (share->byte >= share->bytes) {
+            const long at = *share->row++;
+            share->byte = 0;
+            if (s->labels)
+                __builtin_prefetch(s->labels + at, 0, 2);
+            else
+                __builtin_prefetch(s->target.data + at * s->target.row_stride, 0, 2);
+        }
+    }
+}
+
+/* Sum of the rows of one panel, as four chains of every fourth row. */
+INLINE void sum_rows(const real *d, long rows, int accumulate, real *to)
+{
+    for (int v = 0; v < VECTORS; v++, d += LANES, to += LANES) {
+        vec sum[4] = {{0}, {0}, {0}, {0}};
+        long r = 0;
+        for (; r + 4 <= rows; r += 4)
+            UNROLL for (int i = 0; i < 4; i++)
+                sum[i] += load(d + (r + i) * PANEL);
+        for (; r < rows; r++)
+            sum[0] += load(d + r * PANEL);
+        vec total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        store(to, accumulate ? load(to) + total : total);
+    }
+}
+
+/* Ask for what the update of these features will read. */
+INLINE void prefetch_weights(const struct engine *e, const struct layer *layer,
+                             const struct weight_task *task, long feature, long features)
+{
+    for (int p = 0; p < task->panels; p++) {
+        long at = layer->weights + ((task->panel + p) * layer->in_rows + feature) * PANEL;
+        for (long i = at; i < at + features * PANEL; i += PANEL) {
+            __builtin_prefetch((const real *)e->parameters + i, 1, 3);
+            for (int s = 0; s < MOST_STATES && e->state[s]; s++)
+                __builtin_prefetch((const real *)e->state[s] + i, 1, 3);
+        }
+    }
+}
+
+/* What a task adds to sums over the whole gradient. */
+struct sums {
+    double penalty, norm, clipped;
+};
+
+/* A run of gradient is complete: penalty (of weights), norm, clipping, update. */
+static void finish_run(const struct engine *e, long at, real *g, long n, int weights,
+                       struct sums *sums)
+{
+    if (weights && (e->l2 != 0 || e->l1 != 0))
+        sums->penalty += penalise_run(e->l2, e->l1, (const real *)e->parameters + at, g, n);
+    if (e->with_norm)
+        sums->norm += squares_run(g, n);
+    if (e->clip_value > 0) {
+        clip_run(e->clip_value, g, n);
+        if (e->clip_norm > 0)
+            sums->clipped += squares_run(g, n);
+    }
+    if (e->clip_norm <= 0) /* else all of the gradient must be known first */
+        update_run(&e->update, (real *)e->parameters + at, g, e->state, at, n);
+}
+
+static void keep_sums(const struct engine *e, long index, const struct sums *sums)
+{
+    if (e->l2 != 0 || e->l1 != 0)
+        e->task_penalty[index] = sums->penalty;
+    if (e->with_norm)
+        e->task_norm[index] = sums->norm;
+    if (e->clip_value > 0)
+        e->task_clipped[index] = sums->clipped;
+}
+
+/* Biases of some panels of a layer. */
+static void finish_bias(const struct engine *e, const struct layer *layer, long first, long panels,
+                        real *gradient, struct sums *sums)
+{
+    const real *delta = (const real *)layer->delta + first * e->batch_panel;
+    for (long p = 0; p < panels; p++)
+        sum_rows(delta + p * e->batch_panel, e->n_rows, e->accumulate, gradient + p * PANEL);
+    if (e->finish)
+        finish_run(e, layer->bias + first * PANEL, gradient, panels * PANEL, 0, sums);
+}
+
+/* Where the weights of a task are: `n` runs of `length` elements, `step` apart. */
+struct runs {
+    long at, n, length, step;
+};
+
+static struct runs runs_of(const struct engine *e, const struct weight_task *task)
+{
+    const struct layer *layer = &e->layers[task->layer];
+    const long features = task->last - task->first;
+    if (e->sparse && task->layer == 0) {
+        const long width = weight_row(e, 0);
+        return (struct runs){layer->weights + task->first * width, 1, features * width, 0};
+    }
+    const long panel = layer->in_rows * PANEL;
+    return (struct runs){layer->weights + task->panel * panel + task->first * PANEL, task->panels,
+                         features * PANEL, panel};
+}
+
+/* The penalty of weights that stay as they are. */
+static double frozen_penalty(const struct engine *e, const struct weight_task *task)
+{
+    const struct runs runs = runs_of(e, task);
+    double penalty = 0;
+    for (long i = 0; i < runs.n; i++)
+        penalty += penalise_run(e->l2, e->l1, (const real *)e->parameters + runs.at + i * runs.step,
+                                NULL, runs.length);
+    return penalty;
+}
+
+/* The weights of a range of features of a sparse first layer. */
+static void sparse_task(const struct engine *e, long index, int thread)
+{
+    const struct weight_task *task = &e->tasks[index];
+    const struct layer *layer = &e->layers[0];
+    const long width = weight_row(e, 0), most_rows = sparse_features_at_once(width);
+    real *scratch = (real *)(e->scratch + thread * e->scratch_bytes);
+    struct sums sums = {0, 0, 0};
+    if (task->first == 0)
+        finish_bias(e, layer, 0, layer->out_panels,
+                    e->gradient ? (real *)e->gradient + layer->bias : scratch, &sums);
+    if (e->lazy) {
+        const long touched = e->entries.n_touched;
+        e->task_penalty[index] = sparse_descent(e, touched * task->first / layer->n_in,
+                                                touched * task->last / layer->n_in, scratch);
+        return;
+    }
+    for (long f = task->first, here; f < task->last; f += here) {
+        here = least(task->last - f, most_rows);
+        const long at = layer->weights + f * width;
+        real *g = e->gradient ? (real *)e->gradient + at : scratch;
+        for (long i = 0; i < here; i++)
+            sparse_gradient(e, f + i, g + i * width);
+        finish_run(e, at, g, here * width, 1, &sums);
+    }
+    keep_sums(e, index, &sums);
+}
+
+/* Where the gradient of a task is kept: in the parameters' layout where it outlives the task. */
+struct task_gradient {
+    real *weights, *bias;
+    long panel; /* elements from panel to panel of the weights */
+};
+
+static struct task_gradient gradient_of(const struct engine *e, const struct weight_task *task,
+                                        int thread)
+{
+    const struct layer *layer = &e->layers[task->layer];
+    struct task_gradient g = {.panel = TASK_FEATURES * PANEL};
+    if (e->gradient) {
+        g.panel = layer->in_rows * PANEL;
+        g.weights = (real *)e->gradient + layer->weights + task->panel * g.panel + task->first * PANEL;
+        g.bias = (real *)e->gradient + layer->bias + task->panel * PANEL;
+    } else {
+        g.weights = (real *)(e->scratch + thread * e->scratch_bytes);
+        g.bias = g.weights + TILE_PANELS * g.panel;
+    }
+    return g;
+}
+
+/* The copy of updated weights for the errors of the layer below. */
+static void transpose_task(const struct engine *e, const struct weight_task *task)
+{
+    const struct layer *layer = &e->layers[task->layer];
+    if (layer->transposed && e->update.rule != UPDATE_none)
+        for (int p = 0; p < task->panels; p++)
+            transpose_weights(e, layer, task->panel + p, task->first, task->last);
+}
+
+static void weights_task(void *engine, long index, int thread)
+{
+    const struct engine *e = engine;
+    if (e->walk.backwards)
+        index = e->n_tasks - 1 - index;
+    const struct weight_task *task = &e->tasks[index];
+    const struct layer *layer = &e->layers[task->layer];
+    if (layer->frozen) {
+        e->task_penalty[index] = e->finish && (e->l2 != 0 || e->l1 != 0) ? frozen_penalty(e, task) : 0;
+        return;
+    }
+    if (e->sparse && task->layer == 0) {
+        sparse_task(e, index, thread);
+        return;
+    }
+    const real *a = task->layer ? e->layers[task->layer - 1].output : e->input;
+    const real *delta = (const real *)layer->delta + task->panel * e->batch_panel;
+    const long features = task->last - task->first, panel = e->batch_panel;
+    const struct task_gradient g = gradient_of(e, task, thread);
+    gradient_tile *const *tiles = gradient_tiles[task->panels - 1];
+    const long block = depth_block(e->n_rows);
+    long turns = (features + TILE_FEATURES - 1) / TILE_FEATURES * blocks_of(e->n_rows, block);
+    struct share share = share_of(e, index, most(turns, 1));
+    long k = 0;
+    do { /* once even for no rows: their gradient is zero */
+        const long deep = least(e->n_rows - k, block);
+        const real *d = delta + k * PANEL;
+        const real *next_d = k + block < e->n_rows ? d + block * PANEL : delta;
+        for (long f = 0; f < features; f += PANEL) {
+            const real *a_f = a + (task->first + f) / PANEL * panel + k * PANEL;
+            long here = features - f < PANEL ? features - f : PANEL;
+            for (long i = 0, part; i < here; i += part) {
+                part = next_part(here - i, TILE_FEATURES);
+                if (k == 0 && e->finish && e->walk.prefetch)
+                    prefetch_weights(e, layer, task, task->first + f + i, part);
+                ask_for_rows(&share);
+                /* The first tile of a panel of features asks for the next panel, another one for
+                   the errors of the next block of rows. */
+                const real *next = i == 0 ? a_f + panel : next_d + f / PANEL % TILE_PANELS * panel;
+                tiles[part - 1](deep, a_f + i, d, panel, e->accumulate || k, next,
+                                g.weights + (f + i) * PANEL, g.panel);
+            }
+        }
+    } while ((k += block) < e->n_rows);
+    struct sums sums = {0, 0, 0};
+    if (task->first == 0)
+        finish_bias(e, layer, task->panel, task->panels, g.bias, &sums);
+    if (!e->finish)
+        return;
+    const struct runs runs = runs_of(e, task);
+    for (long i = 0; i < runs.n; i++)
+        finish_run(e, runs.at + i * runs.step, g.weights + i * g.panel, runs.length, 1, &sums);
+    keep_sums(e, index, &sums);
+    if (e->clip_norm <= 0)
+        transpose_task(e, task);
+}
+
+static void scale_and_update(const struct engine *e, long at, long n)
+{
+    real *g = (real *)e->gradient + at;
+    if (e->factor != 1)
+        scale_run(e->factor, g, n);
+    update_run(&e->update, (real *)e->parameters + at, g, e->state, at, n);
+}
+
+/* The update of a task whose gradient is clipped by the norm of all of it. */
+static void update_task(void *engine, long index, int thread)
+{
+    (void)thread;
+    const struct engine *e = engine;
+    const struct weight_task *task = &e->tasks[index];
+    const struct layer *layer = &e->layers[task->layer];
+    if (layer->frozen)
+        return;
+    const struct runs runs = runs_of(e, task);
+    for (long i = 0; i < runs.n; i++)
+        scale_and_update(e, runs.at + i * runs.step, runs.length);
+    if (task->first == 0) {
+        const long panels = e->sparse && task->layer == 0 ? layer->out_panels : task->panels;
+        scale_and_update(e, layer->bias + task->panel * PANEL, panels * PANEL);
+    }
+    transpose_task(e, task);
+}
+
+/* Bound the columns of one panel of weights, counted through all layers. */
+static void bound_task(void *engine, long index, int thread)
+{
+    (void)thread;
+    const struct engine *e = engine;
+    int l = 0;
+    for (; index >= e->layers[l].out_panels; l++)
+        index -= e->layers[l].out_panels;
+    const struct layer *layer = &e->layers[l];
+    if (layer->frozen)
+        return;
+    bound_panel(e->max_norm, (real *)e->parameters + layer->weights + index * weight_panel(e, l),
+                layer->n_in, weight_row(e, l));
+    if (layer->transposed)
+        transpose_weights(e, layer, index, 0, layer->n_in);
+}
+
+#endif
