@@ -149,6 +149,8 @@ def _dense(target: Array, n_out: int, dtype: Any, loss: Any) -> Array:
         if loss.name in ("hinge", "squared_hinge"):
             y = 2 * y - 1
     smoothing = loss.constants.get("label_smoothing", 0.0)
-    if loss.name == "cross_entropy":
-        return (1 - smoothing) * y + smoothing / n_out * y.sum(axis=1, keepdims=True)
-    return (1 - smoothing) * y + smoothing / 2
+    if not smoothing:
+        return y
+    share = y.sum(axis=1, keepdims=True) / n_out if loss.name == "cross_entropy" else 0.5
+    smooth: Array = (1 - smoothing) * y + smoothing * share
+    return smooth

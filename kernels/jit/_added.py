@@ -84,17 +84,16 @@ def _loss(program: Program) -> Callable[[Code], Any]:
             constants = _constants(block, at)
             return block.run({**inputs, **known}, (place,), constants)[place]
 
+        def reduced(step: Step) -> Any:
+            combine, neutral = REDUCTIONS[step.operation]
+            total = code.variable(code.real(neutral))
+            operand = step.operands[0]
+            columns.each(lambda at: total.set(combine(code, total.get(), element(at, operand))))
+            return total.get()
+
         for i, step in enumerate(program.steps, program.n_inputs):
             if step.operation in REDUCTION_STEPS:
-                combine, neutral = REDUCTIONS[step.operation]
-                total = code.variable(code.real(neutral))
-                operand = step.operands[0]
-                columns.each(
-                    lambda at, total=total, combine=combine, operand=operand: total.set(
-                        combine(code, total.get(), element(at, operand))
-                    )
-                )
-                known[i] = total.get()
+                known[i] = reduced(step)
             elif not block.varies[i]:
                 known[i] = block.run(known, (i,))[i]
         columns.each(lambda at: code.store(element(at, derivative), columns.d + at))
