@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ class Architecture:
         """``(n_in, n_out)`` of every weight matrix."""
         return list(pairwise(self.sizes))
 
-    @property
+    @cached_property
     def n_parameters(self) -> int:
         """Length of the flat parameter vector."""
         return sum(n_in * n_out + n_out for n_in, n_out in self.layer_shapes)
