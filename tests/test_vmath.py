@@ -11,7 +11,9 @@ import os
 import numpy as np
 import pytest
 
-core = pytest.importorskip("fastmlp.kernels.compiled._core", reason="extension not built")
+core = pytest.importorskip(
+    "fastmlp.kernels.compiled._core", reason="extension not built", exc_type=ImportError
+)
 
 EVERY_FLOAT = os.environ.get("FASTMLP_TEST_EVERY_FLOAT", "") not in ("", "0")
 ULPS = {np.float32: 3.0, np.float64: 4.0}
