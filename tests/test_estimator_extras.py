@@ -47,13 +47,6 @@ def regressor(**options):
     return MLPRegressor(**{**DEFAULTS, **options})
 
 
-@pytest.fixture(autouse=True)
-def on_reference():
-    """The backend that has every feature."""
-    with kernels.use_backend("reference"):
-        yield
-
-
 def test_extras_that_are_off_change_nothing():
     x, y = rings()
     plain = classifier(max_iter=5).fit(x, y)
