@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from fastmlp import kernels
 from fastmlp.kernels import Architecture, Loss, UpdateRule, _support, reference
-from support import missing
 
 BACKENDS = tuple(_support.MISSING)
 OPTIONS = {
@@ -105,7 +104,9 @@ def test_networks(lacking):
             network.loss_and_gradient(flat, X, Y, loss, **options)
     plain = reference.Network(net(), "float64")
     assert network.loss(flat, X, Y, "squared_error") == plain.loss(flat, X, Y, "squared_error")
-    value, _ = network.loss_and_gradient(flat, X, Y, "squared_error", l1=0.0, l2=0.5)
+    given = {"parameters": flat, "x": X, "target": Y, "loss": "squared_error"}
+    assert network.loss(**given) == plain.loss(**given)
+    value, _ = network.loss_and_gradient(**given, l1=0.0, l2=0.5)
     assert value == plain.loss_and_gradient(flat, X, Y, "squared_error", l2=0.5)[0]
 
 
@@ -135,35 +136,3 @@ def test_nothing_is_put_before_what_lacks_nothing():
     assert guard.function(reference.activate) is reference.activate
     assert guard.network(reference.Network, reference.Network) is reference.Network
     assert guard.trainer(reference.Trainer, reference.Trainer) is reference.Trainer
-
-
-def test_live_backend_refuses(backend):
-    """As the table says, each name, where it is used first; arrays of rates have their own test."""
-    for feature in missing(*_support.FEATURES - {"learning_rates", "custom"}):
-        with pytest.raises(NotImplementedError, match=feature):
-            use(feature)
-
-
-def use(feature):
-    rule = UpdateRule("sgd")
-    trainer = {"dtype": "f8", "loss": "squared_error", "update_rule": rule, "batch_size": 2}
-    if feature in kernels.ACTIVATIONS:
-        kernels.network(net(feature), "f8")
-    elif feature in kernels.OUTPUTS:
-        kernels.network(net(output=feature), "f8")
-    elif feature in kernels.LOSSES:
-        kernels.loss_value(Y, Y, feature, kernels.LOSS_OUTPUTS[feature][0])
-    elif feature == "label_smoothing":
-        kernels.loss_value(Y, Y, Loss("cross_entropy", {feature: 0.1}), "softmax")
-    elif feature in kernels.UPDATE_RULES:
-        kernels.trainer(net(), **(trainer | {"update_rule": UpdateRule(feature)}))
-    elif feature == "weight_decay":
-        rule = UpdateRule("sgd", {feature: 0.1})
-        kernels.trainer(net(), **(trainer | {"update_rule": rule}))
-    elif feature == "update":
-        kernels.update(rule, np.ones(3), np.ones(3), np.empty((0, 3)), 1, 0.1)
-    elif feature in OPTIONS:
-        kernels.trainer(net(), **trainer, **{feature: OPTIONS[feature]})
-    else:
-        x = kernels.CSR(np.ones(1), np.zeros(1, int), np.array([0, 1]), (1, 3))
-        kernels.network(net(), "f8").predict(np.ones(net().n_parameters), x)
