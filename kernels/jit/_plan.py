@@ -95,8 +95,8 @@ class Plan(ctypes.Structure):
         # The lowest layer that learns: errors go back so far.
         "lowest "
         # Update: table index of the rule's kernel and of what collects gradients; task that
-        # prepares the constants of a step (0 for constants that stay) from those of the rule.
-        "rule collect prepare constants rule_constants n_rule_constants "
+        # prepares the constants from those of the rule (0: they are there), in every step or once.
+        "rule collect prepare varying constants rule_constants n_rule_constants "
         # Learning rates of the steps (0 for one that stays).
         "rates "
         # Sums of squares of the blocks' gradients, before and after clipping (0: not needed).

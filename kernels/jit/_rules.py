@@ -35,10 +35,13 @@ class Rule(NamedTuple):
     step : function
         ``step(code, k, p, g, state)`` returns the parameter and the state after the step;
         ``k`` are the rule's own constants, the learning rate last.
+    varies : bool
+        Whether the scalars differ from step to step.
     """
 
     scalars: Callable[[Any, Any, int, float], None]
     step: Step
+    varies: bool = False
 
 
 def _toward(code: Code, share: Real, value: Real, average: Real) -> Real:
@@ -242,17 +245,17 @@ RULES: dict[str, Rule] = {
     "sgd": Rule(_no_scalars, _sgd),
     "momentum": Rule(_momentum_scalars, _momentum(False)),
     "nesterov": Rule(_momentum_scalars, _momentum(True)),
-    "adagrad": Rule(_adagrad_scalars, _adagrad),
+    "adagrad": Rule(_adagrad_scalars, _adagrad, varies=True),
     "adadelta": Rule(_adadelta_scalars, _adadelta),
     "rmsprop": Rule(_rmsprop_scalars, _rmsprop(False, False)),
     "rmsprop-centered": Rule(_rmsprop_scalars, _rmsprop(True, False)),
     "rmsprop-momentum": Rule(_rmsprop_scalars, _rmsprop(False, True)),
     "rmsprop-centered-momentum": Rule(_rmsprop_scalars, _rmsprop(True, True)),
-    "adam": Rule(_adam_scalars, _adam),
-    "amsgrad": Rule(_adam_scalars, _amsgrad),
-    "adamax": Rule(_adamax_scalars, _adamax),
-    "nadam": Rule(_nadam_scalars, _nadam),
-    "radam": Rule(_radam_scalars, _radam),
+    "adam": Rule(_adam_scalars, _adam, varies=True),
+    "amsgrad": Rule(_adam_scalars, _amsgrad, varies=True),
+    "adamax": Rule(_adamax_scalars, _adamax, varies=True),
+    "nadam": Rule(_nadam_scalars, _nadam, varies=True),
+    "radam": Rule(_radam_scalars, _radam, varies=True),
     "ftrl": Rule(_ftrl_scalars, _ftrl(True)),
     "ftrl-power": Rule(_ftrl_scalars, _ftrl(False)),
     "lion": Rule(_lion_scalars, _lion),

@@ -46,7 +46,7 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
     first = step * plan.batch
     batch = rows_of_step(plan, step)
     row = index * plan.row_block
-    if index == 0 and plan.prepare:
+    if index == 0 and plan.prepare and (plan.varying or step == 0):
         call(plan.prepare, (plan_address, step, 0))
     if row >= batch:  # one task more than blocks of rows: only the weights are read
         plan.penalty = penalty(plan, layers, step_total(plan, step, batch))

@@ -15,7 +15,7 @@ from ._choice import STRETCH, Choice
 from ._compile import Task
 from ._packing import load_task, store_task
 from ._prepare import prepare_task
-from ._rules import constants_of, kernel_of
+from ._rules import RULES, constants_of, kernel_of
 from ._tasks import bound_task, norm_task, rows_task, update_task, weights_task
 from ._workspace import Workspace, address, ceil
 
@@ -191,6 +191,8 @@ class Trainer:
         space.set_rows(x, target, order)
         space.set_weights(sample_weight)
         space.set_rates(learning_rate)
+        shared = self._with_penalty and plan.penalty_per_row
+        plan.varying = RULES[kernel_of(self._rule)].varies or shared or plan.rates != 0
         plan.penalty = plan.summed = 0.0
         plan.steps_before = plan.steps_made
         self._run(steps, n - (steps - 1) * self._batch_size)
