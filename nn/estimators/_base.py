@@ -201,7 +201,7 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
         if x.dtype != dtype and self.dtype is None:
             # As NumPy would: float32 rows and float64 weights meet in float64.
             dtype = np.dtype(np.float64)
-        network = self._network(dtype, output, *_sparse.wanted(x))
+        network = self._network(dtype, output)
         result: Array = network.predict(
             flat.astype(dtype, copy=False), _sparse.for_engine(x, dtype)
         )

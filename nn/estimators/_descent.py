@@ -91,13 +91,11 @@ class Descent:
         self.trainer = optimizer.trainer(
             _engine.trainer,
             incremental,
-            (estimator.backend, estimator.n_threads),
+            estimator.backend,
             estimator._architecture(),
             self.dtype,
             self.loss,
             optimizer.rule,
-            *_sparse.wanted(rows.x),
-            *(["learning_rates"] if estimator.schedule is not None else []),
             batch_size=self.batch_size,
             l2=float(estimator.alpha),
             l1=float(estimator.l1),
@@ -109,6 +107,7 @@ class Descent:
             clip_norm=estimator.clip_norm,
             max_norm=estimator.max_norm,
             track_gradient_norm=self.tracks_norm,
+            n_threads=estimator.n_threads,
         )
         self.trainer.load(self.flat, optimizer.state, optimizer.step)
         self.validation = None

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from fastmlp import kernels
-from fastmlp.kernels import Architecture, _chooser, _support
+from fastmlp.kernels import Architecture, _chooser
 
 from .. import activations as _activations
 
@@ -40,23 +38,9 @@ def activations(activation: Any, layers: int) -> tuple[Any, ...]:
     return (activation_name(activation),) * layers
 
 
-def backend(name: str | None, *wanted: Any) -> Any:
-    """The module of the backend of this name, or of the live one for ``None``.
-
-    Where the live one lacks something of ``wanted`` (names, architecture, loss, update rule), the
-    next one that has it all takes its place: whatever scikit-learn computes works everywhere.
-    """
-    if name is not None:
-        return _module(name)
-    live = _chooser.active()
-    features = {feature for value in wanted for feature in _support.features_of(value)}
-    features &= _support.FEATURES
-    if all(kernels.supports(name) for name in features):
-        return live
-    for other in _chooser.available():
-        if all(kernels.supports(name, other) for name in features):
-            return _module(other)
-    return live  # which says what it lacks
+def backend(name: str | None) -> Any:
+    """The module of the backend of this name, or of the live one for ``None``."""
+    return _chooser.active() if name is None else _module(name)
 
 
 @functools.cache
@@ -64,27 +48,15 @@ def _module(name: str) -> Any:
     return _chooser._load(name)
 
 
-def network(estimator: Any, architecture: Architecture, dtype: Any, *wanted: Any) -> Any:
-    """A network object for an estimator; ``wanted`` are more features, see :func:`backend`."""
-    module = backend(estimator.backend, architecture, *wanted)
+def network(estimator: Any, architecture: Architecture, dtype: Any) -> Any:
+    """A network object on the estimator's backend."""
+    module = backend(estimator.backend)
     return module.Network(architecture, dtype, n_threads=estimator.n_threads)
 
 
 def trainer(
-    place: tuple[str | None, int | None],
-    architecture: Architecture,
-    dtype: Any,
-    loss: Any,
-    rule: Any,
-    *wanted: Any,
-    **options: Any,
+    name: str | None, architecture: Architecture, dtype: Any, loss: Any, rule: Any, **options: Any
 ) -> Any:
-    """A trainer on ``place``, a backend and a number of threads."""
-    name, n_threads = place
-    given = {name: value for name, value in options.items() if not _is_off(value)}
-    module = backend(name, architecture, loss, rule, *given, *wanted)
-    return module.Trainer(architecture, dtype, loss, rule, n_threads=n_threads, **given)
-
-
-def _is_off(value: Any) -> bool:
-    return not any(value) if isinstance(value, Iterable) else not value
+    """A trainer on the backend of this name."""
+    trainer: Any = backend(name).Trainer(architecture, dtype, loss, rule, **options)
+    return trainer

@@ -104,16 +104,15 @@ class FittedArrays(BaseEstimator):
         hidden = _engine.activations(self.activation, len(sizes) - 2)
         return Architecture(sizes, hidden, output or _engine.OUTPUTS[self.out_activation_])
 
-    def _network(self, dtype: Any, output: str | None = None, *wanted: Any) -> Any:
+    def _network(self, dtype: Any, output: str | None = None) -> Any:
         """The backend's network object; the last ones are kept."""
         architecture = self._architecture(output)
-        live = _chooser.active() if self.backend is None else self.backend
-        key = (live, self.n_threads, architecture, np.dtype(dtype), wanted)
+        key = (_engine.backend(self.backend), self.n_threads, architecture, np.dtype(dtype))
         kept: list[tuple[Any, Any]] = self.__dict__.setdefault("_networks", [])
         for known, network in kept:
             if known == key:
                 return network
-        network = _engine.network(self, architecture, dtype, *wanted)
+        network = _engine.network(self, architecture, dtype)
         kept[:] = [(key, network), *kept[:3]]
         return network
 

@@ -32,7 +32,7 @@ def fit_lbfgs(estimator: Any, rows: Rows, context: Any) -> None:
         total = float(weight.sum())
     l2 = estimator.alpha / total
     loss = estimator._engine_loss()
-    network = estimator._network(np.dtype(np.float64), None, loss, *_sparse.wanted(rows.x))
+    network = estimator._network(np.dtype(np.float64))
     outputs = estimator.n_outputs_ if estimator._shows_mean() else 1
     n_weights = sum(np.size(w) for w in estimator.coefs_)
 

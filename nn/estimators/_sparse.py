@@ -27,8 +27,3 @@ def for_engine(x: Any, dtype: Any) -> Any:
 def take(x: Any, rows: Array) -> Any:
     """Some rows of an array or sparse matrix, in this order."""
     return x.tocsr()[rows] if is_sparse(x) else x[rows]
-
-
-def wanted(x: Any) -> tuple[str, ...]:
-    """What the backend has to have for these rows, see ``_engine.backend``."""
-    return ("sparse",) if is_sparse(x) else ()

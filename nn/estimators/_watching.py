@@ -43,11 +43,10 @@ class Validation:
         self._estimator = estimator
         self._rows = rows
         self._x = _sparse.for_engine(rows.x, dtype)
-        wanted = _sparse.wanted(rows.x)
-        self._network = estimator._network(dtype, "identity", *wanted)
+        self._network = estimator._network(dtype, "identity")
         self._output = _engine.OUTPUTS[estimator.out_activation_]
         self._loss = estimator._engine_loss()
-        self._backend = _engine.backend(estimator.backend, self._loss, self._output)
+        self._backend = _engine.backend(estimator.backend)
         scoring = estimator.scoring
         self._by_loss = scoring == "loss"
         self._scorer = None
