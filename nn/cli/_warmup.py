@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import time
 
 from fastmlp import kernels
+from fastmlp.kernels import _chooser
 
 #: ``--dtype`` → sizes of an element.
 ITEMSIZES = {"float32": (4,), "float64": (8,), "both": (4, 8)}
@@ -14,13 +16,12 @@ ITEMSIZES = {"float32": (4,), "float64": (8,), "both": (4, 8)}
 def run(options: argparse.Namespace) -> int:
     """Compile, say what and where to."""
     with kernels.use_backend("numba"):
-        from fastmlp.kernels.jit import _warm_up
-
+        warmer = importlib.import_module("._warm_up", _chooser.active().__name__)
         live = kernels.info()
         threads = options.threads or int(str(live["n_threads"]))
-        print(f"instruction set  {live['isa']}\nfolder           {_warm_up.cache_folder()}")
+        print(f"instruction set  {live['isa']}\nfolder           {warmer.cache_folder()}")
         start, compiled, found = time.perf_counter(), 0, 0
-        for step in _warm_up.warm_up(ITEMSIZES[options.dtype], threads):
+        for step in warmer.warm_up(ITEMSIZES[options.dtype], threads):
             if step.compiled:
                 compiled += 1
                 print(f"{step.seconds:8.2f} s       {step.name}", flush=True)
