@@ -1,4 +1,4 @@
-"""What a training step does not do: allocate, slow down on subnormal numbers, touch what is empty."""
+"""What a step does not do: allocate, slow down on subnormal numbers, touch what is empty."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def count(trainer, rows, n):
 order = rng.permutation(6400).astype(np.intp)
 for rule in (UpdateRule("sgd"), UpdateRule("adam")):
     for rows in (x, sparse) if kernels.supports("sparse") else (x,):
-        trainer = kernels.trainer(net, np.float32, "cross_entropy", rule, batch_size=32, n_threads=2)
+        trainer = kernels.trainer(
+            net, np.float32, "cross_entropy", rule, batch_size=32, n_threads=2
+        )
         trainer.load(np.full(net.n_parameters, 0.1, np.float32))
         count(trainer, rows, 6400)
         few, many = count(trainer, rows, 64), count(trainer, rows, 6400)
