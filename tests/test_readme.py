@@ -27,7 +27,7 @@ def test_example_runs(number, tmp_path, monkeypatch, capsys):
 
 
 def test_examples_are_found():
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
 
 
 def test_table_of_features_is_up_to_date():
