@@ -9,6 +9,7 @@ a list, of which the first that holds ends the run; ``history.stop_reason`` says
 ``epochs``           all epochs are done                           always
 ``non_finite_loss``  the loss is no number any more                always
 ``callback``         a callback returned ``True``                  always
+``interrupted``      an exception, such as Ctrl-C, ended it        always
 ``gradient_norm``    ``‖∇C‖ ≤ epsilon``                            :class:`GradientNorm`
 ``step_norm``        ``η ‖∇C‖ < theta``                            :class:`StepNorm`
 ``plateau``          the training loss has stopped falling         :class:`Plateau`

@@ -564,12 +564,16 @@ def test_an_interruption_leaves_the_last_epoch(backend, error):
     x, y = data()
     interrupted, short = (MLP([4, 5, 3], output="softmax", random_state=0) for _ in range(2))
 
+    seen = []
+
     def interrupt(network, history):
+        seen.append(history)
         if history.epochs == 3:
             raise error
 
     with pytest.raises(error):
         interrupted.fit(x, y, epochs=10, callbacks=interrupt)
+    assert seen[-1].stop_reason == "interrupted"
     short.fit(x, y, epochs=3)
     assert np.array_equal(interrupted.parameters, short.parameters)
     assert not np.array_equal(short.parameters, MLP([4, 5, 3], random_state=0).parameters)
