@@ -208,10 +208,10 @@ def _row_graph(f: Callable[..., Any], shape: tuple[int, int], dtype: Any) -> _Va
 def _derived(
     f: Callable[..., Any], derivative: Callable[..., Any] | None, example: list[Array]
 ) -> _Values:
-    graph = trace(f, *example)
     if derivative is not None:
         both = trace(lambda *x: (f(*x), derivative(*x)), *example)
         return _Values(Graph(both.inputs, both.outputs[:1]), both.outputs[1])
+    graph = trace(f, *example)
     gradients, _ = backward(graph.outputs[0], [graph.inputs[0]])
     return _Values(graph, gradients[0])
 

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from fastmlp import MLP, MLPClassifier, MLPRegressor, _custom, kernels
+from fastmlp import MLP, MLPClassifier, MLPRegressor, _custom, check_gradients, kernels
 from fastmlp.kernels import CustomActivation, CustomLoss, Loss, reference
 from fastmlp.kernels._custom import ELEMENTWISE_STEPS, REDUCTION_STEPS, raise_pending
 
@@ -220,9 +220,7 @@ def test_callback(dtype, rng):
     activation = _custom.activation(rootish, name=f"callback {dtype}")
     loss = _custom.loss(mixed)
     z, y = rng.normal(size=(2, 5, 3)).astype(dtype)
-    with pytest.warns(
-        RuntimeWarning, match="'callback .*' runs as NumPy inside the engine"
-    ):
+    with pytest.warns(RuntimeWarning, match="'callback .*' runs as NumPy inside the engine"):
         address = activation.callback(dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -313,6 +311,16 @@ def test_backends_agree(backend, dtype, rng):
     for have, want in zip(gradients, wanted, strict=True):
         for a, b in zip(have, want, strict=True):
             assert_near(a, b, dtype, 1024)
+
+
+def test_check_gradients(backend, rng):
+    net = MLP([4, 6, 3], activation=_custom.activation(my_mish), random_state=0)
+    X, y = rng.normal(size=(20, 4)), rng.normal(size=(20, 3))
+    result = check_gradients(net, X, y, _custom.loss(mixed), n_elements=5, verbose=False)
+    assert result, str(result)
+    untraceable = MLP([4, 6, 3], activation=CustomActivation("own", lambda z: (z, z * 0 + 1)))
+    with pytest.raises(TypeError, match="'own' is no expression that can be traced"):
+        untraceable.graph(X, y)
 
 
 def test_threads_do_not_change_results(backend, rng):
