@@ -1,0 +1,92 @@
+"""What all losses have in common."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from fastmlp import kernels
+from numpy.typing import ArrayLike
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Loss(ABC):
+    """Base of all losses.
+
+    Attributes
+    ----------
+    name : str
+        In snake_case, as the kernels know it.
+    outputs : tuple of str
+        Output activations that it is defined for.
+    """
+
+    name: ClassVar[str]
+    #: Every loss by its name.
+    registry: ClassVar[dict[str, type[Loss]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+        Loss.registry[cls.name] = cls
+
+    def __post_init__(self) -> None:
+        self.spec()  # checks the constants
+
+    def spec(self) -> kernels.Loss:
+        """Return the kernels' loss and its constants."""
+        return kernels.Loss(self.name, {f.name: getattr(self, f.name) for f in fields(self)})
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return kernels.LOSS_OUTPUTS[self.name]
+
+    def __call__(
+        self,
+        scores: ArrayLike,
+        target: ArrayLike,
+        output: str | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """Mean loss over the rows.
+
+        Parameters
+        ----------
+        scores : (n, n_out) array-like
+            ``z``, before the output activation.
+        target : (n, n_out) or (n,) array-like
+        output : str, optional
+            Output activation, by default the first of ``outputs``.
+        sample_weight : (n,) array-like, optional
+        """
+        arrays = self._arrays(scores, target, sample_weight)
+        return kernels.loss_value(
+            *arrays[:2], self.spec(), output or self.outputs[0], sample_weight=arrays[2]
+        )
+
+    def derivative(
+        self,
+        scores: ArrayLike,
+        target: ArrayLike,
+        output: str | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Array:
+        """Output error ``δ = ∂C/∂z`` of each row, ``(n, n_out)``; parameters as in a call."""
+        arrays = self._arrays(scores, target, sample_weight)
+        return kernels.output_delta(
+            *arrays[:2], self.spec(), output or self.outputs[0], sample_weight=arrays[2]
+        )
+
+    @staticmethod
+    def _arrays(scores: Any, target: Any, sample_weight: Any) -> tuple[Array, Array, Array | None]:
+        z = np.asarray(scores)
+        z = z if z.dtype == np.float32 else z.astype(np.float64)
+        y = np.asarray(target)
+        if y.ndim != 1 or y.dtype.kind not in "iu":
+            y = y.astype(z.dtype)
+        return z, y, None if sample_weight is None else np.asarray(sample_weight, z.dtype)
