@@ -191,10 +191,10 @@ static void test_update(const struct kernels *k, const struct rule_case *rule, d
 static void test_padding(const struct kernels *k, const struct rule_case *rule)
 {
     enum { N = 37 };
-    struct update u = rule->update;
-    struct array p = array_new(k->real_bytes, 1, N, LAYOUT_rows), zeros[1 + MOST_STATES];
     if (!begin_case("update %s: padding", rule->name))
         return;
+    struct update u = rule->update;
+    struct array p = array_new(k->real_bytes, 1, N, LAYOUT_rows), zeros[1 + MOST_STATES];
     u.epsilon = 0;
     for (int i = 0; i <= MOST_STATES; i++) {
         zeros[i] = array_new(k->real_bytes, 1, N, LAYOUT_rows);
