@@ -8,7 +8,7 @@ The same functions and classes as ``reference``, without a C compiler. From the 
 ``_vmath``, ``_tiles``, ``_runs``, ``_rules``, ``_copies``, ``_scores``, ``_dropout``
                 kernels written in it: functions, matrix products, activations, update rules,
                 panels, losses, dropout
-``_custom``, ``_added``
+``_steps``, ``_custom``, ``_added``
                 users' activations and losses written in it, as C functions and as kernels
 ``_table``      these compiled when they are needed, as a table of addresses
 ``_plan``, ``_workspace``, ``_calls``
