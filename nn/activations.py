@@ -199,6 +199,7 @@ def custom(
 
     Notes
     -----
+    ``f`` is traced once: numbers and arrays that it takes from outside are those of that moment.
     The derivative at kinks: see :mod:`fastmlp.autodiff`; ``np.where`` decides it as you like.
     Softplus and sigmoid may be written as they are, ``log(1 + exp(z))``: they do not overflow.
 

@@ -126,6 +126,11 @@ def custom(
     ValueError
         Where the result has another shape, or a row's loss depends on other rows.
 
+    Notes
+    -----
+    ``f`` is traced once for each number of outputs: numbers and arrays that it takes from outside
+    are those of that moment.
+
     Examples
     --------
     Errors below the target cost three times as much as those above:
