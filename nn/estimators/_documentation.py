@@ -7,9 +7,9 @@ import inspect
 PARAMETERS = """
 hidden_layer_sizes : int or sequence of int, default (100,)
     Neurons of each hidden layer.
-activation : str or list of str, default "relu"
-    ``"identity"``, ``"logistic"``, ``"tanh"``, ``"relu"``, or another of ``kernels.ACTIVATIONS``;
-    a list has one for each hidden layer.
+activation : str, object of ``fastmlp.activations``, or list of them, default "relu"
+    ``"identity"``, ``"logistic"``, ``"tanh"``, ``"relu"``, or another of fastmlp's; a list has one
+    for each hidden layer.
 solver : {"adam", "sgd", "lbfgs"}, default "adam"
     ``lbfgs`` (needs scipy) takes all rows in every step and computes in float64.
 alpha : float, default 1e-4
