@@ -28,6 +28,7 @@ import ctypes
 import functools
 import importlib
 import importlib.util
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -278,8 +279,13 @@ def say_that_it_is_slow(name: str) -> None:
         if missing
         else "it has operations that native code does not"
     )
+    # The line that called the package, however many frames away it is.
+    level, frame = 2, sys._getframe(1)
+    package = __name__.partition(".")[0]
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        level, frame = level + 1, frame.f_back
     warnings.warn(
         f"{name!r} runs as NumPy inside the engine, which is slow: {reason}",
         RuntimeWarning,
-        stacklevel=4,
+        stacklevel=level,
     )

@@ -336,6 +336,15 @@ def test_threads_do_not_change_results(backend, rng):
     np.testing.assert_array_equal(nets[0], nets[2])
 
 
+def test_warning_points_at_the_users_line(fast_backend, rng):
+    if not kernels.supports("custom"):
+        pytest.skip("this backend has no custom functions")
+    net = MLP([3, 8, 2], activation=_custom.activation(rootish, name=f"slow {fast_backend}"))
+    with pytest.warns(RuntimeWarning, match="operations that native code does not") as warned:
+        net.predict(rng.normal(size=(4, 3)))
+    assert warned[0].filename == __file__
+
+
 def test_functions_without_native_code_train(backend, rng):
     X, y = rng.normal(size=(60, 3)), rng.normal(size=(60, 2))
     results = []
