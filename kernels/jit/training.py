@@ -192,7 +192,8 @@ class Trainer:
         space.set_weights(sample_weight)
         space.set_rates(learning_rate)
         shared = self._with_penalty and plan.penalty_per_row
-        plan.varying = RULES[kernel_of(self._rule)].varies or shared or plan.rates != 0
+        varies = RULES[kernel_of(self._rule)].varies or self._with_norm  # clipping sets its factor
+        plan.varying = varies or shared or plan.rates != 0
         plan.penalty = plan.summed = 0.0
         plan.steps_before = plan.steps_made
         self._run(steps, n - (steps - 1) * self._batch_size)
