@@ -162,8 +162,9 @@ def isa():
     return fastmlp_isa().decode()
 
 
-# Three parts of one module, not modules of their own: compiled code is shared between modules
+# Four parts of one module, not modules of their own: compiled code is shared between modules
 # through .pxd files, which a package mapped from another folder cannot use (cython#2452).
 include "_arrays.pxi"
 include "_calls.pxi"
+include "_engine.pxi"
 include "_networks.pxi"

@@ -3,10 +3,10 @@
    Most derivatives are computed from the activation itself:
        forward_NAME(z)              the activation of a score
        backward_NAME(delta, a)      delta times the derivative
-   Others need the score (FASTMLP_FROM_SCORES in fastmlp.h):
+   Others need the score (FASTMLP_FROM_SCORES in names.h):
        both_NAME(z, &slope)         the activation and its derivative, which share exponentials
    and their backward takes z in the place of a. A new activation needs its function or functions
-   here and its name in one of the two lists of fastmlp.h.
+   here and its name in one of the two lists of names.h.
 
    Constants are PyTorch's defaults. Limits at infinity are those of mathematics: where a product
    would be zero times infinity, the score is cut off beyond where the other factor is zero. */

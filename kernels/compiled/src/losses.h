@@ -4,7 +4,7 @@
    columns.h. Errors are multiplied by the row's scale (its weight over the batch's total weight);
    padding columns of delta are written as zeros, which keeps the padding of all parameters zero.
 
-   A new loss needs its function here and its name in one of the two lists of fastmlp.h: those of
+   A new loss needs its function here and its name in one of the two lists of names.h: those of
    residuals are given a - y, the others z and y. */
 #ifndef FASTMLP_LOSSES_H
 #define FASTMLP_LOSSES_H

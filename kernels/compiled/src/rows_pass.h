@@ -8,25 +8,12 @@
 #include "dropout.h"
 #include "fastmlp.h"
 #include "layers.h"
+#include "look_ahead.h"
 #include "losses.h"
 #include "networks.h"
 #include "panels.h"
 #include "sparse.h"
 #include "work.h"
-
-enum { LOOK_AHEAD_BYTES = 4096 }; /* rows that are asked for before they are gathered */
-
-/* Ask for a row that is gathered soon: shuffled rows come from anywhere. */
-INLINE void prefetch_row(const struct engine *e, long position)
-{
-    const struct samples *s = e->samples;
-    if (s->order == NULL || position >= s->n_rows)
-        return;
-    const char *row = s->x.data + s->order[position] * s->x.row_stride;
-    long bytes = e->layers[0].n_in * (long)sizeof(real);
-    for (long b = 0; b < bytes && b < LOOK_AHEAD_BYTES; b += LINE)
-        __builtin_prefetch(row + b, 0, 3);
-}
 
 /* Copy rows of the samples, as the order names them, into the panels of the batch. Padding is
    never read there. */

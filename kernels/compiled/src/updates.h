@@ -2,7 +2,7 @@
 
    step_NAME changes one vector of parameters and of each state; names.c has folded what depends on
    the step alone into `struct update`. A new rule needs its step here, its name and number of
-   states in FASTMLP_UPDATES, the names of new constants in FASTMLP_CONSTANTS (fastmlp.h), and a
+   states in FASTMLP_UPDATES, the names of new constants in FASTMLP_CONSTANTS (names.h), and a
    case in names.c where its constants change with the step.
 
    Padding has no gradient, and zeros or the initial value in its state: parameters there must stay

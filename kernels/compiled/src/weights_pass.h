@@ -9,6 +9,7 @@
 
 #include "fastmlp.h"
 #include "layers.h"
+#include "look_ahead.h"
 #include "networks.h"
 #include "penalties.h"
 #include "sparse.h"
@@ -17,44 +18,6 @@
 #include "work.h"
 
 enum { TASK_FEATURES = 64 }; /* of a weight task: its gradient stays in L1 */
-
-/* A weight task's share of the next pass's rows, asked for a few cache lines at a time: between
-   two tiles they cost next to nothing, all at once they would wait for each other. */
-struct share {
-    const struct samples *samples;
-    const int64_t *row, *last;
-    long byte, bytes; /* reached within the row; of a row */
-    long lines;       /* at a time */
-};
-
-static struct share share_of(const struct engine *e, long index, long turns)
-{
-    long first = e->look_ahead.first, rows = e->look_ahead.rows;
-    struct share share = {.samples = e->samples, .bytes = e->layers[0].n_in * (long)sizeof(real)};
-    if (rows > 0) {
-        share.row = e->samples->order + first + rows * index / e->n_tasks;
-        share.last = e->samples->order + first + rows * (index + 1) / e->n_tasks;
-        share.lines = (share.last - share.row) * (share.bytes / LINE + 1) / turns + 1;
-    }
-    return share;
-}
-
-INLINE void ask_for_rows(struct share *share)
-{
-    const struct samples *s = share->samples;
-    for (long i = 0; i < share->lines && share->row != share->last; i++) {
-        __builtin_prefetch(s->x.data + *share->row * s->x.row_stride + share->byte, 0, 2);
-        share->byte += LINE;
-        if (share->byte >= share->bytes) {
-            const long at = *share->row++;
-            share->byte = 0;
-            if (s->labels)
-                __builtin_prefetch(s->labels + at, 0, 2);
-            else
-                __builtin_prefetch(s->target.data + at * s->target.row_stride, 0, 2);
-        }
-    }
-}
 
 /* Sum of the rows of one panel, as four chains of every fourth row. */
 INLINE void sum_rows(const real *d, long rows, int accumulate, real *to)

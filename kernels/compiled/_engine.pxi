@@ -1,0 +1,91 @@
+"""The C engine's owner, which networks and trainers share. Included by _core.pyx."""
+
+@cython.final
+@cython.internal
+cdef class Engine:
+    """Owner of a C engine."""
+
+    cdef engine *e
+    cdef int dtype, loss, threads
+    cdef long n_in, n_out, n_parameters
+    cdef bint custom  # functions of the user's may have raised something
+
+    def __cinit__(
+        self, architecture, dtype, loss, rule, batch_size, n_threads, bint sparse=False, *,
+        dropout=(), seed=0, clip_value=None, clip_norm=None, max_norm=None, trainable=(), with_norm=False,
+    ):
+        cdef design d
+        cdef fastmlp_activation *custom
+        cdef cnp.ndarray sizes = np.array(architecture.sizes, np.dtype("long"))
+        cdef cnp.ndarray activations = np.zeros(len(sizes), np.intc)
+        cdef cnp.ndarray functions = np.zeros(len(sizes), np.uintp)
+        cdef cnp.ndarray probabilities = np.array(dropout, np.float64)
+        cdef cnp.ndarray frozen = np.array([not learns for learns in trainable], np.intc)
+        cdef int l
+        memset(&d, 0, sizeof(design))
+        self.dtype = np.dtype(dtype).num
+        self.threads = threads_of(n_threads)
+        d.n_layers = len(architecture.sizes) - 1
+        self.n_in, self.n_out = architecture.sizes[0], architecture.sizes[d.n_layers]
+        self.n_parameters = architecture.n_parameters
+        for l, name in enumerate(architecture.activations):
+            activations[l] = activation_of(name, dtype, &custom)
+            functions[l] = <size_t>custom
+            self.custom |= custom != NULL
+        if loss is not None:
+            d.loss = loss_of(loss, dtype, self.n_out, &d.loss_constant, &d.custom_loss)
+            self.custom |= d.custom_loss != NULL
+        d.kernels = fastmlp_kernels(np.dtype(dtype).itemsize)
+        d.sizes = <const long *>cnp.PyArray_DATA(sizes)
+        d.activations = <const int *>cnp.PyArray_DATA(activations)
+        d.custom_activations = <fastmlp_activation **>cnp.PyArray_DATA(functions)
+        d.output = code_of(architecture.output, fastmlp_activation_code)
+        d.rule = code_of(rule, fastmlp_update_code)
+        d.batch, d.sparse, d.n_threads = batch_size, sparse, self.threads
+        if probabilities.size:
+            d.dropout = <const double *>cnp.PyArray_DATA(probabilities)
+        d.seed = seed
+        if frozen.size:
+            d.frozen = <const int *>cnp.PyArray_DATA(frozen)
+        d.clip_value, d.clip_norm, d.max_norm = clip_value or 0, clip_norm or 0, max_norm or 0
+        d.with_norm = with_norm
+        self.e = fastmlp_engine_new(&d)
+        if self.e == NULL:
+            raise MemoryError("not enough memory for this network and batch size")
+
+    def __dealloc__(self):
+        fastmlp_engine_free(self.e)
+
+    cdef bint fits(self, object flat) noexcept:
+        return (
+            plain(flat, 1, self.dtype)
+            and cnp.PyArray_DIM(<cnp.ndarray>flat, 0) == self.n_parameters
+            and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>flat)
+        )
+
+    cdef int forward(self, cnp.ndarray flat, object x, cnp.ndarray out, bint scores) except -1:
+        cdef matrix m = no_matrix()
+        cdef csr entries
+        cdef const csr *sparse = NULL
+        cdef object kept
+        if isinstance(x, cnp.ndarray):
+            m = matrix_of(<cnp.ndarray>x)
+        else:
+            kept = set_csr(&entries, x)
+            sparse = &entries
+        cdef long n = cnp.PyArray_DIM(out, 0)
+        cdef const void *parameters = cnp.PyArray_DATA(flat)
+        cdef void *to = cnp.PyArray_DATA(out)
+        cdef int status
+        if n == 0:
+            return 0
+        if n == 1:  # handing the GIL over would take longer than the prediction
+            status = fastmlp_forward(self.e, parameters, m, sparse, n, scores, to, 1)
+        else:
+            with nogil:
+                status = fastmlp_forward(
+                    self.e, parameters, m, sparse, n, scores, to, self.threads
+                )
+        if self.custom:
+            raise_pending()
+        return check_memory(status)
