@@ -158,7 +158,7 @@ _FLUSH = {"x86_64": 0x8040, "aarch64": 1 << 24}
 
 
 def _family(context: Any) -> str:
-    architecture = context.codegen().magic_tuple()[0].split("-")[0]
+    architecture: str = context.codegen().magic_tuple()[0].split("-")[0]
     return {"arm64": "aarch64", "amd64": "x86_64"}.get(architecture, architecture)
 
 
