@@ -189,7 +189,12 @@ def _mixing(graph: Graph) -> str | None:
 def _is_elementwise(f: Callable[..., Any], n_outputs: int | None) -> bool:
     example = np.full((4, n_outputs or 3), 0.5)
     graph = trace(f, example, example)
-    return _mixing(graph) is None and graph.outputs[0].shape == example.shape
+    if _mixing(graph) is not None or graph.outputs[0].shape != example.shape:
+        return False
+    try:  # it may still name an axis, for something that its result does not need
+        return trace(f, 0.5, 0.5).outputs[0].shape == ()
+    except (IndexError, TypeError, ValueError):
+        return False
 
 
 @functools.lru_cache(maxsize=256)

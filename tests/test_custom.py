@@ -11,6 +11,8 @@ import pytest
 from fastmlp import MLP, MLPClassifier, MLPRegressor, _custom, check_gradients, kernels
 from fastmlp.kernels import CustomActivation, CustomLoss, Loss, reference
 from fastmlp.kernels._custom import ELEMENTWISE_STEPS, REDUCTION_STEPS, raise_pending
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 BACKENDS = [name for name in kernels.available() if kernels.supports("custom", name)]
 POINTER = ctypes.c_void_p
@@ -174,6 +176,48 @@ def test_native_loss(name, n_out, dtype, rng):
             assert_near(actual, want, dtype, 64 * n_out)
 
 
+UNARY = (
+    np.exp,
+    np.sin,
+    np.abs,
+    np.log1p,
+    lambda x: np.log(1 + np.exp(x)),
+    lambda x: np.clip(x, -0.5, 0.7),
+    lambda x: np.max(x, axis=1, keepdims=True),
+    lambda x: np.sum(x, axis=1)[:, None],
+    lambda x: np.logaddexp.reduce(x, axis=1)[:, None],
+)
+BINARY = (
+    np.subtract,
+    np.multiply,
+    np.minimum,
+    np.logaddexp,
+    lambda a, b: np.where(a > b, a, np.sin(b)),
+    lambda a, b: a / (1 + b * b),
+)
+NUMBER = st.integers(0, 99)
+
+
+@needs_numba
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(steps=st.lists(st.tuples(st.booleans(), NUMBER, NUMBER, NUMBER), min_size=2, max_size=7))
+def test_native_code_of_random_losses(steps):
+    def f(z, y):
+        values = [z, y]
+        for one, function, i, j in steps:
+            a, b = values[-1 - i % len(values)], values[-1 - j % len(values)]
+            if one:
+                values.append(UNARY[function % len(UNARY)](np.tanh(a)))
+            else:
+                values.append(BINARY[function % len(BINARY)](a, b))
+        return np.tanh(values[-1]) + 0.0 * z
+
+    z, y = np.random.default_rng(0).normal(size=(2, 17, 5))
+    custom = _custom.loss(f)
+    for actual, want in zip(native(custom, z, y), custom.evaluate(z, y), strict=True):
+        np.testing.assert_allclose(actual, want, rtol=1e-9, atol=1e-9)
+
+
 def test_every_step_is_tested():
     programs = [_custom.activation(f, name="x").function.program() for f in EXPRESSIONS.values()]
     programs += [_custom.loss(f, name="x").function.program(4) for f in LOSSES.values()]
@@ -213,6 +257,16 @@ def test_operations_without_a_step_have_no_native_code():
     np.testing.assert_array_equal(
         picked.evaluate(np.ones((1, 3)), np.zeros((1, 3)))[1], [[1, 0, 0]]
     )
+
+
+def test_unused_reductions_do_no_harm():
+    def f(z, y):
+        np.max(z, axis=1)
+        return (z - y) ** 2
+
+    loss = _custom.loss(f)
+    np.testing.assert_array_equal(loss.evaluate(np.ones((2, 3)), np.zeros((2, 3)))[0], [3, 3])
+    assert loss.function.program(3) is not None
 
 
 def test_callback(dtype, rng):
