@@ -125,7 +125,9 @@ cdef int activation_of(object activation, object dtype, fastmlp_activation **cus
     return ACTIVATION_custom
 
 
-cdef int loss_of(object loss, object dtype, long n_out, double *constant, fastmlp_loss **custom) except -2:
+cdef int loss_of(
+    object loss, object dtype, long n_out, double *constant, fastmlp_loss **custom
+) except -2:
     """Code of a Loss, and its constant, of which none has more than one."""
     custom[0] = NULL
     constant[0] = next(iter(loss.constants.values()), 0.0)

@@ -109,13 +109,13 @@ struct engine {
     long capacity;              /* rows of a pass at most */
     int sparse;                 /* for sparse rows: weights of layer 0 lie by rows, see sparse.h */
     long batch_panel;           /* elements from one panel of the batch to the next */
-    char *memory;               /* all that follows is in here */
+    char *memory;               /* all that follows is in here, from a cache line on */
     void *parameters, *gradient, *state[MOST_STATES];
     void *input, *target;       /* gathered rows of x and targets, in panels */
     void *row_scale, *row_loss; /* per row of the pass */
     struct weight_task *tasks;
     long n_tasks;
-    double *task_penalty;       /* of each task's weights, before the update; of lazy ones, see sparse.c */
+    double *task_penalty;       /* of each task's weights, before the update; lazy ones: sparse.c */
     double *task_norm;          /* sum of its squared gradient */
     double *task_clipped;       /* the same after clip_value */
     char *scratch;              /* one piece a thread */

@@ -44,7 +44,8 @@ static double squares_run(const real *g, long n)
 {
     enum { WIDE = VECTOR_BYTES / 8, CHAINS = 4 };
     typedef double wide __attribute__((vector_size(VECTOR_BYTES)));
-    typedef real narrow __attribute__((vector_size(WIDE * sizeof(real)), aligned(sizeof(real)), may_alias));
+    typedef real narrow
+        __attribute__((vector_size(WIDE * sizeof(real)), aligned(sizeof(real)), may_alias));
     wide sum[CHAINS] = {{0}};
     long i = 0;
     for (; i + CHAINS * WIDE <= n; i += CHAINS * WIDE)

@@ -1,8 +1,9 @@
 /* exp, log, tanh, sigmoid and their kin, of vectors.
 
-   At most 3 ULP from the true value in float32 and 4 in float64 for every argument (normal_tail: 8),
-   subnormal results included; NaN goes in and out, infinities are exact (tests/test_vmath.py). Reductions
-   and coefficients are those of Cephes (S. Moshier) and FreeBSD's msun, but for normal_tail. */
+   At most 3 ULP from the true value in float32 and 4 in float64 for every argument (normal_tail:
+   8), subnormal results included; NaN goes in and out, infinities are exact (tests/test_vmath.py).
+   Reductions and coefficients are those of Cephes (S. Moshier) and FreeBSD's msun, but for
+   normal_tail. */
 #ifndef FASTMLP_VMATH_H
 #define FASTMLP_VMATH_H
 
