@@ -38,6 +38,7 @@ class Choice:
             at += 1
         self._at = self._best = at
         self._direction = -1
+        self._started: set[int] = set()
         self._spent, self._steps = 0.0, 0
         self._best_time = 0.0
         self.threads = self._counts[at]
@@ -69,6 +70,10 @@ class Choice:
             self.threads = self._counts[self._at]
 
     def _end_stretch(self, cost: float) -> None:
+        if self.trying and self._at not in self._started:
+            # A team of threads that comes together for the first time takes long: once more.
+            self._started.add(self._at)
+            return
         # What lasts counts, and so does what happens now and then: a moving average.
         before = self._costs[self._at]
         known = cost if before is None else 0.75 * before + 0.25 * cost
