@@ -9,6 +9,7 @@ that into an error.
 import os
 import platform
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
@@ -74,16 +75,24 @@ class BuildKernels(build_ext):
         super().initialize_options()
         self.cython_c_in_temp = True  # no generated C beside the sources, or in an sdist
 
+    def compile_kernels(self, ext: Extension, isa: tuple[str, list[str]], bits: str) -> list[str]:
+        """One instruction set and precision."""
+        name, flags = isa
+        objects: list[str] = self.compiler.compile(
+            [str(SOURCES / "kernels.c")],
+            output_dir=str(Path(self.build_temp, f"{name}_{bits}")),
+            macros=[(f"FASTMLP_ISA_{name}", "1"), ("FASTMLP_REAL_BITS", bits)],
+            include_dirs=ext.include_dirs,
+            extra_postargs=[*FLAGS, *flags],
+        )
+        return objects
+
     def build_extension(self, ext: Extension) -> None:
         try:
-            for (isa, flags), bits in product(ISA_FLAGS[architecture()].items(), ("32", "64")):
-                ext.extra_objects += self.compiler.compile(
-                    [str(SOURCES / "kernels.c")],
-                    output_dir=str(Path(self.build_temp, f"{isa}_{bits}")),
-                    macros=[(f"FASTMLP_ISA_{isa}", "1"), ("FASTMLP_REAL_BITS", bits)],
-                    include_dirs=ext.include_dirs,
-                    extra_postargs=[*FLAGS, *flags],
-                )
+            pairs = product(ISA_FLAGS[architecture()].items(), ("32", "64"))
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                for objects in pool.map(lambda pair: self.compile_kernels(ext, *pair), pairs):
+                    ext.extra_objects += objects
             super().build_extension(ext)
         except (CCompilerError, ExecError, PlatformError) as error:
             if os.environ.get("FASTMLP_REQUIRE_COMPILED", "") not in ("", "0"):

@@ -9,6 +9,22 @@ import pytest
 from fastmlp import kernels
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--live-backend",
+        action="store_true",
+        help="only tests that take the backend as they find it, none that names each itself",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--live-backend"):
+        return
+    naming = [item for item in items if {"backend", "fast_backend"} & set(item.fixturenames)]
+    config.hook.pytest_deselected(items=naming)
+    items[:] = [item for item in items if item not in set(naming)]
+
+
 def pytest_report_header() -> str:
     return f"fastmlp kernels: {kernels.info()}"
 
