@@ -6,7 +6,8 @@
    present number of threads, now and then runs a short stretch with half or twice as many, and
    moves there if that was faster.
 
-   Stretches last about a millisecond. A neighbour is tried again only after a hundred times the
+   Stretches last about a millisecond. The first one after a change is not counted: threads wake up,
+   and the weights are still in the cache of the core that had them. A neighbour is tried again only after a hundred times the
    time that trying it takes, so a wrong try costs about a percent. Steps too small to share in any
    case (EACH_ALONE operations) are not even measured. */
 #include <time.h>
@@ -62,20 +63,30 @@ void fastmlp_choice_pause(struct choice *c)
     c->running = 0;
 }
 
+static void move_to(struct choice *c, int at)
+{
+    c->settling = at != c->at;
+    c->at = at;
+}
+
 static void end_stretch(struct choice *c)
 {
     double cost = c->spent / (double)c->rows;
     double *known = &c->cost[c->at];
-    /* What lasts counts, and so does what happens now and then: a moving average. */
-    *known = *known < 0 ? cost : 0.75 * *known + 0.25 * cost;
     c->best_time += c->spent;
     c->stretch_steps = (long)(STRETCH * (double)c->steps / c->spent) + 1;
     c->spent = 0;
     c->rows = c->steps = 0;
+    if (c->settling) {
+        c->settling = 0;
+        return;
+    }
+    /* What lasts counts, and so does what happens now and then: a moving average. */
+    *known = *known < 0 ? cost : 0.75 * *known + 0.25 * cost;
     if (c->at != c->best) { /* that was a try */
         if (*known < CLEARLY * c->cost[c->best])
             c->best = c->at;
-        c->at = c->best;
+        move_to(c, c->best);
         c->best_time = 0;
         return;
     }
@@ -85,9 +96,9 @@ static void end_stretch(struct choice *c)
         neighbour = c->best + c->direction;
     }
     double row_cost = c->cost[neighbour] < 0 ? 0 : c->cost[neighbour] - c->cost[c->best];
-    double rows_of_try = STRETCH / cost + 1;
+    double rows_of_try = 2 * STRETCH / cost + 1;
     if (c->best_time > FIRST_TRY && c->best_time > PATIENCE * row_cost * rows_of_try) {
-        c->at = neighbour;
+        move_to(c, neighbour);
         c->direction = -c->direction;
     }
 }

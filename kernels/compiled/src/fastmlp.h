@@ -84,6 +84,7 @@ enum { MOST_CHOICES = 10 };
 struct choice {
     int n, threads[MOST_CHOICES];
     int at, best, direction;   /* in use; fastest so far; where to look next */
+    int settling;              /* the present stretch is the first after a change */
     double cost[MOST_CHOICES]; /* seconds a row, below 0 where unknown */
     double best_time;          /* seconds since the last try */
     int running;               /* the clock is, since `since` */
