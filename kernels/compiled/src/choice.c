@@ -7,9 +7,9 @@
    moves there if that was faster.
 
    Stretches last about a millisecond. The first one after a change is not counted: threads wake up,
-   and the weights are still in the cache of the core that had them. A neighbour is tried again only after a hundred times the
-   time that trying it takes, so a wrong try costs about a percent. Steps too small to share in any
-   case (EACH_ALONE operations) are not even measured. */
+   and the weights are still in the cache of the core that had them. A neighbour is tried again only
+   after fifty times the time that trying it takes, so wrong tries cost two percent at most. Steps
+   too small to share in any case (EACH_ALONE operations) are not even measured. */
 #include <time.h>
 
 #include "fastmlp.h"
@@ -17,7 +17,7 @@
 
 static const double STRETCH = 1e-3;      /* seconds */
 static const double FIRST_TRY = 4e-3;    /* seconds with the first guess before anything else */
-static const double PATIENCE = 100;      /* times the cost of a try */
+static const double PATIENCE = 50;       /* times the cost of a try */
 static const double CLEARLY = 0.98;      /* a neighbour must be this much faster */
 static const double EACH_ALONE = 2.5e5;  /* operations of a step that one thread does */
 static const double WORTH_SHARING = 2e6; /* operations from which two threads are the first guess */
