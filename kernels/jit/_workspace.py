@@ -27,7 +27,7 @@ Array = np.ndarray[Any, Any]
 
 #: Rows of a task of the rows pass at most: their activations stay in the second-level cache, and
 #: each panel of weights that is loaded serves all of them.
-ROW_BLOCK = 96
+ROW_BLOCK = 192
 #: Bytes of a copy that one task does.
 COPY_BYTES = 1 << 17
 #: Activations that the forward tile makes by clipping.

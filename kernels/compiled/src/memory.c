@@ -10,7 +10,7 @@
 enum {
     PASS_BYTES = 768 << 10,  /* activations and errors of one pass stay about in the cache */
     PASS_ROWS = 1024,        /* ... but a pass has at least this many rows, if the batch has */
-    CACHED_BYTES = 2 << 20,  /* parameters and state that need no prefetching */
+    CACHED_BYTES = 4 << 20,  /* parameters and state that need no prefetching */
     SPARSE_TASKS = 64,       /* of a sparse first layer, at most about */
     HUGE_PAGE = 2 << 20,
 };
