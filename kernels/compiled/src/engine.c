@@ -70,7 +70,7 @@ static double total_weight(const struct samples *s, int real_bytes, long first, 
         return (double)n;
     double total = 0;
     for (long r = first; r < first + n; r++)
-        total += real_at(s->sample_weight, real_bytes, s->order ? s->order[r] : r);
+        total += real_at(s->sample_weight, real_bytes, row_at(s->order, r));
     return total;
 }
 
@@ -79,7 +79,7 @@ static double pass_loss(const struct engine *e, const struct samples *s)
     double total = 0;
     int real = e->kernels->real_bytes;
     for (long r = 0; r < e->n_rows; r++) {
-        long at = s->order ? s->order[e->first_row + r] : e->first_row + r;
+        long at = row_at(s->order, e->first_row + r);
         double weight = s->sample_weight ? real_at(s->sample_weight, real, at) : 1;
         total += weight * real_at(e->row_loss, real, r);
     }

@@ -24,7 +24,7 @@ static void gather_rows(const struct engine *e, long first, long n)
     real *target = e->target, *input = e->input, *scale = e->row_scale;
     long look_ahead = LOOK_AHEAD_BYTES / (bottom->n_in * (long)sizeof(real)) + 1;
     for (long r = first; r < first + n; r++) {
-        long at = s->order ? s->order[e->first_row + r] : e->first_row + r;
+        long at = row_at(s->order, e->first_row + r);
         if (!e->sparse) {
             prefetch_row(e, e->first_row + r + look_ahead);
             scatter_row(s->x.data + at * s->x.row_stride, s->x.column_stride, bottom->n_in,

@@ -21,7 +21,7 @@ int fastmlp_reserve_entries(struct engine *e, const struct samples *s, long batc
         long here = 0;
         for (long r = first; r < least(first + batch, s->n_rows); r++) {
             const struct csr *x = &s->sparse;
-            const long at = s->order ? s->order[r] : r;
+            const long at = row_at(s->order, r);
             here += integer_at(x->starts, x->start_bytes, at + 1) -
                     integer_at(x->starts, x->start_bytes, at);
         }

@@ -111,7 +111,7 @@ static void sparse_product(const struct csr *x, const int64_t *order, long first
 {
     static const real zero[SPARSE_VECTORS * LANES] __attribute__((aligned(64)));
     for (long r = 0; r < n; r++) {
-        const long at = order ? order[first + r] : first + r;
+        const long at = row_at(order, first + r);
         const long begin = integer_at(x->starts, x->start_bytes, at);
         const long end = integer_at(x->starts, x->start_bytes, at + 1);
         for (long p = 0; p < panels; p += SPARSE_PANELS) {
@@ -134,7 +134,7 @@ static void sparse_product(const struct csr *x, const int64_t *order, long first
 static void ask_for_entries(const struct sparse_rows *rows, long row)
 {
     const struct csr *x = &rows->x;
-    const long at = rows->order ? rows->order[rows->first + row] : rows->first + row;
+    const long at = row_at(rows->order, rows->first + row);
     const long first = integer_at(x->starts, x->start_bytes, at);
     const long last = integer_at(x->starts, x->start_bytes, at + 1);
     for (long i = first; i < last; i += LINE / x->column_bytes)
@@ -153,7 +153,7 @@ static void drop_entries(struct engine *e)
     int32_t *columns = to->kept_columns;
     to->kept_starts[0] = 0;
     for (long r = 0; r < e->n_rows; r++) {
-        const long at = e->rows.order ? e->rows.order[e->rows.first + r] : e->rows.first + r;
+        const long at = row_at(e->rows.order, e->rows.first + r);
         const long first = integer_at(x->starts, x->start_bytes, at);
         const long n = integer_at(x->starts, x->start_bytes, at + 1) - first;
         for (long i = 0; i < n; i++)
@@ -185,7 +185,7 @@ static void sort_entries(struct engine *e)
     long touched = 0, n_in = e->layers[0].n_in, place = 0;
     for (int fill = 0; fill < 2; fill++) {
         for (long r = 0; r < e->n_rows; r++) {
-            const long at = rows->order ? rows->order[rows->first + r] : rows->first + r;
+            const long at = row_at(rows->order, rows->first + r);
             const long end = integer_at(x->starts, x->start_bytes, at + 1);
             if (!fill && r + ROWS_AHEAD < e->n_rows)
                 ask_for_entries(rows, r + ROWS_AHEAD);

@@ -43,6 +43,12 @@ static inline long rows_of_block(long n, int threads)
 }
 static inline long blocks_of(long n, long block_rows) { return (n + block_rows - 1) / block_rows; }
 
+/* Number of the row at a position of an order, NULL for that of the rows themselves. */
+static inline long row_at(const int64_t *order, long position)
+{
+    return order ? order[position] : position;
+}
+
 /* An integer of 4 or 8 bytes. */
 static inline long integer_at(const void *values, int bytes, long i)
 {
