@@ -136,15 +136,7 @@ class Adamax(Optimizer):
         not_negative(weight_decay=self.weight_decay)
 
     def update_rule(self) -> UpdateRule:
-        return UpdateRule(
-            "adamax",
-            {
-                "beta_1": self.beta_1,
-                "beta_2": self.beta_2,
-                "epsilon": self.epsilon,
-                "weight_decay": self.weight_decay,
-            },
-        )
+        return self._rule("adamax")
 
 
 @dataclass(frozen=True)
@@ -190,16 +182,7 @@ class Nadam(Optimizer):
         not_negative(momentum_decay=self.momentum_decay, weight_decay=self.weight_decay)
 
     def update_rule(self) -> UpdateRule:
-        return UpdateRule(
-            "nadam",
-            {
-                "beta_1": self.beta_1,
-                "beta_2": self.beta_2,
-                "epsilon": self.epsilon,
-                "momentum_decay": self.momentum_decay,
-                "weight_decay": self.weight_decay,
-            },
-        )
+        return self._rule("nadam")
 
 
 @dataclass(frozen=True)
@@ -243,12 +226,4 @@ class RAdam(Optimizer):
         not_negative(weight_decay=self.weight_decay)
 
     def update_rule(self) -> UpdateRule:
-        return UpdateRule(
-            "radam",
-            {
-                "beta_1": self.beta_1,
-                "beta_2": self.beta_2,
-                "epsilon": self.epsilon,
-                "weight_decay": self.weight_decay,
-            },
-        )
+        return self._rule("radam")

@@ -34,6 +34,11 @@ class Optimizer(ABC):
     def update_rule(self) -> UpdateRule:
         """Return the kernel's update rule and its constants."""
 
+    def _rule(self, name: str) -> UpdateRule:
+        """Return the rule of that name whose constants are this object's, by their names."""
+        constants = {key: value for key, value in vars(self).items() if key != "learning_rate"}
+        return UpdateRule(name, constants)
+
 
 def positive(**constants: float) -> None:
     """Raise ``ValueError`` unless all are finite numbers above 0."""

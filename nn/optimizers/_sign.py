@@ -108,13 +108,4 @@ class Rprop(Optimizer):
             )
 
     def update_rule(self) -> UpdateRule:
-        return UpdateRule(
-            "rprop",
-            {
-                "eta_minus": self.eta_minus,
-                "eta_plus": self.eta_plus,
-                "step_min": self.step_min,
-                "step_max": self.step_max,
-                "weight_decay": self.weight_decay,
-            },
-        )
+        return self._rule("rprop")
