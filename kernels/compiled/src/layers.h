@@ -27,21 +27,36 @@ INLINE void prefetch_lines(const real *from, long lines)
         __builtin_prefetch(from + i * PANEL, 0, 3);
 }
 
-/* c = bias + a w for a block of rows; bias NULL stands for zeros, with `accumulate` c += a w.
+/* Whether tiles apply this activation, and multiply by its derivative, themselves. */
+INLINE int in_tiles(int activation) { return activation == ACTIVATION_relu; }
+INLINE struct ending forward_ending(int activation)
+{
+    return in_tiles(activation) ? (struct ending){0, 0} : PLAIN_ENDING;
+}
+/* For errors `delta`, of the layer with these activations. */
+INLINE struct ending backward_ending(int activation, const real *delta, const real *activations)
+{
+    return (struct ending){-(real)INFINITY, in_tiles(activation) ? activations - delta : 0};
+}
+
+/* c = bias + a w for a block of rows, with this ending; bias NULL stands for zeros, with `accumulate`
+   c += a w.
 
    A block of depth is finished for all panels before the next one begins: so much of `a` stays in
    the second-level cache, and a tile's part of w in the first-level cache while all rows pass over
    it. The panels of w are taken as `walk` says; where they come from beyond the second-level cache
    the next ones are asked for while the present ones are used. */
 static void layer_product(long rows, long depth, const real *a, long a_panel, const real *w,
-                          long w_panel, const real *bias, int accumulate, real *c, long c_panel,
-                          long panels, struct walk walk)
+                          long w_panel, const real *bias, int accumulate, struct ending ending,
+                          real *c, long c_panel, long panels, struct walk walk)
 {
     const long groups = (panels + TILE_PANELS - 1) / TILE_PANELS;
     const long block = depth_block(depth);
+    const struct parts parts = parts_of(rows, TILE_ROWS);
     long k = 0;
     do { /* once even for depth 0 */
         const long deep = depth - k < block ? depth - k : block;
+        const struct ending here = k + block < depth ? PLAIN_ENDING : ending;
         const real *a_k = a + k / PANEL * a_panel;
         for (long g = 0; g < groups; g++) {
             const long p = (walk.backwards ? groups - 1 - g : g) * TILE_PANELS;
@@ -50,8 +65,8 @@ static void layer_product(long rows, long depth, const real *a, long a_panel, co
             const real *w_k = w + p * w_panel + k * PANEL;
             const real *next = g + 1 < groups ? w + next_p * w_panel + k * PANEL : NULL;
             forward_tile *const *tiles = forward_tiles[wide - 1];
-            for (long r = 0, part; r < rows; r += part) {
-                part = next_part(rows - r, TILE_ROWS);
+            for (long r = 0, i = 0, part; r < rows; r += part, i++) {
+                part = part_at(parts, i);
                 if (walk.prefetch && next) {
                     long from = deep * r / rows, to = deep * (r + part) / rows;
                     for (int v = 0; v < TILE_PANELS; v++)
@@ -62,8 +77,8 @@ static void layer_product(long rows, long depth, const real *a, long a_panel, co
                 if (k == 0 && !accumulate)
                     init = bias ? (struct strided){bias + p * PANEL, 0, PANEL}
                                 : (struct strided){zeros, 0, PANEL};
-                tiles[part - 1](deep, a_k + r * PANEL, a_panel, w_k, w_panel, init, c_r, PANEL,
-                                c_panel);
+                tiles[part - 1](deep, a_k + r * PANEL, a_panel, w_k, w_panel, init, here, c_r,
+                                PANEL, c_panel);
             }
         }
     } while ((k += block) < depth);

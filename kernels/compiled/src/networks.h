@@ -108,15 +108,18 @@ static void forward_block(void *context, long block, int thread)
     const real *parameters = e->parameters;
     for (int l = 0; l < e->n_layers; l++) {
         const struct layer *layer = &e->layers[l];
-        if (f->sparse && l == 0)
+        const int by_entries = f->sparse && l == 0;
+        if (by_entries)
             sparse_product(f->sparse, NULL, first, n, plain_weights(f), layer->out_panels, 1,
                            parameters + layer->bias, there, panel);
         else
             layer_product(n, layer->n_in, here, panel, parameters + layer->weights,
-                          layer->in_rows * PANEL, parameters + layer->bias, 0, there, panel,
-                          layer->out_panels, e->walk);
-        for (long p = 0; p < layer->out_panels; p++)
-            activate_run(layer->activation, layer->custom, there + p * panel, n * PANEL);
+                          layer->in_rows * PANEL, parameters + layer->bias, 0,
+                          forward_ending(layer->activation), there, panel, layer->out_panels,
+                          e->walk);
+        if (by_entries || !in_tiles(layer->activation))
+            for (long p = 0; p < layer->out_panels; p++)
+                activate_run(layer->activation, layer->custom, there + p * panel, n * PANEL);
         real *swap = here;
         here = there;
         there = swap;

@@ -61,25 +61,16 @@ OUTLINE void transpose_block(const real *from, long from_row, real *to, long to_
 INLINE void scatter_row(const char *from, long stride, long columns, real *to, long panel,
                         const int pad)
 {
+    if (LIKELY(stride == (long)sizeof(real)))
+        for (; columns >= PANEL; columns -= PANEL, to += panel, from += PANEL * sizeof(real))
+            for (int v = 0; v < VECTORS; v++)
+                store(to + v * LANES, load((const real *)from + v * LANES));
     for (; columns > 0; columns -= PANEL, to += panel) {
         long n = columns < PANEL ? columns : PANEL;
-        if (LIKELY(stride == (long)sizeof(real))) {
-            if (LIKELY(n == PANEL)) {
-                for (int v = 0; v < VECTORS; v++)
-                    store(to + v * LANES, load((const real *)from + v * LANES));
-            } else {
-                for (long c = 0; c < n; c++)
-                    to[c] = ((const real *)from)[c];
-                for (long c = n; pad && c < PANEL; c++)
-                    to[c] = 0;
-            }
-            from += PANEL * sizeof(real);
-        } else {
-            for (long c = 0; c < n; c++, from += stride)
-                to[c] = *(const real *)from;
-            for (long c = n; pad && c < PANEL; c++)
-                to[c] = 0;
-        }
+        for (long c = 0; c < n; c++, from += stride)
+            to[c] = *(const real *)from;
+        for (long c = n; pad && c < PANEL; c++)
+            to[c] = 0;
     }
 }
 

@@ -38,13 +38,16 @@ static void product_by_columns(const struct product_space *s, long n, long deep,
 {
     for (long j = 0, wide; j < panels; j += wide) {
         wide = panels - j < TILE_PANELS ? panels - j : TILE_PANELS;
-        for (long r = 0, part; r < n; r += part) {
-            long in_panel = PANEL - r % PANEL;
-            part = next_part(n - r < in_panel ? n - r : in_panel, TILE_FEATURES);
-            gradient_tiles[wide - 1][part - 1](deep, a + r / PANEL * s->a_panel + r % PANEL,
-                                               b + j * s->b_panel, s->b_panel, accumulate,
-                                               a + (r / PANEL + 1) * s->a_panel,
-                                               c + j * s->c_panel + r * PANEL, s->c_panel);
+        for (long r = 0; r < n; r += PANEL) {
+            const struct parts parts = parts_of(n - r < PANEL ? n - r : PANEL, TILE_FEATURES);
+            const real *a_r = a + r / PANEL * s->a_panel, *next = a_r + s->a_panel;
+            for (long i = 0, t = 0, part; i < PANEL && r + i < n; i += part, t++) {
+                part = part_at(parts, t);
+                gradient_tiles[wide - 1][part - 1](deep, a_r + i, b + j * s->b_panel, s->b_panel,
+                                                   accumulate, next,
+                                                   c + j * s->c_panel + (r + i) * PANEL,
+                                                   s->c_panel);
+            }
         }
     }
 }
@@ -104,7 +107,7 @@ static void product_block(void *context, long block, int thread)
             product_by_columns(&s, n, deep, a, b, k > 0, c, panels);
         } else {
             pack_panels(from_a, n, deep, a, s.a_panel);
-            layer_product(n, deep, a, s.a_panel, b, s.b_panel, p->bias ? bias : NULL, k > 0, c,
+            layer_product(n, deep, a, s.a_panel, b, s.b_panel, p->bias ? bias : NULL, k > 0, PLAIN_ENDING, c,
                           s.c_panel, panels, (struct walk){0, 0});
         }
         from_a.data += deep * from_a.column_stride;

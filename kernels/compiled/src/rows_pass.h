@@ -87,16 +87,19 @@ static void rows_block(void *engine, long block, int thread)
     for (int l = 0; l < e->n_layers; l++) {
         const struct layer *layer = &e->layers[l];
         real *z = (real *)layer->output + start;
-        if (e->sparse && l == 0)
+        const int by_entries = e->sparse && l == 0;
+        if (by_entries)
             sparse_product(&e->rows.x, e->rows.order, e->rows.first + first, n,
                            (struct weight_rows){parameters + layer->weights, NULL,
                                                 weight_row(e, 0)},
                            layer->out_panels, (real)e->shrink, parameters + layer->bias, z, panel);
         else
             layer_product(n, layer->n_in, a, panel, parameters + layer->weights,
-                          layer->in_rows * PANEL, parameters + layer->bias, 0, z, panel,
+                          layer->in_rows * PANEL, parameters + layer->bias, 0,
+                          layer->slope ? PLAIN_ENDING : forward_ending(layer->activation), z, panel,
                           layer->out_panels, e->walk);
-        activate_rows(e, l, first, n);
+        if (by_entries || layer->slope || !in_tiles(layer->activation))
+            activate_rows(e, l, first, n);
         a = z;
     }
 
@@ -115,11 +118,13 @@ static void rows_block(void *engine, long block, int thread)
         const struct layer *above = &e->layers[l], *layer = &e->layers[l - 1];
         real *delta = (real *)layer->delta + start;
         const real *activations = (const real *)layer->output + start;
+        const struct ending ending = layer->slope ? PLAIN_ENDING
+                                                  : backward_ending(layer->activation, delta, activations);
         layer_product(n, above->n_out, (const real *)above->delta + start, panel,
-                      above->transposed, above->out_panels * PANEL * PANEL, NULL, 0, delta, panel,
-                      layer->out_panels, e->walk);
+                      above->transposed, above->out_panels * PANEL * PANEL, NULL, 0, ending, delta,
+                      panel, layer->out_panels, e->walk);
         const real *slope = layer->slope ? (const real *)layer->slope + start : NULL;
-        for (long p = 0; p < layer->out_panels; p++)
+        for (long p = 0; p < layer->out_panels && !ending.gate; p++)
             if (slope)
                 multiply_run(delta + p * panel, slope + p * panel, n * PANEL);
             else

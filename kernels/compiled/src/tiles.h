@@ -21,10 +21,18 @@ struct strided {
     long row, panel; /* elements from one row, and from one panel, to the next */
 };
 
+/* What is done to C on the way out of the registers: a ReLU, max(lowest, C), or its derivative: with
+   a gate an element becomes 0 unless the one so far behind it in memory is positive. */
+struct ending {
+    real lowest;
+    long gate; /* elements; 0 for none */
+};
+#define PLAIN_ENDING ((struct ending){-(real)INFINITY, 0})
+
 /* ROWS x PANELS panels of C over a depth that may end inside a panel of A. */
 INLINE void forward_body(const int rows, const int panels, long depth, const real *a, long a_panel,
-                         const real *b, long b_panel, struct strided init, real *c, long c_row,
-                         long c_panel)
+                         const real *b, long b_panel, struct strided init, struct ending ending,
+                         real *c, long c_row, long c_panel)
 {
     vec sum[TILE_ROWS][TILE_PANELS * VECTORS];
     UNROLL for (int r = 0; r < rows; r++)
@@ -47,26 +55,34 @@ INLINE void forward_body(const int rows, const int panels, long depth, const rea
             x += 1;
         } while (b != end);
     }
+    const vec lowest = SPLAT(ending.lowest);
+    if (ending.gate)
+        UNROLL for (int r = 0; r < rows; r++)
+            UNROLL for (int v = 0; v < panels * VECTORS; v++) {
+                const real *at = c + r * c_row + (v / VECTORS) * c_panel + (v % VECTORS) * LANES;
+                sum[r][v] = keep(load(at + ending.gate) > SPLAT((real)0), sum[r][v]);
+            }
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int v = 0; v < panels * VECTORS; v++)
-            store(c + r * c_row + (v / VECTORS) * c_panel + (v % VECTORS) * LANES, sum[r][v]);
+            store(c + r * c_row + (v / VECTORS) * c_panel + (v % VECTORS) * LANES,
+                  maximum(lowest, sum[r][v]));
 }
 
 /* FEATURES x PANELS panels of C over all rows; features lie next to each other in A's panel. On the
    way it asks for as many lines at `next`, which later tiles will read. */
-INLINE void gradient_body(const int features, const int panels, long rows, const real *a,
-                          const real *d, long d_panel, int accumulate, const real *next, real *c,
-                          long c_panel)
+INLINE void gradient_sums(const int features, const int panels, long rows, const real *a,
+                          const real *d, long d_panel, const real *next, const real *init,
+                          long init_panel, vec sum[][TILE_PANELS * VECTORS])
 {
     const long ahead = next - a;
-    vec sum[PANEL][TILE_PANELS * VECTORS];
     UNROLL for (int i = 0; i < features; i++)
         UNROLL for (int v = 0; v < panels * VECTORS; v++)
             sum[i][v] = (vec){0};
-    if (accumulate)
+    if (init)
         UNROLL for (int i = 0; i < features; i++)
             UNROLL for (int v = 0; v < panels * VECTORS; v++)
-                sum[i][v] = load(c + i * PANEL + (v / VECTORS) * c_panel + (v % VECTORS) * LANES);
+                sum[i][v] =
+                    load(init + i * PANEL + (v / VECTORS) * init_panel + (v % VECTORS) * LANES);
     for (const real *end = a + rows * PANEL; a != end; a += PANEL, d += PANEL) {
         __builtin_prefetch(a + ahead, 0, 3);
         vec right[TILE_PANELS * VECTORS];
@@ -78,28 +94,82 @@ INLINE void gradient_body(const int features, const int panels, long rows, const
                 sum[i][v] = FMA(left, right[v], sum[i][v]);
         }
     }
+}
+
+INLINE void gradient_body(const int features, const int panels, long rows, const real *a,
+                          const real *d, long d_panel, int accumulate, const real *next, real *c,
+                          long c_panel)
+{
+    vec sum[PANEL][TILE_PANELS * VECTORS];
+    gradient_sums(features, panels, rows, a, d, d_panel, next, accumulate ? c : NULL, c_panel, sum);
     UNROLL for (int i = 0; i < features; i++)
         UNROLL for (int v = 0; v < panels * VECTORS; v++)
             store(c + i * PANEL + (v / VECTORS) * c_panel + (v % VECTORS) * LANES, sum[i][v]);
 }
 
+/* Descent on the gradient of a tile, w <- w - rate (gradient + l2 w), before it leaves the registers:
+   it needs no place in memory. Constant for all tiles of some panels. */
+struct descent {
+    double rate, l2;
+    long d_panel, init_panel, w_panel; /* elements from one panel to the next */
+};
+
+/* Returns the sum of w^2 before, 0 where l2 is 0. */
+INLINE double descent_body(const int features, const int panels, long rows, const real *a,
+                           const real *d, const real *next, const real *init, real *w,
+                           const struct descent *by)
+{
+    vec sum[PANEL][TILE_PANELS * VECTORS];
+    gradient_sums(features, panels, rows, a, d, by->d_panel, next, init, by->init_panel, sum);
+    const vec rate = SPLAT((real)-by->rate), l2 = SPLAT((real)by->l2);
+    const long w_panel = by->w_panel;
+    vec squares[TILE_PANELS * VECTORS] = {{0}};
+    if (by->l2 != 0)
+        UNROLL for (int i = 0; i < features; i++)
+            UNROLL for (int v = 0; v < panels * VECTORS; v++) {
+                vec x = load(w + i * PANEL + (v / VECTORS) * w_panel + (v % VECTORS) * LANES);
+                squares[v] = FMA(x, x, squares[v]);
+                sum[i][v] = FMA(l2, x, sum[i][v]);
+            }
+    UNROLL for (int i = 0; i < features; i++)
+        UNROLL for (int v = 0; v < panels * VECTORS; v++) {
+            real *at = w + i * PANEL + (v / VECTORS) * w_panel + (v % VECTORS) * LANES;
+            store(at, FMA(rate, sum[i][v], load(at)));
+        }
+    double total = 0;
+    if (by->l2 != 0) {
+        UNROLL for (int v = 1; v < panels * VECTORS; v++)
+            squares[0] += squares[v];
+        total = (double)sum_lanes(squares[0]);
+    }
+    return total;
+}
+
 typedef void forward_tile(long depth, const real *a, long a_panel, const real *b, long b_panel,
-                          struct strided init, real *c, long c_row, long c_panel);
+                          struct strided init, struct ending ending, real *c, long c_row,
+                          long c_panel);
 typedef void gradient_tile(long rows, const real *a, const real *d, long d_panel, int accumulate,
                            const real *next, real *c, long c_panel);
+typedef double descent_tile(long rows, const real *a, const real *d, const real *next,
+                            const real *init, real *w, const struct descent *by);
 
 #define FORWARD_TILE(R, P)                                                                         \
     OUTLINE void forward_##R##x##P(long depth, const real *a, long a_panel, const real *b,         \
-                                   long b_panel, struct strided init, real *c, long c_row,         \
-                                   long c_panel)                                                   \
+                                   long b_panel, struct strided init, struct ending ending,        \
+                                   real *c, long c_row, long c_panel)                              \
     {                                                                                              \
-        forward_body(R, P, depth, a, a_panel, b, b_panel, init, c, c_row, c_panel);                \
+        forward_body(R, P, depth, a, a_panel, b, b_panel, init, ending, c, c_row, c_panel);        \
     }
 #define GRADIENT_TILE(F, P)                                                                        \
     OUTLINE void gradient_##F##x##P(long rows, const real *a, const real *d, long d_panel,         \
                                     int accumulate, const real *next, real *c, long c_panel)       \
     {                                                                                              \
         gradient_body(F, P, rows, a, d, d_panel, accumulate, next, c, c_panel);                    \
+    }                                                                                              \
+    OUTLINE double descent_##F##x##P(long rows, const real *a, const real *d, const real *next,    \
+                                     const real *init, real *w, const struct descent *by)          \
+    {                                                                                              \
+        return descent_body(F, P, rows, a, d, next, init, w, by);                                  \
     }
 
 #if TILE_ROWS == 12
@@ -119,6 +189,7 @@ typedef void gradient_tile(long rows, const real *a, const real *d, long d_panel
 
 #define FORWARD_NAME(R, P) forward_##R##x##P,
 #define GRADIENT_NAME(F, P) gradient_##F##x##P,
+#define DESCENT_NAME(F, P) descent_##F##x##P,
 EACH_ROWS(FORWARD_TILE, 1)
 EACH_FEATURES(GRADIENT_TILE, 1)
 #if TILE_PANELS == 2
@@ -138,13 +209,23 @@ static gradient_tile *const gradient_tiles[TILE_PANELS][TILE_FEATURES] = {
     {EACH_FEATURES(GRADIENT_NAME, 2)},
 #endif
 };
+static descent_tile *const descent_tiles[TILE_PANELS][TILE_FEATURES] = {
+    {EACH_FEATURES(DESCENT_NAME, 1)},
+#if TILE_PANELS == 2
+    {EACH_FEATURES(DESCENT_NAME, 2)},
+#endif
+};
 
-/* Split n into the fewest parts of at most `most`, as equal as can be: the size of the next part.
-   A remainder of one or two rows would otherwise run at a fraction of the speed. */
-INLINE long next_part(long n, long most)
+/* n split into the fewest parts of at most `most`, as equal as can be: the first `larger` ones have
+   one more than `size`. A remainder of one or two rows would run at a fraction of the speed. */
+struct parts {
+    long size, larger;
+};
+INLINE struct parts parts_of(long n, long most)
 {
-    long parts = (n + most - 1) / most;
-    return (n + parts - 1) / parts;
+    const long parts = n > 0 ? (n + most - 1) / most : 1;
+    return (struct parts){n / parts, n % parts};
 }
+INLINE long part_at(struct parts parts, long i) { return parts.size + (i < parts.larger); }
 
 #endif

@@ -8,16 +8,12 @@
 #define FASTMLP_WEIGHTS_PASS_H
 
 #include "fastmlp.h"
-#include "layers.h"
-#include "look_ahead.h"
+#include "gradient_walk.h"
 #include "networks.h"
 #include "penalties.h"
 #include "sparse.h"
-#include "tiles.h"
 #include "updates.h"
 #include "work.h"
-
-enum { TASK_FEATURES = 64 }; /* of a weight task: its gradient stays in L1 */
 
 /* Sum of the rows of one panel, as four chains of every fourth row. */
 INLINE void sum_rows(const real *d, long rows, int accumulate, real *to)
@@ -32,20 +28,6 @@ INLINE void sum_rows(const real *d, long rows, int accumulate, real *to)
             sum[0] += load(d + r * PANEL);
         vec total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
         store(to, accumulate ? load(to) + total : total);
-    }
-}
-
-/* Ask for what the update of these features will read. */
-INLINE void prefetch_weights(const struct engine *e, const struct layer *layer,
-                             const struct weight_task *task, long feature, long features)
-{
-    for (int p = 0; p < task->panels; p++) {
-        long at = layer->weights + ((task->panel + p) * layer->in_rows + feature) * PANEL;
-        for (long i = at; i < at + features * PANEL; i += PANEL) {
-            __builtin_prefetch((const real *)e->parameters + i, 1, 3);
-            for (int s = 0; s < MOST_STATES && e->state[s]; s++)
-                __builtin_prefetch((const real *)e->state[s] + i, 1, 3);
-        }
     }
 }
 
@@ -92,24 +74,6 @@ static void finish_bias(const struct engine *e, const struct layer *layer, long 
         finish_run(e, layer->bias + first * PANEL, gradient, panels * PANEL, 0, sums);
 }
 
-/* Where the weights of a task are: `n` runs of `length` elements, `step` apart. */
-struct runs {
-    long at, n, length, step;
-};
-
-static struct runs runs_of(const struct engine *e, const struct weight_task *task)
-{
-    const struct layer *layer = &e->layers[task->layer];
-    const long features = task->last - task->first;
-    if (e->sparse && task->layer == 0) {
-        const long width = weight_row(e, 0);
-        return (struct runs){layer->weights + task->first * width, 1, features * width, 0};
-    }
-    const long panel = layer->in_rows * PANEL;
-    return (struct runs){layer->weights + task->panel * panel + task->first * PANEL, task->panels,
-                         features * PANEL, panel};
-}
-
 /* The penalty of weights that stay as they are. */
 static double frozen_penalty(const struct engine *e, const struct weight_task *task)
 {
@@ -149,28 +113,6 @@ static void sparse_task(const struct engine *e, long index, int thread)
     keep_sums(e, index, &sums);
 }
 
-/* Where the gradient of a task is kept: in the parameters' layout where it outlives the task. */
-struct task_gradient {
-    real *weights, *bias;
-    long panel; /* elements from panel to panel of the weights */
-};
-
-static struct task_gradient gradient_of(const struct engine *e, const struct weight_task *task,
-                                        int thread)
-{
-    const struct layer *layer = &e->layers[task->layer];
-    struct task_gradient g = {.panel = TASK_FEATURES * PANEL};
-    if (e->gradient) {
-        g.panel = layer->in_rows * PANEL;
-        g.weights = (real *)e->gradient + layer->weights + task->panel * g.panel + task->first * PANEL;
-        g.bias = (real *)e->gradient + layer->bias + task->panel * PANEL;
-    } else {
-        g.weights = (real *)(e->scratch + thread * e->scratch_bytes);
-        g.bias = g.weights + TILE_PANELS * g.panel;
-    }
-    return g;
-}
-
 /* The copy of updated weights for the errors of the layer below. */
 static void transpose_task(const struct engine *e, const struct weight_task *task)
 {
@@ -195,42 +137,16 @@ static void weights_task(void *engine, long index, int thread)
         sparse_task(e, index, thread);
         return;
     }
-    const real *a = task->layer ? e->layers[task->layer - 1].output : e->input;
-    const real *delta = (const real *)layer->delta + task->panel * e->batch_panel;
-    const long features = task->last - task->first, panel = e->batch_panel;
     const struct task_gradient g = gradient_of(e, task, thread);
-    gradient_tile *const *tiles = gradient_tiles[task->panels - 1];
-    const long block = depth_block(e->n_rows);
-    long turns = (features + TILE_FEATURES - 1) / TILE_FEATURES * blocks_of(e->n_rows, block);
-    struct share share = share_of(e, index, most(turns, 1));
-    long k = 0;
-    do { /* once even for no rows: their gradient is zero */
-        const long deep = least(e->n_rows - k, block);
-        const real *d = delta + k * PANEL;
-        const real *next_d = k + block < e->n_rows ? d + block * PANEL : delta;
-        for (long f = 0; f < features; f += PANEL) {
-            const real *a_f = a + (task->first + f) / PANEL * panel + k * PANEL;
-            long here = features - f < PANEL ? features - f : PANEL;
-            for (long i = 0, part; i < here; i += part) {
-                part = next_part(here - i, TILE_FEATURES);
-                if (k == 0 && e->finish && e->walk.prefetch)
-                    prefetch_weights(e, layer, task, task->first + f + i, part);
-                ask_for_rows(&share);
-                /* The first tile of a panel of features asks for the next panel, another one for
-                   the errors of the next block of rows. */
-                const real *next = i == 0 ? a_f + panel : next_d + f / PANEL % TILE_PANELS * panel;
-                tiles[part - 1](deep, a_f + i, d, panel, e->accumulate || k, next,
-                                g.weights + (f + i) * PANEL, g.panel);
-            }
-        }
-    } while ((k += block) < e->n_rows);
+    const int descend = descends_in_tiles(e);
     struct sums sums = {0, 0, 0};
+    sums.penalty = 0.5 * e->l2 * gradient_walk(e, index, &g, descend);
     if (task->first == 0)
         finish_bias(e, layer, task->panel, task->panels, g.bias, &sums);
     if (!e->finish)
         return;
     const struct runs runs = runs_of(e, task);
-    for (long i = 0; i < runs.n; i++)
+    for (long i = 0; i < runs.n && !descend; i++)
         finish_run(e, runs.at + i * runs.step, g.weights + i * g.panel, runs.length, 1, &sums);
     keep_sums(e, index, &sums);
     if (e->clip_norm <= 0)

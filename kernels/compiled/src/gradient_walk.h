@@ -1,0 +1,125 @@
+/* The tiles of a weight task: the gradient of some panels of one weight matrix by a range of features,
+   over all rows of the pass. Where the update needs nothing else, the tiles descend at once. */
+#ifndef FASTMLP_GRADIENT_WALK_H
+#define FASTMLP_GRADIENT_WALK_H
+
+#include "fastmlp.h"
+#include "layers.h"
+#include "look_ahead.h"
+#include "sparse.h"
+#include "tiles.h"
+#include "work.h"
+
+enum { TASK_FEATURES = 64 }; /* of a weight task: its gradient stays in L1 */
+
+/* Where the weights of a task are: `n` runs of `length` elements, `step` apart. */
+struct runs {
+    long at, n, length, step;
+};
+
+static struct runs runs_of(const struct engine *e, const struct weight_task *task)
+{
+    const struct layer *layer = &e->layers[task->layer];
+    const long features = task->last - task->first;
+    if (e->sparse && task->layer == 0) {
+        const long width = weight_row(e, 0);
+        return (struct runs){layer->weights + task->first * width, 1, features * width, 0};
+    }
+    const long panel = layer->in_rows * PANEL;
+    return (struct runs){layer->weights + task->panel * panel + task->first * PANEL, task->panels,
+                         features * PANEL, panel};
+}
+
+/* Where the gradient of a task is kept: in the parameters' layout where it outlives the task. */
+struct task_gradient {
+    real *weights, *bias;
+    long panel; /* elements from panel to panel of the weights */
+};
+
+static struct task_gradient gradient_of(const struct engine *e, const struct weight_task *task,
+                                        int thread)
+{
+    const struct layer *layer = &e->layers[task->layer];
+    struct task_gradient g = {.panel = TASK_FEATURES * PANEL};
+    if (e->gradient) {
+        g.panel = layer->in_rows * PANEL;
+        g.weights = (real *)e->gradient + layer->weights + task->panel * g.panel + task->first * PANEL;
+        g.bias = (real *)e->gradient + layer->bias + task->panel * PANEL;
+    } else {
+        g.weights = (real *)(e->scratch + thread * e->scratch_bytes);
+        g.bias = g.weights + TILE_PANELS * g.panel;
+    }
+    return g;
+}
+
+/* Ask for what the update of these features will read. */
+INLINE void prefetch_weights(const struct engine *e, const struct layer *layer,
+                             const struct weight_task *task, long feature, long features)
+{
+    for (int p = 0; p < task->panels; p++) {
+        long at = layer->weights + ((task->panel + p) * layer->in_rows + feature) * PANEL;
+        for (long i = at; i < at + features * PANEL; i += PANEL) {
+            __builtin_prefetch((const real *)e->parameters + i, 1, 3);
+            for (int s = 0; s < MOST_STATES && e->state[s]; s++)
+                __builtin_prefetch((const real *)e->state[s] + i, 1, 3);
+        }
+    }
+}
+
+/* Whether the update needs nothing but each tile's own gradient and weights. */
+static int descends_in_tiles(const struct engine *e)
+{
+    return e->finish && e->update.rule == UPDATE_sgd && e->update.decay == 0 && e->l1 == 0 &&
+           !e->with_norm && e->clip_value <= 0;
+}
+
+/* The gradient is left in `g`, or, with `descend`, the last pass of a batch descends along it. Returns
+   the sum of squared weights where descending has needed them, else 0. */
+static double gradient_walk(const struct engine *e, long index, const struct task_gradient *g,
+                            int descend)
+{
+    const struct weight_task *task = &e->tasks[index];
+    const struct layer *layer = &e->layers[task->layer];
+    const long features = task->last - task->first, panel = e->batch_panel;
+    const real *a = task->layer ? e->layers[task->layer - 1].output : e->input;
+    const real *delta = (const real *)layer->delta + task->panel * panel;
+    const struct runs runs = runs_of(e, task);
+    const struct descent by = {e->update.rate, e->l2, panel, g->panel, runs.step};
+    descent_tile *const *descents = descent_tiles[task->panels - 1];
+    gradient_tile *const *gradients = gradient_tiles[task->panels - 1];
+    const int prefetch = e->finish && e->walk.prefetch;
+    const long block = depth_block(e->n_rows);
+    const long turns = blocks_of(features, PANEL) * blocks_of(e->n_rows, block);
+    struct share share = share_of(e, index, most(turns, 1));
+    double squares = 0;
+    long k = 0;
+    do { /* once even for no rows: their gradient is zero */
+        const long deep = least(e->n_rows - k, block);
+        const int last = k + block >= e->n_rows, accumulate = e->accumulate || k;
+        const real *d = delta + k * PANEL, *next_d = last ? delta : d + block * PANEL;
+        for (long f = 0; f < features; f += PANEL) {
+            const real *a_f = a + (task->first + f) / PANEL * panel + k * PANEL;
+            const struct parts parts = parts_of(least(features - f, PANEL), TILE_FEATURES);
+            ask_for_rows(&share);
+            /* The first tile of a panel of features asks for the next panel, another one for the
+               errors of the next block of rows. */
+            const real *next = a_f + panel;
+            for (long i = 0, t = 0, part; i < PANEL && f + i < features; i += part, t++) {
+                part = part_at(parts, t);
+                if (prefetch && k == 0)
+                    prefetch_weights(e, layer, task, task->first + f + i, part);
+                real *c = g->weights + (f + i) * PANEL;
+                if (descend && last)
+                    squares += descents[part - 1](
+                        deep, a_f + i, d, next, accumulate ? c : NULL,
+                        (real *)e->parameters + runs.at + (f + i) * PANEL, &by);
+                else
+                    gradients[part - 1](deep, a_f + i, d, panel, accumulate, next, c, g->panel);
+                next = next_d + f / PANEL % TILE_PANELS * panel;
+            }
+        }
+    } while ((k += block) < e->n_rows);
+    return squares;
+}
+
+#endif
