@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-TILE = re.compile(r"^[0-9a-f]+ <((?:forward|gradient)_(\d+)x(\d+))(?:\.\w+)*>:$")
+TILE = re.compile(r"^[0-9a-f]+ <((?:forward|gradient|descent)_(\d+)x(\d+))(?:\.\w+)*>:$")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
 JUMP_TARGET = re.compile(r"^([0-9a-f]+)\b")
 
