@@ -95,8 +95,6 @@ def _both(history: History, name: str, ax: Axes, higher: bool) -> None:
 
 
 def _several(runs: Mapping[str, History], curve: str, x: str, ax: Axes) -> Axes:
-    from matplotlib.ticker import MaxNLocator
-
     _style.dress(ax, curve.replace("_", " "), "epoch" if x == "epoch" else "seconds of training")
     curves = []
     for i, (label, run) in enumerate(runs.items()):
@@ -109,7 +107,7 @@ def _several(runs: Mapping[str, History], curve: str, x: str, ax: Axes) -> Axes:
         style = ("-", "--", ":", "-.")[i // len(_style.COLOURS) % 4]
         ax.plot(places, values, color=colour, lw=1.8, ls=style, label=label)
     if x == "epoch":
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _style.whole_numbers(ax)
     _log_where_wide(ax, curves)
     many = len(runs) > 6
     beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if many else {}
@@ -126,12 +124,10 @@ def _elapsed(seconds: Sequence[float]) -> list[float]:
 
 
 def _line(ax: Axes, values: Sequence[float], colour: str, label: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     # A single epoch is a point, which a line would not show.
     marker = "o" if len(values) <= 12 else None
     ax.plot(range(1, len(values) + 1), values, color=colour, lw=2, marker=marker, ms=4, label=label)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _style.whole_numbers(ax)
 
 
 def _log_where_wide(ax: Axes, curves: Sequence[Sequence[float]]) -> None:

@@ -86,8 +86,7 @@ def decision_regions(
             ax.contour(first, second, lead, [0.0], colors="white", linewidths=1.6)
     if y is not None:
         _points(ax, x, _classes(y), colours, labels)
-    _style.dress(ax, x=feature_names[0], y=feature_names[1], grid=False)
-    ax.set(xlim=extent[:2], ylim=extent[2:])
+    _style.dress_plane(ax, feature_names, extent[:2], extent[2:])
     return ax
 
 

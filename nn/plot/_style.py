@@ -46,7 +46,7 @@ def panels(columns: int, size: tuple[float, float]) -> list[Axes]:
 def dress(ax: Axes, title: str = "", x: str = "", y: str = "", grid: bool = True) -> None:
     """Give axes their title, labels and quiet frame."""
     if title:
-        ax.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold")
+        entitle(ax, title)
     ax.set_xlabel(x, color=INK)
     ax.set_ylabel(y, color=INK)
     if grid:
@@ -55,6 +55,34 @@ def dress(ax: Axes, title: str = "", x: str = "", y: str = "", grid: bool = True
     ax.tick_params(which="both", colors=INK, length=0)
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(GRID)
+
+
+def entitle(ax: Axes, title: str) -> None:
+    """Give axes their title."""
+    ax.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold")
+
+
+def dress_plane(
+    ax: Axes, labels: tuple[str, str], x: tuple[float, float], y: tuple[float, float]
+) -> None:
+    """Give a picture that fills its axes their labels, limits and quiet frame."""
+    dress(ax, x=labels[0], y=labels[1], grid=False)
+    ax.set(xlim=x, ylim=y)
+
+
+def whole_numbers(ax: Axes) -> None:
+    """Ticks of the x axis at whole numbers only, such as epochs."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def colour_bar(ax: Axes, colours: Any, label: str = "", **options: Any) -> None:
+    """A slim scale of colours beside the axes, without a frame."""
+    bar = ax.figure.colorbar(colours, ax=ax, pad=0.02, aspect=30, **options)
+    bar.set_label(label, color=INK)
+    bar.outline.set_visible(False)  # type: ignore[operator,unused-ignore]
+    bar.ax.tick_params(colors=INK, length=0)
 
 
 def legend(ax: Axes, **options: Any) -> None:

@@ -96,25 +96,17 @@ def loss_surface(
     values = plane.losses(network, X, y, loss, a, b)
     edges = _levels(values, levels)
     if filled:
-        _fill(ax, a, b, values, edges)
+        colours = ax.contourf(a, b, values, edges, cmap="YlGnBu_r", extend="both", alpha=0.85)
+        _style.colour_bar(ax, colours, "loss", format="%.3g")
     lines, width = ("white", 0.7) if filled else ("#B8C4CE", 1.0)
     ax.contour(a, b, values, edges, colors=lines, linewidths=width)
     if placed is not None:
         if gradients:
             _arrows(ax, network, X, y, loss, plane, placed, gradients, a_high - a_low)
         _path(ax, placed)
-    _style.dress(ax, x=plane.labels[0], y=plane.labels[1], grid=False)
+    _style.dress_plane(ax, plane.labels, (a_low, a_high), (b_low, b_high))
     ax.set_aspect("equal")
-    ax.set(xlim=(a_low, a_high), ylim=(b_low, b_high))
     return ax
-
-
-def _fill(ax: Axes, a: Array, b: Array, values: Array, edges: Array) -> None:
-    colours = ax.contourf(a, b, values, edges, cmap="YlGnBu_r", extend="both", alpha=0.85)
-    bar = ax.figure.colorbar(colours, ax=ax, pad=0.02, aspect=30, format="%.3g")
-    bar.set_label("loss", color=_style.INK)
-    bar.outline.set_visible(False)  # type: ignore[operator,unused-ignore]
-    bar.ax.tick_params(colors=_style.INK, length=0)
 
 
 def _levels(values: Array, n: int) -> Array:

@@ -74,16 +74,8 @@ def weight_images(
     image = ax.imshow(canvas, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
     ax.set_axis_off()
     shown = f"{len(order)} of {n_out}" if len(order) < n_out else f"{n_out}"
-    ax.set_title(
-        f"weights of layer {layer + 1}, {shown} neurons",
-        loc="left",
-        color=_style.INK,
-        fontsize=11,
-        fontweight="bold",
-    )
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, aspect=30, pad=0.02)
-    bar.outline.set_visible(False)  # type: ignore[operator,unused-ignore]
-    bar.ax.tick_params(colors=_style.INK, length=0)
+    _style.entitle(ax, f"weights of layer {layer + 1}, {shown} neurons")
+    _style.colour_bar(ax, image, shrink=0.8)
     return ax
 
 
