@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from fastmlp.kernels import Architecture, CustomActivation, _checks
+from fastmlp.kernels import _checks
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import initializers, serialization
+from . import _construction, serialization
 from ._network import Network
 
 if TYPE_CHECKING:
@@ -85,24 +84,12 @@ class MLP(Network):
         n_threads: int | None = None,
         init: Any = None,
     ) -> None:
-        layers = tuple(operator.index(size) for size in sizes)
-        if isinstance(activation, str):
-            # Checked also where there is no hidden layer to apply it to.
-            _checks.activation(activation)
-        if isinstance(activation, str) or not isinstance(activation, Iterable):
-            activation = (activation,) * max(len(layers) - 2, 0)
-        architecture = Architecture(layers, tuple(map(_activation, activation)), output)
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
+        architecture = _construction.architecture(sizes, activation, output)
+        dtype = _construction.float_type(dtype)
         _checks.threads(n_threads)
         parameters = np.zeros(architecture.n_parameters, dtype)
-        self._setup(architecture, parameters, _generator(random_state), n_threads)
-        start = initializers.of_layers(init, self.architecture)
-        for initializer, w, b in zip(start, self.weights, self.biases, strict=True):
-            if isinstance(initializer, initializers.Initializer):
-                w[...] = initializer.draw(self._generator, *w.shape)
-            else:
-                w[...], b[...] = initializer
+        self._setup(architecture, parameters, _construction.generator(random_state), n_threads)
+        _construction.initialise(self, init)
 
     # Training
 
@@ -279,29 +266,9 @@ class MLP(Network):
         _checks.threads(n_threads)
         network = cls.__new__(cls)
         parameters = np.zeros(architecture.n_parameters, dtype)
-        network._setup(architecture, parameters, _generator(random_state), n_threads)
+        generator = _construction.generator(random_state)
+        network._setup(architecture, parameters, generator, n_threads)
         layers = range(len(network.weights))
         network.weights = [tensors[f"weights.{i}"] for i in layers]
         network.biases = [tensors[f"biases.{i}"] for i in layers]
         return network
-
-
-def _activation(activation: Any) -> str | CustomActivation:
-    """What the kernels take for an activation."""
-    if isinstance(activation, (str, CustomActivation)):
-        return activation
-    from . import activations
-
-    found = activations.get(activation)
-    return found if isinstance(found, CustomActivation) else found.name
-
-
-def _generator(random_state: int | np.random.Generator | None) -> np.random.Generator:
-    if random_state is None or isinstance(random_state, np.random.Generator):
-        return np.random.default_rng(random_state)
-    if isinstance(random_state, bool) or not isinstance(random_state, (int, np.integer)):
-        raise TypeError(
-            "random_state must be an integer, a numpy.random.Generator or None, "
-            f"got {type(random_state).__name__}"
-        )
-    return np.random.default_rng(random_state)
