@@ -5,9 +5,11 @@ The same functions and classes as ``reference``, without a C compiler. From the 
 ``_host``       what the CPU offers, and tile sizes
 ``_vector``, ``_values``
                 a small vector language over LLVM's instructions
-``_vmath``, ``_tiles``, ``_runs``, ``_rules``, ``_copies``, ``_scores``, ``_dropout``
+``_vmath``, ``_tiles``, ``_runs``, ``_rules``, ``_copies``, ``_dropout``, ``_sparse``
                 kernels written in it: functions, matrix products, activations, update rules,
-                panels, losses, dropout
+                panels, dropout, sparse rows
+``_columns``, ``_losses_of_outputs``, ``_losses_of_scores``, ``_scores``
+                and those of the output layer: rows as columns, formulas of losses, their kernels
 ``_steps``, ``_custom``, ``_added``
                 users' activations and losses written in it, as C functions and as kernels
 ``_table``      these compiled when they are needed, as a table of addresses
@@ -22,7 +24,7 @@ The same functions and classes as ``reference``, without a C compiler. From the 
 
 ``layers``, ``activations``, ``losses``, ``optimizers``, ``network``, ``training`` are what is
 called from outside. A new activation goes into ``_runs``, a new update rule into ``_rules``, a new
-loss into ``_scores``, a new instruction set into ``_host``.
+loss into ``_losses_of_outputs`` or ``_losses_of_scores``, a new instruction set into ``_host``.
 """
 
 from .. import reference as _reference

@@ -15,10 +15,10 @@ import numpy as np
 from .. import _custom as custom_functions
 from .._custom import REDUCTION_STEPS, CustomActivation, CustomLoss, Program, Step
 from . import _scores
+from ._columns import Columns
 from ._custom import name_of
 from ._host import LINE
 from ._runs import ARGUMENTS
-from ._scores import Columns
 from ._steps import REDUCTIONS, Block, emit
 from ._table import add, compiled_alone
 from ._values import Int, Real
