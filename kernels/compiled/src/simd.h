@@ -2,7 +2,8 @@
 
    FASTMLP_REAL_BITS (32 or 64) and FASTMLP_ISA_<NAME> come from the command line; each pair makes
    one object file from kernels.c. Arithmetic (+ - * /), comparison and bit operations are those of
-   GNU vector types; only what they lack is spelled out per instruction set below: splat, fma, sqrt.
+   GNU vector types; only what they lack is spelled out per instruction set below: splat, fma, sqrt,
+   and maximum and minimum where compilers do not find the instruction.
 
    A new instruction set needs an #elif here, its flags in setup.py, and a row in dispatch.c. */
 #ifndef FASTMLP_SIMD_H
@@ -37,10 +38,14 @@ typedef int64_t integer;
 #define SPLAT(x) ((vec)_mm512_set1_ps(x))
 #define FMA(a, b, c) ((vec)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define SQRT(a) ((vec)_mm512_sqrt_ps((__m512)(a)))
+#define MAXIMUM(a, b) ((vec)_mm512_max_ps((__m512)(a), (__m512)(b)))
+#define MINIMUM(a, b) ((vec)_mm512_min_ps((__m512)(a), (__m512)(b)))
 #else
 #define SPLAT(x) ((vec)_mm512_set1_pd(x))
 #define FMA(a, b, c) ((vec)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 #define SQRT(a) ((vec)_mm512_sqrt_pd((__m512d)(a)))
+#define MAXIMUM(a, b) ((vec)_mm512_max_pd((__m512d)(a), (__m512d)(b)))
+#define MINIMUM(a, b) ((vec)_mm512_min_pd((__m512d)(a), (__m512d)(b)))
 #endif
 
 #elif defined(FASTMLP_ISA_AVX2)
@@ -55,10 +60,14 @@ typedef int64_t integer;
 #define SPLAT(x) ((vec)_mm256_set1_ps(x))
 #define FMA(a, b, c) ((vec)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define SQRT(a) ((vec)_mm256_sqrt_ps((__m256)(a)))
+#define MAXIMUM(a, b) ((vec)_mm256_max_ps((__m256)(a), (__m256)(b)))
+#define MINIMUM(a, b) ((vec)_mm256_min_ps((__m256)(a), (__m256)(b)))
 #else
 #define SPLAT(x) ((vec)_mm256_set1_pd(x))
 #define FMA(a, b, c) ((vec)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #define SQRT(a) ((vec)_mm256_sqrt_pd((__m256d)(a)))
+#define MAXIMUM(a, b) ((vec)_mm256_max_pd((__m256d)(a), (__m256d)(b)))
+#define MINIMUM(a, b) ((vec)_mm256_min_pd((__m256d)(a), (__m256d)(b)))
 #endif
 
 #elif defined(FASTMLP_ISA_NEON)
@@ -145,9 +154,14 @@ INLINE vec choose(ivec mask, vec yes, vec no)
 }
 INLINE vec keep(ivec mask, vec v) { return (vec)((ivec)v & mask); }
 INLINE vec absolute(vec v) { return (vec)((ivec)v & ~(ivec)SPLAT((real)-0.0)); }
-/* NaN in b wins in both, as in numpy.maximum(a, b) for a number a. */
-INLINE vec maximum(vec a, vec b) { return choose(b < a, a, b); }
-INLINE vec minimum(vec a, vec b) { return choose(b > a, a, b); }
+/* b unless a is the larger, or smaller: NaN in b wins in both, as in numpy.maximum(a, b) for a number
+   a. What x86 has does just that. */
+#ifndef MAXIMUM
+#define MAXIMUM(a, b) choose((b) < (a), a, b)
+#define MINIMUM(a, b) choose((b) > (a), a, b)
+#endif
+INLINE vec maximum(vec a, vec b) { return MAXIMUM(a, b); }
+INLINE vec minimum(vec a, vec b) { return MINIMUM(a, b); }
 
 /* -1, 0 or 1; NaN of NaN */
 INLINE vec sign_of(vec x)
