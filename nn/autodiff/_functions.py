@@ -18,11 +18,14 @@ from ._operations import TABLE
 ALIASES = {"fabs": "absolute", "float_power": "power"}
 
 
+def _tuple(value: Any) -> tuple[Any, ...]:
+    """Axes or lengths, of which one may be given without a tuple."""
+    return (value,) if isinstance(value, (int, np.integer)) else tuple(value)
+
+
 def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """Axes as a sorted tuple; ``None`` means all."""
-    if axis is None:
-        return tuple(range(ndim))
-    given = axis if isinstance(axis, tuple) else (axis,)
+    given = range(ndim) if axis is None else _tuple(axis)
     normal = tuple(int(i) + ndim if i < 0 else int(i) for i in given)
     if any(not 0 <= i < ndim for i in normal) or len(set(normal)) != len(normal):
         raise np.exceptions.AxisError(f"axis {axis} does not fit an array of {ndim} dimensions")
@@ -37,7 +40,7 @@ def _reduction(name: str) -> Callable[..., Node]:
     return reduce
 
 
-_sum, _max, _min = _reduction("sum"), _reduction("max"), _reduction("min")
+_sum, _max, _min = map(_reduction, ("sum", "max", "min"))
 
 
 def _mean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -49,14 +52,6 @@ def _var(a: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any
     residual = a - _mean(a, axis, keepdims=True)
     total = _sum(np.square(residual), axis, keepdims)
     return total / (a.size // max(total.size, 1) - ddof)
-
-
-def _std(a: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    return np.sqrt(_var(a, axis, ddof, keepdims))
-
-
-def _ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return _max(a, axis, keepdims) - _min(a, axis, keepdims)
 
 
 def _where(condition: Any, x: Any = None, y: Any = None) -> Node:
@@ -77,15 +72,11 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
 
 
 def _reshape(a: Any, /, shape: Any) -> Any:
-    shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    shape = _tuple(shape)
     known = int(np.prod([n for n in shape if n != -1]))
     # Let NumPy say what is wrong, if anything is.
     shape = tuple(int(n) if n != -1 or not known else a.size // known for n in shape)
     return apply("reshape", a, shape=shape)
-
-
-def _ravel(a: Any) -> Any:
-    return _reshape(a, a.size)
 
 
 def _transpose(a: Any, axes: Any = None) -> Any:
@@ -100,8 +91,7 @@ def _swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 
 
 def _expand_dims(a: Any, axis: Any) -> Any:
-    given = axis if isinstance(axis, tuple) else (axis,)
-    new = _axes(given, a.ndim + len(given))
+    new = _axes(axis, a.ndim + len(_tuple(axis)))
     lengths = iter(a.shape)
     return _reshape(a, tuple(1 if i in new else next(lengths) for i in range(a.ndim + len(new))))
 
@@ -111,11 +101,6 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
     if any(a.shape[i] != 1 for i in gone):
         raise ValueError(f"only axes of length 1 can be squeezed, got shape {a.shape}, axis {axis}")
     return _reshape(a, tuple(n for i, n in enumerate(a.shape) if i not in gone))
-
-
-def _broadcast_to(array: Any, shape: Any) -> Any:
-    shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-    return apply("broadcast_to", array, shape=shape)
 
 
 def _full_like(a: Any, fill_value: Any) -> Node:
@@ -146,14 +131,12 @@ def _matmul(a: Any, b: Any) -> Any:
     a, b = as_nodes((a, b))
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"a product of matrices needs arrays, got shapes {a.shape}, {b.shape}")
-    left = _reshape(a, (1, a.size)) if a.ndim == 1 else a
-    right = _reshape(b, (b.size, 1)) if b.ndim == 1 else b
+    left = _reshape(a, (1, -1)) if a.ndim == 1 else a
+    right = _reshape(b, (-1, 1)) if b.ndim == 1 else b
     if left.shape[-1] != right.shape[-2]:
         raise ValueError(f"shapes {a.shape} and {b.shape} do not fit a product of matrices")
     product = apply("matmul", left, right)
-    shape = product.shape[: -1 if b.ndim == 1 else None]
-    shape = shape[:-2] + shape[-1:] if a.ndim == 1 and b.ndim > 1 else shape
-    return _reshape(product, shape[:-1] if a.ndim == b.ndim == 1 else shape)
+    return _squeeze(product, (*[-2] * (a.ndim == 1), *[-1] * (b.ndim == 1)))
 
 
 def _dot(a: Any, b: Any) -> Any:
@@ -165,20 +148,10 @@ def _dot(a: Any, b: Any) -> Any:
     return _matmul(a, b)
 
 
-def _outer(a: Any, b: Any) -> Any:
-    a, b = as_nodes((a, b))
-    return _reshape(a, (a.size, 1)) * _reshape(b, (1, b.size))
-
-
 def _norm(x: Any, ord: None = None, axis: Any = None, keepdims: bool = False) -> Any:
     if ord is not None:
         raise TypeError("np.linalg.norm of a traced array takes no ord")
     return np.sqrt(_sum(np.square(x), axis, keepdims))
-
-
-def _log_sum_exp(a: Any, axis: Any = 0, keepdims: bool = False) -> Any:
-    (x,) = as_nodes((a,))
-    return apply("log_sum_exp", x, axis=_axes(axis, x.ndim), keepdims=bool(keepdims))
 
 
 def _of_masks(name: str) -> Callable[..., Node]:
@@ -210,7 +183,7 @@ REDUCTIONS: dict[str, Callable[..., Any]] = {
     "add": _sum,
     "maximum": _max,
     "minimum": _min,
-    "logaddexp": _log_sum_exp,
+    "logaddexp": _reduction("log_sum_exp"),
 }
 #: What NumPy calls by ``__array_function__``.
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
@@ -221,21 +194,21 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.amin: _min,
     np.mean: _mean,
     np.var: _var,
-    np.std: _std,
-    np.ptp: _ptp,
+    np.std: lambda a, axis=None, ddof=0, keepdims=False: np.sqrt(_var(a, axis, ddof, keepdims)),
+    np.ptp: lambda a, axis=None, keepdims=False: _max(a, axis, keepdims) - _min(a, axis, keepdims),
     np.where: _where,
     np.clip: _clip,
     np.reshape: _reshape,
-    np.ravel: _ravel,
+    np.ravel: lambda a: _reshape(a, -1),
     np.transpose: _transpose,
     np.swapaxes: _swapaxes,
     np.expand_dims: _expand_dims,
     np.squeeze: _squeeze,
-    np.broadcast_to: _broadcast_to,
+    np.broadcast_to: lambda array, shape: apply("broadcast_to", array, shape=_tuple(shape)),
     np.concatenate: _concatenate,
     np.stack: _stack,
     np.dot: _dot,
-    np.outer: _outer,
+    np.outer: lambda a, b: np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1)),
     np.linalg.norm: _norm,
     np.zeros_like: lambda a: _full_like(a, 0),
     np.ones_like: lambda a: _full_like(a, 1),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,18 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
     options : dict
         What the operation takes besides arrays, such as ``axis``.
     value : array
+    shape, ndim, size, dtype
+        Of the value.
     label : str or None
         A name for people.
     origin : Node or None
         For a node of a derivative: the node whose rule has made it.
     """
 
-    __slots__ = ("__weakref__", "inputs", "label", "operation", "options", "origin", "value")
+    __slots__ = (
+        "__weakref__", "dtype", "inputs", "label", "ndim", "operation", "options", "origin",
+        "shape", "size", "value",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -50,6 +56,9 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
     ) -> None:
         self.operation, self.inputs, self.options, self.label = operation, inputs, options, label
         self.value: Array = np.asarray(value)
+        self.shape: tuple[int, ...] = self.value.shape
+        self.ndim, self.size = self.value.ndim, self.value.size
+        self.dtype: np.dtype[Any] = self.value.dtype
         self.origin: Node | None = None
 
     # What NumPy asks for
@@ -104,6 +113,8 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
         raise TypeError("traced arrays cannot be assigned to: use np.where or np.concatenate")
 
     def __getattr__(self, name: str) -> Any:
+        if name in _METHODS:
+            return partial(getattr(np, name), self)
         if name.startswith("__"):
             raise AttributeError(name)
         raise AttributeError(f"traced arrays have no .{name}; see fastmlp.autodiff.supported()")
@@ -112,23 +123,6 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
     __hash__ = object.__hash__
 
     # What arrays have
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.value.shape)
-
-    @property
-    def ndim(self) -> int:
-        return self.value.ndim
-
-    @property
-    def size(self) -> int:
-        return self.value.size
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = self.value.dtype
-        return dtype
 
     @property
     def T(self) -> Any:
@@ -152,30 +146,12 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
         parts = tuple(np.asarray(p) if isinstance(p, list) else p for p in parts)
         return apply("getitem", self, index=parts)
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.sum(self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.mean(self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.min(self, axis=axis, keepdims=keepdims)
-
     def reshape(self, *shape: Any) -> Any:
         return np.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Any:
         axes = axes[0] if len(axes) == 1 else axes
         return np.transpose(self, axes or None)
-
-    def clip(self, a_min: Any = None, a_max: Any = None) -> Any:
-        return np.clip(self, a_min, a_max)
-
-    def dot(self, other: Any) -> Any:
-        return np.dot(self, other)
 
     def __repr__(self) -> str:
         shape = "×".join(map(str, self.shape)) or "scalar"
@@ -189,6 +165,10 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
         return self.value.flat[0]
 
 
+#: Methods of arrays that are NumPy's functions of the same name.
+_METHODS = {
+    "clip", "dot", "max", "mean", "min", "ravel", "squeeze", "std", "sum", "swapaxes", "var",
+}  # fmt: skip
 #: Every node that is alive, by what it computes. A node keeps its inputs, so their ids stay theirs.
 _known: weakref.WeakValueDictionary[Any, Node] = weakref.WeakValueDictionary()
 #: The node whose derivative is being written, see ``Node.origin``.
@@ -206,52 +186,41 @@ def variable(value: Any, label: str) -> Node:
 
 
 def constant(value: Any) -> Node:
-    """A constant; equal small ones are one node."""
+    """A constant; equal ones that are small, or one number over and over, are one node."""
     array = np.asarray(value)
-    if array.size == 1 and any(array.strides):
+    if array.size == 1:
         array = np.broadcast_to(array.reshape(()), array.shape)
-    key = None
-    if not any(array.strides) or array.size <= 16:
-        content = array.flat[0].tobytes() if array.size and not any(array.strides) else None
-        key = ("constant", array.dtype.str, array.shape, content or array.tobytes())
-        if (found := _known.get(key)) is not None:
-            return found
-    node = Node("constant", (), {}, array)
-    if key is not None:
-        _known[key] = node
-    return node
+    repeated = not any(array.strides)
+    if array.size > 16 and not repeated:
+        return Node("constant", (), {}, array)
+    content = (array.flat[:1] if repeated else array).tobytes()
+    key = ("constant", array.dtype.str, array.shape, content)
+    return _known.setdefault(key, Node("constant", (), {}, array))
 
 
 def as_nodes(operands: Iterable[Any]) -> tuple[Node, ...]:
     """Operands as nodes; Python's numbers take the dtype of the arrays, as in NumPy."""
-    operands = tuple(operands)
-    numbers = (bool, int, float)
-    arrays = [x if isinstance(x, Node) else np.asarray(x) for x in operands]
-    dtypes = [a.dtype for a, x in zip(arrays, operands, strict=True) if type(x) not in numbers]
+    # Arrays are copied, as the caller may change them later.
+    pairs = [(x, x if isinstance(x, Node) else np.array(x)) for x in operands]
+    dtypes = [array.dtype for x, array in pairs if type(x) not in (bool, int, float)]
     nodes = []
-    for array, x in zip(arrays, operands, strict=True):
-        if isinstance(array, Node):
-            nodes.append(array)
-            continue
+    for x, array in pairs:
         if array.dtype.kind not in "biuf":
             raise TypeError(f"a graph holds real numbers and booleans, got dtype {array.dtype}")
-        if type(x) in numbers and dtypes:
+        if type(x) in (bool, int, float) and dtypes:
             array = array.astype(np.result_type(*dtypes, x))
-        else:
-            array = array.copy()  # the caller may change it later
-        nodes.append(constant(array))
+        nodes.append(array if isinstance(array, Node) else constant(array))
     return tuple(nodes)
 
 
 def apply(operation: str, *operands: Any, **options: Any) -> Node:
     """The node of an operation: one that is there, a simpler one, or a new one."""
     inputs = as_nodes(operands)
-    simple = simplified(operation, inputs, options)
+    simple: Node | None = simplified(operation, inputs, options)
     if simple is not None:
         return simple
-    key = (operation, *map(id, inputs), _key(options))
-    found = _known.get(key)
-    if found is not None:
+    key = (operation, *map(id, inputs), _key(tuple(options.items())))
+    if (found := _known.get(key)) is not None:
         return found
     with np.errstate(all="ignore"):  # what is not finite is named where a result needs it
         try:
@@ -272,12 +241,10 @@ def apply(operation: str, *operands: Any, **options: Any) -> Node:
 
 def _key(option: Any) -> Any:
     """Something hashable that is equal for equal options."""
-    if isinstance(option, dict):
-        return tuple((name, _key(value)) for name, value in option.items())
     if isinstance(option, tuple):
-        return tuple(_key(value) for value in option)
+        return tuple(map(_key, option))
     if isinstance(option, slice):
-        return ("slice", option.start, option.stop, option.step)
+        return (slice, option.start, option.stop, option.step)
     if isinstance(option, np.ndarray):
         return (option.dtype.str, option.shape, option.tobytes())
     return (type(option), option)  # True is not 1

@@ -99,6 +99,13 @@ def _scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
 # Rules that need more than a line
 
 
+def make(operation: str, *operands: Any, **options: Any) -> Any:
+    """The node of an operation that NumPy has no function for."""
+    from ._node import apply
+
+    return apply(operation, *operands, **options)
+
+
 def kept(y: Any, x: Any, axis: Any) -> Any:
     """The result of a reduction of ``x`` with its axes kept, as length 1."""
     axes = range(x.ndim) if axis is None else [i % x.ndim for i in np.atleast_1d(axis)]
@@ -200,8 +207,8 @@ TABLE: dict[str, Operation] = {
     ),
     "logaddexp": _elementwise(
         _logaddexp,
-        lambda g, y, a, b: g * sigmoid(a - b),
-        lambda g, y, a, b: g * sigmoid(b - a),
+        lambda g, y, a, b: g * make("sigmoid", a - b),
+        lambda g, y, a, b: g * make("sigmoid", b - a),
     ),
     "hypot": _elementwise(
         np.hypot,
@@ -242,7 +249,8 @@ TABLE: dict[str, Operation] = {
     ),
     "broadcast_to": _moving(np.broadcast_to, lambda g, y, x, shape: unbroadcast(g, x.shape)),
     "getitem": _moving(
-        lambda x, index: x[index], lambda g, y, x, index: scatter(g, index, x.shape)
+        lambda x, index: x[index],
+        lambda g, y, x, index: make("scatter", g, index=index, shape=x.shape),
     ),
     "scatter": _moving(_scatter, lambda g, y, x, index, shape: g[index]),
     # Products of matrices, at least two-dimensional
@@ -255,15 +263,3 @@ TABLE: dict[str, Operation] = {
         None,
     ),
 } | {function.__name__: _elementwise(function, None, None) for function in _DISCRETE}
-
-
-def sigmoid(x: Any) -> Any:
-    from ._node import apply
-
-    return apply("sigmoid", x)
-
-
-def scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    from ._node import apply
-
-    return apply("scatter", x, index=index, shape=shape)
