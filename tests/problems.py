@@ -1,9 +1,9 @@
-"""Small problems that several test files train on, and estimators for them."""
+"""Small problems that several test files train on, and networks and estimators for them."""
 
 from __future__ import annotations
 
 import numpy as np
-from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp import MLP, MLPClassifier, MLPRegressor
 
 
 def data(n=30, n_in=4, n_out=3, seed=0):
@@ -26,6 +26,15 @@ def curve(n=120, outputs=1, seed=0):
     x = rng.uniform(-1, 1, size=(n, 3))
     y = np.column_stack([np.sin(2 * x[:, 0]) + x[:, 1], x[:, 1] * x[:, 2], x[:, 0] ** 2])
     return x, y[:, 0] if outputs == 1 else y[:, :outputs]
+
+
+def network(sizes=(4, 5, 3), output="softmax", **options):
+    return MLP(sizes, "tanh", output, **{"dtype": np.float64, "random_state": 0, **options})
+
+
+def assert_same(one, other):
+    """Two networks have the same parameters up to rounding."""
+    np.testing.assert_allclose(one.parameters, other.parameters, rtol=1e-10, atol=1e-13)
 
 
 def classifier(**options):

@@ -9,16 +9,8 @@ import pytest
 from fastmlp import MLP, activations, losses, optimizers, schedules
 from fastmlp.kernels import Loss
 from fastmlp.optimizers import SGD, Adam
+from problems import assert_same, data, network
 from support import require
-
-
-def data(n=30, n_in=4, n_out=3, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.normal(size=(n, n_in)), rng.integers(n_out, size=n)
-
-
-def network(sizes=(4, 5, 3), output="softmax", **options):
-    return MLP(sizes, "tanh", output, **{"dtype": np.float64, "random_state": 0, **options})
 
 
 def fitted(net, *arguments, **options):
@@ -26,10 +18,6 @@ def fitted(net, *arguments, **options):
     net = copy.deepcopy(net)
     net.fit(*arguments, **{"epochs": 2, "batch_size": 8, "optimizer": SGD(0.1), **options})
     return net
-
-
-def assert_same(one, other):
-    np.testing.assert_allclose(one.parameters, other.parameters, rtol=1e-10, atol=1e-13)
 
 
 # Weights of rows and classes

@@ -6,17 +6,8 @@ import numpy as np
 import pytest
 from fastmlp import MLP
 from fastmlp.optimizers import LBFGS, Adam
+from problems import data, network
 from support import require
-
-
-def data(n=30, n_in=4, n_out=3, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.normal(size=(n, n_in)), rng.integers(n_out, size=n)
-
-
-def network(sizes=(4, 5, 3), output="softmax", **options):
-    return MLP(sizes, "tanh", output, **{"dtype": np.float64, "random_state": 0, **options})
-
 
 # Initial weights
 

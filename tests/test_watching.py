@@ -7,24 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from fastmlp import MLP
 from fastmlp.callbacks import Callback, ParameterPath, ProgressBar, progress
 from fastmlp.optimizers import SGD, Adam
+from problems import assert_same, data, network
 from support import require
-
-
-def data(n=30, n_in=4, n_out=3, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.normal(size=(n, n_in)), rng.integers(n_out, size=n)
-
-
-def network(sizes=(4, 5, 3), output="softmax", **options):
-    return MLP(sizes, "tanh", output, **{"dtype": np.float64, "random_state": 0, **options})
-
-
-def assert_same(one, other):
-    np.testing.assert_allclose(one.parameters, other.parameters, rtol=1e-10, atol=1e-13)
-
 
 # Metrics and history
 
