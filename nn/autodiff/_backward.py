@@ -13,12 +13,14 @@ products. So the branch that was not taken has derivative 0, even where its own 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._node import Node, apply, as_nodes, constant, variable, writing_for
-from ._operations import TABLE, unbroadcast
+from ._operations import TABLE, only, unbroadcast
 
 
 class Flow(NamedTuple):
@@ -29,7 +31,7 @@ class Flow(NamedTuple):
 
     def masked(self) -> Any:
         """The derivative itself, as a node."""
-        return self.g if self.mask is None else np.where(self.mask, self.g, self.g.dtype.type(0))
+        return self.g if self.mask is None else only(self.mask, self.g)
 
 
 def topological(outputs: Sequence[Node]) -> list[Node]:
@@ -70,7 +72,7 @@ def backward(output: Node, wrt: Sequence[Node]) -> tuple[list[Node], dict[tuple[
         if any(operand in reached for operand in node.inputs):
             reached.add(node)
     total: dict[Node, Any] = {}
-    arriving: dict[Node, list[Flow]] = {output: [Flow(None, full(output, 1))]}
+    arriving: dict[Node, list[Flow]] = {output: [Flow(None, np.full_like(output, 1))]}
     edges: dict[tuple[Node, int], Flow] = {}
     for node in reversed(order):
         flows = arriving.pop(node, None)
@@ -90,13 +92,8 @@ def backward(output: Node, wrt: Sequence[Node]) -> tuple[list[Node], dict[tuple[
         finally:
             writing_for.reset(writing)
     for node in wanted - total.keys():
-        total[node] = full(node, 0)
+        total[node] = np.zeros_like(node)
     return [total[node] for node in wrt], edges
-
-
-def full(node: Node, value: float) -> Node:
-    """A constant of the node's shape and dtype."""
-    return constant(np.broadcast_to(np.asarray(value, node.dtype), node.shape))
 
 
 def flow_through(node: Node, i: int, flow: Flow) -> Flow | None:
@@ -108,16 +105,15 @@ def flow_through(node: Node, i: int, flow: Flow) -> Flow | None:
     if node.operation == "where":
         taken = node.inputs[0] if i == 1 else np.logical_not(node.inputs[0])
         mask = taken if flow.mask is None else np.logical_and(flow.mask, taken)
-        flow, rule = Flow(mask, flow.g), lambda g, *_: g
-    if operation.spread is None:
-        flow = Flow(None, flow.masked())
-    g = rule(flow.g, node, *node.inputs, **node.options)
-    mask = flow.mask
-    if mask is not None:
-        assert operation.spread is not None
-        if not operation.elementwise:
+        flow = Flow(mask, flow.g)
+    mask, g = flow
+    if mask is not None and not operation.elementwise:
+        if operation.spread is None:
+            mask, g = None, flow.masked()
+        else:
             mask = np.broadcast_to(mask, node.shape)
-        mask = _boolean(operation.spread(mask, x, **node.options))
+            mask = _boolean(operation.spread(mask, x, **node.options))
+    g = rule(g, node, *node.inputs, **node.options)
     if g.shape == x.shape:
         return Flow(mask, g)
     g = unbroadcast(Flow(mask, g).masked(), x.shape)
@@ -131,27 +127,14 @@ def _boolean(mask: Any) -> Any:
 
 
 def _sum(flows: list[Flow]) -> Flow:
-    if len(flows) == 1:
-        return flows[0]
     masks = list(dict.fromkeys(flow.mask for flow in flows))
     if len(masks) == 1:
-        return Flow(masks[0], _add(flow.g for flow in flows))
+        return Flow(masks[0], reduce(add, (flow.g for flow in flows)))
     if len(flows) == 2 and masks[0] is not None and masks[1] is np.logical_not(masks[0]):
         return Flow(None, np.where(masks[0], flows[0].g, flows[1].g))
-    total = _add(flow.masked() for flow in flows)
-    if any(mask is None for mask in masks):
-        return Flow(None, total)
-    either = masks[0]
-    for mask in masks[1:]:
-        either = np.logical_or(either, mask)
-    return Flow(either, total)
-
-
-def _add(values: Any) -> Any:
-    total, *others = values
-    for other in others:
-        total = total + other
-    return total
+    total = reduce(add, (flow.masked() for flow in flows))
+    anywhere = any(mask is None for mask in masks)
+    return Flow(None if anywhere else reduce(np.logical_or, masks), total)
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:

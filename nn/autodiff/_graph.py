@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._backward import Flow, backward, check_finite, flow_through, full, topological
+from ._backward import Flow, backward, check_finite, flow_through, topological
 from ._node import Node, as_nodes, variable
 from ._operations import TABLE
 
@@ -96,8 +96,8 @@ class Graph:
         gradients, self._edges = backward(self.outputs[0], real)
         # Nodes outside the result's reach have zeros; those are no news about the graph.
         self._gradients = dict(zip(real, gradients, strict=True))
-        derived = [*gradients, *(part for flow in self._edges.values() for part in _parts(flow))]
-        self._values = evaluate(topological([*self.nodes, *derived]), self._values)
+        flowing = (part for flow in self._edges.values() for part in flow if part is not None)
+        self._values = evaluate(topological([*self.nodes, *gradients, *flowing]), self._values)
         check_finite(
             [self.outputs[0], *(self._gradients[x] for x in self.inputs if x in self._gradients)],
             self.value,
@@ -144,11 +144,11 @@ class Graph:
             return None
         if not TABLE[node.operation].elementwise:
             return None
-        flow = flow_through(node, i, Flow(None, full(node, 1)))
+        flow = flow_through(node, i, Flow(None, np.ones_like(node)))
         if flow is None:
             return None
-        (result,) = _evaluated([flow.masked()], self._values)
-        return result
+        derivative = flow.masked()
+        return evaluate(topological([derivative]), self._values)[derivative]
 
     def __str__(self) -> str:
         from ._text import listing
@@ -202,15 +202,6 @@ def evaluate(order: Iterable[Node], values: dict[Node, Array]) -> dict[Node, Arr
             operands = (result[operand] for operand in node.inputs)
             result[node] = np.asarray(TABLE[node.operation].value(*operands, **node.options))
     return result
-
-
-def _evaluated(nodes: Sequence[Node], values: dict[Node, Array]) -> list[Array]:
-    all_values = evaluate(topological(nodes), values)
-    return [all_values[node] for node in nodes]
-
-
-def _parts(flow: Flow) -> list[Node]:
-    return [node for node in flow if node is not None]
 
 
 def _named(graph: Graph) -> dict[Node, str]:

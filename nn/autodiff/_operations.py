@@ -31,7 +31,8 @@ class Operation(NamedTuple):
         One for each operand, ``None`` where the derivative is zero.
     spread : callable or None
         ``(mask of the result, operand, **options) -> mask of the operand``, which elements of the
-        operand the masked elements of the result come from; ``None`` where that is not followed.
+        operand the masked elements of the result come from. ``None`` where that is not followed,
+        and for elementwise operations, where the mask is the same.
     elementwise : bool
         Whether an element of the result depends on one element of each operand.
     """
@@ -43,12 +44,16 @@ class Operation(NamedTuple):
 
 
 def _elementwise(value: Callable[..., Any], *rules: Rule | None) -> Operation:
-    return Operation(value, rules, lambda mask, x, **options: mask, elementwise=True)
+    return Operation(value, rules, None, elementwise=True)
 
 
 def _moving(value: Callable[..., Any], rule: Rule) -> Operation:
     """An operation that only moves elements moves a mask as it moves a derivative."""
     return Operation(value, (rule,), lambda mask, x, **options: rule(mask, None, x, **options))
+
+
+def _reducing(value: Callable[..., Any], rule: Rule) -> Operation:
+    return Operation(value, (rule,), lambda mask, x, **axis: _spread(mask, None, x, **axis))
 
 
 # Values that NumPy has no single function for
@@ -86,7 +91,7 @@ def _log_sum_exp(x: Any, axis: Any, keepdims: bool) -> Any:
     highest = x.max(axis=axis, keepdims=True)
     highest = np.where(np.isfinite(highest), highest, 0)
     total = np.log(np.exp(x - highest).sum(axis=axis, keepdims=True)) + highest
-    return total if keepdims else total.reshape(np.max(x, axis=axis).shape)
+    return total if keepdims else np.squeeze(total, axis)
 
 
 def _scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
@@ -106,21 +111,29 @@ def make(operation: str, *operands: Any, **options: Any) -> Any:
     return apply(operation, *operands, **options)
 
 
-def kept(y: Any, x: Any, axis: Any) -> Any:
+def _kept(y: Any, x: Any, axis: Any) -> Any:
     """The result of a reduction of ``x`` with its axes kept, as length 1."""
-    axes = range(x.ndim) if axis is None else [i % x.ndim for i in np.atleast_1d(axis)]
-    return np.reshape(y, tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
+    return np.reshape(y, tuple(1 if i in axis else n for i, n in enumerate(x.shape)))
+
+
+def only(condition: Any, g: Any) -> Any:
+    """``g`` where the condition is true, else 0."""
+    return np.where(condition, g, g.dtype.type(0))
+
+
+def _same(g: Any, *others: Any) -> Any:
+    return g
 
 
 def _spread(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    return np.broadcast_to(kept(g, x, axis), x.shape)
+    return np.broadcast_to(_kept(g, x, axis), x.shape)
 
 
 def _shared(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """Equal shares for the elements that are the maximum (or minimum)."""
-    chosen = x == kept(y, x, axis)
-    count = np.sum(np.where(chosen, x.dtype.type(1), x.dtype.type(0)), axis=axis, keepdims=True)
-    return np.where(chosen, kept(g, x, axis) / count, g.dtype.type(0))
+    chosen = x == _kept(y, x, axis)
+    count = np.sum(only(chosen, x.dtype.type(1)), axis=axis, keepdims=True)
+    return only(chosen, _kept(g, x, axis) / count)
 
 
 def _power_base(g: Any, y: Any, a: Any, b: Any) -> Any:
@@ -136,7 +149,7 @@ def _power_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 def _larger(g: Any, first: Any, second: Any) -> Any:
     """``g`` where ``first > second``, half of it where they are equal."""
-    return np.where(first > second, g, np.where(first < second, g.dtype.type(0), g * 0.5))
+    return np.where(first > second, g, only(~(first < second), g * 0.5))
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -148,11 +161,9 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     return np.reshape(np.sum(g, axis=axes, keepdims=True), shape)
 
 
-def _transposed(x: Any) -> Any:
-    return np.transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
-
-
-_DISCRETE = (
+#: The derivative is 0 by every operand.
+_FLAT = (
+    np.sign, np.floor, np.ceil, np.rint, np.trunc,
     np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.logical_and,
     np.logical_or, np.logical_xor, np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit,
 )  # fmt: skip
@@ -162,7 +173,6 @@ TABLE: dict[str, Operation] = {
     # Elementwise, of one operand
     "negative": _elementwise(np.negative, lambda g, y, x: -g),
     "absolute": _elementwise(np.absolute, lambda g, y, x: g * np.sign(x)),
-    "sign": _elementwise(np.sign, None),
     "square": _elementwise(np.square, lambda g, y, x: g * (2 * x)),
     "sqrt": _elementwise(np.sqrt, lambda g, y, x: g * 0.5 / y),
     "cbrt": _elementwise(np.cbrt, lambda g, y, x: g / (3 * y * y)),
@@ -189,13 +199,9 @@ TABLE: dict[str, Operation] = {
     "normal_distribution": _elementwise(
         _normal_distribution, lambda g, y, x: g * (np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
     ),
-    "floor": _elementwise(np.floor, None),
-    "ceil": _elementwise(np.ceil, None),
-    "rint": _elementwise(np.rint, None),
-    "trunc": _elementwise(np.trunc, None),
     # Elementwise, of several operands
-    "add": _elementwise(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g),
-    "subtract": _elementwise(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g),
+    "add": _elementwise(np.add, _same, _same),
+    "subtract": _elementwise(np.subtract, _same, lambda g, y, a, b: -g),
     "multiply": _elementwise(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
     "divide": _elementwise(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * y / b)),
     "power": _elementwise(np.power, _power_base, _power_exponent),
@@ -222,31 +228,22 @@ TABLE: dict[str, Operation] = {
     ),
     "clip": _elementwise(
         np.clip,
-        lambda g, y, x, low, high: np.where((x < low) | (x > high), g.dtype.type(0), g),
-        lambda g, y, x, low, high: np.where(x < low, g, g.dtype.type(0)),
-        lambda g, y, x, low, high: np.where((x > high) & (low <= high), g, g.dtype.type(0)),
+        lambda g, y, x, low, high: only(~((x < low) | (x > high)), g),
+        lambda g, y, x, low, high: only(x < low, g),
+        lambda g, y, x, low, high: only((x > high) & (low <= high), g),
     ),
-    "where": _elementwise(
-        np.where,
-        None,
-        lambda g, y, c, a, b: np.where(c, g, g.dtype.type(0)),
-        lambda g, y, c, a, b: np.where(c, g.dtype.type(0), g),
-    ),
+    "where": _elementwise(np.where, None, _same, _same),  # with masks, see ``flow_through``
     # Reductions, with options axis and keepdims
-    "sum": _moving(np.sum, _spread),
-    "max": Operation(np.max, (_shared,), lambda m, x, **axis: _spread(m, None, x, **axis)),
-    "min": Operation(np.min, (_shared,), lambda m, x, **axis: _spread(m, None, x, **axis)),
-    "log_sum_exp": Operation(
+    "sum": _reducing(np.sum, _spread),
+    "max": _reducing(np.max, _shared),
+    "min": _reducing(np.min, _shared),
+    "log_sum_exp": _reducing(
         _log_sum_exp,
-        (lambda g, y, x, axis, keepdims: kept(g, x, axis) * np.exp(x - kept(y, x, axis)),),
-        lambda m, x, **axis: _spread(m, None, x, **axis),
+        lambda g, y, x, axis, keepdims: _kept(g, x, axis) * np.exp(x - _kept(y, x, axis)),
     ),
     # Elements in another place
     "reshape": _moving(np.reshape, lambda g, y, x, shape: np.reshape(g, x.shape)),
-    "transpose": _moving(
-        np.transpose,
-        lambda g, y, x, axes: np.transpose(g, tuple(int(i) for i in np.argsort(axes))),
-    ),
+    "transpose": _moving(np.transpose, lambda g, y, x, axes: np.transpose(g, np.argsort(axes))),
     "broadcast_to": _moving(np.broadcast_to, lambda g, y, x, shape: unbroadcast(g, x.shape)),
     "getitem": _moving(
         lambda x, index: x[index],
@@ -257,9 +254,9 @@ TABLE: dict[str, Operation] = {
     "matmul": Operation(
         np.matmul,
         (
-            lambda g, y, a, b: unbroadcast(g @ _transposed(b), a.shape),
-            lambda g, y, a, b: unbroadcast(_transposed(a) @ g, b.shape),
+            lambda g, y, a, b: unbroadcast(g @ np.swapaxes(b, -1, -2), a.shape),
+            lambda g, y, a, b: unbroadcast(np.swapaxes(a, -1, -2) @ g, b.shape),
         ),
         None,
     ),
-} | {function.__name__: _elementwise(function, None, None) for function in _DISCRETE}
+} | {function.__name__: _elementwise(function, *[None] * function.nin) for function in _FLAT}
