@@ -13,8 +13,11 @@ The same functions and classes as ``reference``, without a C compiler. From the 
 ``_steps``, ``_custom``, ``_added``
                 users' activations and losses written in it, as C functions and as kernels
 ``_table``      these compiled when they are needed, as a table of addresses
-``_plan``, ``_workspace``, ``_calls``
-                the memory of a network and batch, laid out before a job runs; calls on arrays
+``_plan``, ``_arena``, ``_layout``, ``_blocks``, ``_functions``, ``_workspace``
+                the memory of a network and batch, laid out before a job runs: records, where
+                everything lies, how work is cut, which kernels are called, and all together
+``_operands``, ``_calls``, ``_elements``
+                what a job is given; calls on arrays, and on vectors
 ``_walks``, ``_tasks``, ``_packing``, ``_prepare``
                 compiled Python that walks over panels and calls the table: the engine's two passes
 ``_team``, ``_choice``, ``_limit``

@@ -10,13 +10,13 @@ from numba import types
 
 from .. import _threads
 from ._access import call
+from ._arena import address, ceil
 from ._compile import Lazy, inline, renamed
 from ._packing import run_task
 from ._plan import Run
 from ._runs import ARGUMENTS
 from ._table import function_of
 from ._team import Job
-from ._workspace import address, ceil
 
 Array = np.ndarray[Any, Any]
 

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from ._arena import ceil
 from ._calls import NO_LABELS, Call, shelves
 from ._choice import Choice
 from ._elements import run, run_plain
+from ._functions import set_output
 from ._tasks import rows_task
-from ._workspace import Workspace, ceil
+from ._workspace import Workspace
 from .layers import STEP_ROWS
 
 Array = np.ndarray[Any, Any]
@@ -52,7 +54,7 @@ def _softmax(z: Array, n_threads: int | None) -> Call:
         n_threads=choice.most,
     )
     space.plan.forward = 0
-    space.set_output("softmax")
+    set_output(space.plan, "softmax")
     return Call(space, [(rows_task, space.row_counts(n))], n, choice, ceil(n, space.rows))
 
 

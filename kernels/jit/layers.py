@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
+from ._arena import ceil
 from ._calls import NO_LABELS, Call, first_step, shelves
 from ._choice import Choice
+from ._functions import set_output
 from ._packing import errors_task
 from ._plan import Block, Copy, Plan
 from ._rules import FACTOR
 from ._tasks import rows_task, weights_task
-from ._workspace import Workspace, ceil
+from ._workspace import Workspace
 
 Array = np.ndarray[Any, Any]
 
@@ -63,7 +65,7 @@ def _forward(x: Array, weights: Array, activation: str, n_threads: int | None) -
         n_threads=choice.most,
     )  # fmt: skip
     layer, store = space.layers[0], space.stores[0]
-    space.set_output(activation)
+    set_output(space.plan, activation)
     load, count = space.gathers(
         Copy(operand=_MATRIX, rows=n_in, columns=n_out, panels=store + layer.weights,
              step=layer.weight_step),

@@ -8,11 +8,13 @@ import numpy as np
 
 from .. import _checks
 from .._specs import Loss
+from ._arena import ceil
 from ._calls import NO_LABELS, WITH_LABELS, WITH_MATRIX, Call, last_step, shelves
 from ._choice import Choice
+from ._operands import set_weights
 from ._packing import mean_task
 from ._tasks import rows_task
-from ._workspace import Workspace, ceil
+from ._workspace import Workspace
 from .layers import STEP_ROWS
 
 Array = np.ndarray[Any, Any]
@@ -63,12 +65,12 @@ def _run(
     key = ("loss", scores.shape, scores.itemsize, loss, output, out is None, n_threads)
     call = shelves.prepare(key, lambda: _prepare(scores, loss, output, out, n_threads))
     space = call.space
-    space.set_weights(sample_weight)
+    set_weights(space, sample_weight)
     flags, matrix, labels = targets(call, target)
     errors = call.matrix if out is None else out
     call.on_checked(flags, scores, matrix, call.matrix, call.vector, labels, errors)
     value = float(space.plan.summed)
-    space.keep()
+    space.release()
     shelves.give(key, call)
     return value
 

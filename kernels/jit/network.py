@@ -8,12 +8,15 @@ import numpy as np
 
 from .. import _checks
 from .._specs import CSR, Architecture, Loss, check_loss
+from ._arena import ceil
 from ._calls import NO_LABELS, Call, first_step, last_step, shelves
 from ._choice import Choice
+from ._functions import set_output
+from ._operands import set_sparse, set_weights
 from ._packing import gradient_task, load_task, mean_task
 from ._rules import L1, L2
 from ._tasks import rows_task, weights_task
-from ._workspace import Workspace, ceil
+from ._workspace import Workspace
 from .layers import STEP_ROWS
 from .losses import targets
 
@@ -26,7 +29,7 @@ _NUMBERS: dict[Any, int] = {}
 def _rows(call: Call, x: Array | CSR) -> Array:
     """The operand that ``x`` is; for sparse rows, which the plan is pointed at here, none."""
     if isinstance(x, CSR):
-        call.space.set_sparse(x)
+        set_sparse(call.space, x)
         return call.matrix
     return x
 
@@ -91,7 +94,7 @@ class Network:
     def _prediction(self, n: int) -> Call:
         choice = Choice.of(self.n_threads, 2.0 * self._products * n)
         space = self._space(min(n, STEP_ROWS), 1, False, choice.most)
-        space.set_output(self.architecture.output)
+        set_output(space.plan, self.architecture.output)
         return self._over_steps(space, n, choice)
 
     def _over_steps(self, space: Workspace, n: int, choice: Choice, *more: Any) -> Call:
@@ -117,12 +120,12 @@ class Network:
         key = ("network loss", x.shape, kind, self._key, isinstance(x, CSR))
         call = shelves.prepare(key, lambda: self._loss(len(x), kind))
         space = call.space
-        space.set_weights(sample_weight)
+        set_weights(space, sample_weight)
         flag, matrix, labels = targets(call, target)
         rows = _rows(call, x)
         call.on_checked(flag, rows, matrix, call.matrix, parameters, labels, call.matrix)
         value = float(space.plan.summed)
-        space.keep()
+        space.release()
         shelves.give(key, call)
         return value
 
@@ -152,7 +155,7 @@ class Network:
         key = ("loss and gradient", x.shape, kind, penalised, self._key, sparse)
         call = shelves.prepare(key, lambda: self._gradient(n, kind, penalised, sparse))
         space, plan = call.space, call.space.plan
-        space.set_weights(sample_weight)
+        set_weights(space, sample_weight)
         plan.l2, plan.l1, plan.penalty, plan.summed = l2, l1, 0.0, 0.0
         space.constants[0, L2], space.constants[0, L1] = l2, l1
         flag, matrix, labels = targets(call, target)
@@ -160,7 +163,7 @@ class Network:
         rows = _rows(call, x)
         call.on_checked(flag, rows, matrix, call.matrix, parameters, labels, gradient)
         value = float(plan.summed / n if n else plan.penalty)
-        space.keep()
+        space.release()
         shelves.give(key, call)
         return value, out
 

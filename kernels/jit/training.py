@@ -11,13 +11,15 @@ import numpy as np
 
 from .. import _checks
 from .._specs import CSR, Architecture, Loss, UpdateRule
+from ._arena import address, ceil
 from ._choice import STRETCH, Choice
 from ._compile import Task
+from ._operands import set_rates, set_rows, set_weights
 from ._packing import load_task, store_task
 from ._prepare import prepare_task
 from ._rules import RULES, constants_of, kernel_of
 from ._tasks import bound_task, norm_task, rows_task, update_task, weights_task
-from ._workspace import Workspace, address, ceil
+from ._workspace import Workspace
 
 Array = np.ndarray[Any, Any]
 
@@ -188,9 +190,9 @@ class Trainer:
         n = len(x) if order is None else len(order)
         steps = ceil(n, self._batch_size)
         _checks.learning_rates(learning_rate, steps)
-        space.set_rows(x, target, order)
-        space.set_weights(sample_weight)
-        space.set_rates(learning_rate)
+        set_rows(space, x, target, order)
+        set_weights(space, sample_weight)
+        set_rates(space, learning_rate)
         shared = self._with_penalty and plan.penalty_per_row
         varies = RULES[kernel_of(self._rule)].varies or self._with_norm  # clipping sets its factor
         plan.varying = varies or shared or plan.rates != 0
@@ -199,7 +201,7 @@ class Trainer:
         self._run(steps, n - (steps - 1) * self._batch_size)
         if self._with_norm and steps:
             self.gradient_norm = float(plan.gradient_norm)
-        space.keep()
+        space.release()
         return float(plan.summed) / max(n, 1)
 
     def _run(self, steps: int, rest: int) -> None:
