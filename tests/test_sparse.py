@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from fastmlp import kernels
@@ -57,6 +60,19 @@ def test_network(backend, dtype, index, rng):
         assert_agrees(actual[1], expected[1], dtype, 60, "gradient")
     nothing = CSR(x.data[:0], x.indices[:0], x.indptr[:1], (0, 12))
     assert network.predict(flat, nothing).shape == (0, 3)
+
+
+def test_rows_are_let_go(backend, rng):
+    """What is kept for the next call must not keep the rows of this one alive."""
+    flat, x, y = problem(np.float32, rng)
+    network = kernels.network(NET, np.float32)
+    network.predict(flat, x)
+    network.loss(flat, x, y, "cross_entropy")
+    network.loss_and_gradient(flat, x, y, "cross_entropy")
+    data = weakref.ref(x.data)
+    del x
+    gc.collect()
+    assert data() is None
 
 
 @pytest.mark.parametrize("dropout", [(), (0.5, 0.3)])

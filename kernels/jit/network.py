@@ -77,6 +77,7 @@ class Network:
                 call = shelves.prepare(key, lambda: self._prediction(len(x)))
             rows = _rows(call, x)
             call.on_checked(0, rows, call.matrix, call.matrix, parameters, NO_LABELS, out)
+            call.space.release()
             shelves.give(key, call)
         return out
 
