@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 from fastmlp import MLP, activations, autodiff, kernels, losses, optimizers
-from fastmlp.autodiff._backward import backward, topological
+from fastmlp.autodiff._backward import backward
 from fastmlp.autodiff._graph import evaluate
+from fastmlp.autodiff._node import topological
 from harness import machine, timing
 
 HERE = Path(__file__).resolve().parent

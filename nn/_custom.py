@@ -11,9 +11,9 @@ import numpy as np
 from fastmlp.kernels import CustomActivation, CustomLoss
 from fastmlp.kernels._custom import Program
 
-from .autodiff._backward import backward, topological
+from .autodiff._backward import backward
 from .autodiff._graph import Graph, evaluate, trace
-from .autodiff._node import Node
+from .autodiff._node import Node, topological
 from .autodiff._operations import TABLE
 from .autodiff._program import program, rows
 

@@ -18,7 +18,8 @@ from expressions import (
     torch_function,
 )
 from fastmlp.autodiff import grad, trace, value_and_grad
-from fastmlp.autodiff._backward import backward, topological
+from fastmlp.autodiff._backward import backward
+from fastmlp.autodiff._node import topological
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

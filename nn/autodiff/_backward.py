@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._node import Node, apply, as_nodes, constant, variable, writing_for
+from ._finite import check_finite
+from ._node import Node, apply, as_nodes, constant, topological, variable, writing_for
 from ._operations import TABLE, only, unbroadcast
 
 
@@ -32,22 +33,6 @@ class Flow(NamedTuple):
     def masked(self) -> Any:
         """The derivative itself, as a node."""
         return self.g if self.mask is None else only(self.mask, self.g)
-
-
-def topological(outputs: Sequence[Node]) -> list[Node]:
-    """All nodes that the outputs are made of, operands before what uses them."""
-    order: dict[Node, None] = {}
-    waiting = [(node, False) for node in reversed(outputs)]
-    while waiting:  # depth first, without recursion: graphs may be deep
-        node, operands_done = waiting.pop()
-        if node in order:
-            continue
-        if operands_done:
-            order[node] = None
-        else:
-            waiting.append((node, True))
-            waiting.extend((operand, False) for operand in reversed(node.inputs))
-    return list(order)
 
 
 def backward(output: Node, wrt: Sequence[Node]) -> tuple[list[Node], dict[tuple[Node, int], Flow]]:
@@ -65,21 +50,18 @@ def backward(output: Node, wrt: Sequence[Node]) -> tuple[list[Node], dict[tuple[
     edges : dict
         ``(node, i)`` → what flows from the node to its operand ``i``.
     """
-    order = topological([output])
-    wanted = set(wrt)
-    reached = set(wrt)
+    order, reached = topological([output]), set(wrt)
     for node in order:
-        if any(operand in reached for operand in node.inputs):
+        if not reached.isdisjoint(node.inputs):
             reached.add(node)
-    total: dict[Node, Any] = {}
-    arriving: dict[Node, list[Flow]] = {output: [Flow(None, np.full_like(output, 1))]}
+    total: dict[Node, Any] = {node: np.zeros_like(node) for node in wrt}
+    arriving: dict[Node, list[Flow]] = {output: [Flow(None, np.ones_like(output))]}
     edges: dict[tuple[Node, int], Flow] = {}
     for node in reversed(order):
-        flows = arriving.pop(node, None)
-        if flows is None or node not in reached:
+        if node not in reached or node not in arriving:
             continue
-        flow = _sum(flows)
-        if node in wanted:
+        flow = _sum(arriving.pop(node))
+        if node in total:
             total[node] = flow.masked()
         writing = writing_for.set(node)
         try:
@@ -91,8 +73,6 @@ def backward(output: Node, wrt: Sequence[Node]) -> tuple[list[Node], dict[tuple[
                         arriving.setdefault(operand, []).append(part)
         finally:
             writing_for.reset(writing)
-    for node in wanted - total.keys():
-        total[node] = np.zeros_like(node)
     return [total[node] for node in wrt], edges
 
 
@@ -114,11 +94,10 @@ def flow_through(node: Node, i: int, flow: Flow) -> Flow | None:
             mask = np.broadcast_to(mask, node.shape)
             mask = _boolean(operation.spread(mask, x, **node.options))
     g = rule(g, node, *node.inputs, **node.options)
-    if g.shape == x.shape:
-        return Flow(mask, g)
-    g = unbroadcast(Flow(mask, g).masked(), x.shape)
-    if mask is not None:
-        mask = _boolean(unbroadcast(np.broadcast_to(mask, node.shape), x.shape))
+    if g.shape != x.shape:
+        g = unbroadcast(Flow(mask, g).masked(), x.shape)
+        if mask is not None:
+            mask = _boolean(unbroadcast(np.broadcast_to(mask, node.shape), x.shape))
     return Flow(mask, g)
 
 
@@ -200,19 +179,17 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
             )
         if result.dtype.kind != "f":
             raise ValueError(f"a gradient needs a real result, got {result.dtype}")
-        results = [result, *backward(result, wrt)[0]]
-        value: Any
-        found: list[Any]
+        results: list[Any] = [result, *backward(result, wrt)[0]]
         own = {x: args[i] for x, i in zip(wrt, positions, strict=True)}
         leaves = (node for node in topological(results) if node.operation == "input")
         if any(isinstance(x, Node) for x in args) or any(node not in own for node in leaves):
             # A derivative inside a traced function: its inputs were made for this call, to tell
             # the argument from the same value elsewhere; outside they are the caller's again.
-            value, *found = substituted(results, own)
+            results = substituted(results, own)
         else:
             check_finite(results)
-            value, *found = (node.value[()] for node in results)
-        return value, found[0] if isinstance(argnums, int) else tuple(found)
+            results = [node.value[()] for node in results]
+        return results[0], results[1] if isinstance(argnums, int) else tuple(results[1:])
 
     return value_and_gradient
 
@@ -228,37 +205,3 @@ def substituted(outputs: Sequence[Node], values: dict[Node, Any]) -> list[Node]:
         else:
             new[node] = apply(node.operation, *(new[x] for x in node.inputs), **node.options)
     return [new[node] for node in outputs]
-
-
-def check_finite(outputs: Sequence[Node], values: Any = None) -> None:
-    """Raise ``FloatingPointError`` where a derivative is not finite; ``outputs[0]`` may be."""
-    look = values or (lambda node: node.value)
-    if all(np.isfinite(look(node)).all() for node in outputs[1:]):
-        return
-    for node in topological(outputs):
-        value = look(node)
-        if value.dtype.kind != "f" or np.isfinite(value).all() or not node.inputs:
-            continue
-        if not all(np.isfinite(look(operand)).all() for operand in node.inputs):
-            continue
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
-        at = f" at index {place}" if place else ""
-        source = node if node.origin is None else node.origin
-        what = "value" if node.origin is None else "derivative"
-        operands = ", ".join(_show(look(operand), value, place) for operand in source.inputs)
-        name = f"{source.label} = " if source.label else ""
-        raise FloatingPointError(
-            f"the {what} of {name}{source.operation}({operands}) is {value[place]}{at}"
-            + (f" ({node.operation} in its derivative)" if node.origin is not None else "")
-            + ": the gradient is not finite at this point"
-        )
-    raise FloatingPointError("the gradient is not finite at this point, as an argument is not")
-
-
-def _show(operand: Any, value: Any, place: tuple[int, ...]) -> str:
-    """The number of an operand that belongs to an element of a value, or its shape."""
-    if operand.size == 1:
-        return f"{operand.flat[0]:.6g}"
-    if operand.shape == value.shape:
-        return f"{operand[place]:.6g}"
-    return f"array of shape {operand.shape}"

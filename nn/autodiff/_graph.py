@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ._backward import Flow, backward, check_finite, flow_through, topological
-from ._node import Node, as_nodes, variable
+from ._backward import Flow, backward, flow_through
+from ._finite import check_finite
+from ._node import Node, as_nodes, topological, variable
 from ._operations import TABLE
 
 Array = np.ndarray[Any, Any]
@@ -194,13 +195,11 @@ def evaluate(order: Iterable[Node], values: dict[Node, Array]) -> dict[Node, Arr
     result = dict(values)
     with np.errstate(all="ignore"):
         for node in order:
-            if node in result:
-                continue
-            if not node.inputs:
+            if node not in result and node.inputs:
+                operands = (result[operand] for operand in node.inputs)
+                result[node] = np.asarray(TABLE[node.operation].value(*operands, **node.options))
+            elif node not in result:
                 result[node] = node.value
-                continue
-            operands = (result[operand] for operand in node.inputs)
-            result[node] = np.asarray(TABLE[node.operation].value(*operands, **node.options))
     return result
 
 
@@ -263,11 +262,9 @@ def label(value: Any, name: str) -> Any:
 
 
 def _argument_names(f: Callable[..., Any], example: tuple[Any, ...]) -> list[str]:
-    names: list[str] = []
     try:
-        for name, parameter in inspect.signature(f).parameters.items():
-            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-                names.append(name)
+        parameters = tuple(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):  # a builtin may have no signature
-        pass
+        parameters = ()
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return (names + [f"x{i}" for i in range(len(names), len(example))])[: len(example)]

@@ -9,7 +9,7 @@ operation on constants is a constant. NumPy calls :meth:`Node.__array_ufunc__` f
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -237,6 +237,22 @@ def apply(operation: str, *operands: Any, **options: Any) -> Node:
     node.origin = writing_for.get()
     _known[key] = node
     return node
+
+
+def topological(outputs: Sequence[Node]) -> list[Node]:
+    """All nodes that the outputs are made of, operands before what uses them."""
+    order: dict[Node, None] = {}
+    waiting = [(node, False) for node in reversed(outputs)]
+    while waiting:  # depth first, without recursion: graphs may be deep
+        node, operands_done = waiting.pop()
+        if node in order:
+            continue
+        if operands_done:
+            order[node] = None
+        else:
+            waiting.append((node, True))
+            waiting.extend((operand, False) for operand in reversed(node.inputs))
+    return list(order)
 
 
 def _key(option: Any) -> Any:

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from fastmlp.kernels._custom import ELEMENTWISE_STEPS, Program, Step
 
-from ._backward import topological
-from ._node import Node
+from ._node import Node, topological
 
 
 def rows(n_out: int) -> int:
