@@ -138,6 +138,8 @@ def test_dtype_is_kept(dtype):
         (lambda x: np.arange(3.0) @ x, (5, 3, 4)),
         (lambda x: x @ np.arange(4.0) @ np.arange(3.0), (5, 3, 4)),
         (lambda x: x[0] @ x[1:], (3, 2, 2)),
+        (lambda x: x.std(axis=0) * x.var() + x.ravel()[:3].clip(-0.5, 9).dot(x[0]), (2, 3)),
+        (lambda x: x.swapaxes(0, 1)[:, :1].squeeze() - x.mean(axis=0, keepdims=True), (2, 3)),
         (lambda x: x[np.array([0, 2, 0]), 1:], (3, 3)),
         (lambda x: np.broadcast_to(x[:, None], (3, 4, 2)) ** 2, (3, 2)),
         (lambda x: sum(row * i for i, row in enumerate(x)), (3, 2)),

@@ -29,11 +29,21 @@ Where a function has a kink its derivative is this subgradient:
 no say: ``np.where(x > 0, np.log(x), 0)`` has derivative 0 at 0. ``log(1 + exp(x))`` and
 ``1 / (1 + exp(-x))`` do not overflow in a graph.
 
-How the files relate, in the order to read them: ``_operations`` is the table of values and
-derivative rules; ``_node`` traces NumPy's calls into nodes, with NumPy's functions by
-``_functions`` and simpler nodes by ``_simplify``; ``_backward`` is the reverse sweep, ``grad`` on
-top of it; ``_graph`` is what ``trace`` returns, shown by ``_text`` and ``_draw``. ``_program``
-turns a graph into the straight-line code that the kernels compile.
+The files, in the order to read them. The first three are the engine, the next four make it
+convenient, and the others show graphs and compile them:
+
+=================  ==========================================================================
+``_operations``    the table: every operation's value and its derivative rules, side by side
+``_node``          traced arrays: how NumPy's calls become nodes, equal ones only once
+``_backward``      the sweep from a result to its inputs; ``grad`` and ``value_and_grad``
+``_functions``     NumPy's functions by operations of the table: a new function goes there
+``_simplify``      simpler nodes with the same value, and forms that do not overflow
+``_finite``        the operation that is to blame for a derivative that is not finite
+``_graph``         ``trace`` and the graph that it returns: evaluated again, differentiated
+``_text``          a graph as text
+``_draw``          pictures, with boxes where ``_layout`` puts them
+``_program``       straight-line code for one element, which the kernels compile
+=================  ==========================================================================
 """
 
 from ._backward import grad, value_and_grad

@@ -71,10 +71,8 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
         name = ALIASES.get(ufunc.__name__, ufunc.__name__)
         if method == "reduce" and name in REDUCTIONS:
             return REDUCTIONS[name](*args, **{"axis": 0, **options})
-        known = name in UFUNCS or name in TABLE
-        if method != "__call__" or not known:
-            shown = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-            raise unsupported(shown)
+        if method != "__call__" or (name not in UFUNCS and name not in TABLE):
+            raise unsupported(f"np.{ufunc.__name__}.{method}".removesuffix(".__call__"))
         if options:
             raise TypeError(f"np.{ufunc.__name__} of a traced array takes no {sorted(options)}")
         return UFUNCS[name](*args) if name in UFUNCS else apply(name, *args)
