@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from ._numbers import count, number
 
 if TYPE_CHECKING:
     from ._network import Network
     from ._plan import Options
-
-
-def count(name: str, value: Any, least: int) -> int:
-    """An integer of at least ``least``."""
-    try:
-        found = operator.index(value)
-    except TypeError:
-        kind = type(value).__name__
-        raise TypeError(f"{name} must be an integer, got the {kind} {value!r}") from None
-    if found < least:
-        words = "not be negative" if least == 0 else f"be at least {least}"
-        raise ValueError(f"{name} must {words}, got {found}")
-    return found
 
 
 def batch_size(value: Any) -> int:
@@ -39,7 +25,7 @@ def collect(network: Network, options: Options) -> dict[str, Any]:
     n_layers = len(network.weights)
     found: dict[str, Any] = {}
     for name in ("l1", "l2"):
-        value = _number(name, getattr(options, name))
+        value = number(name, getattr(options, name))
         if not (value >= 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a finite number, not negative, got {value!r}")
         if value:
@@ -50,7 +36,7 @@ def collect(network: Network, options: Options) -> dict[str, Any]:
     for name in ("clip_value", "clip_norm", "max_norm"):
         if getattr(options, name) is None:
             continue
-        value = _number(name, getattr(options, name))
+        value = number(name, getattr(options, name))
         if not (value > 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a finite number above 0 or None, got {value!r}")
         found[name] = value
@@ -59,19 +45,13 @@ def collect(network: Network, options: Options) -> dict[str, Any]:
     return found
 
 
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    return float(value)
-
-
 def _dropout(value: Any, n_layers: int) -> tuple[float, ...]:
     """Probabilities of the input and each hidden layer, from one for all hidden ones or all."""
     if isinstance(value, str) or not isinstance(value, Iterable):
-        given: tuple[float, ...] = (_number("dropout", value),)
+        given: tuple[float, ...] = (number("dropout", value),)
         shares = (0.0, *given * (n_layers - 1))
     else:
-        given = shares = tuple(_number("dropout", share) for share in value)
+        given = shares = tuple(number("dropout", share) for share in value)
     if len(shares) != n_layers:
         raise ValueError(
             f"dropout must be one probability, or {n_layers} for the input and the hidden "

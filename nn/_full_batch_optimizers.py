@@ -5,13 +5,14 @@ Each epoch is one iteration, whatever ``batch_size`` says.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from fastmlp.kernels import UpdateRule
 
 from ._full_batch import Method, QuasiNewton, SteepestDescent
+from ._numbers import count, number
 from .optimizers import Optimizer
+from .optimizers._base import positive
 
 
 class FullBatch:
@@ -74,7 +75,7 @@ class GradientDescent(FullBatch, Optimizer):
             raise ValueError(
                 f"line_search must be 'armijo', 'wolfe' or None, got {self.line_search!r}"
             )
-        if not 0 < self.shrink < 1:
+        if not 0 < number("shrink", self.shrink) < 1:
             raise ValueError(f"shrink must lie between 0 and 1, got {self.shrink!r}")
         _check(self.learning_rate, self.c1, self.c2, self.subset)
 
@@ -84,7 +85,9 @@ class GradientDescent(FullBatch, Optimizer):
     def method(self) -> Method | None:
         if self.line_search is None:
             return None
-        return SteepestDescent(self.line_search, self.learning_rate, self.c1, self.c2, self.shrink)
+        # Python's numbers: NumPy's would give the parameters their own dtype.
+        constants = map(float, (self.learning_rate, self.c1, self.c2, self.shrink))
+        return SteepestDescent(self.line_search, *constants)
 
 
 @dataclass(frozen=True)
@@ -122,21 +125,20 @@ class LBFGS(FullBatch, Optimizer):
     subset: int | None = None
 
     def __post_init__(self) -> None:
-        if self.history_size < 1:
-            raise ValueError(f"history_size must be at least 1, got {self.history_size!r}")
+        count("history_size", self.history_size, 1)
         _check(self.learning_rate, self.c1, self.c2, self.subset)
 
     def update_rule(self) -> UpdateRule:
         raise TypeError("L-BFGS is no update of single weights; MLP.fit runs it")
 
     def method(self) -> Method:
-        return QuasiNewton(self.history_size, self.c1, self.c2, self.learning_rate)
+        constants = map(float, (self.c1, self.c2, self.learning_rate))
+        return QuasiNewton(self.history_size, *constants)
 
 
 def _check(learning_rate: float, c1: float, c2: float, subset: int | None) -> None:
-    if not (learning_rate > 0 and math.isfinite(learning_rate)):
-        raise ValueError(f"learning_rate must be a finite number above 0, got {learning_rate!r}")
-    if not 0 < c1 < c2 < 1:
+    positive(learning_rate=learning_rate)
+    if not 0 < number("c1", c1) < number("c2", c2) < 1:
         raise ValueError(f"c1 and c2 must satisfy 0 < c1 < c2 < 1, got {c1!r} and {c2!r}")
-    if subset is not None and subset < 1:
-        raise ValueError(f"subset must be at least 1 or None, got {subset!r}")
+    if subset is not None:
+        count("subset", subset, 1)

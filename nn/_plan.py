@@ -14,7 +14,7 @@ import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import CSR
 
-from . import _engine_options, _weights, metrics, optimizers, schedules, stopping
+from . import _engine_options, _numbers, _weights, metrics, optimizers, schedules, stopping
 from . import callbacks as _callbacks
 from ._evaluation import Batch, Evaluation
 from ._full_batch import LineSearchTrainer, Method
@@ -108,7 +108,7 @@ def make(network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: O
     batch = Batch(x, target, weight, spec)
     rule, learning_rate, schedule = _step_size(optimizer, options.learning_rate)
     method = rule.method() if isinstance(rule, FullBatch) else None
-    epochs = _engine_options.count("epochs", options.epochs, 0)
+    epochs = _numbers.count("epochs", options.epochs, 0)
     full = isinstance(rule, FullBatch) or options.batch_size == "full"
     batch_size = len(x) if full else _engine_options.batch_size(options.batch_size)
     rules = stopping.get(options.stop)

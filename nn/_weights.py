@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._decisions import true_classes
+from ._numbers import number
 
 Array = np.ndarray[Any, Any]
 
@@ -67,9 +68,10 @@ def _given(class_weight: Mapping[int, float], n_classes: int) -> Array:
             raise ValueError(
                 f"classes of class_weight must be whole numbers of 0…{n_classes - 1}, got {label!r}"
             )
-        if not (value >= 0 and math.isfinite(value)):
+        factor = number(f"class_weight of class {label}", value)
+        if not (factor >= 0 and math.isfinite(factor)):
             raise ValueError(
                 f"class_weight must be finite and not negative, got {value!r} for class {label}"
             )
-        factors[int(label)] = value
+        factors[int(label)] = factor
     return factors

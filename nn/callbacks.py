@@ -218,6 +218,8 @@ def as_callbacks(
     if isinstance(callbacks, Callback) or callable(callbacks):
         callbacks = [callbacks]
     found: list[Callback] = []
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be functions or objects of Callback, got {callbacks!r}")
     for callback in callbacks:
         if isinstance(callback, Callback):
             found.append(callback)

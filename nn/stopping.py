@@ -32,6 +32,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ._numbers import count, number
 from ._watches import Below, Best, Clock, Watch
 
 __all__ = [
@@ -115,7 +116,7 @@ class StepNorm(StopRule):
     needs_gradient_norm = True
 
     def __post_init__(self) -> None:
-        if not (self.theta > 0 and math.isfinite(self.theta)):
+        if not (number("theta", self.theta) > 0 and math.isfinite(self.theta)):
             raise ValueError(f"theta must be a finite number above 0, got {self.theta!r}")
 
     def watch(self) -> Watch:
@@ -256,10 +257,10 @@ def _higher_is_better(curve: str) -> bool:
 
 
 def _not_negative(name: str, value: float) -> None:
-    if not (value >= 0 and math.isfinite(value)):
+    if not (number(name, value) >= 0 and math.isfinite(value)):
         raise ValueError(f"{name} must be a finite number, not negative, got {value!r}")
 
 
 def _at_least_1(name: str, value: int) -> None:
-    if not value >= 1:
-        raise ValueError(f"{name} must be at least 1, got {value!r}")
+    if value != math.inf:
+        count(name, value, 1)

@@ -62,6 +62,7 @@ def test_class_weights_of_one_output(output):
         ("equal", ValueError, "balanced"),
         ([1, 2, 3], TypeError, "dict"),
         ({0: -1}, ValueError, "negative"),
+        ({0: "1"}, TypeError, "class 0 must be a number"),
         ({0.5: 1}, ValueError, "whole numbers"),
         ({7: 2}, ValueError, "0…2, got 7"),
         ({0: 0, 1: 0, 2: 0}, ValueError, "zero"),

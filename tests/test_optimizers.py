@@ -234,3 +234,47 @@ def test_every_fit_starts_with_fresh_state():
     second.fit([[2.0]], [1.0], optimizer=optimizer, epochs=1)
     second.fit([[2.0]], [1.0], optimizer=optimizer, epochs=1)
     assert abs(first.weights[0] - second.weights[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("scalar", [np.float32, np.float64], ids=lambda t: t.__name__)
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (optimizers.LBFGS, ("learning_rate", "c1", "c2")),
+        (
+            lambda **constants: optimizers.GradientDescent(line_search="armijo", **constants),
+            ("learning_rate", "c1", "c2", "shrink"),
+        ),
+        (
+            lambda **constants: optimizers.GradientDescent(line_search="wolfe", **constants),
+            ("learning_rate", "c1", "c2", "shrink"),
+        ),
+    ],
+    ids=["lbfgs", "armijo", "wolfe"],
+)
+def test_line_searches_take_numpys_numbers_as_pythons(make, names, scalar, rng):
+    """They do not give the parameters a dtype of their own."""
+    x, y = rng.standard_normal((20, 3)), rng.standard_normal(20)
+    plain = dict.fromkeys(names, 0.5) | {"c1": 0.25}
+    results = []
+    for kind in (float, scalar):
+        net = MLP([3, 4, 1], random_state=0)
+        optimizer = make(**{name: kind(value) for name, value in plain.items()})
+        net.fit(x, y, optimizer=optimizer, epochs=4)
+        results.append(net.parameters.copy())
+    assert results[0].dtype == results[1].dtype == np.float32
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("value", ["0.1", None, [0.1]], ids=repr)
+@pytest.mark.parametrize("name", NAMES)
+def test_constants_that_are_no_numbers_are_named(name, value):
+    with pytest.raises(TypeError, match="learning_rate must be a number"):
+        dataclasses.replace(optimizers.get(name), learning_rate=value)
+
+
+def test_counts_of_full_batch_optimizers_are_integers():
+    with pytest.raises(TypeError, match="history_size must be an integer"):
+        optimizers.LBFGS(history_size=2.5)
+    with pytest.raises(TypeError, match="subset must be an integer"):
+        optimizers.GradientDescent(subset="all")

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from fastmlp import MLP, stopping
+from fastmlp import MLP, schedules, stopping
 from fastmlp.history import History
 from fastmlp.optimizers import SGD
 from support import require
@@ -366,6 +366,11 @@ def test_names():
             ValueError,
             "accuracy",
         ),
+        (lambda: stopping.TimeLimit("60"), TypeError, "seconds must be a number"),
+        (lambda: stopping.StepNorm(None), TypeError, "theta must be a number"),
+        (lambda: stopping.Plateau(n_iter_no_change=2.5), TypeError, "n_iter_no_change"),
+        (lambda: schedules.Step(gamma="a"), TypeError, "gamma must be a number"),
+        (lambda: network().fit(*data(), callbacks=3), TypeError, "callbacks must be"),
     ],
 )
 def test_wrong_rules(make, error, message):

@@ -9,6 +9,8 @@ from typing import ClassVar
 
 from fastmlp.kernels import UpdateRule
 
+from .._numbers import number
+
 
 class Optimizer(ABC):
     """Base of all optimizers.
@@ -43,19 +45,19 @@ class Optimizer(ABC):
 def positive(**constants: float) -> None:
     """Raise ``ValueError`` unless all are finite numbers above 0."""
     for name, value in constants.items():
-        if not (value > 0 and math.isfinite(value)):
+        if not (number(name, value) > 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
 
 
 def not_negative(**constants: float) -> None:
     """Raise ``ValueError`` unless all are finite numbers of 0 or more."""
     for name, value in constants.items():
-        if not (value >= 0 and math.isfinite(value)):
+        if not (number(name, value) >= 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a finite number, not negative, got {value!r}")
 
 
 def fraction(**constants: float) -> None:
     """Raise ``ValueError`` unless all are at least 0 and below 1."""
     for name, value in constants.items():
-        if not 0 <= value < 1:
+        if not 0 <= number(name, value) < 1:
             raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}")

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from .._numbers import number
+
 Array = np.ndarray[Any, Any]
 Clock = Literal["epoch", "step"]
 
@@ -73,17 +75,17 @@ class Schedule(ABC):
 
 def positive(**values: float | None) -> None:
     for name, value in values.items():
-        if value is not None and not (value > 0 and math.isfinite(value)):
+        if value is not None and not (number(name, value) > 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
 
 
 def not_negative(**values: float) -> None:
     for name, value in values.items():
-        if not (value >= 0 and math.isfinite(value)):
+        if not (number(name, value) >= 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a finite number, not negative, got {value!r}")
 
 
 def share(**values: float) -> None:
     for name, value in values.items():
-        if not 0 <= value <= 1:
+        if not 0 <= number(name, value) <= 1:
             raise ValueError(f"{name} must lie in 0…1, got {value!r}")

@@ -1,0 +1,31 @@
+"""Checks of single numbers, the same wherever people give them."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+
+def number(name: str, value: Any) -> float:
+    """A real number as Python's own, which leaves the dtype of arrays as it is."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be a finite number, got one above 1e308") from None
+
+
+def count(name: str, value: Any, least: int) -> int:
+    """An integer of at least ``least``."""
+    try:
+        found = operator.index(value)
+    except TypeError:
+        kind = type(value).__name__
+        raise TypeError(f"{name} must be an integer, got the {kind} {value!r}") from None
+    if found < least:
+        words = "not be negative" if least == 0 else f"be at least {least}"
+        raise ValueError(f"{name} must {words}, got {found}")
+    return found
