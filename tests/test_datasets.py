@@ -365,3 +365,24 @@ def test_split_complaints(size, stratify, message):
         datasets.train_test_split(np.zeros((4, 1)), np.zeros(4), size, 0, stratify=stratify)
     with pytest.raises(ValueError, match="as many rows"):
         datasets.train_test_split(np.zeros((4, 1)), np.zeros(3))
+
+
+def test_split_takes_rows_of_frames_lists_and_sparse_matrices_by_their_place():
+    pandas, sparse = pytest.importorskip("pandas"), pytest.importorskip("scipy.sparse")
+    x, y = np.arange(20.0).reshape(10, 2), np.arange(10)
+    expected = datasets.train_test_split(x, y, random_state=0)
+    # Labels of rows that are not their places must not decide.
+    frame, series = pandas.DataFrame(x), pandas.Series(y, index=y[::-1])
+    for pair in ((frame, series), (x.tolist(), y.tolist()), (sparse.coo_array(x), y)):
+        parts = datasets.train_test_split(*pair, random_state=0)
+        dense = [part.toarray() if hasattr(part, "toarray") else part for part in parts]
+        for part, wanted in zip(dense, expected, strict=True):
+            np.testing.assert_array_equal(part, wanted)
+    parts = datasets.train_validation_test_split(frame, series, random_state=0)
+    for xs, ys in zip(parts[:3], parts[3:], strict=True):
+        np.testing.assert_array_equal(xs.to_numpy()[:, 0], 2.0 * ys.to_numpy())
+
+
+def test_split_sizes_are_numbers():
+    with pytest.raises(TypeError, match="test_size must be a number, got '1'"):
+        datasets.train_test_split(np.zeros((4, 1)), np.zeros(4), "1")

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._numbers import number
+
 Array = NDArray[Any]
 
 
@@ -22,6 +24,7 @@ def train_test_split(
     Parameters
     ----------
     X, y : arrays with n rows
+        Also lists, data frames, series and sparse matrices; rows are taken by their place.
     test_size : float or int
         Share of the rows, between 0 and 1 (rounded to the nearest number of rows, at least one),
         or the number of rows.
@@ -36,9 +39,7 @@ def train_test_split(
     X_train, X_test, y_train, y_test
         Copies, in random order.
     """
-    n = len(X)
-    if len(y) != n:
-        raise ValueError(f"X and y must have as many rows, got {n} and {len(y)}")
+    X, y, n = _rows(X, y)
     n_test = _part_rows(test_size, n, "test")
     rng = np.random.default_rng(random_state)
     order = rng.permutation(n)
@@ -77,9 +78,7 @@ def train_validation_test_split(
     X_train, X_validation, X_test, y_train, y_validation, y_test
         Copies, in random order.
     """
-    n = len(X)
-    if len(y) != n:
-        raise ValueError(f"X and y must have as many rows, got {n} and {len(y)}")
+    X, y, n = _rows(X, y)
     n_validation = _part_rows(validation_size, n, "validation")
     rng = np.random.default_rng(random_state)
     rows = np.arange(n)
@@ -89,11 +88,22 @@ def train_validation_test_split(
     return X[train], X[validation], X[test], y[train], y[validation], y[test]
 
 
+def _rows(X: Any, y: Any) -> tuple[Any, Any, int]:
+    """Both so that ``[rows]`` takes rows by their place, and how many these are."""
+    X, y = (v if hasattr(v, "shape") else np.asarray(v) for v in (X, y))
+    X, y = (v.tocsr() if hasattr(v, "tocsr") else v for v in (X, y))
+    n, n_y = X.shape[0], y.shape[0]
+    if n != n_y:
+        raise ValueError(f"X and y must have as many rows, got {n} and {n_y}")
+    # A frame's own [rows] would take columns, and a series' those with these labels.
+    return getattr(X, "iloc", X), getattr(y, "iloc", y), n
+
+
 def _part_rows(size: float | int, n: int, part: str) -> int:
     """Rows of a part, from its share or number."""
     if isinstance(size, (int, np.integer)) and not isinstance(size, bool):
         count = int(size)
-    elif 0 < size < 1:
+    elif 0 < number(f"{part}_size", size) < 1:
         count = max(1, round(size * n))
     else:
         raise ValueError(f"{part}_size must be a share between 0 and 1 or rows, got {size!r}")
