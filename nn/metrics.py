@@ -130,6 +130,8 @@ def log_loss(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | No
     if true.ndim == 2 and true.shape[1] == 1:
         true = true[:, 0]
     if true.ndim == 1:
+        if not np.isin(true, np.arange(p.shape[1])).all():
+            raise ValueError(f"y_true must hold classes of 0…{p.shape[1] - 1}, got {true!r}")
         one_hot = np.zeros(p.shape)
         one_hot[np.arange(len(true)), true.astype(np.intp)] = 1
         true = one_hot
@@ -153,7 +155,7 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = N
     mean = (weight * true).sum(axis=0) / weight.sum()
     residual = (weight * np.square(true - pred)).sum(axis=0)
     total = (weight * np.square(true - mean)).sum(axis=0)
-    scores = 1 - np.divide(residual, total, out=np.ones(total.shape), where=total > 0)
+    scores = 1 - np.divide(residual, total, out=np.ones(total.shape), where=total != 0)
     scores[(total == 0) & (residual == 0)] = 1
     return float(scores.mean())
 
@@ -240,6 +242,10 @@ def _one(metric: Any) -> Metric:
     if isinstance(metric, str):
         return METRICS[metric] if metric in METRICS else Metric(metric, _of_sklearn(metric))
     if callable(metric) and not isinstance(metric, type):
+        # The functions of this module are what their names are: log_loss takes probabilities.
+        for known in METRICS.values():
+            if metric is known.function:
+                return known
         return Metric(getattr(metric, "__name__", type(metric).__name__), metric)
     raise TypeError(f"a metric must be a name or a function (y_true, y_pred), got {metric!r}")
 
@@ -285,7 +291,12 @@ def _columns(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
 def _weights(sample_weight: ArrayLike | None, n: int) -> Array:
     if sample_weight is None:
         return np.ones(n)
-    return np.asarray(sample_weight, np.float64)
+    weight = np.asarray(sample_weight, np.float64)
+    if weight.shape != (n,):
+        raise ValueError(f"sample_weight must have shape ({n},), got {weight.shape}")
+    if not (np.isfinite(weight).all() and weight.min() >= 0 and weight.any()):
+        raise ValueError("sample_weight must be finite, not negative, and not zero for every row")
+    return weight
 
 
 def _mean(values: Array, sample_weight: ArrayLike | None) -> float:

@@ -149,8 +149,23 @@ def test_which_way_is_better():
         lambda: metrics.f1([0, 1], [0, 1], average="micro"),
         lambda: metrics.balanced_accuracy([[0, 1]], [[0, 1]]),
         lambda: metrics.log_loss([[1, 0, 0]], [[0.5, 0.5]]),
+        lambda: metrics.log_loss([-1, 1], [[0.5, 0.5], [0.5, 0.5]]),
+        lambda: metrics.log_loss([0, 2], [[0.5, 0.5], [0.5, 0.5]]),
+        lambda: metrics.accuracy([0, 1], [0, 1], [1.0]),
+        lambda: metrics.accuracy([0, 1], [0, 1], [0.0, 0.0]),
+        lambda: metrics.r2([0, 1], [0, 1], [-1.0, 1.0]),
     ],
 )
 def test_wrong_arguments(call):
-    with pytest.raises(ValueError, match=r"y_true|average|one class"):
+    with pytest.raises(ValueError, match=r"y_true|average|one class|sample_weight"):
         call()
+
+
+def test_the_functions_are_their_names():
+    """``log_loss`` takes probabilities, given by its name or as the function."""
+    for name, metric in metrics.METRICS.items():
+        assert metrics.get(metric.function) == metrics.get(name) == [metric]
+
+
+def test_r2_of_what_is_no_number_is_no_number():
+    assert np.isnan(metrics.r2([1.0, np.nan], [1.0, 2.0]))
