@@ -10,9 +10,9 @@ from fastmlp import kernels
 from numpy.typing import ArrayLike
 
 from . import _graphs
+from ._network import Network
 
 if TYPE_CHECKING:
-    from ._network import Network
     from .autodiff import Graph
 
 Array = np.ndarray[Any, Any]
@@ -146,6 +146,9 @@ def check_gradients(
     >>> bool(fastmlp.check_gradients(net, X[0], y, verbose=False))
     True
     """
+    if not isinstance(network, Network):
+        kind = type(network).__name__
+        raise TypeError(f"network must be a fastmlp.MLP, got {kind}; an estimator holds none")
     if n_elements < 0:
         raise ValueError(f"n_elements must not be negative, got {n_elements}")
     spec = kernels.Loss.of(network._loss(loss))

@@ -176,6 +176,8 @@ class EarlyStopping(StopRule):
     restore_best_weights: bool = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.monitor, str):
+            raise TypeError(f"monitor must be the name of a curve, got {self.monitor!r}")
         _not_negative("min_delta", self.min_delta)
         _at_least_1("patience", self.patience)
         if self.mode not in ("auto", "min", "max"):

@@ -332,3 +332,8 @@ def test_supported_functions_exist():
         for part in name.split(".")[1:]:
             function = getattr(function, part)
         assert callable(function)
+
+
+def test_check_gradients_takes_networks_alone():
+    with pytest.raises(TypeError, match=r"network must be a fastmlp\.MLP, got object"):
+        check_gradients(object(), np.zeros((1, 1)), np.zeros((1, 1)))

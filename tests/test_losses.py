@@ -141,3 +141,14 @@ def test_smooth_targets(backend, rng):
     assert losses.BinaryCrossEntropy(0.2)(z, y) == pytest.approx(
         losses.BinaryCrossEntropy()(z, 0.8 * y + 0.1), rel=1e-14
     )
+
+
+@pytest.mark.parametrize("value", ["a", None, [1.0]], ids=repr)
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [(c, field.name) for c in CLASSES for field in dataclasses.fields(c)],
+    ids=lambda part: getattr(part, "__name__", part),
+)
+def test_constants_that_are_no_numbers_are_named(loss, name, value):
+    with pytest.raises(TypeError, match=f"{name} must be a number"):
+        loss(**{name: value})

@@ -273,6 +273,11 @@ def test_constants_that_are_no_numbers_are_named(name, value):
         dataclasses.replace(optimizers.get(name), learning_rate=value)
 
 
+def test_the_power_of_ftrl_is_a_number():
+    with pytest.raises(TypeError, match="learning_rate_power must be a number"):
+        optimizers.Ftrl(learning_rate_power="a")
+
+
 def test_counts_of_full_batch_optimizers_are_integers():
     with pytest.raises(TypeError, match="history_size must be an integer"):
         optimizers.LBFGS(history_size=2.5)

@@ -369,7 +369,10 @@ def test_names():
         (lambda: stopping.TimeLimit("60"), TypeError, "seconds must be a number"),
         (lambda: stopping.StepNorm(None), TypeError, "theta must be a number"),
         (lambda: stopping.Plateau(n_iter_no_change=2.5), TypeError, "n_iter_no_change"),
+        (lambda: stopping.EarlyStopping(3), TypeError, "monitor must be the name"),
         (lambda: schedules.Step(gamma="a"), TypeError, "gamma must be a number"),
+        (lambda: schedules.Exponential(decay_steps=None), TypeError, "decay_steps must be"),
+        (lambda: schedules.OneCycle(div_factor=None), TypeError, "div_factor must be a number"),
         (lambda: network().fit(*data(), callbacks=3), TypeError, "callbacks must be"),
     ],
 )

@@ -11,6 +11,8 @@ import numpy as np
 from fastmlp import kernels
 from numpy.typing import ArrayLike
 
+from .._numbers import number
+
 Array = np.ndarray[Any, Any]
 
 
@@ -36,7 +38,10 @@ class Loss(ABC):
         Loss.registry[cls.name] = cls
 
     def __post_init__(self) -> None:
-        self.spec()  # checks the constants
+        for field in fields(self):
+            if field.type == "float":
+                number(field.name, getattr(self, field.name))
+        self.spec()  # checks the ranges of the constants
 
     def spec(self) -> kernels.Loss:
         """Return the kernels' loss and its constants."""

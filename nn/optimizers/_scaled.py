@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fastmlp.kernels import UpdateRule
 
+from .._numbers import number
 from ._base import Optimizer, fraction, not_negative, positive
 
 
@@ -215,7 +216,8 @@ class Ftrl(Optimizer):
 
     def __post_init__(self) -> None:
         positive(learning_rate=self.learning_rate)
-        if not (self.learning_rate_power <= 0 and math.isfinite(self.learning_rate_power)):
+        power = number("learning_rate_power", self.learning_rate_power)
+        if not (power <= 0 and math.isfinite(power)):
             raise ValueError(
                 f"learning_rate_power must be at most 0, got {self.learning_rate_power!r}"
             )

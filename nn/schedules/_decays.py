@@ -92,7 +92,8 @@ class Step(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         not_negative(gamma=self.gamma)
-        positive(step_size=self.step_size)
+        if self.step_size is not None:
+            positive(step_size=self.step_size)
 
     def at(self, t: Array, end: float) -> Array:
         size = max(end / 3, 1.0) if self.step_size is None else self.step_size
@@ -151,7 +152,8 @@ class Cosine(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         not_negative(alpha=self.alpha)
-        positive(decay_steps=self.decay_steps)
+        if self.decay_steps is not None:
+            positive(decay_steps=self.decay_steps)
 
     def at(self, t: Array, end: float) -> Array:
         length = end if self.decay_steps is None else self.decay_steps

@@ -73,9 +73,9 @@ class Schedule(ABC):
 # Checks of constants.
 
 
-def positive(**values: float | None) -> None:
+def positive(**values: float) -> None:
     for name, value in values.items():
-        if value is not None and not (number(name, value) > 0 and math.isfinite(value)):
+        if not (number(name, value) > 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
 
 

@@ -45,11 +45,9 @@ class OneCycle(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         share(pct_start=self.pct_start)
-        positive(
-            div_factor=self.div_factor,
-            final_div_factor=self.final_div_factor,
-            total_steps=self.total_steps,
-        )
+        positive(div_factor=self.div_factor, final_div_factor=self.final_div_factor)
+        if self.total_steps is not None:
+            positive(total_steps=self.total_steps)
 
     def at(self, t: Array, end: float) -> Array:
         length = end if self.total_steps is None else self.total_steps
