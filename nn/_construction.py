@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,13 +11,16 @@ from numpy.typing import DTypeLike
 
 from . import initializers
 from ._network import Network
+from ._numbers import count, integer
 
 Array = np.ndarray[Any, Any]
 
 
 def architecture(sizes: Sequence[int], activation: Any, output: str) -> Architecture:
     """Layers and activations, of one activation for all hidden layers or one for each."""
-    layers = tuple(operator.index(size) for size in sizes)
+    if isinstance(sizes, str) or not isinstance(sizes, Iterable):
+        raise TypeError(f"sizes must be a sequence of integers, got {sizes!r}")
+    layers = tuple(integer("a layer's size", size) for size in sizes)
     if isinstance(activation, str):
         # Checked also where there is no hidden layer to apply it to.
         _checks.activation(activation)
@@ -39,7 +41,10 @@ def _activation(activation: Any) -> str | CustomActivation:
 
 def float_type(dtype: DTypeLike) -> np.dtype[Any]:
     """One of the two that everything can be computed in."""
-    found = np.dtype(dtype)
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}") from None
     if found not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, got {found}")
     return found
@@ -54,7 +59,7 @@ def generator(random_state: int | np.random.Generator | None) -> np.random.Gener
             "random_state must be an integer, a numpy.random.Generator or None, "
             f"got {type(random_state).__name__}"
         )
-    return np.random.default_rng(random_state)
+    return np.random.default_rng(count("random_state", random_state, 0))
 
 
 def initialise(network: Network, init: Any) -> None:

@@ -76,7 +76,8 @@ class Elementwise:
 
     def __call__(self, z: Array) -> tuple[Array, Array]:
         if self.derivative is not None:
-            return np.asarray(self.f(z)), np.asarray(self.derivative(z))
+            a, slope = (np.asarray(function(z)) for function in (self.f, self.derivative))
+            return np.broadcast_to(a, z.shape), np.broadcast_to(slope, z.shape)
         values = _scalar_graph(self.f, None, 1, z.dtype).at(z)
         return values[0], values[1]
 
@@ -84,8 +85,10 @@ class Elementwise:
         return _scalar_program(self.f, self.derivative, 1)
 
     def check(self) -> None:
-        """Raise where ``f`` has no derivative or is not elementwise."""
+        """Raise where ``f`` has no derivative, or one of the two is not elementwise."""
         if self.derivative is not None:
+            _check_elementwise("an activation", self.f)
+            _check_elementwise("the derivative of an activation", self.derivative)
             return
         graph = trace(self.f, np.full((3, 5), 0.5))
         mixing = _mixing(graph)
@@ -155,6 +158,21 @@ class OfRows:
         alone = [self(z[i : i + 1], y[i : i + 1])[0][0] for i in range(4)]
         if not np.allclose(value, alone, equal_nan=True):
             raise ValueError("the loss of a row must not depend on other rows")
+
+
+def _check_elementwise(what: str, f: Callable[[Any], Any]) -> None:
+    """Raise where a function that need not be traceable depends on more than the element."""
+    z = np.random.default_rng(0).normal(size=(3, 5))
+    shape = np.shape(f(z))
+    if shape not in (z.shape, ()):
+        raise ValueError(f"{what} must be elementwise, got shape {shape} from {z.shape}")
+    together = np.broadcast_to(f(z), z.shape)
+    alone = [
+        [np.broadcast_to(f(z[i : i + 1, j : j + 1]), (1, 1))[0, 0] for j in range(5)]
+        for i in range(3)
+    ]
+    if not np.allclose(together, alone, equal_nan=True):
+        raise ValueError(f"{what} must be elementwise, but elements change each other's values")
 
 
 class _Values:

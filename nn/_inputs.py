@@ -123,7 +123,10 @@ def numeric(value: Any, name: str) -> Array:
     """An array of real numbers or booleans."""
     if hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise TypeError(f"{name} is a sparse matrix; convert it with {name}.toarray()")
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name} must be an array: {error}") from None
     if array.dtype.kind not in "fiub":
         hint = "; MLPClassifier takes class names as labels" if name == "y" else ""
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}{hint}")

@@ -18,14 +18,26 @@ def number(name: str, value: Any) -> float:
         raise ValueError(f"{name} must be a finite number, got one above 1e308") from None
 
 
-def count(name: str, value: Any, least: int) -> int:
-    """An integer of at least ``least``."""
+def integer(name: str, value: Any) -> int:
+    """An integer as Python's own."""
     try:
-        found = operator.index(value)
+        return operator.index(value)
     except TypeError:
         kind = type(value).__name__
         raise TypeError(f"{name} must be an integer, got the {kind} {value!r}") from None
+
+
+def count(name: str, value: Any, least: int) -> int:
+    """An integer of at least ``least``."""
+    found = integer(name, value)
     if found < least:
         words = "not be negative" if least == 0 else f"be at least {least}"
         raise ValueError(f"{name} must {words}, got {found}")
     return found
+
+
+def switch(name: str, value: Any) -> bool:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)

@@ -14,7 +14,7 @@ import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import CSR
 
-from . import _engine_options, _numbers, _weights, metrics, optimizers, schedules, stopping
+from . import _engine_options, _inputs, _numbers, _weights, metrics, optimizers, schedules, stopping
 from . import callbacks as _callbacks
 from ._evaluation import Batch, Evaluation
 from ._full_batch import LineSearchTrainer, Method
@@ -116,8 +116,9 @@ def make(network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: O
     with_norm = with_norm or any(stop.needs_gradient_norm for stop in rules)
     engine = _engine_options.collect(network, options)
     evaluation = _evaluation(network, options, batch, rules)
+    shuffle = _numbers.switch("shuffle", options.shuffle)
     listeners = _callbacks.as_callbacks(() if options.callbacks is None else options.callbacks)
-    if options.verbose:
+    if _numbers.count("verbose", options.verbose, 0):
         listeners.insert(0, _callbacks.progress(epochs, options.verbose))
     trainer: Any
     n_slots = 0
@@ -152,7 +153,7 @@ def make(network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: O
         epochs=epochs,
         batch_size=batch_size,
         # Where one batch holds all rows their order would change nothing but the rounding.
-        generator=network._generator if options.shuffle and not full else None,
+        generator=network._generator if shuffle and not full else None,
         rates=Rates(learning_rate, schedule, epochs, steps),
         rates_by_batch=schedule.by_step and not kernels.supports("learning_rates"),
         with_gradient_norm=with_norm,
@@ -190,6 +191,7 @@ def _evaluation(
             )
         x, y, *weight = given
         validation = Batch(*network._batch(x, y, batch.loss, *weight))
+        _inputs.finite(validation.x, "X of validation_data")
     measured = metrics.get(options.metrics) if options.metrics else []
     evaluation = Evaluation(network, measured, batch, validation)
     if rules:

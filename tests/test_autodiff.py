@@ -111,3 +111,8 @@ def test_gradient_of_a_network_costs_at_most_four_evaluations(rng):
     graph = trace(loss, *(rng.normal(size=shape) for shape in shapes))
     gradients, _ = backward(graph.outputs[0], graph.inputs)
     assert cost(topological([graph.outputs[0], *gradients])) <= 3.1 * cost(graph.nodes)
+
+
+def test_a_missing_return_is_named():
+    with pytest.raises(TypeError, match="returned None: is a return missing"):
+        grad(lambda x: None)(2.0)

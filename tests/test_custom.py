@@ -10,6 +10,7 @@ import pytest
 from custom_functions import (
     EXPRESSIONS,
     assert_near,
+    mean_cosine,
     mixed,
     my_cross_entropy,
     my_huber,
@@ -250,6 +251,9 @@ def test_repr():
         (lambda: _custom.activation(lambda z: z.sum(axis=1)), ValueError, "must be elementwise"),
         (lambda: _custom.activation(lambda z: z * np.arange(5.0)), ValueError, r"shape \(5,\)"),
         (lambda: _custom.activation(np.cumsum), TypeError, r"np\.cumsum has no derivative rule"),
+        (lambda: _custom.activation(np.sum, np.cos), ValueError, "an activation must be element"),
+        (lambda: _custom.activation(np.sin, np.sum), ValueError, "derivative .* elementwise"),
+        (lambda: _custom.activation(np.sin, mean_cosine), ValueError, "change each other's"),
         (lambda: _custom.activation(my_mish, name="relu"), ValueError, "a built-in activation"),
         (lambda: _custom.activation(my_mish, name=3), TypeError, "must be text, got 3"),
         (lambda: _custom.loss(my_huber, name="huber"), ValueError, "a built-in loss"),
@@ -262,6 +266,16 @@ def test_repr():
 def test_wrong_functions(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_given_derivative_may_be_one_number(backend, rng):
+    """As that of the identity: it stands for all elements."""
+    x, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 1))
+    given = _custom.activation(lambda z: 1.0 * z, derivative=lambda z: 1.0)
+    nets = [MLP([3, 4, 1], a, dtype=np.float64, random_state=0) for a in (given, "identity")]
+    for net in nets:
+        net.fit(x, y, epochs=3)
+    np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=1e-12)
 
 
 def test_wrong_shapes_at_run_time():

@@ -45,7 +45,11 @@ def test_repr_shows_the_architecture():
         ({"activation": ["relu", "relu"]}, ValueError, "1 hidden layers"),
         ({"output": "tanh"}, ValueError, "output must be"),
         ({"dtype": np.float16}, ValueError, "float16"),
+        ({"sizes": 5}, TypeError, "sizes must be a sequence of integers, got 5"),
+        ({"sizes": ["4", "2"]}, TypeError, "size must be an integer, got the str '4'"),
+        ({"dtype": "foo"}, TypeError, "dtype must be float32 or float64, got 'foo'"),
         ({"random_state": "7"}, TypeError, "random_state"),
+        ({"random_state": -1}, ValueError, "random_state must not be negative"),
         ({"n_threads": 0}, ValueError, "n_threads"),
     ],
 )

@@ -273,6 +273,21 @@ def test_constants_that_are_no_numbers_are_named(name, value):
         dataclasses.replace(optimizers.get(name), learning_rate=value)
 
 
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (optimizers.SGD, "nesterov"),
+        (optimizers.Adam, "amsgrad"),
+        (optimizers.AdamW, "epsilon_hat"),
+        (optimizers.RMSprop, "centered"),
+    ],
+)
+def test_switches_are_true_or_false(make, name):
+    make(**{name: np.bool_(True)})
+    with pytest.raises(TypeError, match=f"{name} must be True or False, got 'no'"):
+        make(**{name: "no"})
+
+
 def test_the_power_of_ftrl_is_a_number():
     with pytest.raises(TypeError, match="learning_rate_power must be a number"):
         optimizers.Ftrl(learning_rate_power="a")

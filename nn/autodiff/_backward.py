@@ -171,6 +171,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
         wrt = [traced[i] for i in positions]
         result = f(*traced, **options)
         if not isinstance(result, Node):  # it does not depend on the arguments
+            if result is None:
+                raise TypeError("the function returned None: is a return missing?")
             result = constant(np.asarray(result, np.result_type(*(x.dtype for x in wrt))))
         if result.shape != ():
             raise ValueError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fastmlp.kernels import UpdateRule
 
-from ._base import Optimizer, fraction, not_negative, positive
+from ._base import Optimizer, fraction, not_negative, positive, switches
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Adam(Optimizer):
         positive(learning_rate=self.learning_rate, epsilon=self.epsilon)
         fraction(beta_1=self.beta_1, beta_2=self.beta_2)
         not_negative(weight_decay=self.weight_decay)
+        switches(epsilon_hat=self.epsilon_hat, amsgrad=self.amsgrad)
 
     def update_rule(self) -> UpdateRule:
         return UpdateRule(

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from fastmlp.kernels import UpdateRule
 
-from .._numbers import number
+from .._numbers import number, switch
 
 
 class Optimizer(ABC):
@@ -61,3 +61,9 @@ def fraction(**constants: float) -> None:
     for name, value in constants.items():
         if not 0 <= number(name, value) < 1:
             raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}")
+
+
+def switches(**constants: bool) -> None:
+    """Raise ``TypeError`` unless all are True or False."""
+    for name, value in constants.items():
+        switch(name, value)

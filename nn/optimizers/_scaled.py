@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fastmlp.kernels import UpdateRule
 
 from .._numbers import number
-from ._base import Optimizer, fraction, not_negative, positive
+from ._base import Optimizer, fraction, not_negative, positive, switches
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,7 @@ class RMSprop(Optimizer):
         positive(learning_rate=self.learning_rate, epsilon=self.epsilon)
         fraction(rho=self.rho, momentum=self.momentum)
         not_negative(weight_decay=self.weight_decay)
+        switches(centered=self.centered)
 
     def update_rule(self) -> UpdateRule:
         return UpdateRule(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastmlp.kernels import UpdateRule
 
-from ._base import Optimizer, fraction, not_negative, positive
+from ._base import Optimizer, fraction, not_negative, positive, switches
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class SGD(Optimizer):
         positive(learning_rate=self.learning_rate)
         fraction(momentum=self.momentum)
         not_negative(weight_decay=self.weight_decay)
+        switches(nesterov=self.nesterov)
 
     def update_rule(self) -> UpdateRule:
         decay = {"weight_decay": self.weight_decay}

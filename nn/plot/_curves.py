@@ -48,6 +48,10 @@ def learning_curves(
     """
     if x not in ("epoch", "seconds"):
         raise ValueError(f"x must be 'epoch' or 'seconds', got {x!r}")
+    if not isinstance(history, (History, Mapping)):
+        raise TypeError(
+            f"history must be a History or a dict of label → History, got {type(history).__name__}"
+        )
     runs = {"": history} if isinstance(history, History) else dict(history)
     if not runs or any(run.epochs == 0 for run in runs.values()):
         raise ValueError("there is no epoch to draw")

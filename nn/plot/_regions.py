@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _decisions
+from .. import _decisions, _inputs
+from .._numbers import count
 from . import _style
 
 if TYPE_CHECKING:
@@ -55,14 +56,22 @@ def decision_regions(
     ImportError
         Where matplotlib is not installed.
     ValueError
-        For another number of inputs.
+        For another number of inputs, infinite rows, or ``y`` or ``labels`` that do not fit.
     """
-    x = np.asarray(X, np.float64)
+    x = _inputs.numeric(X, "X").astype(np.float64)
     if network.architecture.sizes[0] != 2 or x.ndim != 2 or x.shape[1] != 2:
         raise ValueError(
             f"decision regions need two inputs, got X of shape {x.shape} and a network with "
             f"{network.architecture.sizes[0]}"
         )
+    if not len(x):
+        raise ValueError("X has no rows")
+    _inputs.finite(x, "X")
+    n_classes = max(network.architecture.sizes[-1], 2)
+    classes = None if y is None else _classes(y, len(x), n_classes)
+    if labels is not None and len(labels) != n_classes:
+        raise ValueError(f"labels must name {n_classes} classes, got {len(labels)}")
+    count("resolution", resolution, 2)
     ax = _style.axes(ax, (6.0, 5.2))
     from matplotlib.colors import to_rgb
 
@@ -73,9 +82,8 @@ def decision_regions(
     grid = np.stack(np.meshgrid(first, second), axis=-1).reshape(-1, 2)
     outputs = network.predict(grid).astype(np.float64)
     chosen = network.predict_classes(grid)
-    n_classes = max(outputs.shape[1], 2)
     strength = 0.25 + 0.5 * _certainty(outputs, chosen, network.architecture.output)
-    colours = np.array([to_rgb(_style.COLOURS[k % len(_style.COLOURS)]) for k in range(n_classes)])
+    colours = np.array([to_rgb(colour) for colour in _style.class_colours(n_classes)])
     image = 1 - strength[:, None] * (1 - colours[chosen])
     shape = (resolution, resolution)
     extent = (low[0], high[0], low[1], high[1])
@@ -84,8 +92,8 @@ def decision_regions(
         if 0 < np.mean(chosen == k) < 1:
             lead = _lead(outputs, k, network.architecture.output).reshape(shape)
             ax.contour(first, second, lead, [0.0], colors="white", linewidths=1.6)
-    if y is not None:
-        _points(ax, x, _classes(y), colours, labels)
+    if classes is not None:
+        _points(ax, x, classes, colours, labels)
     _style.dress_plane(ax, feature_names, extent[:2], extent[2:])
     return ax
 
@@ -108,12 +116,18 @@ def _points(ax: Axes, x: Any, y: Any, colours: Any, labels: tuple[str, ...] | No
     _style.legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.2)
 
 
-def _classes(y: ArrayLike) -> Any:
-    given = np.asarray(y)
+def _classes(y: ArrayLike, n: int, n_classes: int) -> Any:
+    """Classes of the rows, checked, from labels or one-hot rows."""
+    given = _inputs.numeric(y, "y")
+    if given.ndim == 0 or len(given) != n:
+        raise ValueError(f"X and y must have the same number of rows, got {n} and {given.shape}")
     if given.ndim == 2 and given.shape[1] > 1:
         found = _decisions.true_classes(given)
         return given.argmax(axis=1) if found is None else found
-    return given.ravel()
+    classes = given.ravel()
+    if not np.isin(classes, np.arange(n_classes)).all():
+        raise ValueError(f"y must hold classes 0…{n_classes - 1}, got {np.unique(classes)[:8]}")
+    return classes
 
 
 def _lead(outputs: Any, k: int, output: str) -> Any:

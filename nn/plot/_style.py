@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -11,6 +13,8 @@ INK, GRID = "#333333", "#E3E3E3"
 #: Colours of lines and classes, told apart also by people who see few colours (Okabe and Ito,
 #: "Color universal design", 2008, in an order of ours).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C8C8C")
+#: For classes beyond them, such as ten digits.
+MORE_COLOURS = ("#5C3D1E", "#B6C800")
 TRAINING, VALIDATION = COLOURS[0], COLOURS[1]
 
 
@@ -27,6 +31,13 @@ def pyplot() -> Any:
     except ImportError as error:
         raise ImportError("fastmlp.plot needs matplotlib: pip install 'fastmlp[plot]'") from error
     return module
+
+
+def class_colours(n: int) -> list[Any]:
+    """A colour for each of ``n`` classes."""
+    if n <= len(COLOURS) + len(MORE_COLOURS):
+        return [*COLOURS, *MORE_COLOURS][:n]
+    return list(pyplot().get_cmap("turbo")(np.linspace(0.03, 0.97, n)))
 
 
 def axes(ax: Axes | None, size: tuple[float, float] = (6.4, 4.6)) -> Axes:
@@ -74,7 +85,7 @@ def whole_numbers(ax: Axes) -> None:
     """Ticks of the x axis at whole numbers only, such as epochs."""
     from matplotlib.ticker import MaxNLocator
 
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def colour_bar(ax: Axes, colours: Any, label: str = "", **options: Any) -> None:

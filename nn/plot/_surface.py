@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._numbers import count, number
 from . import _style
 from ._planes import Plane, choose, span_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from ..callbacks import ParameterPath
     from ..mlp import MLP
 
 Array = np.ndarray[Any, Any]
@@ -26,7 +29,7 @@ def loss_surface(
     *,
     loss: Any = None,
     directions: Any = "random",
-    path: Sequence[ArrayLike] | None = None,
+    path: ParameterPath | Sequence[ArrayLike] | None = None,
     span: float | None = None,
     resolution: int = 61,
     levels: int = 18,
@@ -49,8 +52,8 @@ def loss_surface(
         ``"random"``: two random directions, each neuron's weights scaled to the length of the
         network's own (filter normalisation); ``"path"``: the two in which the path is longest (its
         principal components); two numbers: parameters by their place in ``network.parameters``.
-    path : list of (n_parameters,) arrays, optional
-        Points of a descent, such as ``ParameterPath.points``, drawn where they fall on the plane.
+    path : ParameterPath, or list of (n_parameters,) arrays, optional
+        Points of a descent, drawn where they fall on the plane.
     span : float, optional
         Half the width of the picture, in units of the directions; by default around the path.
     resolution : int, default 61
@@ -82,12 +85,12 @@ def loss_surface(
     H. Li, Z. Xu, G. Taylor, C. Studer, T. Goldstein, "Visualizing the loss landscape of neural
     nets", NeurIPS 2018.
     """
-    points = None if path is None else np.stack([np.asarray(p, np.float64) for p in path])
-    if points is not None and points.shape[1:] != network.parameters.shape:
-        raise ValueError(
-            f"path must hold vectors of {network.parameters.size} parameters, "
-            f"got shape {points.shape}"
-        )
+    count("resolution", resolution, 2)
+    count("levels", levels, 1)
+    count("gradients", gradients, 0)
+    if span is not None and not 0 < number("span", span) < math.inf:
+        raise ValueError(f"span must be positive and finite, got {span}")
+    points = None if path is None else _points(path, network.parameters.size)
     ax = _style.axes(ax, (6.8, 5.8))
     plane = choose(network, directions, points, random_state)
     placed = None if points is None else plane.coordinates(points)
@@ -97,7 +100,7 @@ def loss_surface(
     edges = _levels(values, levels)
     if filled:
         colours = ax.contourf(a, b, values, edges, cmap="YlGnBu_r", extend="both", alpha=0.85)
-        _style.colour_bar(ax, colours, "loss", format="%.3g")
+        _style.colour_bar(ax, colours, "loss")
     lines, width = ("white", 0.7) if filled else ("#B8C4CE", 1.0)
     ax.contour(a, b, values, edges, colors=lines, linewidths=width)
     if placed is not None:
@@ -107,6 +110,18 @@ def loss_surface(
     _style.dress_plane(ax, plane.labels, (a_low, a_high), (b_low, b_high))
     ax.set_aspect("equal")
     return ax
+
+
+def _points(path: ParameterPath | Sequence[ArrayLike], size: int) -> Array:
+    """Points of a path, ``(n, size)``, checked."""
+    given: Any = getattr(path, "points", path)
+    points = [np.asarray(p, np.float64) for p in given]
+    if not points or any(p.shape != (size,) for p in points):
+        shapes = sorted({p.shape for p in points})
+        raise ValueError(
+            f"path must hold vectors of {size} parameters, got {len(points)} of shape {shapes}"
+        )
+    return np.stack(points)
 
 
 def _levels(values: Array, n: int) -> Array:

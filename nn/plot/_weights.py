@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._numbers import count
 from . import _style
 
 if TYPE_CHECKING:
@@ -47,14 +48,17 @@ def weight_images(
     ImportError
         Where matplotlib is not installed.
     ValueError
-        Where the inputs of the layer do not fill such an image.
+        Where there is no such layer, or its inputs do not fill such an image.
     """
+    count("n_images", n_images, 1)
+    if count("layer", layer, 0) >= len(network.weights):
+        raise ValueError(f"layer must lie in 0…{len(network.weights) - 1}, got {layer}")
     weights = np.asarray(network.weights[layer], np.float64)
     n_in, n_out = weights.shape
     if shape is None:
         side = math.isqrt(n_in)
         shape = side, side
-    height, width = shape
+    height, width = (count("shape", side, 1) for side in shape)
     if height * width != n_in:
         raise ValueError(
             f"{n_in} inputs do not fill images of {height} × {width}; give shape=(height, width)"
