@@ -84,3 +84,17 @@ def test_diverged_parameters_are_an_error():
         pytest.raises(ValueError, match="non-finite"),
     ):
         regressor(solver="sgd", learning_rate_init=1e6, activation="identity").fit(x * 1e6, y)
+
+
+def test_text_is_no_row_to_predict():
+    x, y = blobs()
+    fitted = classifier(max_iter=2).fit(x, y)
+    with pytest.raises(ValueError, match="strings"):
+        fitted.predict(x.astype(str))
+
+
+@pytest.mark.parametrize("kind", [str, "datetime64[s]"])
+def test_targets_of_a_regression_are_numbers(kind):
+    x, y = curve()
+    with pytest.raises(ValueError, match="y must hold real numbers"):
+        regressor(max_iter=2).fit(x, (y * 100).astype(int).astype(kind))

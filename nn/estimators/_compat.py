@@ -95,6 +95,9 @@ def validate(
         if reset:
             estimator.n_features_in_ = X.shape[1]
         return X if y is NO_TARGET else (X, y)
+    if y is NO_TARGET and getattr(getattr(X, "dtype", None), "kind", "f") in "SU":
+        # Only where it learns does scikit-learn read numbers from text.
+        raise ValueError("X must hold numbers, and is an array of bytes/strings")
     if _sklearn is None:
         if y is NO_TARGET:
             return _standalone.validate_rows(estimator, X, reset=reset)

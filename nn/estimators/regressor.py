@@ -174,6 +174,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._check_values(y)
 
     def _check_values(self, y: Array) -> None:
+        if y.dtype.kind not in "fiub":
+            raise ValueError(f"y must hold real numbers, got dtype {y.dtype}")
         if _losses.name_of(self.loss) == "poisson" and y.size and y.min() < 0:
             raise ValueError(f"loss='poisson' needs targets that are not negative, got {y.min()}")
 
