@@ -14,7 +14,7 @@ import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import CSR
 
-from . import _engine_options, _inputs, _numbers, _weights, metrics, optimizers, schedules, stopping
+from . import _engine_options, _numbers, _weights, metrics, optimizers, schedules, stopping
 from . import callbacks as _callbacks
 from ._evaluation import Batch, Evaluation
 from ._full_batch import LineSearchTrainer, Method
@@ -191,7 +191,6 @@ def _evaluation(
             )
         x, y, *weight = given
         validation = Batch(*network._batch(x, y, batch.loss, *weight))
-        _inputs.finite(validation.x, "X of validation_data")
     measured = metrics.get(options.metrics) if options.metrics else []
     evaluation = Evaluation(network, measured, batch, validation)
     if rules:
