@@ -8,7 +8,10 @@
 
 /* What one element of an elementwise kernel costs, in the units of PARALLEL_FLOPS. */
 static const double ELEMENT_FLOPS = 30;
-enum { PRODUCT_ROWS = 192, PRODUCT_LINES = 16 }; /* of a block of C */
+enum {
+    PRODUCT_ROWS = 192, PRODUCT_LINES = 16, /* of a block of C */
+    IN_PLACE_ROWS = 2, /* for each of them B is read once more */
+};
 
 /* Equal blocks of n, none longer than `longest`, a multiple of `threads` of them, whole units. */
 static long block_of(long n, long longest, int threads, long unit)
@@ -47,16 +50,27 @@ void fastmlp_scratch_give(char *memory)
     free(s);
 }
 
+/* Whether packing B would cost more than the product, and A and B lie so that they need none. */
+static int in_place(const struct product *p)
+{
+    const long real = p->kernels->real_bytes;
+    return p->n <= IN_PLACE_ROWS && p->a.column_stride == real &&
+           ((p->b.column_stride == real && p->b.row_stride % real == 0) ||
+            (p->b.row_stride == real && p->b.column_stride % real == 0));
+}
+
 /* A product of n >= 1 rows and columns >= 1: 0, or -1 without memory. */
 int fastmlp_product(struct product *p, int n_threads)
 {
     const struct kernels *k = p->kernels;
     double flops = 2.0 * (double)p->n * (double)p->depth * (double)p->columns;
     int threads = threads_for(flops, n_threads);
+    p->in_place = in_place(p);
     /* Blocks of C that stay in the second-level cache; at least as many as threads. */
     p->block_rows = block_of(p->n, PRODUCT_ROWS, p->n >= p->columns ? threads : 1, 1);
     p->block_columns =
-        block_of(p->columns, PRODUCT_LINES * k->panel, p->n < p->columns ? threads : 1, k->panel);
+        block_of(p->columns, p->in_place ? p->columns : PRODUCT_LINES * k->panel,
+                 p->n < p->columns ? threads : 1, k->panel);
     p->scratch_bytes = k->product_scratch(p);
     p->scratch = fastmlp_scratch_take(p->scratch_bytes * threads);
     if (p->scratch == NULL)

@@ -186,6 +186,7 @@ struct product {
     struct matrix activations;  /* (n, columns), data NULL for a forward product */
     void *c;                    /* (n, columns), contiguous */
     long block_rows, block_columns; /* of C; whole panels of columns */
+    int in_place;               /* few rows: B is read where it is, see few_rows.h */
     char *scratch;
     long scratch_bytes;
 };

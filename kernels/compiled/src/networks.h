@@ -5,6 +5,7 @@
 #include "activations.h"
 #include "custom.h"
 #include "fastmlp.h"
+#include "few_rows.h"
 #include "layers.h"
 #include "losses.h"
 #include "panels.h"
@@ -132,40 +133,6 @@ static void forward_block(void *context, long block, int thread)
                    (real *)f->out + (first + r) * top->n_out);
 }
 
-/* c = bias + a w for one row and a plain matrix w: the chains of the tiles, without packing. */
-static void row_product(const real *a, long depth, const real *w, long n_out, const real *bias,
-                        real *c)
-{
-    long j = 0;
-    for (; j + 4 * LANES <= n_out; j += 4 * LANES) {
-        vec sum[4];
-        UNROLL for (int v = 0; v < 4; v++)
-            sum[v] = load(bias + j + v * LANES);
-        const real *w_k = w + j;
-        for (long k = 0; k < depth; k++, w_k += n_out) {
-            vec left = SPLAT(a[k]);
-            UNROLL for (int v = 0; v < 4; v++)
-                sum[v] = FMA(left, load(w_k + v * LANES), sum[v]);
-        }
-        UNROLL for (int v = 0; v < 4; v++)
-            store(c + j + v * LANES, sum[v]);
-    }
-    for (; j + LANES <= n_out; j += LANES) {
-        vec sum = load(bias + j);
-        const real *w_k = w + j;
-        for (long k = 0; k < depth; k++, w_k += n_out)
-            sum = FMA(SPLAT(a[k]), load(w_k), sum);
-        store(c + j, sum);
-    }
-    for (; j < n_out; j++) {
-        real sum = bias[j];
-        const real *w_k = w + j;
-        for (long k = 0; k < depth; k++, w_k += n_out)
-            sum = REAL_FMA(a[k], *w_k, sum);
-        c[j] = sum;
-    }
-}
-
 /* Predictions of a few rows, from plain parameters: packing them would cost more. */
 static void forward_few(const struct engine *e, const void *flat, const struct forward *f)
 {
@@ -186,7 +153,7 @@ static void forward_few(const struct engine *e, const void *flat, const struct f
                 sparse_product(f->sparse, NULL, row, 1, plain_weights(f), layer->out_panels, 1,
                                here, there, PANEL);
             } else {
-                row_product(here, layer->n_in, w, layer->n_out, bias, there);
+                row_product(here, layer->n_in, w, layer->n_out, layer->n_out, bias, there);
             }
             activate_run(layer->activation, layer->custom, there, layer->n_out);
             w += layer->n_in * layer->n_out;

@@ -52,6 +52,34 @@ static void product_by_columns(const struct product_space *s, long n, long deep,
     }
 }
 
+/* Copy a row of any stride into consecutive elements. */
+INLINE void copy_row(const char *from, long stride, long n, real *to)
+{
+    if (from == (const char *)to)
+        return;
+    if (stride == (long)sizeof(real))
+        memcpy(to, from, (size_t)n * sizeof(real));
+    else
+        for (long c = 0; c < n; c++, from += stride)
+            to[c] = *(const real *)from;
+}
+
+/* c <- c * activation'(a) for a row of activations of any stride. */
+static void derive_row(int activation, fastmlp_activation *custom, real *c, const char *a,
+                       long stride, long n)
+{
+    real piece[PANEL];
+    if (stride == (long)sizeof(real)) {
+        derive_run(activation, custom, c, (const real *)a, n);
+        return;
+    }
+    for (long i = 0; i < n; i += PANEL) {
+        const long here = n - i < PANEL ? n - i : PANEL;
+        copy_row(a + i * stride, stride, here, piece);
+        derive_run(activation, custom, c + i, piece, here);
+    }
+}
+
 /* A block of C in panels, finished: through the activation, or scaled; then into plain rows. */
 static void finish_product(const struct product *p, real *c, long c_panel, real *other, long row,
                            long n, long column, long columns)
@@ -78,6 +106,35 @@ static void finish_product(const struct product *p, real *c, long c_panel, real 
                    (real *)p->c + (row + r) * p->columns + column);
 }
 
+/* A run of columns of one row of C, by a B that is not packed. */
+static void finish_in_place(const struct product *p, long row, long column, long columns)
+{
+    const struct matrix *m = &p->activations;
+    real *c = (real *)p->c + row * p->columns + column;
+    if (m->data)
+        derive_row(p->activation, p->custom, c,
+                   m->data + row * m->row_stride + column * m->column_stride, m->column_stride,
+                   columns);
+    else if (p->activation != ACTIVATION_softmax)
+        activate_run(p->activation, p->custom, c, columns);
+    for (long j = 0; p->factor != 1 && j < columns; j++)
+        c[j] *= (real)p->factor;
+}
+
+static void block_in_place(const struct product *p, long row, long n, long column, long columns)
+{
+    const char *b = p->b.data + column * p->b.column_stride;
+    const real *bias = p->bias ? (const real *)p->bias + column : NULL;
+    const int by_rows = p->b.column_stride == (long)sizeof(real);
+    const long step = (by_rows ? p->b.row_stride : p->b.column_stride) / (long)sizeof(real);
+    for (long r = row; r < row + n; r++) {
+        (by_rows ? row_product : row_dots)((const real *)(p->a.data + r * p->a.row_stride), p->depth,
+                                           (const real *)b, step, columns, bias,
+                                           (real *)p->c + r * p->columns + column);
+        finish_in_place(p, r, column, columns);
+    }
+}
+
 /* One block of C, over the depth in pieces that stay in the cache. */
 static void product_block(void *context, long block, int thread)
 {
@@ -89,6 +146,10 @@ static void product_block(void *context, long block, int thread)
     const long left = p->columns - column;
     const long columns = left < p->block_columns ? left : p->block_columns;
     const long panels = (columns + PANEL - 1) / PANEL;
+    if (p->in_place) {
+        block_in_place(p, row, n, column, columns);
+        return;
+    }
     real *c = (real *)(p->scratch + thread * p->scratch_bytes);
     real *a = c + s.c * PANEL, *b = a + s.a * PANEL, *bias = b + s.b * PANEL;
     struct matrix from_a = p->a, from_b = p->b;
@@ -152,18 +213,6 @@ static void output_block(void *context, long block, int thread)
         gather_row(delta + r * PANEL, panel, o->n_out, (real *)o->delta + (first + r) * o->n_out);
 }
 
-/* Copy a row of any stride into consecutive elements. */
-INLINE void copy_row(const char *from, long stride, long n, real *to)
-{
-    if (from == (const char *)to)
-        return;
-    if (stride == (long)sizeof(real))
-        memcpy(to, from, (size_t)n * sizeof(real));
-    else
-        for (long c = 0; c < n; c++, from += stride)
-            to[c] = *(const real *)from;
-}
-
 static void activate(int activation, fastmlp_activation *custom, struct matrix z, long rows,
                      long columns, void *out)
 {
@@ -201,18 +250,10 @@ static void activate(int activation, fastmlp_activation *custom, struct matrix z
 static void activate_backward(int activation, fastmlp_activation *custom, struct matrix delta,
                               struct matrix a, long rows, long columns, void *out)
 {
-    real *to = out, row[PANEL];
+    real *to = out;
     for (long r = 0; r < rows; r++, to += columns) {
-        const char *a_r = a.data + r * a.row_stride;
         copy_row(delta.data + r * delta.row_stride, delta.column_stride, columns, to);
-        if (a.column_stride == (long)sizeof(real))
-            derive_run(activation, custom, to, (const real *)a_r, columns);
-        else
-            for (long c = 0; c < columns; c += PANEL) {
-                long n = columns - c < PANEL ? columns - c : PANEL;
-                copy_row(a_r + c * a.column_stride, a.column_stride, n, row);
-                derive_run(activation, custom, to + c, row, n);
-            }
+        derive_row(activation, custom, to, a.data + r * a.row_stride, a.column_stride, columns);
     }
 }
 
