@@ -17,7 +17,7 @@ core = pytest.importorskip(
 
 EVERY_FLOAT = os.environ.get("FASTMLP_TEST_EVERY_FLOAT", "") not in ("", "0")
 ULPS = {np.float32: 3.0, np.float64: 4.0}
-ULPS_OF_TAIL = 8.0  # its four factors round, each
+ULPS_OF = {"normal_tail": 8.0, "sqrt": 1.0}  # the four factors of the tail round, each
 WIDER = {np.float32: np.float64, np.float64: np.longdouble}
 
 
@@ -41,6 +41,7 @@ FUNCTIONS = {
     "expm1": (np.expm1, -np.inf, 0),
     "softplus": (lambda x: np.logaddexp(x.dtype.type(0), x), -np.inf, np.inf),
     "normal_tail": (normal_tail, 0, np.inf),
+    "sqrt": (np.sqrt, -np.inf, np.inf),
 }
 CASES = [
     (name, dtype)
@@ -90,7 +91,7 @@ def test_accuracy(name, dtype):
         x, error = errors(name, x, dtype)
         if error.size and error.max() > worst:
             worst, where = float(error.max()), x[error.argmax()]
-    allowed = ULPS_OF_TAIL if name == "normal_tail" else ULPS[dtype]
+    allowed = ULPS_OF.get(name, ULPS[dtype])
     assert worst <= allowed, f"{name} is off by {worst:.2f} ULP at {where!r}"
     assert where is not None, "nothing was compared"
 
@@ -105,6 +106,7 @@ def test_special_values(dtype):
         "tanh": [-1, -0.0, 0.0, 1, nan],
         "sigmoid": [0, 0.5, 0.5, 1, nan],
         "softplus": [0, np.log(2), np.log(2), inf, nan],
+        "sqrt": [nan, -0.0, 0.0, inf, nan],
     }
     for name, values in expected.items():
         result = core._vector_function(name, x)

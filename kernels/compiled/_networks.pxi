@@ -268,6 +268,7 @@ class Trainer:
 #: As they are numbered in src/functions.h.
 VECTOR_FUNCTIONS = (
     "exp", "log", "tanh", "sigmoid", "log1p", "expm1", "softplus", "normal_tail",
+    "sqrt",
 )
 
 

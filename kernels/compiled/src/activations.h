@@ -167,6 +167,13 @@ FASTMLP_FROM_SCORES(FROM_SCORES)
     OUTLINE void forward_run_##NAME(real *z, long n)                                               \
     {                                                                                              \
         long i = 0;                                                                                \
+        for (; i + GROUP * LANES <= n; i += GROUP * LANES) {                                       \
+            vec a[GROUP];                                                                          \
+            UNROLL for (int v = 0; v < GROUP; v++)                                                 \
+                a[v] = forward_##NAME(load(z + i + v * LANES));                                    \
+            UNROLL for (int v = 0; v < GROUP; v++)                                                 \
+                store(z + i + v * LANES, a[v]);                                                    \
+        }                                                                                          \
         for (; i + LANES <= n; i += LANES)                                                         \
             store(z + i, forward_##NAME(load(z + i)));                                             \
         if (i < n)                                                                                 \
@@ -175,6 +182,13 @@ FASTMLP_FROM_SCORES(FROM_SCORES)
     OUTLINE void backward_run_##NAME(real *delta, const real *a, long n)                           \
     {                                                                                              \
         long i = 0;                                                                                \
+        for (; i + GROUP * LANES <= n; i += GROUP * LANES) {                                       \
+            vec d[GROUP];                                                                          \
+            UNROLL for (int v = 0; v < GROUP; v++)                                                 \
+                d[v] = backward_##NAME(load(delta + i + v * LANES), load(a + i + v * LANES));      \
+            UNROLL for (int v = 0; v < GROUP; v++)                                                 \
+                store(delta + i + v * LANES, d[v]);                                                \
+        }                                                                                          \
         for (; i + LANES <= n; i += LANES)                                                         \
             store(delta + i, backward_##NAME(load(delta + i), load(a + i)));                       \
         if (i < n)                                                                                 \
@@ -185,7 +199,17 @@ FASTMLP_FROM_SCORES(FROM_SCORES)
     }                                                                                              \
     OUTLINE void both_run_##NAME(real *z, real *slope, long n)                                     \
     {                                                                                              \
-        for (long i = 0; i < n; i += LANES) {                                                      \
+        long i = 0;                                                                                \
+        for (; i + GROUP * LANES <= n; i += GROUP * LANES) {                                       \
+            vec a[GROUP], s[GROUP];                                                                \
+            UNROLL for (int v = 0; v < GROUP; v++)                                                 \
+                a[v] = both_##NAME(load(z + i + v * LANES), &s[v]);                                \
+            UNROLL for (int v = 0; v < GROUP; v++) {                                               \
+                store(z + i + v * LANES, a[v]);                                                    \
+                store(slope + i + v * LANES, s[v]);                                                \
+            }                                                                                      \
+        }                                                                                          \
+        for (; i < n; i += LANES) {                                                                \
             vec s;                                                                                 \
             store(z + i, both_##NAME(load(z + i), &s));                                            \
             store(slope + i, s);                                                                   \

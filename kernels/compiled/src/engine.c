@@ -163,8 +163,6 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
     if (update)
         e->update = *update;
     fastmlp_choose_lazy(e, update);
-    /* Every other step walks the weights backwards: it finds in the cache what the last one left. */
-    e->walk.backwards = !e->walk.backwards;
     long done = 0;
     do {
         e->first_row = first_row + done;

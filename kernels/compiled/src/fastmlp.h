@@ -67,12 +67,6 @@ struct weight_task {
     long panel, first, last;
 };
 
-/* How panels of weights are walked over. */
-struct walk {
-    int backwards; /* from the last to the first */
-    int prefetch;  /* they do not stay in the second-level cache */
-};
-
 /* Positions in the order of the rows of the next pass, which shuffling has put anywhere. They are
    asked for while the weights of this one are computed. */
 struct look_ahead {
@@ -131,7 +125,6 @@ struct engine {
     double scale;               /* 1 / total weight of the batch */
     int accumulate;             /* add to the gradient of earlier passes of the batch */
     int finish;                 /* last pass of the batch: penalise and update */
-    struct walk walk;
     struct look_ahead look_ahead;
     double l2, l1;
     double factor;              /* of the gradient, by clip_norm */

@@ -24,7 +24,8 @@ static void function(int which, const void *from, void *to, long n)
             : which == 4 ? log_one_plus(v)
             : which == 5 ? exp_minus_one(v)
             : which == 6 ? vector_softplus(v)
-                         : upper_tail(v);
+            : which == 7 ? upper_tail(v)
+                         : sqrt_by_products(v);
         store_partial(y + i, v, here);
     }
 }

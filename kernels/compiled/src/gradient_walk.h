@@ -52,18 +52,18 @@ static struct task_gradient gradient_of(const struct engine *e, const struct wei
     return g;
 }
 
-/* Ask for what the update of these features will read. */
-INLINE void prefetch_weights(const struct engine *e, const struct layer *layer,
-                             const struct weight_task *task, long feature, long features)
+/* What tile `t` of a task asks for: one of the runs that the update goes over, of the weights and of
+   each state, while there is one left. */
+INLINE struct ahead ahead_of(const struct engine *e, const struct runs *runs, long t, long rows,
+                             const real *next)
 {
-    for (int p = 0; p < task->panels; p++) {
-        long at = layer->weights + ((task->panel + p) * layer->in_rows + feature) * PANEL;
-        for (long i = at; i < at + features * PANEL; i += PANEL) {
-            __builtin_prefetch((const real *)e->parameters + i, 1, 3);
-            for (int s = 0; s < MOST_STATES && e->state[s]; s++)
-                __builtin_prefetch((const real *)e->state[s] + i, 1, 3);
-        }
-    }
+    const long store = t / runs->n, run = t % runs->n;
+    const real *at = store == 0 ? e->parameters : store <= MOST_STATES ? e->state[store - 1] : NULL;
+    if (at == NULL)
+        return ahead_of_tiles(next);
+    const long bytes = runs->length * (long)sizeof(real);
+    return (struct ahead){next, (const char *)(at + runs->at + run * runs->step),
+                          least(2 * LINE, bytes / most(rows, 1))};
 }
 
 /* Whether the update needs nothing but each tile's own gradient and weights. */
@@ -87,12 +87,11 @@ static double gradient_walk(const struct engine *e, long index, const struct tas
     const struct descent by = {e->update.rate, e->l2, panel, g->panel, runs.step};
     descent_tile *const *descents = descent_tiles[task->panels - 1];
     gradient_tile *const *gradients = gradient_tiles[task->panels - 1];
-    const int prefetch = e->finish && e->walk.prefetch;
     const long block = depth_block(e->n_rows);
     const long turns = blocks_of(features, PANEL) * blocks_of(e->n_rows, block);
     struct share share = share_of(e, index, most(turns, 1));
     double squares = 0;
-    long k = 0;
+    long k = 0, tile = 0;
     do { /* once even for no rows: their gradient is zero */
         const long deep = least(e->n_rows - k, block);
         const int last = k + block >= e->n_rows, accumulate = e->accumulate || k;
@@ -106,15 +105,16 @@ static double gradient_walk(const struct engine *e, long index, const struct tas
             const real *next = a_f + panel;
             for (long i = 0, t = 0, part; i < PANEL && f + i < features; i += part, t++) {
                 part = part_at(parts, t);
-                if (prefetch && k == 0)
-                    prefetch_weights(e, layer, task, task->first + f + i, part);
                 real *c = g->weights + (f + i) * PANEL;
                 if (descend && last)
                     squares += descents[part - 1](
                         deep, a_f + i, d, next, accumulate ? c : NULL,
                         (real *)e->parameters + runs.at + (f + i) * PANEL, &by);
                 else
-                    gradients[part - 1](deep, a_f + i, d, panel, accumulate, next, c, g->panel);
+                    gradients[part - 1](deep, a_f + i, d, panel, accumulate,
+                                        last && e->finish ? ahead_of(e, &runs, tile++, deep, next)
+                                                          : ahead_of_tiles(next),
+                                        c, g->panel);
                 next = next_d + f / PANEL % TILE_PANELS * panel;
             }
         }

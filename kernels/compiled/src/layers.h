@@ -20,13 +20,6 @@ INLINE long depth_block(long depth)
 
 static const real zeros[TILE_PANELS * PANEL] __attribute__((aligned(64)));
 
-/* Lines of a matrix into the first-level cache. */
-INLINE void prefetch_lines(const real *from, long lines)
-{
-    for (long i = 0; i < lines; i++)
-        __builtin_prefetch(from + i * PANEL, 0, 3);
-}
-
 /* Whether tiles apply this activation, and multiply by its derivative, themselves. */
 INLINE int in_tiles(int activation) { return activation == ACTIVATION_relu; }
 INLINE struct ending forward_ending(int activation)
@@ -44,13 +37,11 @@ INLINE struct ending backward_ending(int activation, const real *delta, const re
 
    A block of depth is finished for all panels before the next one begins: so much of `a` stays in
    the second-level cache, and a tile's part of w in the first-level cache while all rows pass over
-   it. The panels of w are taken as `walk` says; where they come from beyond the second-level cache
-   the next ones are asked for while the present ones are used. */
+   it. The first of them asks for the next part. */
 static void layer_product(long rows, long depth, const real *a, long a_panel, const real *w,
                           long w_panel, const real *bias, int accumulate, struct ending ending,
-                          real *c, long c_panel, long panels, struct walk walk)
+                          real *c, long c_panel, long panels)
 {
-    const long groups = (panels + TILE_PANELS - 1) / TILE_PANELS;
     const long block = depth_block(depth);
     const struct parts parts = parts_of(rows, TILE_ROWS);
     long k = 0;
@@ -58,27 +49,20 @@ static void layer_product(long rows, long depth, const real *a, long a_panel, co
         const long deep = depth - k < block ? depth - k : block;
         const struct ending here = k + block < depth ? PLAIN_ENDING : ending;
         const real *a_k = a + k / PANEL * a_panel;
-        for (long g = 0; g < groups; g++) {
-            const long p = (walk.backwards ? groups - 1 - g : g) * TILE_PANELS;
-            const long wide = panels - p < TILE_PANELS ? panels - p : TILE_PANELS;
-            const long next_p = walk.backwards ? p - TILE_PANELS : p + TILE_PANELS;
+        for (long p = 0, wide; p < panels; p += wide) {
+            wide = panels - p < TILE_PANELS ? panels - p : TILE_PANELS;
             const real *w_k = w + p * w_panel + k * PANEL;
-            const real *next = g + 1 < groups ? w + next_p * w_panel + k * PANEL : NULL;
             forward_tile *const *tiles = forward_tiles[wide - 1];
             for (long r = 0, i = 0, part; r < rows; r += part, i++) {
                 part = part_at(parts, i);
-                if (walk.prefetch && next) {
-                    long from = deep * r / rows, to = deep * (r + part) / rows;
-                    for (int v = 0; v < TILE_PANELS; v++)
-                        prefetch_lines(next + v * w_panel + from * PANEL, to - from);
-                }
                 real *c_r = c + p * c_panel + r * PANEL;
                 struct strided init = {c_r, PANEL, c_panel};
                 if (k == 0 && !accumulate)
                     init = bias ? (struct strided){bias + p * PANEL, 0, PANEL}
                                 : (struct strided){zeros, 0, PANEL};
-                tiles[part - 1](deep, a_k + r * PANEL, a_panel, w_k, w_panel, init, here, c_r,
-                                PANEL, c_panel);
+                const long ahead = r == 0 && p + wide < panels ? wide * w_panel : 0;
+                tiles[part - 1](deep, a_k + r * PANEL, a_panel, w_k, w_panel, ahead, init, here,
+                                c_r, PANEL, c_panel);
             }
         }
     } while ((k += block) < depth);

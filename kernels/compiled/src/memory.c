@@ -10,7 +10,6 @@
 enum {
     PASS_BYTES = 768 << 10,  /* activations and errors of one pass stay about in the cache */
     PASS_ROWS = 1024,        /* ... but a pass has at least this many rows, if the batch has */
-    CACHED_BYTES = 4 << 20,  /* parameters and state that need no prefetching */
     SPARSE_TASKS = 64,       /* of a sparse first layer, at most about */
     HUGE_PAGE = 2 << 20,
 };
@@ -191,8 +190,6 @@ struct engine *fastmlp_engine_new(const struct design *d)
         e->gradient = memory + bytes;
     e->update.rule = d->rule;
     fastmlp_choice_start(&e->choice, d->n_threads, 3 * layer_flops(e) * (double)e->capacity);
-    int vectors = 1 + fastmlp_states(d->rule);
-    e->walk.prefetch = vectors * e->n_packed * e->kernels->real_bytes > CACHED_BYTES;
     return e;
 }
 

@@ -116,8 +116,7 @@ static void forward_block(void *context, long block, int thread)
         else
             layer_product(n, layer->n_in, here, panel, parameters + layer->weights,
                           layer->in_rows * PANEL, parameters + layer->bias, 0,
-                          forward_ending(layer->activation), there, panel, layer->out_panels,
-                          e->walk);
+                          forward_ending(layer->activation), there, panel, layer->out_panels);
         if (by_entries || !in_tiles(layer->activation))
             for (long p = 0; p < layer->out_panels; p++)
                 activate_run(layer->activation, layer->custom, there + p * panel, n * PANEL);

@@ -44,7 +44,7 @@ static void product_by_columns(const struct product_space *s, long n, long deep,
             for (long i = 0, t = 0, part; i < PANEL && r + i < n; i += part, t++) {
                 part = part_at(parts, t);
                 gradient_tiles[wide - 1][part - 1](deep, a_r + i, b + j * s->b_panel, s->b_panel,
-                                                   accumulate, next,
+                                                   accumulate, ahead_of_tiles(next),
                                                    c + j * s->c_panel + (r + i) * PANEL,
                                                    s->c_panel);
             }
@@ -169,7 +169,7 @@ static void product_block(void *context, long block, int thread)
         } else {
             pack_panels(from_a, n, deep, a, s.a_panel);
             layer_product(n, deep, a, s.a_panel, b, s.b_panel, p->bias ? bias : NULL, k > 0, PLAIN_ENDING, c,
-                          s.c_panel, panels, (struct walk){0, 0});
+                          s.c_panel, panels);
         }
         from_a.data += deep * from_a.column_stride;
         from_b.data += deep * from_b.row_stride;

@@ -97,7 +97,7 @@ static void rows_block(void *engine, long block, int thread)
             layer_product(n, layer->n_in, a, panel, parameters + layer->weights,
                           layer->in_rows * PANEL, parameters + layer->bias, 0,
                           layer->slope ? PLAIN_ENDING : forward_ending(layer->activation), z, panel,
-                          layer->out_panels, e->walk);
+                          layer->out_panels);
         if (by_entries || layer->slope || !in_tiles(layer->activation))
             activate_rows(e, l, first, n);
         a = z;
@@ -122,7 +122,7 @@ static void rows_block(void *engine, long block, int thread)
                                                   : backward_ending(layer->activation, delta, activations);
         layer_product(n, above->n_out, (const real *)above->delta + start, panel,
                       above->transposed, above->out_panels * PANEL * PANEL, NULL, 0, ending, delta,
-                      panel, layer->out_panels, e->walk);
+                      panel, layer->out_panels);
         const real *slope = layer->slope ? (const real *)layer->slope + start : NULL;
         for (long p = 0; p < layer->out_panels && !ending.gate; p++)
             if (slope)

@@ -3,7 +3,8 @@
    FASTMLP_REAL_BITS (32 or 64) and FASTMLP_ISA_<NAME> come from the command line; each pair makes
    one object file from kernels.c. Arithmetic (+ - * /), comparison and bit operations are those of
    GNU vector types; only what they lack is spelled out per instruction set below: splat, fma, sqrt,
-   and maximum and minimum where compilers do not find the instruction.
+   an estimate of 1 / sqrt where it has 14 bits, and maximum and minimum where compilers do not find
+   the instruction.
 
    A new instruction set needs an #elif here, its flags in setup.py, and a row in dispatch.c. */
 #ifndef FASTMLP_SIMD_H
@@ -26,7 +27,8 @@ typedef int64_t integer;
 #endif
 
 /* ROWS x PANELS accumulators fill the registers without spills; FEATURES likewise for gradients,
-   where rows of the tile are input features and must not straddle a panel. */
+   where rows of the tile are input features and must not straddle a panel. GROUP vectors go through a
+   long chain of operations side by side: while one waits for a result, the others compute. */
 #if defined(FASTMLP_ISA_AVX512)
 #include <immintrin.h>
 #define ISA_NAME avx512
@@ -34,18 +36,26 @@ typedef int64_t integer;
 #define TILE_ROWS 12
 #define TILE_PANELS 2
 #define TILE_FEATURES 8
+#define GROUP 8
 #if FASTMLP_REAL_BITS == 32
 #define SPLAT(x) ((vec)_mm512_set1_ps(x))
 #define FMA(a, b, c) ((vec)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define SQRT(a) ((vec)_mm512_sqrt_ps((__m512)(a)))
 #define MAXIMUM(a, b) ((vec)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define MINIMUM(a, b) ((vec)_mm512_min_ps((__m512)(a), (__m512)(b)))
+#define INVERSE_SQRT(a) ((vec)_mm512_rsqrt14_ps((__m512)(a)))
+/* `a` where it is zero or plus infinity (a digit for each kind of number), else s. */
+#define UNLESS_EXACT(s, a)                                                                         \
+    ((vec)_mm512_fixupimm_ps((__m512)(s), (__m512)(a), _mm512_set1_epi32(0x100100), 0))
 #else
 #define SPLAT(x) ((vec)_mm512_set1_pd(x))
 #define FMA(a, b, c) ((vec)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 #define SQRT(a) ((vec)_mm512_sqrt_pd((__m512d)(a)))
 #define MAXIMUM(a, b) ((vec)_mm512_max_pd((__m512d)(a), (__m512d)(b)))
 #define MINIMUM(a, b) ((vec)_mm512_min_pd((__m512d)(a), (__m512d)(b)))
+#define INVERSE_SQRT(a) ((vec)_mm512_rsqrt14_pd((__m512d)(a)))
+#define UNLESS_EXACT(s, a)                                                                         \
+    ((vec)_mm512_fixupimm_pd((__m512d)(s), (__m512d)(a), _mm512_set1_epi64(0x100100), 0))
 #endif
 
 #elif defined(FASTMLP_ISA_AVX2)
@@ -115,6 +125,9 @@ enum {
 #define UNROLL _Pragma("GCC unroll 32")
 #ifndef INNER_LOOP
 #define INNER_LOOP
+#endif
+#ifndef GROUP
+#define GROUP 1
 #endif
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 

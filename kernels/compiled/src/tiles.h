@@ -29,10 +29,14 @@ struct ending {
 };
 #define PLAIN_ENDING ((struct ending){-(real)INFINITY, 0})
 
-/* ROWS x PANELS panels of C over a depth that may end inside a panel of A. */
+/* Tiles ask for what later ones will read on their way, a little with each row: all at once the requests
+   would fill the queue that the tile's own loads wait in. */
+
+/* ROWS x PANELS panels of C over a depth that may end inside a panel of A. Asks for as much of B, `ahead`
+   elements further on. */
 INLINE void forward_body(const int rows, const int panels, long depth, const real *a, long a_panel,
-                         const real *b, long b_panel, struct strided init, struct ending ending,
-                         real *c, long c_row, long c_panel)
+                         const real *b, long b_panel, long ahead, struct strided init,
+                         struct ending ending, real *c, long c_row, long c_panel)
 {
     vec sum[TILE_ROWS][TILE_PANELS * VECTORS];
     UNROLL for (int r = 0; r < rows; r++)
@@ -46,6 +50,8 @@ INLINE void forward_body(const int rows, const int panels, long depth, const rea
             vec right[TILE_PANELS * VECTORS];
             UNROLL for (int v = 0; v < panels * VECTORS; v++)
                 right[v] = load(b + (v / VECTORS) * b_panel + (v % VECTORS) * LANES);
+            UNROLL for (int p = 0; p < panels; p++)
+                __builtin_prefetch(b + p * b_panel + ahead, 0, 2);
             UNROLL for (int r = 0; r < rows; r++) {
                 vec left = SPLAT(x[r * PANEL]);
                 UNROLL for (int v = 0; v < panels * VECTORS; v++)
@@ -68,13 +74,25 @@ INLINE void forward_body(const int rows, const int panels, long depth, const rea
                   maximum(lowest, sum[r][v]));
 }
 
-/* FEATURES x PANELS panels of C over all rows; features lie next to each other in A's panel. On the
-   way it asks for as many lines at `next`, which later tiles will read. */
-INLINE void gradient_sums(const int features, const int panels, long rows, const real *a,
-                          const real *d, long d_panel, const real *next, const real *init,
-                          long init_panel, vec sum[][TILE_PANELS * VECTORS])
+/* What a gradient tile asks for: a line for later tiles, and for the update `step` <= 128 bytes
+   with each row. */
+struct ahead {
+    const real *tiles;
+    const char *update;
+    long step;
+};
+
+INLINE struct ahead ahead_of_tiles(const real *tiles)
 {
-    const long ahead = next - a;
+    return (struct ahead){tiles, (const char *)tiles, 0};
+}
+
+/* FEATURES x PANELS panels of C over all rows; features lie next to each other in A's panel. */
+INLINE void gradient_sums(const int features, const int panels, const int updates, long rows,
+                          const real *a, const real *d, long d_panel, struct ahead ahead,
+                          const real *init, long init_panel, vec sum[][TILE_PANELS * VECTORS])
+{
+    const long next = ahead.tiles - a;
     UNROLL for (int i = 0; i < features; i++)
         UNROLL for (int v = 0; v < panels * VECTORS; v++)
             sum[i][v] = (vec){0};
@@ -84,7 +102,12 @@ INLINE void gradient_sums(const int features, const int panels, long rows, const
                 sum[i][v] =
                     load(init + i * PANEL + (v / VECTORS) * init_panel + (v % VECTORS) * LANES);
     for (const real *end = a + rows * PANEL; a != end; a += PANEL, d += PANEL) {
-        __builtin_prefetch(a + ahead, 0, 3);
+        __builtin_prefetch(a + next, 0, 3);
+        if (updates) {
+            __builtin_prefetch(ahead.update, 1, 2);
+            __builtin_prefetch(ahead.update + 64, 1, 2);
+            ahead.update += ahead.step;
+        }
         vec right[TILE_PANELS * VECTORS];
         UNROLL for (int v = 0; v < panels * VECTORS; v++)
             right[v] = load(d + (v / VECTORS) * d_panel + (v % VECTORS) * LANES);
@@ -97,11 +120,12 @@ INLINE void gradient_sums(const int features, const int panels, long rows, const
 }
 
 INLINE void gradient_body(const int features, const int panels, long rows, const real *a,
-                          const real *d, long d_panel, int accumulate, const real *next, real *c,
+                          const real *d, long d_panel, int accumulate, struct ahead ahead, real *c,
                           long c_panel)
 {
     vec sum[PANEL][TILE_PANELS * VECTORS];
-    gradient_sums(features, panels, rows, a, d, d_panel, next, accumulate ? c : NULL, c_panel, sum);
+    gradient_sums(features, panels, 1, rows, a, d, d_panel, ahead, accumulate ? c : NULL, c_panel,
+                  sum);
     UNROLL for (int i = 0; i < features; i++)
         UNROLL for (int v = 0; v < panels * VECTORS; v++)
             store(c + i * PANEL + (v / VECTORS) * c_panel + (v % VECTORS) * LANES, sum[i][v]);
@@ -120,7 +144,8 @@ INLINE double descent_body(const int features, const int panels, long rows, cons
                            const struct descent *by)
 {
     vec sum[PANEL][TILE_PANELS * VECTORS];
-    gradient_sums(features, panels, rows, a, d, by->d_panel, next, init, by->init_panel, sum);
+    gradient_sums(features, panels, 0, rows, a, d, by->d_panel, ahead_of_tiles(next), init,
+                  by->init_panel, sum);
     const vec rate = SPLAT((real)-by->rate), l2 = SPLAT((real)by->l2);
     const long w_panel = by->w_panel;
     vec squares[TILE_PANELS * VECTORS] = {{0}};
@@ -146,25 +171,25 @@ INLINE double descent_body(const int features, const int panels, long rows, cons
 }
 
 typedef void forward_tile(long depth, const real *a, long a_panel, const real *b, long b_panel,
-                          struct strided init, struct ending ending, real *c, long c_row,
-                          long c_panel);
+                          long ahead, struct strided init, struct ending ending, real *c,
+                          long c_row, long c_panel);
 typedef void gradient_tile(long rows, const real *a, const real *d, long d_panel, int accumulate,
-                           const real *next, real *c, long c_panel);
+                           struct ahead ahead, real *c, long c_panel);
 typedef double descent_tile(long rows, const real *a, const real *d, const real *next,
                             const real *init, real *w, const struct descent *by);
 
 #define FORWARD_TILE(R, P)                                                                         \
     OUTLINE void forward_##R##x##P(long depth, const real *a, long a_panel, const real *b,         \
-                                   long b_panel, struct strided init, struct ending ending,        \
-                                   real *c, long c_row, long c_panel)                              \
+                                   long b_panel, long ahead, struct strided init,                  \
+                                   struct ending ending, real *c, long c_row, long c_panel)        \
     {                                                                                              \
-        forward_body(R, P, depth, a, a_panel, b, b_panel, init, ending, c, c_row, c_panel);        \
+        forward_body(R, P, depth, a, a_panel, b, b_panel, ahead, init, ending, c, c_row, c_panel); \
     }
 #define GRADIENT_TILE(F, P)                                                                        \
     OUTLINE void gradient_##F##x##P(long rows, const real *a, const real *d, long d_panel,         \
-                                    int accumulate, const real *next, real *c, long c_panel)       \
+                                    int accumulate, struct ahead ahead, real *c, long c_panel)     \
     {                                                                                              \
-        gradient_body(F, P, rows, a, d, d_panel, accumulate, next, c, c_panel);                    \
+        gradient_body(F, P, rows, a, d, d_panel, accumulate, ahead, c, c_panel);                   \
     }                                                                                              \
     OUTLINE double descent_##F##x##P(long rows, const real *a, const real *d, const real *next,    \
                                      const real *init, real *w, const struct descent *by)          \

@@ -1,9 +1,9 @@
-/* exp, log, tanh, sigmoid and their kin, of vectors.
+/* exp, log, tanh, sigmoid and their kin, and square roots, of vectors.
 
    At most 3 ULP from the true value in float32 and 4 in float64 for every argument (normal_tail:
-   8), subnormal results included; NaN goes in and out, infinities are exact (tests/test_vmath.py).
+   8, roots: 1), subnormal results included; NaN goes in and out, infinities are exact (tests/test_vmath.py).
    Reductions and coefficients are those of Cephes (S. Moshier) and FreeBSD's msun, but for
-   normal_tail. */
+   normal_tail and roots. */
 #ifndef FASTMLP_VMATH_H
 #define FASTMLP_VMATH_H
 
@@ -132,6 +132,25 @@ INLINE vec vector_log(vec x)
     result = choose(x == SPLAT((real)INFINITY), x, result);
     result = choose(x == SPLAT((real)0), SPLAT((real)-INFINITY), result);
     return choose((x < SPLAT((real)0)) | (x != x), SPLAT((real)NAN), result);
+}
+
+/* The square root within 1 ULP, without the divider: with y = 1 / sqrt(x) to 14 bits it is
+   s (1 - e)^-1/2, of which a few terms do, where s = x y and e = 1 - s y. Nothing in it underflows. */
+INLINE vec sqrt_by_products(vec x)
+{
+#ifdef INVERSE_SQRT
+    const vec y = INVERSE_SQRT(x), s = x * y, e = FMA(-s, y, SPLAT((real)1));
+#if FASTMLP_REAL_BITS == 32
+    const vec p = FMA(e, SPLAT(0.375f), SPLAT(0.5f));
+#else
+    vec p = FMA(e, SPLAT(35.0 / 128), SPLAT(0.3125));
+    p = FMA(p, e, SPLAT(0.375));
+    p = FMA(p, e, SPLAT(0.5));
+#endif
+    return UNLESS_EXACT(FMA(s * e, p, s), x);
+#else
+    return SQRT(x);
+#endif
 }
 
 /* log(1 + e) for 0 <= e <= 1, with the digits that 1 + e rounds away put back. */

@@ -125,8 +125,6 @@ static void transpose_task(const struct engine *e, const struct weight_task *tas
 static void weights_task(void *engine, long index, int thread)
 {
     const struct engine *e = engine;
-    if (e->walk.backwards)
-        index = e->n_tasks - 1 - index;
     const struct weight_task *task = &e->tasks[index];
     const struct layer *layer = &e->layers[task->layer];
     if (layer->frozen) {
