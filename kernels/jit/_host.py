@@ -31,6 +31,8 @@ class Host:
         Most rows and panels of a forward tile; its accumulators and operands fill the registers.
     gradient_rows, gradient_panels : int
         Most features and panels of a gradient tile.
+    group : int
+        Vectors that go through a long chain of operations side by side.
     """
 
     isa: str
@@ -40,16 +42,17 @@ class Host:
     forward_panels: int
     gradient_rows: int
     gradient_panels: int
+    group: int
 
 
 # 32 registers of 64 bytes: 12 × 2 accumulators, 2 for the panels' row, 1 or more for broadcasts.
 # 16 registers of 32 bytes: 6 × (1 panel of 2), as fewer accumulators do not hide the FMA's latency.
 # 32 registers of 16 bytes (NEON): 6 × (1 panel of 4). Without FMA: 3 × 4 of 16 registers.
 HOSTS = {
-    "avx512": Host("avx512", 64, True, 12, 2, 8, 2),
-    "avx2": Host("avx2", 32, True, 6, 1, 6, 1),
-    "neon": Host("neon", 16, True, 6, 1, 6, 1),
-    "baseline": Host("baseline", 16, False, 3, 1, 3, 1),
+    "avx512": Host("avx512", 64, True, 12, 2, 8, 2, 8),
+    "avx2": Host("avx2", 32, True, 6, 1, 6, 1, 1),
+    "neon": Host("neon", 16, True, 6, 1, 6, 1, 1),
+    "baseline": Host("baseline", 16, False, 3, 1, 3, 1, 1),
 }
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from ._access import pointer, record
 from ._compile import Task, carray, inline, renamed
 from ._plan import PLAN
+from ._rows_tasks import penalty_share
 from ._rules import BOUND, DECAY, FACTOR, L1, L2, N_CONSTANTS, RULES
-from ._tasks import penalty_share
 from ._walks import constants_of, rows_of_step, step_total
 
 

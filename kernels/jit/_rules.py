@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from .._names import RULE_CONSTANTS
 from .._specs import UpdateRule
 from ._vector import Code, Int, Real
-from ._vmath import exp, log_of_any, maximum
+from ._vmath import exp, log_of_any, maximum, sqrt_by_products
 
 #: Constants of an update: penalties; factor of the parameters (decay); bounds of the gradient's
 #: elements and its factor (clipping); the learning rate; the rule's own.
 L2, L1, DECAY, BOUND, FACTOR, RATE, OWN = range(7)
 N_CONSTANTS = 12
 
-Step = Callable[[Code, "list[Real]", Real, Real, "list[Real]"], "tuple[Real, list[Real]]"]
+Root = Callable[[Real], Real]
+Step = Callable[[Code, Root, "list[Real]", Real, Real, "list[Real]"], "tuple[Real, list[Real]]"]
 
 
 class Rule(NamedTuple):
@@ -33,8 +35,8 @@ class Rule(NamedTuple):
         ``scalars(k, c, t, rate)`` sets ``k[RATE]`` and ``k[OWN:]`` for step ``t`` from the rule's
         constants ``c``, in the order of ``RULE_CONSTANTS``.
     step : function
-        ``step(code, k, p, g, state)`` returns the parameter and the state after the step;
-        ``k`` are the rule's own constants, the learning rate last.
+        ``step(code, root, k, p, g, state)`` returns the parameter and the state after the step;
+        ``root`` takes square roots, ``k`` are the rule's own constants, the learning rate last.
     varies : bool
         Whether the scalars differ from step to step.
     """
@@ -62,7 +64,7 @@ def _no_scalars(k: Any, c: Any, t: int, rate: float) -> None:
     k[RATE] = rate
 
 
-def _sgd(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+def _sgd(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
     return code.fma(-k[-1], g, p), []
 
 
@@ -71,7 +73,7 @@ def _momentum_scalars(k: Any, c: Any, t: int, rate: float) -> None:
 
 
 def _momentum(nesterov: bool) -> Step:
-    def step(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+    def step(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
         change = k[-1] * g
         v = code.fma(k[0], s[0], -change)
         return p + (code.fma(k[0], v, -change) if nesterov else v), [v]
@@ -83,18 +85,18 @@ def _adagrad_scalars(k: Any, c: Any, t: int, rate: float) -> None:
     k[RATE], k[OWN] = rate / (1 + (t - 1) * c[2]), c[0]
 
 
-def _adagrad(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+def _adagrad(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
     total = code.fma(g, g, s[0])
-    return p - k[-1] * g / (code.sqrt(total) + k[0]), [total]
+    return p - k[-1] * g / (root(total) + k[0]), [total]
 
 
 def _adadelta_scalars(k: Any, c: Any, t: int, rate: float) -> None:
     k[RATE], k[OWN], k[OWN + 1] = rate, 1 - c[0], c[1]
 
 
-def _adadelta(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+def _adadelta(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
     square = _square_toward(code, k[0], g, s[0])
-    change = code.sqrt((s[1] + k[1]) / (square + k[1])) * g
+    change = root((s[1] + k[1]) / (square + k[1])) * g
     return code.fma(-k[-1], change, p), [square, _square_toward(code, k[0], change, s[1])]
 
 
@@ -103,14 +105,14 @@ def _rmsprop_scalars(k: Any, c: Any, t: int, rate: float) -> None:
 
 
 def _rmsprop(centered: bool, with_momentum: bool) -> Step:
-    def step(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+    def step(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
         average = square = _square_toward(code, k[0], g, s[0])
         mean, buffer = s[1], s[2]
         if centered:
             mean = _toward(code, k[0], g, mean)
             spread = code.fma(-mean, mean, square)
             square = code.select(spread < 0.0, code.real(0.0), spread)
-        change = g / (code.sqrt(square) + k[1])
+        change = g / (root(square) + k[1])
         if with_momentum:
             change = buffer = code.fma(k[2], buffer, change)
         return code.fma(-k[-1], change, p), [average, mean, buffer]
@@ -129,15 +131,15 @@ def _moments(code: Code, k: Any, g: Real, s: Any) -> list[Real]:
     return [_toward(code, k[0], g, s[0]), _square_toward(code, k[1], g, s[1])]
 
 
-def _adam(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+def _adam(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
     m, v = _moments(code, k, g, s)
-    return p - k[-1] * m / (code.sqrt(v) + k[2]), [m, v]
+    return p - k[-1] * m / (root(v) + k[2]), [m, v]
 
 
-def _amsgrad(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+def _amsgrad(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
     m, v = _moments(code, k, g, s)
     highest = maximum(code, s[2], v)
-    return p - k[-1] * m / (code.sqrt(highest) + k[2]), [m, v, highest]
+    return p - k[-1] * m / (root(highest) + k[2]), [m, v, highest]
 
 
 def _adamax_scalars(k: Any, c: Any, t: int, rate: float) -> None:
@@ -145,7 +147,7 @@ def _adamax_scalars(k: Any, c: Any, t: int, rate: float) -> None:
     k[OWN], k[OWN + 1], k[OWN + 2] = 1 - c[0], c[1], c[2]
 
 
-def _adamax(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+def _adamax(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
     m = _toward(code, k[0], g, s[0])
     u = maximum(code, k[1] * s[1], code.abs(g) + k[2])
     return p - k[-1] * m / u, [m, u]
@@ -170,9 +172,9 @@ def _nadam_scalars(k: Any, c: Any, t: int, rate: float) -> None:
     k[OWN + 4] = following / (1 - product * following)
 
 
-def _nadam(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+def _nadam(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
     m, v = _moments(code, k, g, s)
-    return p - k[-1] * code.fma(k[3], g, k[4] * m) / (code.sqrt(v) + k[2]), [m, v]
+    return p - k[-1] * code.fma(k[3], g, k[4] * m) / (root(v) + k[2]), [m, v]
 
 
 def _radam_scalars(k: Any, c: Any, t: int, rate: float) -> None:
@@ -186,9 +188,9 @@ def _radam_scalars(k: Any, c: Any, t: int, rate: float) -> None:
         k[OWN + 3], k[RATE] = 1.0, rate * math.sqrt(rectification * (1 - c[1] ** float(t)))
 
 
-def _radam(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+def _radam(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
     m, v = _moments(code, k, g, s)
-    divided = code.select(k[3] > 0.0, code.sqrt(v) + k[2], 1.0)
+    divided = code.select(k[3] > 0.0, root(v) + k[2], 1.0)
     return p - k[-1] * m / divided, [m, v]
 
 
@@ -198,11 +200,11 @@ def _ftrl_scalars(k: Any, c: Any, t: int, rate: float) -> None:
     k[OWN + 2], k[OWN + 3] = 2 * c[4], -c[0]
 
 
-def _ftrl(root: bool) -> Step:
-    def step(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+def _ftrl(half: bool) -> Step:
+    def step(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
         def power(x: Real) -> Real:
-            if root:
-                return code.sqrt(x)
+            if half:
+                return root(x)
             return code.select(x > 0.0, exp(code, k[3] * log_of_any(code, x)), x)
 
         total = code.fma(g, g, s[0])
@@ -221,7 +223,7 @@ def _lion_scalars(k: Any, c: Any, t: int, rate: float) -> None:
     k[RATE], k[OWN], k[OWN + 1], k[OWN + 2] = rate, c[0], 1 - c[0], 1 - c[1]
 
 
-def _lion(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+def _lion(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
     direction = _sign(code, code.fma(k[0], s[0], k[1] * g))
     return code.fma(-k[-1], direction, p), [_toward(code, k[2], g, s[0])]
 
@@ -230,7 +232,7 @@ def _rprop_scalars(k: Any, c: Any, t: int, rate: float) -> None:
     k[RATE], k[OWN], k[OWN + 1], k[OWN + 2], k[OWN + 3] = rate, c[0], c[1], c[2], c[3]
 
 
-def _rprop(code: Code, k: Any, p: Real, g: Real, s: Any) -> Any:
+def _rprop(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
     agreement = _sign(code, g) * _sign(code, s[0])
     factor = code.select(agreement < 0.0, k[0], 1.0)
     factor = code.select(agreement > 0.0, k[1], factor)
@@ -305,7 +307,7 @@ def update(code: Code, what: str) -> Any:
             g = g + code.choose_real(absolute, _sign(code, x) * l1, zero)
         return g
 
-    def body(at: Int, mask: Any) -> None:
+    def body(at: Int, mask: Any, root: Root = code.sqrt) -> None:
         x, g = code.load(p_at + at, mask), code.load(g_at + at, mask)
         if name == "store":
             code.store(penalised(g * factor, x), states[0] + at, mask)
@@ -315,10 +317,11 @@ def update(code: Code, what: str) -> Any:
             g = code.clip(g, -bound, bound) * factor
             x = x * decay
         state = [code.load(s + at, mask) for s in states]
-        x, state = RULES[name].step(code, [*own, rate], x, g, state)
+        x, state = RULES[name].step(code, root, [*own, rate], x, g, state)
         code.store(x, p_at + at, mask)
         for s, value in zip(states, state, strict=False):
             code.store(value, s + at, mask)
 
-    code.vectors(n, body)
+    # The divider, which also takes roots, and the multipliers work at the same time.
+    code.vectors(n, body, partial(body, root=partial(sqrt_by_products, code)))
     return code.finish()

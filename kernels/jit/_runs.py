@@ -147,7 +147,7 @@ def activation(code: Code, name: str) -> Any:
     def body(at: Int, mask: Any) -> None:
         code.store(FUNCTIONS[name](code, code.load(x + at, mask)), x + at, mask)
 
-    code.vectors(n, body)
+    code.vectors(n, *[body] * code.host.group)
     return code.finish()
 
 
@@ -160,7 +160,7 @@ def activation_with_slope(code: Code, name: str) -> Any:
         code.store(SLOPES[name](code, z), s + at, mask)
         code.store(FUNCTIONS[name](code, z), x + at, mask)
 
-    code.vectors(n, body)
+    code.vectors(n, *[body] * code.host.group)
     return code.finish()
 
 
@@ -179,7 +179,7 @@ def derivative(code: Code, name: str) -> Any:
             product = DERIVATIVES[name](code, error, kept)
         code.store(product, d + at, mask)
 
-    code.vectors(n, body)
+    code.vectors(n, *[body] * code.host.group)
     return code.finish()
 
 

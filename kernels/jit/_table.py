@@ -85,11 +85,11 @@ def _common(code: Callable[..., Code]) -> Mapping[int, Any]:
     for rows in range(1, machine.forward_rows + 1):
         for panels in range(1, machine.forward_panels + 1):
             at = FORWARD + 2 * (rows - 1) + panels - 1
-            built[at] = _tiles.forward(code(f"forward_{rows}x{panels}", 8, 2), rows, panels)
+            built[at] = _tiles.forward(code(f"forward_{rows}x{panels}", 9, 2), rows, panels)
     for rows in range(1, machine.gradient_rows + 1):
         for panels in range(1, machine.gradient_panels + 1):
             at = GRADIENT + 2 * (rows - 1) + panels - 1
-            built[at] = _tiles.gradient(code(f"gradient_{rows}x{panels}", 6), rows, panels)
+            built[at] = _tiles.gradient(code(f"gradient_{rows}x{panels}", 8), rows, panels)
     for name, (build, n_ints) in _COMMON.items():
         built[INDEX[name]] = build(code(name, n_ints))
     return built

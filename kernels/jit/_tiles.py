@@ -3,6 +3,9 @@
 Every element of a result is one accumulator that takes its products in ascending order of ``k``,
 each with one fused multiply-add. So its value depends neither on the tile that it falls into nor on
 the number of threads.
+
+Tiles ask for what others will read on their way, a little with each row: all at once the requests
+would fill the queue that the tile's own loads wait in.
 """
 
 from __future__ import annotations
@@ -18,12 +21,13 @@ def forward(code: Code, rows: int, panels: int) -> Any:
 
     Arguments: ``a`` (panels of ``k`` columns, ``a_step`` bytes apart, rows one line apart); ``w``
     (panels, ``w_step`` bytes apart, a line for each ``k``); ``c`` (panels, ``c_step`` apart);
-    ``k``; ``start`` (a line a panel); bounds ``low`` and ``high``.
+    ``k``; ``start`` (a line a panel); how far ``ahead`` in ``w`` to ask for as much of it; bounds
+    ``low`` and ``high``.
 
     The transposed copy of the weights for ``w``, errors for ``a`` and zeros for ``start`` make it
     the backward product ``δ Wᵀ``.
     """
-    a, a_step, w, w_step, c, c_step, k, start = code.ints
+    a, a_step, w, w_step, c, c_step, k, start, ahead = code.ints
     low, high = (code.splat(bound) for bound in code.doubles)
     registers = _registers(code, panels)
     starts = [code.load(start + p * LINE + at) for p, at in registers]
@@ -35,6 +39,8 @@ def forward(code: Code, rows: int, panels: int) -> Any:
     with code.loop(k) as i:
         row, x_address = w + i * LINE, column.get()
         ws = [code.load(row + w_step * p + at) for p, at in registers]
+        for p in range(panels):
+            code.prefetch(row + w_step * p + ahead)
         for r in range(rows):
             x = code.broadcast(x_address + r * LINE)
             for total, y in zip(sums[r], ws, strict=True):
@@ -51,14 +57,19 @@ def gradient(code: Code, rows: int, panels: int) -> Any:
     """``g = aᵀ δ`` for ``rows`` features and ``panels`` panels of columns, over ``k`` samples.
 
     Arguments: ``a`` (address of the first feature in its panel), ``d`` (panels ``d_step`` bytes
-    apart), ``k``, ``g`` (panels ``g_step`` apart).
+    apart), ``k``, ``g`` (panels ``g_step`` apart), where to ask for memory ``wanted`` later and how
+    many bytes of it with each sample, two lines at most.
     """
-    a, d, d_step, k, g, g_step = code.ints
+    a, d, d_step, k, g, g_step, wanted, wanted_step = code.ints
     registers = _registers(code, panels)
     sums = [[code.variable(code.real(0.0)) for _ in registers] for _ in range(rows)]
+    soon = code.variable(wanted)
     with code.loop(k) as i:
         row = d + i * LINE
         ds = [code.load(row + d_step * p + at) for p, at in registers]
+        for line in range(2):
+            code.prefetch(soon.get() + line * LINE)
+        soon.set(soon.get() + wanted_step)
         sample = a + i * LINE
         for r in range(rows):
             x = code.broadcast(sample + r * code.itemsize)

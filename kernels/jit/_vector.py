@@ -14,8 +14,9 @@ registers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any
 
 from llvmlite import ir
@@ -208,6 +209,19 @@ class Code:
             self, self.call(f"llvm.fma.v{kind.count}f{bits}", kind, x.value, y.value, z.value)
         )
 
+    def inverse_sqrt(self, x: Real) -> Real:
+        """``1 / sqrt(x)``, 14 bits of it. AVX-512 only."""
+        name = f"llvm.x86.avx512.rsqrt14.p{'s' if self.itemsize == 4 else 'd'}.512"
+        mask = ir.Constant(ir.IntType(self.lanes), -1)
+        return Real(self, self.call(name, self.vector, x.value, self.real(0.0).value, mask))
+
+    def unless_exact(self, s: Real, x: Real) -> Real:
+        """``x`` where it is zero or plus infinity, else ``s``. AVX-512 only."""
+        name = f"llvm.x86.avx512.mask.fixupimm.p{'s' if self.itemsize == 4 else 'd'}.512"
+        kinds = self.whole(0x100100)  # a digit for each kind of number
+        rest = ir.Constant(I32, 0), ir.Constant(ir.IntType(self.lanes), -1), ir.Constant(I32, 4)
+        return Real(self, self.call(name, self.vector, s.value, x.value, kinds, *rest))
+
     def sqrt(self, x: Real) -> Real:
         name = f"llvm.sqrt.v{self.lanes}f{8 * self.itemsize}"
         return Real(self, self.call(name, self.vector, x.value))
@@ -299,17 +313,37 @@ class Code:
         with self.builder.if_then(condition):
             yield
 
-    def vectors(self, n: Int, body: Callable[[Int, Any], None]) -> None:
+    def vectors(self, n: Int, *bodies: Callable[[Int, Any], None]) -> None:
         """Call ``body(byte_offset, mask)`` for each vector of a run of ``n`` elements.
 
-        The mask is ``None`` for whole vectors and covers what is left in the last one.
+        The mask is ``None`` for whole vectors and covers what is left in the last one. With several
+        bodies, so many vectors stand side by side, one for each; what is left is the first one's.
         """
-        whole = n - Int(self, self.builder.and_(n.value, ir.Constant(I64, self.lanes - 1)))
-        with self.loop(whole, self.lanes) as i:
-            body(i * self.itemsize, None)
+        body, group = bodies[0], len(bodies) * self.lanes
+        grouped = self.builder.and_(n.value, ir.Constant(I64, -group))
+        with self.loop(Int(self, grouped), group) as i:
+            self._side_by_side(i * self.itemsize, bodies)
+        whole = self.builder.and_(n.value, ir.Constant(I64, -self.lanes))
+        begin = Int(self, grouped)
+        with self.loop(Int(self, whole) - begin, self.lanes) as i:
+            body((begin + i) * self.itemsize, None)
+        whole = Int(self, whole)
         rest = n - whole
         with self.when(rest > 0):
             body(whole * self.itemsize, self.first(rest))
+
+    def _side_by_side(self, at: Int, bodies: Sequence[Callable[[Int, Any], None]]) -> None:
+        """Bodies of consecutive vectors, their instructions in turns: while one waits for a result,
+        the processor finds those of the others at hand."""
+        block, lists = self.builder.block, []
+        begin = len(block.instructions)
+        for i, body in enumerate(bodies):
+            start = len(block.instructions)
+            body(at + i * self.host.vector_bytes, None)
+            lists.append(block.instructions[start:])
+        if self.builder.block is block:
+            turns = zip_longest(*lists)
+            block.instructions[begin:] = [x for turn in turns for x in turn if x is not None]
 
     def _masked(self, name: str, result: Any, pointer: Any, mask: Any, other: Any) -> Any:
         # The alignment as an argument; LLVM ≥ 22 upgrades that to an attribute when it reads it.

@@ -77,6 +77,20 @@ def exp(code: Code, x: Real) -> Real:
     return (p + 1.0) * _power_of_two(code, half) * _power_of_two(code, code.builder.sub(n, half))
 
 
+def sqrt_by_products(code: Code, x: Real) -> Real:
+    """The square root within a unit in the last place, without the divider.
+
+    ``s (1 - e)^-½``, of which a few terms do, with ``y ≈ 1 / √x``, ``s = x y`` and ``e = 1 - s y``.
+    """
+    if code.host.isa != "avx512":
+        return code.sqrt(x)
+    y = code.inverse_sqrt(x)
+    s = x * y
+    e = code.fma(-s, y, 1.0)
+    terms = [1 / 2, 3 / 8, 5 / 16, 35 / 128][: 2 if code.itemsize == 4 else 4]
+    return code.unless_exact(code.fma(s * e, _horner(code, e, terms), s), x)
+
+
 def tanh(code: Code, x: Real) -> Real:
     """``e / (e + 2)`` with ``e = exp(2|x|) - 1``, which keeps the digits of small ``x``."""
     top = FORMATS[code.itemsize].tanh_one

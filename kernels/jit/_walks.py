@@ -57,7 +57,7 @@ def product(
     other: int,
 ) -> None:
     """``c = f(clip(start + a w))`` for a block of rows: columns outside, rows inside, so that the
-    panels of ``w`` stay in cache."""
+    panels of ``w`` stay in cache; the first tile asks for the next of them."""
     tiles = (rows + _ROWS - 1) // _ROWS
     for panel in range(0, panels, _PANELS):
         wide = min(_PANELS, panels - panel)
@@ -76,6 +76,7 @@ def product(
                     plan.row_step,
                     k,
                     start + panel * start_step,
+                    _PANELS * w_step if tile == 0 and panel + wide < panels else 0,
                     low,
                     high,
                 ),

@@ -13,7 +13,7 @@ from ._calls import NO_LABELS, Call, shelves
 from ._choice import Choice
 from ._elements import run, run_plain
 from ._functions import set_output
-from ._tasks import rows_task
+from ._rows_tasks import rows_task
 from ._workspace import Workspace
 from .layers import STEP_ROWS
 

@@ -13,8 +13,9 @@ from ._choice import Choice
 from ._functions import set_output
 from ._packing import errors_task
 from ._plan import Block, Copy, Plan
+from ._rows_tasks import rows_task
 from ._rules import FACTOR
-from ._tasks import rows_task, weights_task
+from ._weights_tasks import weights_task
 from ._workspace import Workspace
 
 Array = np.ndarray[Any, Any]

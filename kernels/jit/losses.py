@@ -13,7 +13,7 @@ from ._calls import NO_LABELS, WITH_LABELS, WITH_MATRIX, Call, last_step, shelve
 from ._choice import Choice
 from ._operands import set_weights
 from ._packing import mean_task
-from ._tasks import rows_task
+from ._rows_tasks import rows_task
 from ._workspace import Workspace
 from .layers import STEP_ROWS
 

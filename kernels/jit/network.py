@@ -14,8 +14,9 @@ from ._choice import Choice
 from ._functions import set_output
 from ._operands import set_sparse, set_weights
 from ._packing import gradient_task, load_task, mean_task
+from ._rows_tasks import rows_task
 from ._rules import L1, L2
-from ._tasks import rows_task, weights_task
+from ._weights_tasks import weights_task
 from ._workspace import Workspace
 from .layers import STEP_ROWS
 from .losses import targets

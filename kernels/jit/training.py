@@ -17,8 +17,9 @@ from ._compile import Task
 from ._operands import set_rates, set_rows, set_weights
 from ._packing import load_task, store_task
 from ._prepare import prepare_task
+from ._rows_tasks import rows_task
 from ._rules import RULES, constants_of, kernel_of
-from ._tasks import bound_task, norm_task, rows_task, update_task, weights_task
+from ._weights_tasks import bound_task, norm_task, update_task, weights_task
 from ._workspace import Workspace
 
 Array = np.ndarray[Any, Any]

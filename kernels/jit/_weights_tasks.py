@@ -1,4 +1,4 @@
-"""The tasks of the engine's two passes (DESIGN §4).
+"""The tasks of the engine's weights pass (DESIGN §4): gradients of blocks of weights, and updates.
 
 Each is compiled on its own at first use and called as ``task(plan, step, index)``; see ``_team``.
 Within a phase no two tasks write to the same place.
@@ -16,142 +16,14 @@ from ._compile import Task, carray, inline
 from ._host import LINE, host
 from ._plan import BLOCK, PLAN
 from ._rules import FACTOR, N_CONSTANTS
-from ._sparse_walks import sparse_gradient, sparse_rows
-from ._table import BOUND_COLUMNS, COLUMN_SUMS, GRADIENT, NORMS, SCATTER, SUMS, TRANSPOSE
-from ._walks import (
-    constants_of,
-    drop,
-    errors_back,
-    gather_rows,
-    gather_targets,
-    kernel,
-    layers_of,
-    output_rows,
-    product,
-    rows_of_step,
-    step_total,
-)
+from ._sparse_walks import sparse_gradient
+from ._table import BOUND_COLUMNS, COLUMN_SUMS, GRADIENT, NORMS, TRANSPOSE
+from ._walks import constants_of, kernel, layers_of, rows_of_step, step_total
 
 _FEATURES, _COLUMNS = host().gradient_rows, host().gradient_panels
-# Gradients of so many panels of features wait in scratch for one call of the update.
-_GROUP = 4
-_SCRATCH = _COLUMNS * _GROUP * 16 * LINE  # a panel has 16 columns at most
-
-
-@Task
-def rows_task(plan_address: int, step: int, index: int) -> None:
-    """Rows pass: a block of rows forward, its loss and errors, and the errors back."""
-    plan = record(plan_address, PLAN)
-    layers = layers_of(plan)
-    first = step * plan.batch
-    batch = rows_of_step(plan, step)
-    row = index * plan.row_block
-    if index == 0 and plan.prepare and (plan.varying or step == 0):
-        call(plan.prepare, (plan_address, step, 0))
-    if row >= batch:  # one task more than blocks of rows: only the weights are read
-        plan.penalty = penalty(plan, layers, step_total(plan, step, batch))
-        return
-    rows = min(plan.row_block, batch - row)
-    scratch_columns = plan.columns + index * plan.columns_step
-    last = layers[plan.n_layers - 1]
-
-    if plan.forward:
-        t = plan.steps_before + step + 1
-        if plan.sparse:
-            sparse_rows(plan, layers[0], t, first, row, rows)
-            forward(plan, layers, 1, t, row, rows)
-        else:
-            n_in, a = layers[0].n_in, layers[0].a + row * LINE
-            gather_rows(plan, plan.x, plan.x_step, first + row, rows, n_in, a)
-            forward(plan, layers, 0, t, row, rows)
-    else:  # the rows are scores
-        gather_rows(plan, plan.x, plan.x_step, first + row, rows, last.n_out, last.z + row * LINE)
-
-    if plan.with_loss:
-        gather_targets(plan, first + row, rows, last.n_out, plan.y + row * LINE)
-        total = step_total(plan, step, batch)
-        call(
-            kernel(plan, plan.loss),
-            (
-                last.z + row * LINE,
-                plan.y + row * LINE,
-                last.d + row * LINE,
-                plan.row_step,
-                rows,
-                last.n_out,
-                plan.losses + 8 * (row + plan.keep_losses * first),
-                plan.weights + plan.weights_step * (first + row),
-                plan.weights_step,
-                scratch_columns,
-                (1 / total if total != 0.0 else 0.0) if plan.backward else 1.0,
-                plan.loss_constant,
-            ),
-        )
-    if plan.backward:
-        for level in range(plan.n_layers - 1, plan.lowest, -1):
-            errors_back(plan, layers[level], layers[level - 1], row, rows)
-    if plan.with_out:
-        if not plan.out_delta:
-            output_rows(plan, last, row, rows, scratch_columns)
-        source = (last.d if plan.out_delta else last.z) + row * LINE
-        target = plan.out + (first + row) * plan.out_step
-        call(
-            kernel(plan, SCATTER),
-            (source, plan.row_step, rows, last.n_out, target, plan.out_step, 0, 0),
-        )
-
-
-@inline
-def forward(plan: Any, layers: Any, lowest: int, t: int, row: int, rows: int) -> None:
-    """Layers from ``lowest`` on, for a block of rows whose inputs are there; ``t`` is the step."""
-    for level in range(lowest, plan.n_layers):
-        layer = layers[level]
-        if layer.threshold:
-            slope = layers[level - 1].slope if level else 0
-            drop(plan, layer, level, slope, t, row, rows)
-        at = row * LINE
-        product(
-            plan,
-            layer.a + at,
-            plan.parameters + layer.weights,
-            layer.weight_step,
-            layer.z + at,
-            layer.n_in,
-            plan.parameters + layer.bias,
-            LINE,
-            rows,
-            layer.panels_out,
-            layer.low,
-            layer.high,
-            layer.activation,
-            layer.slope + at,
-        )
-
-
-@inline
-def penalty(plan: Any, layers: Any, total: float) -> Any:
-    """``½ l2 Σ W² + l1 Σ |W|``."""
-    sums = scratch(16)
-    values = carray(pointer(sums), 2, np.float64)
-    values[0] = values[1] = 0.0
-    for level in range(plan.n_layers):
-        layer = layers[level]
-        for panel in range(layer.panels_out):
-            width = min(plan.panel, layer.n_out - panel * plan.panel)
-            begin = plan.parameters + layer.weights + panel * layer.weight_step
-            call(kernel(plan, SUMS), (begin, layer.n_in, width, sums))
-    share = penalty_share(plan, total)
-    # A penalty that is not wanted must not see infinite weights.
-    squares = 0.5 * plan.l2 * share * values[0] if plan.l2 != 0.0 else 0.0
-    return squares + (plan.l1 * share * values[1] if plan.l1 != 0.0 else 0.0)
-
-
-@inline
-def penalty_share(plan: Any, total: float) -> Any:
-    """What penalties are multiplied by in a step of this total row weight."""
-    if plan.penalty_per_row:
-        return 1 / total if total != 0.0 else 0.0
-    return 1.0
+# Gradients of so many features wait in scratch for one call of the update.
+_GROUP = 64
+_SCRATCH = _COLUMNS * _GROUP * LINE
 
 
 @inline
@@ -173,17 +45,54 @@ def account(plan: Any, step: int, rows: int, total: float) -> None:
 
 
 @inline
+def read_by_update(plan: Any, layer: Any, block: Any, group: int, tile: int) -> Any:
+    """Where a tile of a group asks for memory: one of the runs that the update goes over, in the
+    parameters and each vector of state."""
+    store, panel = tile, block.panel
+    if block.panels == 2:
+        store, panel = tile >> 1, block.panel + (tile & 1)
+    at = plan.parameters
+    if store == 1:
+        at = plan.state_0
+    elif store == 2:
+        at = plan.state_1
+    elif store == 3:
+        at = plan.state_2
+    return at + layer.weights + panel * layer.weight_step + group * LINE
+
+
+@inline
 def gradient_tiles(
-    plan: Any, a: int, d: int, rows: int, features: int, panels: int, target: int, step: int
+    plan: Any,
+    layer: Any,
+    block: Any,
+    rows: int,
+    group: int,
+    begin: int,
+    features: int,
+    target: int,
+    bytes_a_row: int,
 ) -> None:
-    """``aᵀ δ`` of one panel of features and some of columns."""
+    """``aᵀ δ`` of one panel of features, ``begin`` and more behind the first of a group."""
+    first = group + begin
+    a = layer.a + first // plan.panel * plan.row_step
+    d = layer.d + block.panel * plan.row_step
     tiles = (features + _FEATURES - 1) // _FEATURES
     i = 0
     for tile in range(tiles):
         tall = features // tiles + (1 if tile < features % tiles else 0)
         call(
-            kernel(plan, GRADIENT + 2 * (tall - 1) + panels - 1),
-            (a + i * plan.itemsize, d, plan.row_step, rows, target + i * LINE, step),
+            kernel(plan, GRADIENT + 2 * (tall - 1) + block.panels - 1),
+            (
+                a + i * plan.itemsize,
+                d,
+                plan.row_step,
+                rows,
+                target + (begin + i) * LINE,
+                _GROUP * LINE,
+                read_by_update(plan, layer, block, group, (begin + i) // _FEATURES),
+                bytes_a_row,
+            ),
         )
         i += tall
 
@@ -267,22 +176,17 @@ def weights_task(plan_address: int, step: int, index: int) -> None:
 @inline
 def dense_gradient(plan: Any, layer: Any, block: Any, index: int, rows: int, gradient: int) -> None:
     """The gradient of a block of weights, a group of features at a time, and what is done to it."""
-    d = layer.d + block.panel * plan.row_step
-    group = _GROUP * plan.panel
-    gradient_step = group * LINE
-    for feature in range(block.begin, block.end, group):
-        features = min(group, block.end - feature)
+    bytes_a_row = min(_GROUP * LINE // max(rows, 1), 2 * LINE)
+    for feature in range(block.begin, block.end, _GROUP):
+        features = min(_GROUP, block.end - feature)
         for i in range(0, features, plan.panel):
-            a = layer.a + (feature + i) // plan.panel * plan.row_step
             count = min(plan.panel, features - i)
-            gradient_tiles(
-                plan, a, d, rows, count, block.panels, gradient + i * LINE, gradient_step
-            )
+            gradient_tiles(plan, layer, block, rows, feature, i, count, gradient, bytes_a_row)
         for p in range(block.panels):
             column = block.panel + p
             at = layer.weights + column * layer.weight_step + feature * LINE
             width = min(plan.panel, layer.n_out - column * plan.panel)
-            found = gradient + p * gradient_step
+            found = gradient + p * _GROUP * LINE
             finish(plan, index, at, found, features, width, plan.constants)
             if plan.gradient == 0:
                 transpose_lines(plan, layer, column, feature, feature + features)
