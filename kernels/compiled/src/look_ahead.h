@@ -3,21 +3,33 @@
 #define FASTMLP_LOOK_AHEAD_H
 
 #include "fastmlp.h"
+#include "panels.h"
 #include "simd.h"
 #include "work.h"
 
-enum { LOOK_AHEAD_BYTES = 4096 }; /* rows that are asked for before they are gathered */
+enum { SOON_ELEMENTS = 1024, SOON_ROWS = 16 };
 
-/* Ask for a row that is gathered soon. */
-INLINE void prefetch_row(const struct engine *e, long position)
+/* How many rows before it is gathered a row of n elements is asked for. */
+static inline long rows_ahead(long n)
 {
-    const struct samples *s = e->samples;
-    if (s->order == NULL || position >= s->n_rows)
-        return;
-    const char *row = s->x.data + s->order[position] * s->x.row_stride;
-    long bytes = e->layers[0].n_in * (long)sizeof(real);
-    for (long b = 0; b < bytes && b < LOOK_AHEAD_BYTES; b += LINE)
-        __builtin_prefetch(row + b, 0, 3);
+    return least(SOON_ELEMENTS / (n + 1), SOON_ROWS) + 2;
+}
+
+/* scatter_row without padding. Every line that it copies asks for the same one of a row that is
+   gathered soon: requests between stores cost next to nothing, those in a run wait for each other. */
+INLINE void scatter_and_ask(const char *from, const char *soon, long stride, long columns, real *to,
+                            long panel)
+{
+    for (; stride == (long)sizeof(real) && columns >= PANEL; columns -= PANEL, to += panel) {
+        __builtin_prefetch(soon, 0, 2);
+        scatter_row(from, sizeof(real), PANEL, to, panel, 0);
+        from += LINE;
+        soon += LINE;
+    }
+    if (columns > 0) {
+        __builtin_prefetch(soon, 0, 2);
+        scatter_row(from, stride, columns, to, panel, 0);
+    }
 }
 
 /* A weight task's share of the next pass's rows, asked for a few cache lines at a time: between

@@ -22,13 +22,13 @@ static void gather_rows(const struct engine *e, long first, long n)
     const struct samples *s = e->samples;
     const struct layer *bottom = &e->layers[0], *top = &e->layers[e->n_layers - 1];
     real *target = e->target, *input = e->input, *scale = e->row_scale;
-    long look_ahead = LOOK_AHEAD_BYTES / (bottom->n_in * (long)sizeof(real)) + 1;
+    const long ahead = rows_ahead(bottom->n_in), last = s->n_rows - 1;
     for (long r = first; r < first + n; r++) {
         long at = row_at(s->order, e->first_row + r);
         if (!e->sparse) {
-            prefetch_row(e, e->first_row + r + look_ahead);
-            scatter_row(s->x.data + at * s->x.row_stride, s->x.column_stride, bottom->n_in,
-                        input + r * PANEL, e->batch_panel, 0);
+            const long soon = row_at(s->order, least(e->first_row + r + ahead, last));
+            scatter_and_ask(s->x.data + at * s->x.row_stride, s->x.data + soon * s->x.row_stride,
+                            s->x.column_stride, bottom->n_in, input + r * PANEL, e->batch_panel);
         }
         if (s->labels) {
             for (long p = 0; p < top->out_panels; p++)
