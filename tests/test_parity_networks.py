@@ -272,6 +272,32 @@ def test_training_with_options(fast_backend, dtype, options, rule, rng):
         compare_training(CROSS_ENTROPY, "softmax", rule, dtype, rng, activation, **options)
 
 
+@pytest.mark.parametrize(
+    "sizes", [(40, 1), (20, 64, 1), (24, 50, 3), (9, 100, 10), (64, 18, 33)], ids=str
+)
+@pytest.mark.parametrize(
+    "rule", [ADAM, UpdateRule("sgd"), UpdateRule("sgd", {"weight_decay": 0.1})], ids=show
+)
+def test_layers_that_fill_little_of_a_cache_line(fast_backend, dtype, sizes, rule, rng):
+    """Of many rows, in several passes: padding is not computed with, and stays zero."""
+    net, n = architecture(sizes, "tanh", "identity"), 2600
+    flat, x = parameters(net, dtype, rng), data(net, n, dtype, rng)
+    target = rng.standard_normal((n, sizes[-1])).astype(dtype)
+    exact = train(
+        reference, net, "float64", Loss("squared_error"), rule, *map(doubled, (flat, x, target)),
+        order=None, weight=None, batch_size=n, l2=0.1,
+    )  # fmt: skip
+    for n_threads in (1, 3):
+        actual = train(
+            _chooser.active(), net, dtype, Loss("squared_error"), rule, flat, x, target,
+            order=None, weight=None, batch_size=n, l2=0.1, n_threads=n_threads,
+        )  # fmt: skip
+        for have, want, what in zip(actual[0], exact[0], ("first", "second", "third"), strict=True):
+            assert_agrees(have, want, dtype, 8 * inner(net, n), f"loss of the {what} epoch")
+        assert_agrees(actual[1], exact[1], dtype, 8 * inner(net, n), "parameters")
+        assert_agrees(actual[2], exact[2], dtype, 8 * inner(net, n), "state")
+
+
 def test_training_resumes(backend, dtype, rng):
     """Two epochs equal one epoch, a store, a load into another trainer, and one more."""
     net = architecture((6, 11, 3))

@@ -3,7 +3,9 @@
 #define FASTMLP_LAYERS_H
 
 #include "fastmlp.h"
+#include "panels.h"
 #include "tiles.h"
+#include "work.h"
 
 enum {
     /* Depth (rows of W, or rows of the batch) of which a tile's panels stay in L1. */
@@ -66,6 +68,57 @@ static void layer_product(long rows, long depth, const real *a, long a_panel, co
             }
         }
     } while ((k += block) < depth);
+}
+
+/* Whether a product with so few columns is cheaper as dot products, which cost twice as much an element
+   and some more to add up, than with the padding of a panel. */
+INLINE int is_narrow_product(long depth, long columns)
+{
+    return 2 * columns * (depth + 4 * LANES) < depth * PANEL;
+}
+
+/* Dot products of `rows` <= LANES rows with a row of W^T, one in each lane. All rows' sums are folded
+   together: half of the lanes onto the other half, log2(LANES) times. */
+INLINE vec dot_rows(const int all, long rows, long depth, const real *a, long a_panel, const real *w,
+                    long w_panel)
+{
+    vec sum[LANES];
+    UNROLL for (int i = 0; i < LANES; i++)
+        sum[i] = (vec){0};
+    for (; depth >= PANEL; depth -= PANEL, a += a_panel, w += w_panel)
+        for (int v = 0; v < PANEL; v += LANES) {
+            const vec right = load(w + v);
+            UNROLL for (int i = 0; i < LANES; i++)
+                sum[i] = FMA(load(a + (all ? i : least(i, rows - 1)) * PANEL + v), right, sum[i]);
+        }
+    for (int v = 0; v < depth; v += LANES) { /* padding of A may be anything */
+        const long n = least(depth - v, LANES);
+        const vec right = load(w + v);
+        UNROLL for (int i = 0; i < LANES; i++)
+            sum[i] = FMA(load_partial(a + (all ? i : least(i, rows - 1)) * PANEL + v, n), right,
+                         sum[i]);
+    }
+    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+        UNROLL for (int i = 0; i < half; i++)
+            sum[i] = ZIP_LOWER(sum[i], sum[i + half]) + ZIP_UPPER(sum[i], sum[i + half]);
+    return sum[0];
+}
+
+/* c = bias + a w for few columns; w in panels of W^T. */
+static void narrow_product(long rows, long depth, const real *a, long a_panel, const real *w,
+                           long w_panel, const real *bias, real *c, long columns)
+{
+    for (long r = 0; r < rows; r += LANES, a += LANES * PANEL, c += LANES * PANEL) {
+        const long here = least(rows - r, LANES);
+        for (long j = 0; j < columns; j++) {
+            const real *w_j = w + j * PANEL;
+            vec z = here == LANES ? dot_rows(1, here, depth, a, a_panel, w_j, w_panel)
+                                  : dot_rows(0, here, depth, a, a_panel, w_j, w_panel);
+            z += SPLAT(bias[j]);
+            for (long i = 0; i < here; i++)
+                c[i * PANEL + j] = z[i];
+        }
+    }
 }
 
 #endif

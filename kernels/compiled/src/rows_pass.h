@@ -93,6 +93,11 @@ static void rows_block(void *engine, long block, int thread)
                            (struct weight_rows){parameters + layer->weights, NULL,
                                                 weight_row(e, 0)},
                            layer->out_panels, (real)e->shrink, parameters + layer->bias, z, panel);
+        else if (l == e->n_layers - 1 && layer->transposed &&
+                 is_narrow_product(layer->n_in, layer->n_out))
+            narrow_product(n, layer->n_in, a, panel, layer->transposed,
+                           layer->out_panels * PANEL * PANEL, parameters + layer->bias, z,
+                           layer->n_out);
         else
             layer_product(n, layer->n_in, a, panel, parameters + layer->weights,
                           layer->in_rows * PANEL, parameters + layer->bias, 0,
