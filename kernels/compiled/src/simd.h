@@ -65,6 +65,7 @@ typedef int64_t integer;
 #define TILE_ROWS 6
 #define TILE_PANELS 1
 #define TILE_FEATURES 6
+#define GROUP 4
 #define INNER_LOOP _Pragma("GCC unroll 1") /* unrolled, the float64 tiles need a 17th register */
 #if FASTMLP_REAL_BITS == 32
 #define SPLAT(x) ((vec)_mm256_set1_ps(x))
