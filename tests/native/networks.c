@@ -11,15 +11,15 @@
 #include <string.h>
 
 static const struct network shapes[] = {
-    {1, {1, 1}},
-    {1, {4, 3}},
-    {1, {97, 17}},
-    {2, {5, 7, 3}},
-    {2, {13, 33, 1}},
-    {2, {300, 31, 10}}, /* several tasks along the features */
-    {3, {17, 31, 15, 6}},
-    {3, {16, 64, 48, 16}},
-    {5, {6, 97, 12, 13, 2, 5}},
+    {.n_layers = 1, .sizes = {1, 1}},
+    {.n_layers = 1, .sizes = {4, 3}},
+    {.n_layers = 1, .sizes = {97, 17}},
+    {.n_layers = 2, .sizes = {5, 7, 3}},
+    {.n_layers = 2, .sizes = {13, 33, 1}},
+    {.n_layers = 2, .sizes = {300, 31, 10}}, /* several tasks along the features */
+    {.n_layers = 3, .sizes = {17, 31, 15, 6}},
+    {.n_layers = 3, .sizes = {16, 64, 48, 16}},
+    {.n_layers = 5, .sizes = {6, 97, 12, 13, 2, 5}},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 enum { STEPS = 3, MOST_THREADS = 4 };

@@ -31,6 +31,15 @@ static void rows_to_columns(const real *panels, long panel, long rows, long n_ou
     }
 }
 
+/* One-hot targets of labels, as columns. */
+static void labels_to_columns(const int64_t *labels, long rows, long n_out, real *columns)
+{
+    for (long c = 0; c < n_out; c++)
+        store(columns + c * LANES, (vec){0});
+    for (long r = 0; r < rows; r++)
+        columns[labels[r] * LANES + r] = 1;
+}
+
 /* The way back; whole panels are written. */
 static void columns_to_rows(const real *columns, long rows, long n_out, real *panels, long panel)
 {

@@ -107,6 +107,7 @@ struct engine {
     char *memory;               /* all that follows is in here, from a cache line on */
     void *parameters, *gradient, *state[MOST_STATES];
     void *input, *target;       /* gathered rows of x and targets, in panels */
+    int64_t *labels;            /* gathered, in place of targets */
     void *row_scale, *row_loss; /* per row of the pass */
     struct weight_task *tasks;
     long n_tasks;

@@ -17,10 +17,10 @@ struct output_layer {
     int loss, output;
     double constant;        /* of the loss, where it has one */
     fastmlp_loss *custom;   /* of LOSS_custom */
-    int one_hot;            /* targets come from class labels */
     long rows, n_out;
     long panel;             /* elements from panel to panel, of z, y and delta alike */
     const real *z, *y;
+    const int64_t *labels;  /* of each row, in place of y, or NULL */
     const real *scale;      /* of each row, or NULL */
     real *delta, *row_loss; /* either may be NULL */
     real *columns;          /* working space: COLUMN_SETS x output_columns(n_out) x LANES */
@@ -152,7 +152,7 @@ static vec loss_cross_entropy(const struct output_layer *o, const struct columns
    the margin m = 1 - t z, or of its square;  delta = -t where m > 0, or -2 t m. */
 INLINE vec margins(const struct output_layer *o, const struct columns *c, const int squared)
 {
-    const real factor = o->one_hot ? 2 : 1, shift = o->one_hot ? 1 : 0;
+    const real factor = o->labels ? 2 : 1, shift = o->labels ? 1 : 0;
     vec total = {0}, zero = {0};
     for (long i = 0; i < c->n; i += LANES) {
         vec t = load(c->y + i) * factor - shift;
@@ -213,7 +213,12 @@ static void custom_layer(const struct output_layer *o)
         const long rows = o->rows - row < LANES ? o->rows - row : LANES;
         for (long r = 0; r < rows; r++) {
             gather_row(o->z + (row + r) * PANEL, o->panel, n_out, z + r * n_out);
-            gather_row(o->y + (row + r) * PANEL, o->panel, n_out, y + r * n_out);
+            if (o->labels) {
+                memset(y + r * n_out, 0, (size_t)n_out * sizeof(real));
+                y[r * n_out + o->labels[row + r]] = 1;
+            } else {
+                gather_row(o->y + (row + r) * PANEL, o->panel, n_out, y + r * n_out);
+            }
         }
         o->custom(z, y, losses, delta, rows, n_out);
         if (o->row_loss)
@@ -241,7 +246,10 @@ static void output_layer(const struct output_layer *o)
     for (long row = 0; row < o->rows; row += LANES) {
         long rows = o->rows - row < LANES ? o->rows - row : LANES;
         rows_to_columns(o->z + row * PANEL, o->panel, rows, o->n_out, c.z);
-        rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, c.y);
+        if (o->labels)
+            labels_to_columns(o->labels + row, rows, o->n_out, c.y);
+        else
+            rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, c.y);
         vec loss = {0};
         switch (o->loss) {
 #define CASE(NAME)                                                                                 \

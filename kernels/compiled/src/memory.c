@@ -64,6 +64,7 @@ static long lay_out(struct engine *e, int rule, char *memory)
             e->layers[l].slope = piece(memory, &used, e->layers[l].out_panels * batch);
     }
     e->target = piece(memory, &used, e->layers[e->n_layers - 1].out_panels * batch);
+    e->labels = piece(memory, &used, e->capacity * (long)sizeof *e->labels);
     e->row_scale = piece(memory, &used, e->capacity * real);
     e->row_loss = piece(memory, &used, e->capacity * real);
     e->scratch_bytes = most((e->kernels->task_features + 1) * e->kernels->tile_panels * LINE,

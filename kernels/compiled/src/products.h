@@ -190,20 +190,14 @@ static void output_block(void *context, long block, int thread)
     for (long r = 0; r < n; r++) {
         scatter_row(s->x.data + (first + r) * s->x.row_stride, s->x.column_stride, o->n_out,
                     z + r * PANEL, panel, 1);
-        if (s->labels) {
-            for (long p = 0; p < panels; p++)
-                memset(y + p * panel + r * PANEL, 0, PANEL * sizeof(real));
-            long label = s->labels[first + r];
-            y[label / PANEL * panel + r * PANEL + label % PANEL] = 1;
-        } else {
+        if (s->labels == NULL)
             scatter_row(s->target.data + (first + r) * s->target.row_stride,
                         s->target.column_stride, o->n_out, y + r * PANEL, panel, 1);
-        }
     }
     struct output_layer layer = {
         .loss = o->loss, .constant = o->constant, .custom = o->custom, .output = o->output,
-        .one_hot = s->labels != NULL, .rows = n, .n_out = o->n_out, .panel = panel,
-        .z = z, .y = y, .columns = columns,
+        .rows = n, .n_out = o->n_out, .panel = panel,
+        .z = z, .y = y, .labels = s->labels ? s->labels + first : NULL, .columns = columns,
         .scale = s->sample_weight ? (const real *)s->sample_weight + first : NULL,
         .delta = o->delta ? delta : NULL,
         .row_loss = o->row_loss ? (real *)o->row_loss + first : NULL,

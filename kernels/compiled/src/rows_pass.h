@@ -31,11 +31,7 @@ static void gather_rows(const struct engine *e, long first, long n)
                             s->x.column_stride, bottom->n_in, input + r * PANEL, e->batch_panel);
         }
         if (s->labels) {
-            for (long p = 0; p < top->out_panels; p++)
-                for (int v = 0; v < VECTORS; v++)
-                    store(target + p * e->batch_panel + r * PANEL + v * LANES, (vec){0});
-            long label = s->labels[at];
-            target[label / PANEL * e->batch_panel + r * PANEL + label % PANEL] = 1;
+            e->labels[r] = s->labels[at];
         } else {
             scatter_row(s->target.data + at * s->target.row_stride, s->target.column_stride,
                         top->n_out, target + r * PANEL, e->batch_panel, 0);
@@ -111,8 +107,9 @@ static void rows_block(void *engine, long block, int thread)
     const struct layer *top = &e->layers[e->n_layers - 1];
     struct output_layer output = {
         .loss = e->loss, .constant = e->loss_constant, .custom = e->custom_loss,
-        .output = e->output, .one_hot = e->samples->labels != NULL, .rows = n, .n_out = top->n_out, .panel = panel,
+        .output = e->output, .rows = n, .n_out = top->n_out, .panel = panel,
         .z = (const real *)top->output + start, .y = (const real *)e->target + start,
+        .labels = e->samples->labels ? e->labels + first : NULL,
         .scale = (const real *)e->row_scale + first,
         .delta = (real *)top->delta + start, .row_loss = (real *)e->row_loss + first,
         .columns = (real *)(e->scratch + thread * e->scratch_bytes),
