@@ -13,17 +13,15 @@ import numpy as np
 
 from ._access import call, pointer, record, scratch
 from ._compile import Task, carray, inline
+from ._gradient_walks import GROUP, is_narrow, narrow_gradient, plain_gradient
 from ._host import LINE, host
 from ._plan import BLOCK, PLAN
 from ._rules import FACTOR, N_CONSTANTS
 from ._sparse_walks import sparse_gradient
-from ._table import BOUND_COLUMNS, COLUMN_SUMS, GRADIENT, NORMS, TRANSPOSE
+from ._table import BOUND_COLUMNS, COLUMN_SUMS, NORMS, TRANSPOSE
 from ._walks import constants_of, kernel, layers_of, rows_of_step, step_total
 
-_FEATURES, _COLUMNS = host().gradient_rows, host().gradient_panels
-# Gradients of so many features wait in scratch for one call of the update.
-_GROUP = 64
-_SCRATCH = _COLUMNS * _GROUP * LINE
+_SCRATCH = host().gradient_panels * GROUP * LINE
 
 
 @inline
@@ -42,59 +40,6 @@ def account(plan: Any, step: int, rows: int, total: float) -> None:
     mean = summed / total if total != 0.0 else 0.0
     plan.summed += (mean + plan.penalty) * rows
     plan.steps_made += 1
-
-
-@inline
-def read_by_update(plan: Any, layer: Any, block: Any, group: int, tile: int) -> Any:
-    """Where a tile of a group asks for memory: one of the runs that the update goes over, in the
-    parameters and each vector of state."""
-    store, panel = tile, block.panel
-    if block.panels == 2:
-        store, panel = tile >> 1, block.panel + (tile & 1)
-    at = plan.parameters
-    if store == 1:
-        at = plan.state_0
-    elif store == 2:
-        at = plan.state_1
-    elif store == 3:
-        at = plan.state_2
-    return at + layer.weights + panel * layer.weight_step + group * LINE
-
-
-@inline
-def gradient_tiles(
-    plan: Any,
-    layer: Any,
-    block: Any,
-    rows: int,
-    group: int,
-    begin: int,
-    features: int,
-    target: int,
-    bytes_a_row: int,
-) -> None:
-    """``aᵀ δ`` of one panel of features, ``begin`` and more behind the first of a group."""
-    first = group + begin
-    a = layer.a + first // plan.panel * plan.row_step
-    d = layer.d + block.panel * plan.row_step
-    tiles = (features + _FEATURES - 1) // _FEATURES
-    i = 0
-    for tile in range(tiles):
-        tall = features // tiles + (1 if tile < features % tiles else 0)
-        call(
-            kernel(plan, GRADIENT + 2 * (tall - 1) + block.panels - 1),
-            (
-                a + i * plan.itemsize,
-                d,
-                plan.row_step,
-                rows,
-                target + (begin + i) * LINE,
-                _GROUP * LINE,
-                read_by_update(plan, layer, block, group, (begin + i) // _FEATURES),
-                bytes_a_row,
-            ),
-        )
-        i += tall
 
 
 @inline
@@ -176,17 +121,18 @@ def weights_task(plan_address: int, step: int, index: int) -> None:
 @inline
 def dense_gradient(plan: Any, layer: Any, block: Any, index: int, rows: int, gradient: int) -> None:
     """The gradient of a block of weights, a group of features at a time, and what is done to it."""
-    bytes_a_row = min(_GROUP * LINE // max(rows, 1), 2 * LINE)
-    for feature in range(block.begin, block.end, _GROUP):
-        features = min(_GROUP, block.end - feature)
-        for i in range(0, features, plan.panel):
-            count = min(plan.panel, features - i)
-            gradient_tiles(plan, layer, block, rows, feature, i, count, gradient, bytes_a_row)
+    narrow = is_narrow(plan, layer, block, rows)
+    ahead = min(GROUP * LINE // max(rows, 1), 2 * LINE)
+    for feature in range(block.begin, block.end, GROUP):
+        features, done = min(GROUP, block.end - feature), 0
+        if narrow:
+            done = narrow_gradient(plan, layer, block, rows, feature, features, gradient, ahead)
+        plain_gradient(plan, layer, block, rows, feature, done, features, gradient, ahead)
         for p in range(block.panels):
             column = block.panel + p
             at = layer.weights + column * layer.weight_step + feature * LINE
             width = min(plan.panel, layer.n_out - column * plan.panel)
-            found = gradient + p * _GROUP * LINE
+            found = gradient + p * GROUP * LINE
             finish(plan, index, at, found, features, width, plan.constants)
             if plan.gradient == 0:
                 transpose_lines(plan, layer, column, feature, feature + features)
