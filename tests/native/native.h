@@ -2,7 +2,8 @@
 
    arrays.c     random numbers, matrices of any layout, comparisons and their reports
    oracle.c     the equations as plain loops
-   functions.c, products.c, elements.c, outputs.c, networks.c, threads.c     the tests
+   functions.c, products.c, elements.c, outputs.c, networks.c, threads.c,
+   thread_choice.c     the tests
    main.c       which of them run, on which instruction sets
 
    `tests/native/run` builds and runs them. */
@@ -137,5 +138,6 @@ void test_outputs(const struct kernels *);
 void test_networks(const struct kernels *);
 void test_predictions(const struct kernels *);
 void test_threads(const struct kernels *);
+void test_choice(const struct kernels *);
 
 #endif

@@ -6,7 +6,7 @@
    present number of threads, now and then runs a short stretch with half or twice as many, and
    moves there if that was faster.
 
-   Stretches last about a millisecond. The first one after a change is not counted: threads wake up,
+   Stretches last about a millisecond, or a step that takes longer. The first one after a change is not counted: threads wake up,
    and the weights are still in the cache of the core that had them. A neighbour is tried again only
    after fifty times the time that trying it takes, so wrong tries cost two percent at most. Steps
    too small to share in any case (EACH_ALONE operations) are not even measured. */
@@ -71,7 +71,7 @@ static void move_to(struct choice *c, int at)
 
 static void end_stretch(struct choice *c)
 {
-    double cost = c->spent / (double)c->rows;
+    double cost = c->spent / (double)c->rows, rows_of_step = (double)c->rows / (double)c->steps;
     double *known = &c->cost[c->at];
     c->best_time += c->spent;
     c->stretch_steps = (long)(STRETCH * (double)c->steps / c->spent) + 1;
@@ -96,7 +96,7 @@ static void end_stretch(struct choice *c)
         neighbour = c->best + c->direction;
     }
     double row_cost = c->cost[neighbour] < 0 ? 0 : c->cost[neighbour] - c->cost[c->best];
-    double rows_of_try = 2 * STRETCH / cost + 1;
+    double rows_of_try = 2 * (STRETCH / cost + rows_of_step); /* to settle and to measure */
     if (c->best_time > FIRST_TRY && c->best_time > PATIENCE * row_cost * rows_of_try) {
         move_to(c, neighbour);
         c->direction = -c->direction;

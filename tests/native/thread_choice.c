@@ -1,0 +1,73 @@
+/* The number of threads that comes out where steps take times that the test makes up: choice.c with
+   a clock of its own. */
+#include "native.h"
+
+#include <math.h>
+#include <time.h>
+
+static double simulated;
+
+static int simulated_clock(clockid_t clock, struct timespec *t)
+{
+    (void)clock;
+    t->tv_sec = (time_t)simulated;
+    t->tv_nsec = (long)((simulated - (double)t->tv_sec) * 1e9);
+    return 0;
+}
+
+#define clock_gettime simulated_clock
+#define fastmlp_choice_start choice_start
+#define fastmlp_choice_begin choice_begin
+#define fastmlp_choice_pause choice_pause
+#define fastmlp_choice_end choice_end
+void choice_start(struct choice *, int n_threads, double operations);
+int choice_begin(struct choice *);
+void choice_pause(struct choice *);
+void choice_end(struct choice *, long rows);
+#include "choice.c"
+
+/* Seconds of a step: the fastest number of threads, and each doubling away from it takes half as long
+   again. */
+static double seconds_of(double shortest, int fastest, int threads)
+{
+    return shortest * (1 + 0.5 * fabs(log2((double)threads / fastest)));
+}
+
+/* How many times as long as with the fastest number epochs of ten steps take, for `total` seconds. */
+static double excess(struct choice *c, double shortest, int fastest, double total)
+{
+    double spent = 0;
+    long steps = 0;
+    while (spent < total) {
+        const double seconds = seconds_of(shortest, fastest, choice_begin(c));
+        simulated += seconds;
+        spent += seconds;
+        choice_end(c, 100);
+        if (++steps % 10 == 0) {
+            choice_pause(c);
+            simulated += 0.5; /* the caller does other things */
+        }
+    }
+    return spent / ((double)steps * shortest);
+}
+
+void test_choice(const struct kernels *k)
+{
+    static const double durations[] = {2e-5, 3e-4, 2e-3, 0.04, 0.5}, operations[] = {3e5, 1e7, 1e9};
+    static const int most[] = {2, 6}, fastest[] = {1, 2, 4, 6};
+    (void)k;
+    for (int d = 0; d < 5; d++)
+        for (int o = 0; o < 3; o++)
+            for (int m = 0; m < 2; m++)
+                for (int f = 0; f < 4 && fastest[f] <= most[m]; f++) {
+                    struct choice c;
+                    if (!begin_case("steps of %g s, %g operations, %d threads, %d are the fastest",
+                                    durations[d], operations[o], most[m], fastest[f]))
+                        continue;
+                    choice_start(&c, most[m], operations[o]);
+                    excess(&c, durations[d], fastest[f], 0.5 + 200 * durations[d]); /* to find it */
+                    const double times = excess(&c, durations[d], fastest[f], 3 + 1000 * durations[d]);
+                    if (times > 1.03)
+                        fail("%.3f times as long as with the fastest number", times);
+                }
+}
