@@ -6,10 +6,11 @@
    present number of threads, now and then runs a short stretch with half or twice as many, and
    moves there if that was faster.
 
-   Stretches last about a millisecond, or a step that takes longer. The first one after a change is not counted: threads wake up,
-   and the weights are still in the cache of the core that had them. A neighbour is tried again only
-   after fifty times the time that trying it takes, so wrong tries cost two percent at most. Steps
-   too small to share in any case (EACH_ALONE operations) are not even measured. */
+   Stretches last about a millisecond, or a step that takes longer. The first one after a change is
+   not counted: threads wake up, and the weights are still in the cache of the core that had them. A
+   neighbour is tried again only after fifty times the time that trying it takes, so wrong tries cost
+   two percent at most. Steps too small to share in any case (EACH_ALONE operations) are not even
+   measured. */
 #include <time.h>
 
 #include "fastmlp.h"

@@ -1,8 +1,9 @@
 /* The output layer: losses of rows and their errors, from the scores.
 
    Scores z, targets y and errors delta are in panels; a loss sees LANES rows of them as columns, see
-   columns.h. Errors are multiplied by the row's scale (its weight over the batch's total weight);
-   padding columns of delta are written as zeros, which keeps the padding of all parameters zero.
+   columns.h. Class labels in place of targets become columns there. Errors are multiplied by the
+   row's scale (its weight over the batch's total weight); padding columns of delta are written as
+   zeros, which keeps the padding of all parameters zero.
 
    A new loss needs its function here and its name in one of the two lists of names.h: those of
    residuals are given a - y, the others z and y. */
