@@ -18,7 +18,7 @@ The same functions and classes as ``reference``, without a C compiler. From the 
                 everything lies, how work is cut, which kernels are called, and all together
 ``_operands``, ``_calls``, ``_elements``
                 what a job is given; calls on arrays, and on vectors
-``_walks``, ``_rows_tasks``, ``_weights_tasks``, ``_packing``, ``_prepare``
+``_walks``, ``_gradient_walks``, ``_rows_tasks``, ``_weights_tasks``, ``_packing``, ``_prepare``
                 compiled Python that walks over panels and calls the table: the engine's two passes
 ``_team``, ``_choice``, ``_limit``
                 threads: jobs, how many are used, what threadpoolctl says

@@ -70,13 +70,6 @@ INLINE struct ahead ahead_of(const struct engine *e, const struct runs *runs, lo
                           least(2 * LINE, bytes / most(rows, 1))};
 }
 
-/* Whether the update needs nothing but each tile's own gradient and weights. */
-static int descends_in_tiles(const struct engine *e)
-{
-    return e->finish && e->update.rule == UPDATE_sgd && e->update.decay == 0 && e->l1 == 0 &&
-           !e->with_norm && e->clip_value <= 0;
-}
-
 /* Columns of a task that are not padding. */
 static long columns_of(const struct engine *e, const struct weight_task *task)
 {
@@ -88,6 +81,13 @@ static int is_narrow(const struct engine *e, const struct weight_task *task)
 {
     const long padding = task->panels * PANEL - columns_of(e, task);
     return padding * e->n_rows >= NARROW_PADDING * task->panels && task->last - task->first >= PANEL;
+}
+
+/* Whether the update needs nothing but each tile's own gradient and weights. */
+static int descends_in_tiles(const struct engine *e, const struct weight_task *task)
+{
+    return e->finish && e->update.rule == UPDATE_sgd && e->update.decay == 0 && e->l1 == 0 &&
+           !e->with_norm && e->clip_value <= 0 && !is_narrow(e, task);
 }
 
 /* The gradient of a narrow task's whole panels of features, as delta^T a: the task's columns are then
@@ -154,7 +154,7 @@ static double gradient_walk(const struct engine *e, long index, const struct tas
     const long block = depth_block(e->n_rows);
     const long turns = blocks_of(features, PANEL) * blocks_of(e->n_rows, block);
     struct share share = share_of(e, index, most(turns, 1));
-    const long done = !descend && is_narrow(e, task) ? narrow_walk(e, task, g, &share) : 0;
+    const long done = is_narrow(e, task) ? narrow_walk(e, task, g, &share) : 0;
     double squares = 0;
     long k = 0, tile = 0;
     do { /* once even for no rows: their gradient is zero */

@@ -1,9 +1,9 @@
 /* exp, log, tanh, sigmoid and their kin, and square roots, of vectors.
 
    At most 3 ULP from the true value in float32 and 4 in float64 for every argument (normal_tail:
-   8, roots: 1), subnormal results included; NaN goes in and out, infinities are exact (tests/test_vmath.py).
-   Reductions and coefficients are those of Cephes (S. Moshier) and FreeBSD's msun, but for
-   normal_tail and roots. */
+   8, roots: 1), subnormal results included; NaN goes in and out, infinities are exact
+   (tests/test_vmath.py). Reductions and coefficients are those of Cephes (S. Moshier) and FreeBSD's
+   msun, but for normal_tail and roots. */
 #ifndef FASTMLP_VMATH_H
 #define FASTMLP_VMATH_H
 

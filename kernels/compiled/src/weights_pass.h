@@ -136,7 +136,7 @@ static void weights_task(void *engine, long index, int thread)
         return;
     }
     const struct task_gradient g = gradient_of(e, task, thread);
-    const int descend = descends_in_tiles(e) && !is_narrow(e, task);
+    const int descend = descends_in_tiles(e, task);
     struct sums sums = {0, 0, 0};
     sums.penalty = 0.5 * e->l2 * gradient_walk(e, index, &g, descend);
     if (task->first == 0)
