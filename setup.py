@@ -1,6 +1,6 @@
 """Builds the compiled kernels; everything else about the package stands in pyproject.toml.
 
-One C source, ``kernels/compiled/src/kernels.c``, is compiled once per instruction set and
+One C source, ``kernels/compiled/src/passes/kernels.c``, is compiled once per instruction set and
 precision, each with its own flags; which of them runs is decided at import. Without a C compiler
 the build still succeeds and fastmlp runs on Numba or NumPy; ``FASTMLP_REQUIRE_COMPILED=1`` turns
 that into an error.
@@ -25,7 +25,10 @@ if sys.platform == "darwin":
 
 SOURCES = Path("kernels/compiled/src")
 # Compiled once, unlike kernels.c.
-C_FILES = ("calls", "choice", "dispatch", "engine", "memory", "names", "pool", "sparse")
+C_FILES = (
+    *("engine/calls", "engine/dispatch", "engine/engine", "engine/memory", "engine/names"),
+    *("engine/sparse", "threads/pool", "threads/tuner"),
+)
 # No -ffast-math: the kernels must see NaN, and at link time it would flush subnormal numbers to
 # zero in the whole process. Contraction is off so that every FMA is one that the source spells out.
 FLAGS = [
@@ -86,7 +89,7 @@ class BuildKernels(build_ext):
         """One instruction set and precision."""
         name, flags = isa
         objects: list[str] = self.compiler.compile(
-            [str(SOURCES / "kernels.c")],
+            [str(SOURCES / "passes/kernels.c")],
             output_dir=str(Path(self.build_temp, f"{name}_{bits}")),
             macros=[(f"FASTMLP_ISA_{name}", "1"), ("FASTMLP_REAL_BITS", bits)],
             include_dirs=ext.include_dirs,
@@ -123,7 +126,7 @@ extension = Extension(
         ("FASTMLP_" + architecture().upper(), "1"),
     ],
     depends=sorted(
-        path.as_posix() for path in [*SOURCES.glob("*.[ch]"), *SOURCES.parent.glob("*.pxi")]
+        path.as_posix() for path in [*SOURCES.rglob("*.[ch]"), *SOURCES.parent.glob("*.pxi")]
     ),
     extra_compile_args=FLAGS,
     extra_link_args=["-pthread"],

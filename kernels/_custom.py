@@ -216,7 +216,7 @@ def _native(program: Program | None, dtype: np.dtype[Any]) -> int | None:
     if program is None or importlib.util.find_spec("numba") is None:
         return None
     # Native code is written in the Numba backend's vector language, whichever backend calls it.
-    jit = importlib.import_module(".jit._custom", __package__)
+    jit = importlib.import_module(".jit.compiling.custom_functions", __package__)
     address: int | None = jit.address(program, dtype.itemsize)
     return address
 

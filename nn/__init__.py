@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         schedules,
         stopping,
     )
-    from ._gradient_check import check_gradients
+    from ._network.gradient_check import check_gradients
     from .estimators import MLPClassifier, MLPRegressor, from_sklearn
     from .history import History
 
@@ -89,7 +89,7 @@ _LAZY = {
     "History": "history",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
-    "check_gradients": "_gradient_check",
+    "check_gradients": "_network.gradient_check",
     "from_sklearn": "estimators",
     **dict.fromkeys(
         (

@@ -211,6 +211,6 @@ def custom(
     >>> MLP([4, 8, 1], activation=mish)
     MLP(4-8-1, my mish, identity, float32, 49 parameters)
     """
-    from . import _custom  # brings automatic differentiation along
+    from ._graphs import custom as _custom  # brings automatic differentiation along
 
     return _custom.activation(f, derivative, name=name)

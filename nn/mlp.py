@@ -10,8 +10,9 @@ import numpy as np
 from fastmlp.kernels import _checks
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import _construction, serialization
-from ._network import Network
+from . import serialization
+from ._network import construction
+from ._network.network import Network
 
 if TYPE_CHECKING:
     from .callbacks import Callback, EpochFunction
@@ -84,12 +85,12 @@ class MLP(Network):
         n_threads: int | None = None,
         init: Any = None,
     ) -> None:
-        architecture = _construction.architecture(sizes, activation, output)
-        dtype = _construction.float_type(dtype)
+        architecture = construction.architecture(sizes, activation, output)
+        dtype = construction.float_type(dtype)
         _checks.threads(n_threads)
         parameters = np.zeros(architecture.n_parameters, dtype)
-        self._setup(architecture, parameters, _construction.generator(random_state), n_threads)
-        _construction.initialise(self, init)
+        self._setup(architecture, parameters, construction.generator(random_state), n_threads)
+        construction.initialise(self, init)
 
     # Training
 
@@ -207,9 +208,9 @@ class MLP(Network):
         An exception or Ctrl-C leaves the network at the last finished step.
         """
         # Here, not above: who only loads and predicts needs none of it.
-        from . import _plan, _training
+        from ._training import loop, plan
 
-        options = _plan.Options(
+        options = plan.Options(
             learning_rate=learning_rate,
             batch_size=batch_size,
             epochs=epochs,
@@ -231,7 +232,7 @@ class MLP(Network):
             callbacks=callbacks,
             verbose=verbose,
         )
-        return _training.train(self, _plan.make(self, X, y, loss, optimizer, options))
+        return loop.train(self, plan.make(self, X, y, loss, optimizer, options))
 
     # Storage
 
@@ -266,7 +267,7 @@ class MLP(Network):
         _checks.threads(n_threads)
         network = cls.__new__(cls)
         parameters = np.zeros(architecture.n_parameters, dtype)
-        generator = _construction.generator(random_state)
+        generator = construction.generator(random_state)
         network._setup(architecture, parameters, generator, n_threads)
         layers = range(len(network.weights))
         network.weights = [tensors[f"weights.{i}"] for i in layers]

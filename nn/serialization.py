@@ -87,9 +87,9 @@ def _activation(name: Any) -> str | CustomActivation:
     """What a name in a file stands for."""
     if name in ACTIVATIONS or not isinstance(name, str):
         return name  # type: ignore[no-any-return]
-    from . import _custom
+    from ._graphs import custom
 
-    return _custom.by_name(name)
+    return custom.by_name(name)
 
 
 def _architecture(metadata: dict[str, str]) -> tuple[Architecture, np.dtype[Any]]:

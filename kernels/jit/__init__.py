@@ -38,10 +38,10 @@ from . import losses as _losses
 from . import network as _network
 from . import optimizers as _optimizers
 from . import training as _training
-from ._host import host
-from ._limit import register as _register
 from .layers import bias_gradient, weight_gradient
 from .optimizers import adam_update, momentum_update, sgd_update
+from .threads.limit import register as _register
+from .vector.host import host
 
 _guard = Guard("numba")
 Network = _guard.network(_network.Network, _reference.Network)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from . import _cache, _table
 from . import network as _network  # noqa: F401 - bring what is in COMPILED
-from ._compile import COMPILED
+from .compiling import cache, table
+from .compiling.lazy import COMPILED
 
 __all__ = ["Warmed", "cache_folder", "warm_up"]
 
@@ -24,7 +24,7 @@ class Warmed(NamedTuple):
 
 def cache_folder() -> Path:
     """Where the code for this CPU and these versions is kept."""
-    return _cache.folder()
+    return cache.folder()
 
 
 def warm_up(itemsizes: Sequence[int], n_threads: int) -> Iterator[Warmed]:
@@ -35,16 +35,16 @@ def warm_up(itemsizes: Sequence[int], n_threads: int) -> Iterator[Warmed]:
         if not of_other and (n_threads > 1 or not item.parallel):
             yield _timed(f"function {item.name.strip('_')}", item.compile)
     for itemsize in itemsizes:
-        for name in ("common", *_table.NAMED):
+        for name in ("common", *table.NAMED):
             yield _timed(f"{name} float{8 * itemsize}", lambda: _kernel(name, itemsize))  # noqa: B023
 
 
 def _kernel(name: str, itemsize: int) -> bool:
     if name == "common":
-        _table.table(itemsize)
+        table.table(itemsize)
     else:
-        _table.use(name, itemsize)
-    return _table.file_name(name, itemsize) in _table.compiled
+        table.use(name, itemsize)
+    return table.file_name(name, itemsize) in table.compiled
 
 
 def _timed(name: str, work: Callable[[], bool]) -> Warmed:

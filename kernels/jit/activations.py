@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from ._arena import ceil
-from ._calls import NO_LABELS, Call, shelves
-from ._choice import Choice
-from ._elements import run, run_plain
-from ._functions import set_output
-from ._rows_tasks import rows_task
-from ._workspace import Workspace
+from .engine.elements import run, run_plain
+from .engine.functions import set_output
+from .engine.prepared_calls import NO_LABELS, Call, shelves
+from .engine.workspace import Workspace
 from .layers import STEP_ROWS
+from .memory.arena import ceil
+from .passes.rows_pass import rows_task
+from .threads.tuner import Choice
 
 Array = np.ndarray[Any, Any]
 

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from ._arena import ceil
-from ._calls import NO_LABELS, Call, first_step, shelves
-from ._choice import Choice
-from ._functions import set_output
-from ._packing import errors_task
-from ._plan import Block, Copy, Plan
-from ._rows_tasks import rows_task
-from ._rules import FACTOR
-from ._weights_tasks import weights_task
-from ._workspace import Workspace
+from .engine.functions import set_output
+from .engine.prepared_calls import NO_LABELS, Call, first_step, shelves
+from .engine.workspace import Workspace
+from .formulas.update_rules import FACTOR
+from .memory.arena import ceil
+from .memory.records import Block, Copy, Plan
+from .passes.packing import errors_task
+from .passes.rows_pass import rows_task
+from .passes.weights_pass import weights_task
+from .threads.tuner import Choice
 
 Array = np.ndarray[Any, Any]
 

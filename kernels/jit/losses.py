@@ -8,14 +8,14 @@ import numpy as np
 
 from .. import _checks
 from .._specs import Loss
-from ._arena import ceil
-from ._calls import NO_LABELS, WITH_LABELS, WITH_MATRIX, Call, last_step, shelves
-from ._choice import Choice
-from ._operands import set_weights
-from ._packing import mean_task
-from ._rows_tasks import rows_task
-from ._workspace import Workspace
+from .engine.operands import set_weights
+from .engine.prepared_calls import NO_LABELS, WITH_LABELS, WITH_MATRIX, Call, last_step, shelves
+from .engine.workspace import Workspace
 from .layers import STEP_ROWS
+from .memory.arena import ceil
+from .passes.packing import mean_task
+from .passes.rows_pass import rows_task
+from .threads.tuner import Choice
 
 Array = np.ndarray[Any, Any]
 

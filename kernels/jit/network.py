@@ -8,18 +8,18 @@ import numpy as np
 
 from .. import _checks
 from .._specs import CSR, Architecture, Loss, check_loss
-from ._arena import ceil
-from ._calls import NO_LABELS, Call, first_step, last_step, shelves
-from ._choice import Choice
-from ._functions import set_output
-from ._operands import set_sparse, set_weights
-from ._packing import gradient_task, load_task, mean_task
-from ._rows_tasks import rows_task
-from ._rules import L1, L2
-from ._weights_tasks import weights_task
-from ._workspace import Workspace
+from .engine.functions import set_output
+from .engine.operands import set_sparse, set_weights
+from .engine.prepared_calls import NO_LABELS, Call, first_step, last_step, shelves
+from .engine.workspace import Workspace
+from .formulas.update_rules import L1, L2
 from .layers import STEP_ROWS
 from .losses import targets
+from .memory.arena import ceil
+from .passes.packing import gradient_task, load_task, mean_task
+from .passes.rows_pass import rows_task
+from .passes.weights_pass import weights_task
+from .threads.tuner import Choice
 
 Array = np.ndarray[Any, Any]
 

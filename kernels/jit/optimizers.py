@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import _checks
 from .._specs import UpdateRule
-from ._elements import run, run_plain
-from ._rules import BOUND, DECAY, FACTOR, N_CONSTANTS, RULES, constants_of, kernel_of
+from .engine.elements import run, run_plain
+from .formulas.update_rules import BOUND, DECAY, FACTOR, N_CONSTANTS, RULES, constants_of, kernel_of
 
 Array = np.ndarray[Any, Any]
 

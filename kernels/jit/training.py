@@ -11,16 +11,16 @@ import numpy as np
 
 from .. import _checks
 from .._specs import CSR, Architecture, Loss, UpdateRule
-from ._arena import address, ceil
-from ._choice import STRETCH, Choice
-from ._compile import Task
-from ._operands import set_rates, set_rows, set_weights
-from ._packing import load_task, store_task
-from ._prepare import prepare_task
-from ._rows_tasks import rows_task
-from ._rules import RULES, constants_of, kernel_of
-from ._weights_tasks import bound_task, norm_task, update_task, weights_task
-from ._workspace import Workspace
+from .compiling.lazy import Task
+from .engine.operands import set_rates, set_rows, set_weights
+from .engine.workspace import Workspace
+from .formulas.update_rules import RULES, constants_of, kernel_of
+from .memory.arena import address, ceil
+from .passes.packing import load_task, store_task
+from .passes.rows_pass import rows_task
+from .passes.step_constants import prepare_task
+from .passes.weights_pass import bound_task, norm_task, update_task, weights_task
+from .threads.tuner import STRETCH, Choice
 
 Array = np.ndarray[Any, Any]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmlp import kernels, optimizers, schedules, stopping
-from fastmlp._network import NATURAL_LOSS
+from fastmlp._network.network import NATURAL_LOSS
 
 from ._arguments import OPTIMIZERS, UsageError
 from ._sources import Source

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._numbers import number
+from .._inputs.numbers import number
 
 Array = NDArray[Any]
 

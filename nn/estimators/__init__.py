@@ -18,7 +18,7 @@
 ``_compat``         scikit-learn's base classes where it is installed; ``_standalone`` where not
 """
 
-from ._conversion import from_sklearn
+from ._sklearn.conversion import from_sklearn
 from .classifier import MLPClassifier
 from .regressor import MLPRegressor
 

@@ -10,14 +10,22 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
-from . import _conversion, _losses, _sparse
-from ._callbacks import Context
-from ._compat import CallbackSupportMixin, NotFittedError, row_weights, validate, with_callbacks
-from ._descent import fit_stochastic
+from .._inputs import sparse
+from . import _losses
 from ._fitted import FittedArrays
-from ._lbfgs import fit_lbfgs
-from ._validation import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes, random_state_of
-from ._watching import Rows, forget_curves
+from ._fitting.descent import fit_stochastic
+from ._fitting.lbfgs import fit_lbfgs
+from ._fitting.watching import Rows, forget_curves
+from ._sklearn import conversion
+from ._sklearn.callbacks import Context
+from ._sklearn.compat import (
+    CallbackSupportMixin,
+    NotFittedError,
+    row_weights,
+    validate,
+    with_callbacks,
+)
+from ._sklearn.parameters import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes, random_state_of
 
 Array = np.ndarray[Any, Any]
 
@@ -202,9 +210,7 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
             # As NumPy would: float32 rows and float64 weights meet in float64.
             dtype = np.dtype(np.float64)
         network = self._network(dtype, output)
-        result: Array = network.predict(
-            flat.astype(dtype, copy=False), _sparse.for_engine(x, dtype)
-        )
+        result: Array = network.predict(flat.astype(dtype, copy=False), sparse.for_engine(x, dtype))
         if output is None:
             self._prepare()
         return result
@@ -224,7 +230,7 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
             Where scikit-learn could not predict the same: it does not know the activation or the
             loss. Parameters of fastmlp that matter only while training are left out.
         """
-        return _conversion.to_sklearn(self)
+        return conversion.to_sklearn(self)
 
     def __sklearn_tags__(self) -> Any:
         tags: Any = super().__sklearn_tags__()  # type: ignore[misc]

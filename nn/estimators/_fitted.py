@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from fastmlp.kernels import Architecture, _chooser
 
-from . import _engine
-from ._compat import BaseEstimator
+from . import _names
+from ._sklearn.compat import BaseEstimator
 
 Array = np.ndarray[Any, Any]
 
@@ -101,18 +101,18 @@ class FittedArrays(BaseEstimator):
                 f"coefs_ and intercepts_ do not fit each other: shapes {shapes} and {widths}"
             )
         sizes = (shapes[0][0], *(shape[1] for shape in shapes))
-        hidden = _engine.activations(self.activation, len(sizes) - 2)
-        return Architecture(sizes, hidden, output or _engine.OUTPUTS[self.out_activation_])
+        hidden = _names.activations(self.activation, len(sizes) - 2)
+        return Architecture(sizes, hidden, output or _names.OUTPUTS[self.out_activation_])
 
     def _network(self, dtype: Any, output: str | None = None) -> Any:
         """The backend's network object; the last ones are kept."""
         architecture = self._architecture(output)
-        key = (_engine.backend(self.backend), self.n_threads, architecture, np.dtype(dtype))
+        key = (_names.backend(self.backend), self.n_threads, architecture, np.dtype(dtype))
         kept: list[tuple[Any, Any]] = self.__dict__.setdefault("_networks", [])
         for known, network in kept:
             if known == key:
                 return network
-        network = _engine.network(self, architecture, dtype)
+        network = _names.network(self, architecture, dtype)
         kept[:] = [(key, network), *kept[:3]]
         return network
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from ._compat import DataConversionWarning
-from ._warn import warn
+from ._sklearn.compat import DataConversionWarning
+from ._sklearn.warn import warn
 
 Array = np.ndarray[Any, Any]
 

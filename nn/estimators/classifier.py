@@ -8,10 +8,10 @@ import numpy as np
 
 from . import _labels, _losses
 from ._base import BaseMLP, available_if, keep_parameters, stochastic
-from ._compat import ClassifierMixin
-from ._documentation import document
 from ._labels import MULTILABEL, LabelCodes
 from ._scores import accuracy, are_plain_labels, log_probabilities
+from ._sklearn.compat import ClassifierMixin
+from ._sklearn.documentation import document
 
 __all__ = ["MLPClassifier"]
 

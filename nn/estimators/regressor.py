@@ -8,9 +8,9 @@ import numpy as np
 
 from . import _labels, _losses
 from ._base import BaseMLP, available_if, keep_parameters, stochastic
-from ._compat import RegressorMixin
-from ._documentation import document
 from ._scores import r2
+from ._sklearn.compat import RegressorMixin
+from ._sklearn.documentation import document
 
 __all__ = ["MLPRegressor"]
 

@@ -141,6 +141,6 @@ def custom(
     >>> X, y = np.linspace(0, 1, 50)[:, None], np.linspace(0, 1, 50)
     >>> history = MLP([1, 8, 1], random_state=0).fit(X, y, loss=careful, epochs=5)
     """
-    from .. import _custom  # brings automatic differentiation along
+    from .._graphs import custom as _custom  # brings automatic differentiation along
 
     return _custom.loss(f, derivative, name=name, n_outputs=n_outputs)

@@ -11,7 +11,7 @@ import numpy as np
 from fastmlp import kernels
 from numpy.typing import ArrayLike
 
-from .._numbers import number
+from .._inputs.numbers import number
 
 Array = np.ndarray[Any, Any]
 

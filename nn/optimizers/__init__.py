@@ -34,7 +34,7 @@ from ._sgd import SGD
 from ._sign import Lion, Rprop
 
 if TYPE_CHECKING:
-    from .._full_batch_optimizers import LBFGS, GradientDescent
+    from ._full_batch import LBFGS, GradientDescent
 
 __all__ = [
     "LBFGS",
@@ -93,7 +93,7 @@ def get(optimizer: str | Optimizer) -> Optimizer:
 
 
 def _load_full_batch() -> Any:
-    return importlib.import_module("fastmlp._full_batch_optimizers")
+    return importlib.import_module("fastmlp.optimizers._full_batch")
 
 
 def __getattr__(name: str) -> Any:

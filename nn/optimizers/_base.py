@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from fastmlp.kernels import UpdateRule
 
-from .._numbers import number, switch
+from .._inputs.numbers import number, switch
 
 
 class Optimizer(ABC):

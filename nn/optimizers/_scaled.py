@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fastmlp.kernels import UpdateRule
 
-from .._numbers import number
+from .._inputs.numbers import number
 from ._base import Optimizer, fraction, not_negative, positive, switches
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _decisions, _inputs
-from .._numbers import count
+from .._inputs import arrays
+from .._inputs.numbers import count
+from .._network import decisions
 from . import _style
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def decision_regions(
     ValueError
         For another number of inputs, infinite rows, or ``y`` or ``labels`` that do not fit.
     """
-    x = _inputs.numeric(X, "X").astype(np.float64)
+    x = arrays.numeric(X, "X").astype(np.float64)
     if network.architecture.sizes[0] != 2 or x.ndim != 2 or x.shape[1] != 2:
         raise ValueError(
             f"decision regions need two inputs, got X of shape {x.shape} and a network with "
@@ -66,7 +67,7 @@ def decision_regions(
         )
     if not len(x):
         raise ValueError("X has no rows")
-    _inputs.finite(x, "X")
+    arrays.finite(x, "X")
     n_classes = max(network.architecture.sizes[-1], 2)
     classes = None if y is None else _classes(y, len(x), n_classes)
     if labels is not None and len(labels) != n_classes:
@@ -118,11 +119,11 @@ def _points(ax: Axes, x: Any, y: Any, colours: Any, labels: tuple[str, ...] | No
 
 def _classes(y: ArrayLike, n: int, n_classes: int) -> Any:
     """Classes of the rows, checked, from labels or one-hot rows."""
-    given = _inputs.numeric(y, "y")
+    given = arrays.numeric(y, "y")
     if given.ndim == 0 or len(given) != n:
         raise ValueError(f"X and y must have the same number of rows, got {n} and {given.shape}")
     if given.ndim == 2 and given.shape[1] > 1:
-        found = _decisions.true_classes(given)
+        found = decisions.true_classes(given)
         return given.argmax(axis=1) if found is None else found
     classes = given.ravel()
     if not np.isin(classes, np.arange(n_classes)).all():
@@ -133,7 +134,7 @@ def _classes(y: ArrayLike, n: int, n_classes: int) -> Any:
 def _lead(outputs: Any, k: int, output: str) -> Any:
     """How far class ``k`` is ahead of the others: 0 where the network wavers."""
     if outputs.shape[1] == 1:
-        return _decisions.threshold(output) - outputs[:, 0]
+        return decisions.threshold(output) - outputs[:, 0]
     return outputs[:, k] - np.delete(outputs, k, axis=1).max(axis=1)
 
 

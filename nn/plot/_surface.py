@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._numbers import count, number
+from .._inputs.numbers import count, number
 from . import _style
 from ._planes import Plane, choose, span_of
 

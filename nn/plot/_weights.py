@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._numbers import count
+from .._inputs.numbers import count
 from . import _style
 
 if TYPE_CHECKING:

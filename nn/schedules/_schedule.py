@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from .._numbers import number
+from .._inputs.numbers import number
 
 Array = np.ndarray[Any, Any]
 Clock = Literal["epoch", "step"]

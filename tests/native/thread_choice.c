@@ -24,7 +24,7 @@ void choice_start(struct choice *, int n_threads, double operations);
 int choice_begin(struct choice *);
 void choice_pause(struct choice *);
 void choice_end(struct choice *, long rows);
-#include "choice.c"
+#include "threads/tuner.c"
 
 /* Seconds of a step: the fastest number of threads, and each doubling away from it takes half as long
    again. */

@@ -1,0 +1,87 @@
+/* LANES rows of panels as columns: element c of all of them is one vector.
+
+   Sums over a row's outputs become sums over vectors: no shuffles within a vector, no padding
+   columns, one logarithm for LANES rows. */
+#ifndef FASTMLP_COLUMNS_H
+#define FASTMLP_COLUMNS_H
+
+#include "matrices/panels.h"
+#include "vector/vmath.h"
+
+enum { COLUMN_SETS = 3 }; /* z, y, delta */
+INLINE long output_columns(long n_out) { return (n_out + PANEL - 1) / PANEL * PANEL; }
+/* Bytes of that working space. */
+static long output_scratch(long n_out) { return COLUMN_SETS * output_columns(n_out) * VECTOR_BYTES; }
+
+/* columns[c][row] = panels[row][c] for `rows` <= LANES rows; missing rows become zero. */
+static void rows_to_columns(const real *panels, long panel, long rows, long n_out, real *columns)
+{
+    for (long c = 0; c < n_out; c += LANES) {
+        const real *from = panels + c / PANEL * panel + c % PANEL;
+        real padded[LANES * LANES];
+        long step = PANEL;
+        if (rows < LANES) {
+            memset(padded, 0, sizeof padded);
+            for (long r = 0; r < rows; r++)
+                store(padded + r * LANES, load(from + r * PANEL));
+            from = padded;
+            step = LANES;
+        }
+        transpose_square(from, step, columns + c * LANES, LANES);
+    }
+}
+
+/* One-hot targets of labels, as columns. */
+static void labels_to_columns(const int64_t *labels, long rows, long n_out, real *columns)
+{
+    for (long c = 0; c < n_out; c++)
+        store(columns + c * LANES, (vec){0});
+    for (long r = 0; r < rows; r++)
+        columns[labels[r] * LANES + r] = 1;
+}
+
+/* The way back; whole panels are written. */
+static void columns_to_rows(const real *columns, long rows, long n_out, real *panels, long panel)
+{
+    for (long c = 0; c < output_columns(n_out); c += LANES) {
+        real *to = panels + c / PANEL * panel + c % PANEL;
+        if (rows == LANES) {
+            transpose_square(columns + c * LANES, LANES, to, PANEL);
+        } else {
+            real padded[LANES * LANES];
+            transpose_square(columns + c * LANES, LANES, padded, LANES);
+            for (long r = 0; r < rows; r++)
+                store(to + r * PANEL, load(padded + r * LANES));
+        }
+    }
+}
+
+/* z <- softmax(z) of LANES rows in columns; returns log(sum of exp z). */
+static vec softmax_columns(real *z, long n_out)
+{
+    vec highest = load(z), total = {0};
+    for (long c = 1; c < n_out; c++)
+        highest = maximum(highest, load(z + c * LANES));
+    for (long c = 0; c < n_out; c++) {
+        vec e = vector_exp(load(z + c * LANES) - highest);
+        total += e;
+        store(z + c * LANES, e);
+    }
+    vec inverse = (real)1 / total;
+    for (long c = 0; c < n_out; c++)
+        store(z + c * LANES, load(z + c * LANES) * inverse);
+    return highest + vector_log(total);
+}
+
+/* Softmax of rows in panels, in place. `columns` has room for one set. */
+static void softmax_rows(real *z, long rows, long n_out, long panel, real *columns)
+{
+    for (long row = 0; row < rows; row += LANES) {
+        long here = rows - row < LANES ? rows - row : LANES;
+        rows_to_columns(z + row * PANEL, panel, here, n_out, columns);
+        softmax_columns(columns, n_out);
+        columns_to_rows(columns, here, n_out, z + row * PANEL, panel);
+    }
+}
+
+#endif

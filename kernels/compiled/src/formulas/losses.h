@@ -1,0 +1,276 @@
+/* The output layer: losses of rows and their errors, from the scores.
+
+   Scores z, targets y and errors delta are in panels; a loss sees LANES rows of them as columns, see
+   columns.h. Class labels in place of targets become columns there. Errors are multiplied by the
+   row's scale (its weight over the batch's total weight); padding columns of delta are written as
+   zeros, which keeps the padding of all parameters zero.
+
+   A new loss needs its function here and its name in one of the two lists of names.h: those of
+   residuals are given a - y, the others z and y. */
+#ifndef FASTMLP_LOSSES_H
+#define FASTMLP_LOSSES_H
+
+#include "formulas/activations.h"
+#include "formulas/columns.h"
+#include "fastmlp.h"
+
+struct output_layer {
+    int loss, output;
+    double constant;        /* of the loss, where it has one */
+    fastmlp_loss *custom;   /* of LOSS_custom */
+    long rows, n_out;
+    long panel;             /* elements from panel to panel, of z, y and delta alike */
+    const real *z, *y;
+    const int64_t *labels;  /* of each row, in place of y, or NULL */
+    const real *scale;      /* of each row, or NULL */
+    real *delta, *row_loss; /* either may be NULL */
+    real *columns;          /* working space: COLUMN_SETS x output_columns(n_out) x LANES */
+};
+
+/* LANES rows of it in columns; z and y may be written over. */
+struct columns {
+    long n; /* outputs times LANES */
+    real *z, *y, *delta;
+};
+
+/* Residuals: `total` plus the loss of r = a - y, and its derivative ------------------------------ */
+
+/* 1/2 r^2 */
+INLINE vec residual_squared_error(double constant, vec r, vec total, vec *slope)
+{
+    (void)constant;
+    *slope = r;
+    return FMA(halve(r), r, total);
+}
+
+/* |r| */
+INLINE vec residual_absolute_error(double constant, vec r, vec total, vec *slope)
+{
+    (void)constant;
+    *slope = sign_of(r);
+    return total + absolute(r);
+}
+
+/* Huber, 1964: 1/2 r^2 up to d = constant, d (|r| - d / 2) beyond: with c = r clipped to -d … d,
+   c (r - c / 2) */
+INLINE vec residual_huber(double constant, vec r, vec total, vec *slope)
+{
+    vec d = SPLAT((real)constant), c = minimum(d, maximum(-d, r));
+    *slope = c;
+    return FMA(c, r - halve(c), total);
+}
+
+/* Koenker and Bassett, 1978: (1 - q) r above the target, -q r below it, q = constant */
+INLINE vec residual_quantile(double constant, vec r, vec total, vec *slope)
+{
+    vec zero = {0}, below = choose(r < zero, SPLAT((real)-constant), r); /* r: 0 or NaN */
+    *slope = choose(r > zero, SPLAT((real)(1 - constant)), below);
+    return total + absolute(*slope * r);
+}
+
+/* delta = slope times the derivative of the output */
+#define RESIDUAL_LOSS(NAME)                                                                        \
+    static vec loss_##NAME(const struct output_layer *o, const struct columns *c)                  \
+    {                                                                                              \
+        vec total = {0}, along = {0};                                                              \
+        if (o->output == ACTIVATION_softmax)                                                       \
+            softmax_columns(c->z, o->n_out);                                                       \
+        else                                                                                       \
+            forward_run(o->output, c->z, c->n);                                                    \
+        for (long i = 0; i < c->n; i += LANES) {                                                   \
+            vec a = load(c->z + i), slope;                                                         \
+            total = residual_##NAME(o->constant, a - load(c->y + i), total, &slope);               \
+            along = FMA(slope, a, along);                                                          \
+            store(c->delta + i, slope);                                                            \
+        }                                                                                          \
+        if (o->output == ACTIVATION_softmax) /* its Jacobian is diag(a) - a a^T */                 \
+            for (long i = 0; i < c->n; i += LANES)                                                 \
+                store(c->delta + i, load(c->z + i) * (load(c->delta + i) - along));                \
+        else                                                                                       \
+            backward_run(o->output, c->delta, c->z, c->n);                                         \
+        return total;                                                                              \
+    }
+FASTMLP_RESIDUAL_LOSSES(RESIDUAL_LOSS)
+#undef RESIDUAL_LOSS
+
+/* Scores: the loss, and delta --------------------------------------------------------------------- */
+
+/* Output exp, half the deviance as in scikit-learn: C = sum of a - y z + (y log y - y), with
+   0 log 0 = 0;  delta = a - y */
+static vec loss_poisson(const struct output_layer *o, const struct columns *c)
+{
+    (void)o;
+    vec total = {0}, zero = {0};
+    for (long i = 0; i < c->n; i += LANES) {
+        vec z = load(c->z + i), y = load(c->y + i), residual = vector_exp(z) - y;
+        total += FMA(y, choose(y == zero, zero, vector_log(y) - z), residual);
+        store(c->delta + i, residual);
+    }
+    return total;
+}
+
+/* y <- (1 - s) y + s of: `of` of what is smoothed away goes to every output. */
+INLINE void smooth_targets(const struct columns *c, double s, vec of)
+{
+    vec kept = SPLAT((real)(1 - s)), added = (real)s * of;
+    for (long i = 0; i < c->n; i += LANES)
+        store(c->y + i, FMA(kept, load(c->y + i), added));
+}
+
+/* Output sigmoid: C = sum of log(1 + exp z) - y z = max(z, 0) - y z + log(1 + exp -|z|);
+   delta = a - y. The constant smooths the targets towards 1/2. */
+static vec loss_binary_cross_entropy(const struct output_layer *o, const struct columns *c)
+{
+    vec total = {0}, zero = {0};
+    if (o->constant != 0)
+        smooth_targets(c, o->constant, SPLAT((real)0.5));
+    for (long i = 0; i < c->n; i += LANES) {
+        vec z = load(c->z + i), y = load(c->y + i), e = exp_down(z);
+        total += (maximum(zero, z) - y * z) + log_one_plus(e);
+        store(c->delta + i, choose(z < zero, e, SPLAT((real)1)) / (e + (real)1) - y);
+    }
+    return total;
+}
+
+/* Output softmax: C = log(sum of exp z) sum(y) - sum of y z;  delta = a sum(y) - y. The constant
+   smooths the targets towards their mean. */
+static vec loss_cross_entropy(const struct output_layer *o, const struct columns *c)
+{
+    vec mass = {0}, product = {0};
+    for (long i = 0; i < c->n; i += LANES)
+        mass += load(c->y + i);
+    if (o->constant != 0)
+        smooth_targets(c, o->constant, mass * (real)(1.0 / (double)o->n_out));
+    for (long i = 0; i < c->n; i += LANES)
+        product += load(c->y + i) * load(c->z + i);
+    vec log_sum = softmax_columns(c->z, o->n_out);
+    for (long i = 0; i < c->n; i += LANES)
+        store(c->delta + i, load(c->z + i) * mass - load(c->y + i));
+    return log_sum * mass - product;
+}
+
+/* Targets t = -1 or 1; one-hot targets are 2 y - 1: one against the rest. C = sum of max(0, m) with
+   the margin m = 1 - t z, or of its square;  delta = -t where m > 0, or -2 t m. */
+INLINE vec margins(const struct output_layer *o, const struct columns *c, const int squared)
+{
+    const real factor = o->labels ? 2 : 1, shift = o->labels ? 1 : 0;
+    vec total = {0}, zero = {0};
+    for (long i = 0; i < c->n; i += LANES) {
+        vec t = load(c->y + i) * factor - shift;
+        vec m = maximum(zero, FMA(-t, load(c->z + i), SPLAT((real)1)));
+        total = squared ? FMA(m, m, total) : total + m;
+        vec slope = squared ? m + m : choose(m > zero, SPLAT((real)1), m); /* m: 0 or NaN */
+        store(c->delta + i, -t * slope);
+    }
+    return total;
+}
+static vec loss_hinge(const struct output_layer *o, const struct columns *c)
+{
+    return margins(o, c, 0);
+}
+static vec loss_squared_hinge(const struct output_layer *o, const struct columns *c)
+{
+    return margins(o, c, 1);
+}
+
+/* Crammer and Singer, 2001: C = max(0, 1 + z_j - z_k), k being the first output of the highest
+   target and j the first of the highest other score;  delta_j = 1 and delta_k = -1 where C > 0. */
+static vec loss_multiclass_hinge(const struct output_layer *o, const struct columns *c)
+{
+    ivec wanted = {0}, rival = {0};
+    vec highest = load(c->y), own = load(c->z), other = SPLAT((real)-INFINITY), nan = {0};
+    for (long i = 1; i < o->n_out; i++) {
+        vec y = load(c->y + i * LANES);
+        ivec higher = y > highest, here = higher & (integer)i;
+        highest = choose(higher, y, highest);
+        own = choose(higher, load(c->z + i * LANES), own);
+        wanted = here | (wanted & ~higher);
+    }
+    for (long i = 0; i < o->n_out; i++) {
+        vec z = load(c->z + i * LANES);
+        ivec is_wanted = wanted == (integer)i, higher = (z > other) & ~is_wanted;
+        other = choose(higher, z, other);
+        rival = (higher & (integer)i) | (rival & ~higher);
+        nan = choose(z != z, z, nan);
+    }
+    vec zero = {0}, one = SPLAT((real)1), loss = maximum(zero, (other - own) + one);
+    loss = choose(nan != nan, nan, loss);
+    vec active = choose(loss > zero, one, loss); /* loss: 0 or NaN */
+    for (long i = 0; i < o->n_out; i++) {
+        vec sign = choose(wanted == (integer)i, -one, choose(rival == (integer)i, one, zero));
+        store(c->delta + i * LANES, sign * active);
+    }
+    return loss;
+}
+
+/* Everything -------------------------------------------------------------------------------------- */
+
+/* The user's loss sees plain rows, LANES at a time. */
+static void custom_layer(const struct output_layer *o)
+{
+    const long set = output_columns(o->n_out) * LANES, n_out = o->n_out;
+    real *z = o->columns, *y = z + set, *delta = y + set, losses[LANES];
+    for (long row = 0; row < o->rows; row += LANES) {
+        const long rows = o->rows - row < LANES ? o->rows - row : LANES;
+        for (long r = 0; r < rows; r++) {
+            gather_row(o->z + (row + r) * PANEL, o->panel, n_out, z + r * n_out);
+            if (o->labels) {
+                memset(y + r * n_out, 0, (size_t)n_out * sizeof(real));
+                y[r * n_out + o->labels[row + r]] = 1;
+            } else {
+                gather_row(o->y + (row + r) * PANEL, o->panel, n_out, y + r * n_out);
+            }
+        }
+        o->custom(z, y, losses, delta, rows, n_out);
+        if (o->row_loss)
+            memcpy(o->row_loss + row, losses, (size_t)rows * sizeof(real));
+        for (long r = 0; o->delta && r < rows; r++) {
+            for (long c = 0; o->scale && c < n_out; c++)
+                delta[r * n_out + c] *= o->scale[row + r];
+            scatter_row((const char *)(delta + r * n_out), sizeof(real), n_out,
+                        o->delta + (row + r) * PANEL, o->panel, 1);
+        }
+    }
+}
+
+static void output_layer(const struct output_layer *o)
+{
+    if (o->loss == LOSS_custom) {
+        custom_layer(o);
+        return;
+    }
+    const long set = output_columns(o->n_out) * LANES;
+    const struct columns c = {.n = o->n_out * LANES, .z = o->columns, .y = o->columns + set,
+                              .delta = o->columns + 2 * set};
+    for (long i = c.n; i < set; i++)
+        c.delta[i] = 0;
+    for (long row = 0; row < o->rows; row += LANES) {
+        long rows = o->rows - row < LANES ? o->rows - row : LANES;
+        rows_to_columns(o->z + row * PANEL, o->panel, rows, o->n_out, c.z);
+        if (o->labels)
+            labels_to_columns(o->labels + row, rows, o->n_out, c.y);
+        else
+            rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, c.y);
+        vec loss = {0};
+        switch (o->loss) {
+#define CASE(NAME)                                                                                 \
+    case LOSS_##NAME:                                                                              \
+        loss = loss_##NAME(o, &c);                                                                 \
+        break;
+            FASTMLP_LOSSES(CASE)
+#undef CASE
+        }
+        if (o->row_loss)
+            store_partial(o->row_loss + row, loss, rows);
+        if (o->delta) {
+            if (o->scale) {
+                vec scale = load_partial(o->scale + row, rows);
+                for (long i = 0; i < c.n; i += LANES)
+                    store(c.delta + i, load(c.delta + i) * scale);
+            }
+            columns_to_rows(c.delta, rows, o->n_out, o->delta + row * PANEL, o->panel);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* What keeps parameters small: penalties, clipped gradients and bounded columns, over runs of whole
+   vectors. Sums are of one task or one panel each; engine.c adds them up in order. */
+#ifndef FASTMLP_PENALTIES_H
+#define FASTMLP_PENALTIES_H
+
+#include "fastmlp.h"
+#include "vector/simd.h"
+
+/* g <- g + l2 w + l1 sign(w), where there is a g; returns l2 / 2 sum of w^2 + l1 sum of |w|. */
+static double penalise_run(double l2, double l1, const real *w, real *g, long n)
+{
+    const vec two = SPLAT((real)l2), one = SPLAT((real)l1);
+    vec squares = {0}, sizes = {0};
+    for (long i = 0; i < n; i += LANES) {
+        vec x = load(w + i);
+        squares = FMA(x, x, squares);
+        if (l1 != 0)
+            sizes += absolute(x);
+        if (g) {
+            vec sum = FMA(two, x, load(g + i));
+            store(g + i, l1 != 0 ? FMA(one, sign_of(x), sum) : sum);
+        }
+    }
+    return 0.5 * l2 * (double)sum_lanes(squares) + l1 * (double)sum_lanes(sizes);
+}
+
+static void clip_run(double limit, real *g, long n)
+{
+    const vec most = SPLAT((real)limit);
+    for (long i = 0; i < n; i += LANES)
+        store(g + i, minimum(most, maximum(-most, load(g + i))));
+}
+
+static void scale_run(double factor, real *g, long n)
+{
+    const vec by = SPLAT((real)factor);
+    for (long i = 0; i < n; i += LANES)
+        store(g + i, by * load(g + i));
+}
+
+/* Sum of squares of n elements, a multiple of PANEL, in double precision: squares of float32
+   gradients may overflow. */
+static double squares_run(const real *g, long n)
+{
+    enum { WIDE = VECTOR_BYTES / 8, CHAINS = 4 };
+    typedef double wide __attribute__((vector_size(VECTOR_BYTES)));
+    typedef real narrow
+        __attribute__((vector_size(WIDE * sizeof(real)), aligned(sizeof(real)), may_alias));
+    wide sum[CHAINS] = {{0}};
+    long i = 0;
+    for (; i + CHAINS * WIDE <= n; i += CHAINS * WIDE)
+        UNROLL for (int c = 0; c < CHAINS; c++) {
+            wide x = __builtin_convertvector(*(const narrow *)(g + i + c * WIDE), wide);
+            sum[c] += x * x;
+        }
+    for (; i < n; i += WIDE) {
+        wide x = __builtin_convertvector(*(const narrow *)(g + i), wide);
+        sum[0] += x * x;
+    }
+    double total = 0;
+    wide all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    for (int l = 0; l < WIDE; l++)
+        total += all[l];
+    return total;
+}
+
+/* Scale the columns of a panel that are longer than `most` down to it; its rows are `row` elements
+   apart. */
+static void bound_panel(double most, real *w, long rows, long row)
+{
+    const vec length = SPLAT((real)most), one = SPLAT((real)1);
+    vec squares[VECTORS] = {{0}};
+    for (long r = 0; r < rows; r++)
+        for (int v = 0; v < VECTORS; v++) {
+            vec x = load(w + r * row + v * LANES);
+            squares[v] = FMA(x, x, squares[v]);
+        }
+    for (int v = 0; v < VECTORS; v++) {
+        vec norm = SQRT(squares[v]), factor = choose(norm > length, length / norm, one);
+        for (long r = 0; r < rows; r++)
+            store(w + r * row + v * LANES, factor * load(w + r * row + v * LANES));
+    }
+}
+
+#endif

@@ -1,0 +1,113 @@
+/* Copies between plain matrices (any strides) and panels [ceil(columns / PANEL)][rows][PANEL]. */
+#ifndef FASTMLP_PANELS_H
+#define FASTMLP_PANELS_H
+
+#include "fastmlp.h"
+#include "vector/simd.h"
+
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){__VA_ARGS__})
+#endif
+
+/* Interleave the lower, or the upper, halves of two vectors. */
+#if VECTOR_BYTES == 64 && FASTMLP_REAL_BITS == 32
+#define ZIP_LOWER(a, b) SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define ZIP_UPPER(a, b) SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#define ZIP_STAGES 4
+#elif VECTOR_BYTES / (FASTMLP_REAL_BITS / 8) == 8
+#define ZIP_LOWER(a, b) SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define ZIP_UPPER(a, b) SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#define ZIP_STAGES 3
+#elif VECTOR_BYTES / (FASTMLP_REAL_BITS / 8) == 4
+#define ZIP_LOWER(a, b) SHUFFLE(a, b, 0, 4, 1, 5)
+#define ZIP_UPPER(a, b) SHUFFLE(a, b, 2, 6, 3, 7)
+#define ZIP_STAGES 2
+#else
+#define ZIP_LOWER(a, b) SHUFFLE(a, b, 0, 2)
+#define ZIP_UPPER(a, b) SHUFFLE(a, b, 1, 3)
+#define ZIP_STAGES 1
+#endif
+
+/* to[c][r] = from[r][c] for a square of LANES x LANES. Interleaving row i with row i + LANES / 2,
+   log2(LANES) times, moves bit after bit of the row number into the column number. */
+INLINE void transpose_square(const real *from, long from_row, real *to, long to_row)
+{
+    vec v[LANES], w[LANES];
+    UNROLL for (int i = 0; i < LANES; i++)
+        v[i] = load(from + i * from_row);
+    UNROLL for (int stage = 0; stage < ZIP_STAGES; stage++) {
+        UNROLL for (int i = 0; i < LANES / 2; i++) {
+            w[2 * i] = ZIP_LOWER(v[i], v[i + LANES / 2]);
+            w[2 * i + 1] = ZIP_UPPER(v[i], v[i + LANES / 2]);
+        }
+        UNROLL for (int i = 0; i < LANES; i++)
+            v[i] = w[i];
+    }
+    UNROLL for (int i = 0; i < LANES; i++)
+        store(to + i * to_row, v[i]);
+}
+
+/* The same for PANEL x PANEL. */
+OUTLINE void transpose_block(const real *from, long from_row, real *to, long to_row)
+{
+    for (int r = 0; r < PANEL; r += LANES)
+        for (int c = 0; c < PANEL; c += LANES)
+            transpose_square(from + r * from_row + c, from_row, to + c * to_row + r, to_row);
+}
+
+/* One row of `columns` elements into panels; the padding becomes zero, or stays with `pad` 0. */
+INLINE void scatter_row(const char *from, long stride, long columns, real *to, long panel,
+                        const int pad)
+{
+    if (LIKELY(stride == (long)sizeof(real)))
+        for (; columns >= PANEL; columns -= PANEL, to += panel, from += PANEL * sizeof(real))
+            for (int v = 0; v < VECTORS; v++)
+                store(to + v * LANES, load((const real *)from + v * LANES));
+    for (; columns > 0; columns -= PANEL, to += panel) {
+        long n = columns < PANEL ? columns : PANEL;
+        for (long c = 0; c < n; c++, from += stride)
+            to[c] = *(const real *)from;
+        for (long c = n; pad && c < PANEL; c++)
+            to[c] = 0;
+    }
+}
+
+/* One row out of panels into consecutive elements. */
+INLINE void gather_row(const real *from, long panel, long columns, real *to)
+{
+    for (; columns > 0; columns -= PANEL, from += panel, to += PANEL) {
+        if (columns >= PANEL)
+            for (int v = 0; v < VECTORS; v++)
+                store(to + v * LANES, load(from + v * LANES));
+        else
+            for (long c = 0; c < columns; c++)
+                to[c] = from[c];
+    }
+}
+
+/* rows x columns of a matrix into panels. Matrices stored by columns go block by block. */
+static void pack_panels(struct matrix m, long rows, long columns, real *to, long panel)
+{
+    if (m.row_stride == (long)sizeof(real) && m.column_stride != (long)sizeof(real)) {
+        long step = m.column_stride / (long)sizeof(real);
+        int aligned = m.column_stride % (long)sizeof(real) == 0;
+        for (long c = 0; c < columns; c += PANEL, to += panel) {
+            const real *from = (const real *)(m.data + c * m.column_stride);
+            long n = columns - c < PANEL ? columns - c : PANEL, r = 0;
+            if (aligned && n == PANEL)
+                for (; r + PANEL <= rows; r += PANEL)
+                    transpose_block(from + r, step, to + r * PANEL, PANEL);
+            for (; r < rows; r++)
+                for (long i = 0; i < PANEL; i++)
+                    to[r * PANEL + i] =
+                        i < n ? *(const real *)((const char *)(from + r) + i * m.column_stride) : 0;
+        }
+        return;
+    }
+    for (long r = 0; r < rows; r++)
+        scatter_row(m.data + r * m.row_stride, m.column_stride, columns, to + r * PANEL, panel, 1);
+}
+
+#endif

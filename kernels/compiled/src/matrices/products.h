@@ -1,0 +1,124 @@
+/* The product of a block of rows with a weight matrix, both in panels. */
+#ifndef FASTMLP_LAYERS_H
+#define FASTMLP_LAYERS_H
+
+#include "fastmlp.h"
+#include "matrices/panels.h"
+#include "matrices/tiles.h"
+#include "work.h"
+
+enum {
+    /* Depth (rows of W, or rows of the batch) of which a tile's panels stay in L1. */
+    DEPTH_BLOCK = 256 * 4 / (int)sizeof(real),
+};
+
+/* Equal blocks of the depth, whole panels of it. */
+INLINE long depth_block(long depth)
+{
+    long blocks = (depth + DEPTH_BLOCK - 1) / DEPTH_BLOCK;
+    long block = blocks > 1 ? (depth + blocks - 1) / blocks : DEPTH_BLOCK;
+    return (block + PANEL - 1) / PANEL * PANEL;
+}
+
+static const real zeros[TILE_PANELS * PANEL] __attribute__((aligned(64)));
+
+/* Whether tiles apply this activation, and multiply by its derivative, themselves. */
+INLINE int in_tiles(int activation) { return activation == ACTIVATION_relu; }
+INLINE struct ending forward_ending(int activation)
+{
+    return in_tiles(activation) ? (struct ending){0, 0} : PLAIN_ENDING;
+}
+/* For errors `delta`, of the layer with these activations. */
+INLINE struct ending backward_ending(int activation, const real *delta, const real *activations)
+{
+    return (struct ending){-(real)INFINITY, in_tiles(activation) ? activations - delta : 0};
+}
+
+/* c = bias + a w for a block of rows, with this ending; bias NULL stands for zeros, with `accumulate`
+   c += a w.
+
+   A block of depth is finished for all panels before the next one begins: so much of `a` stays in
+   the second-level cache, and a tile's part of w in the first-level cache while all rows pass over
+   it. The first of them asks for the next part. */
+static void layer_product(long rows, long depth, const real *a, long a_panel, const real *w,
+                          long w_panel, const real *bias, int accumulate, struct ending ending,
+                          real *c, long c_panel, long panels)
+{
+    const long block = depth_block(depth);
+    const struct parts parts = parts_of(rows, TILE_ROWS);
+    long k = 0;
+    do { /* once even for depth 0 */
+        const long deep = depth - k < block ? depth - k : block;
+        const struct ending here = k + block < depth ? PLAIN_ENDING : ending;
+        const real *a_k = a + k / PANEL * a_panel;
+        for (long p = 0, wide; p < panels; p += wide) {
+            wide = panels - p < TILE_PANELS ? panels - p : TILE_PANELS;
+            const real *w_k = w + p * w_panel + k * PANEL;
+            forward_tile *const *tiles = forward_tiles[wide - 1];
+            for (long r = 0, i = 0, part; r < rows; r += part, i++) {
+                part = part_at(parts, i);
+                real *c_r = c + p * c_panel + r * PANEL;
+                struct strided init = {c_r, PANEL, c_panel};
+                if (k == 0 && !accumulate)
+                    init = bias ? (struct strided){bias + p * PANEL, 0, PANEL}
+                                : (struct strided){zeros, 0, PANEL};
+                const long ahead = r == 0 && p + wide < panels ? wide * w_panel : 0;
+                tiles[part - 1](deep, a_k + r * PANEL, a_panel, w_k, w_panel, ahead, init, here,
+                                c_r, PANEL, c_panel);
+            }
+        }
+    } while ((k += block) < depth);
+}
+
+/* Whether a product with so few columns is cheaper as dot products, which cost twice as much an element
+   and some more to add up, than with the padding of a panel. */
+INLINE int is_narrow_product(long depth, long columns)
+{
+    return 2 * columns * (depth + 4 * LANES) < depth * PANEL;
+}
+
+/* Dot products of `rows` <= LANES rows with a row of W^T, one in each lane. All rows' sums are folded
+   together: half of the lanes onto the other half, log2(LANES) times. */
+INLINE vec dot_rows(const int all, long rows, long depth, const real *a, long a_panel, const real *w,
+                    long w_panel)
+{
+    vec sum[LANES];
+    UNROLL for (int i = 0; i < LANES; i++)
+        sum[i] = (vec){0};
+    for (; depth >= PANEL; depth -= PANEL, a += a_panel, w += w_panel)
+        for (int v = 0; v < PANEL; v += LANES) {
+            const vec right = load(w + v);
+            UNROLL for (int i = 0; i < LANES; i++)
+                sum[i] = FMA(load(a + (all ? i : least(i, rows - 1)) * PANEL + v), right, sum[i]);
+        }
+    for (int v = 0; v < depth; v += LANES) { /* padding of A may be anything */
+        const long n = least(depth - v, LANES);
+        const vec right = load(w + v);
+        UNROLL for (int i = 0; i < LANES; i++)
+            sum[i] = FMA(load_partial(a + (all ? i : least(i, rows - 1)) * PANEL + v, n), right,
+                         sum[i]);
+    }
+    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+        UNROLL for (int i = 0; i < half; i++)
+            sum[i] = ZIP_LOWER(sum[i], sum[i + half]) + ZIP_UPPER(sum[i], sum[i + half]);
+    return sum[0];
+}
+
+/* c = bias + a w for few columns; w in panels of W^T. */
+static void narrow_product(long rows, long depth, const real *a, long a_panel, const real *w,
+                           long w_panel, const real *bias, real *c, long columns)
+{
+    for (long r = 0; r < rows; r += LANES, a += LANES * PANEL, c += LANES * PANEL) {
+        const long here = least(rows - r, LANES);
+        for (long j = 0; j < columns; j++) {
+            const real *w_j = w + j * PANEL;
+            vec z = here == LANES ? dot_rows(1, here, depth, a, a_panel, w_j, w_panel)
+                                  : dot_rows(0, here, depth, a, a_panel, w_j, w_panel);
+            z += SPLAT(bias[j]);
+            for (long i = 0; i < here; i++)
+                c[i * PANEL + j] = z[i];
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,41 @@
+/* All kernels of one instruction set and precision.
+
+   setup.py compiles this file once for each pair, with -DFASTMLP_ISA_<NAME>, -DFASTMLP_REAL_BITS
+   and the flags of the instruction set; the one symbol that it exports is the table at its end. */
+#include "vector/functions.h"
+#include "passes/single_calls.h"
+
+#define JOIN(a, b, c) a##b##_##c
+#define TABLE_NAME(isa, real_name) JOIN(fastmlp_, isa, real_name)
+#define TEXT(x) #x
+#define NAME_OF(x) TEXT(x)
+
+extern const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME);
+
+const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
+    .isa = NAME_OF(ISA_NAME),
+    .real_bytes = sizeof(real),
+    .panel = PANEL,
+    .tile_panels = TILE_PANELS,
+    .task_features = TASK_FEATURES,
+    .output_scratch = output_scratch,
+    .pack = pack,
+    .unpack = unpack,
+    .refresh_transposed = refresh_transposed,
+    .sort_entries = sort_entries,
+    .fold_shrink = fold_shrink,
+    .rows_block = rows_block,
+    .weights_task = weights_task,
+    .update_task = update_task,
+    .bound_task = bound_task,
+    .product_scratch = product_scratch,
+    .product_block = product_block,
+    .forward_block = forward_block,
+    .forward_few = forward_few,
+    .output_block = output_block,
+    .activate = activate,
+    .activate_backward = activate_backward,
+    .column_sums = column_sums,
+    .update = update,
+    .function = function,
+};

@@ -1,0 +1,79 @@
+/* Rows that are asked for before they are needed: shuffling has put them anywhere in memory. */
+#ifndef FASTMLP_LOOK_AHEAD_H
+#define FASTMLP_LOOK_AHEAD_H
+
+#include "fastmlp.h"
+#include "matrices/panels.h"
+#include "vector/simd.h"
+#include "work.h"
+
+enum { SOON_ELEMENTS = 1024, SOON_ROWS = 16 };
+
+/* How many rows before it is gathered a row of n elements is asked for. */
+static inline long rows_ahead(long n)
+{
+    return least(SOON_ELEMENTS / (n + 1), SOON_ROWS) + 2;
+}
+
+/* scatter_row without padding. Every line that it copies asks for the same one of a row that is
+   gathered soon: requests between stores cost next to nothing, those in a run wait for each other. */
+INLINE void scatter_and_ask(const char *from, const char *soon, long stride, long columns, real *to,
+                            long panel)
+{
+    for (; stride == (long)sizeof(real) && columns >= PANEL; columns -= PANEL, to += panel) {
+        __builtin_prefetch(soon, 0, 2);
+        scatter_row(from, sizeof(real), PANEL, to, panel, 0);
+        from += LINE;
+        soon += LINE;
+    }
+    if (columns > 0) {
+        __builtin_prefetch(soon, 0, 2);
+        scatter_row(from, stride, columns, to, panel, 0);
+    }
+}
+
+/* A weight task's share of the next pass's rows, asked for a few cache lines at a time: between
+   tiles they cost next to nothing, all at once they would wait for each other. */
+struct share {
+    const struct samples *samples;
+    const int64_t *row, *last; /* rows not yet begun */
+    const char *at, *end;      /* what is left of the one that is */
+    long row_bytes, lines;     /* of a row; at a time */
+};
+
+static struct share share_of(const struct engine *e, long index, long turns)
+{
+    long first = e->look_ahead.first, rows = e->look_ahead.rows;
+    struct share share = {.samples = e->samples};
+    if (rows > 0) {
+        share.row_bytes = e->layers[0].n_in * (long)sizeof(real);
+        share.row = e->samples->order + first + rows * index / e->n_tasks;
+        share.last = e->samples->order + first + rows * (index + 1) / e->n_tasks;
+        share.lines = (share.last - share.row) * (share.row_bytes / LINE + 1) / turns + 1;
+    }
+    return share;
+}
+
+INLINE void ask_for_rows(struct share *share)
+{
+    const struct samples *s = share->samples;
+    for (long left = share->lines; left > 0;) {
+        if (share->at == share->end) {
+            if (share->row == share->last)
+                return;
+            const long row = *share->row++;
+            share->at = s->x.data + row * s->x.row_stride;
+            share->end = share->at + share->row_bytes;
+            if (s->labels)
+                __builtin_prefetch(s->labels + row, 0, 2);
+            else
+                __builtin_prefetch(s->target.data + row * s->target.row_stride, 0, 2);
+        }
+        const char *end = share->at + least(left * LINE, share->end - share->at);
+        for (; share->at < end; share->at += LINE, left--)
+            __builtin_prefetch(share->at, 0, 2);
+        share->at = end;
+    }
+}
+
+#endif

@@ -1,0 +1,198 @@
+/* The second pass of a training step, over tasks: some panels of one weight matrix by a range of
+   features, or all panels of a range of features of a sparse first layer.
+
+   A task computes its gradient over all rows, adds the penalty, clips it by value and updates its
+   weights, all while they are in the first-level cache. Clipping by the norm of the whole gradient
+   takes a third loop, over `update_task`; bounding the norm of columns one more, over panels. */
+#ifndef FASTMLP_WEIGHTS_PASS_H
+#define FASTMLP_WEIGHTS_PASS_H
+
+#include "fastmlp.h"
+#include "passes/gradients.h"
+#include "passes/predictions.h"
+#include "formulas/penalties.h"
+#include "passes/sparse.h"
+#include "formulas/update_rules.h"
+#include "work.h"
+
+/* Sum of the rows of one panel, as four chains of every fourth row. */
+INLINE void sum_rows(const real *d, long rows, int accumulate, real *to)
+{
+    for (int v = 0; v < VECTORS; v++, d += LANES, to += LANES) {
+        vec sum[4] = {{0}, {0}, {0}, {0}};
+        long r = 0;
+        for (; r + 4 <= rows; r += 4)
+            UNROLL for (int i = 0; i < 4; i++)
+                sum[i] += load(d + (r + i) * PANEL);
+        for (; r < rows; r++)
+            sum[0] += load(d + r * PANEL);
+        vec total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        store(to, accumulate ? load(to) + total : total);
+    }
+}
+
+/* What a task adds to sums over the whole gradient. */
+struct sums {
+    double penalty, norm, clipped;
+};
+
+/* A run of gradient is complete: penalty (of weights), norm, clipping, update. */
+static void finish_run(const struct engine *e, long at, real *g, long n, int weights,
+                       struct sums *sums)
+{
+    if (weights && (e->l2 != 0 || e->l1 != 0))
+        sums->penalty += penalise_run(e->l2, e->l1, (const real *)e->parameters + at, g, n);
+    if (e->with_norm)
+        sums->norm += squares_run(g, n);
+    if (e->clip_value > 0) {
+        clip_run(e->clip_value, g, n);
+        if (e->clip_norm > 0)
+            sums->clipped += squares_run(g, n);
+    }
+    if (e->clip_norm <= 0) /* else all of the gradient must be known first */
+        update_run(&e->update, (real *)e->parameters + at, g, e->state, at, n);
+}
+
+static void keep_sums(const struct engine *e, long index, const struct sums *sums)
+{
+    if (e->l2 != 0 || e->l1 != 0)
+        e->task_penalty[index] = sums->penalty;
+    if (e->with_norm)
+        e->task_norm[index] = sums->norm;
+    if (e->clip_value > 0)
+        e->task_clipped[index] = sums->clipped;
+}
+
+/* Biases of some panels of a layer. */
+static void finish_bias(const struct engine *e, const struct layer *layer, long first, long panels,
+                        real *gradient, struct sums *sums)
+{
+    const real *delta = (const real *)layer->delta + first * e->batch_panel;
+    for (long p = 0; p < panels; p++)
+        sum_rows(delta + p * e->batch_panel, e->n_rows, e->accumulate, gradient + p * PANEL);
+    if (e->finish)
+        finish_run(e, layer->bias + first * PANEL, gradient, panels * PANEL, 0, sums);
+}
+
+/* The penalty of weights that stay as they are. */
+static double frozen_penalty(const struct engine *e, const struct weight_task *task)
+{
+    const struct runs runs = runs_of(e, task);
+    double penalty = 0;
+    for (long i = 0; i < runs.n; i++)
+        penalty += penalise_run(e->l2, e->l1, (const real *)e->parameters + runs.at + i * runs.step,
+                                NULL, runs.length);
+    return penalty;
+}
+
+/* The weights of a range of features of a sparse first layer. */
+static void sparse_task(const struct engine *e, long index, int thread)
+{
+    const struct weight_task *task = &e->tasks[index];
+    const struct layer *layer = &e->layers[0];
+    const long width = weight_row(e, 0), most_rows = sparse_features_at_once(width);
+    real *scratch = (real *)(e->scratch + thread * e->scratch_bytes);
+    struct sums sums = {0, 0, 0};
+    if (task->first == 0)
+        finish_bias(e, layer, 0, layer->out_panels,
+                    e->gradient ? (real *)e->gradient + layer->bias : scratch, &sums);
+    if (e->lazy) {
+        const long touched = e->entries.n_touched;
+        e->task_penalty[index] = sparse_descent(e, touched * task->first / layer->n_in,
+                                                touched * task->last / layer->n_in, scratch);
+        return;
+    }
+    for (long f = task->first, here; f < task->last; f += here) {
+        here = least(task->last - f, most_rows);
+        const long at = layer->weights + f * width;
+        real *g = e->gradient ? (real *)e->gradient + at : scratch;
+        for (long i = 0; i < here; i++)
+            sparse_gradient(e, f + i, g + i * width);
+        finish_run(e, at, g, here * width, 1, &sums);
+    }
+    keep_sums(e, index, &sums);
+}
+
+/* The copy of updated weights for the errors of the layer below. */
+static void transpose_task(const struct engine *e, const struct weight_task *task)
+{
+    const struct layer *layer = &e->layers[task->layer];
+    if (layer->transposed && e->update.rule != UPDATE_none)
+        for (int p = 0; p < task->panels; p++)
+            transpose_weights(e, layer, task->panel + p, task->first, task->last);
+}
+
+static void weights_task(void *engine, long index, int thread)
+{
+    const struct engine *e = engine;
+    const struct weight_task *task = &e->tasks[index];
+    const struct layer *layer = &e->layers[task->layer];
+    if (layer->frozen) {
+        e->task_penalty[index] = e->finish && (e->l2 != 0 || e->l1 != 0) ? frozen_penalty(e, task) : 0;
+        return;
+    }
+    if (e->sparse && task->layer == 0) {
+        sparse_task(e, index, thread);
+        return;
+    }
+    const struct task_gradient g = gradient_of(e, task, thread);
+    const int descend = descends_in_tiles(e, task);
+    struct sums sums = {0, 0, 0};
+    sums.penalty = 0.5 * e->l2 * gradient_walk(e, index, &g, descend);
+    if (task->first == 0)
+        finish_bias(e, layer, task->panel, task->panels, g.bias, &sums);
+    if (!e->finish)
+        return;
+    const struct runs runs = runs_of(e, task);
+    for (long i = 0; i < runs.n && !descend; i++)
+        finish_run(e, runs.at + i * runs.step, g.weights + i * g.panel, runs.length, 1, &sums);
+    keep_sums(e, index, &sums);
+    if (e->clip_norm <= 0)
+        transpose_task(e, task);
+}
+
+static void scale_and_update(const struct engine *e, long at, long n)
+{
+    real *g = (real *)e->gradient + at;
+    if (e->factor != 1)
+        scale_run(e->factor, g, n);
+    update_run(&e->update, (real *)e->parameters + at, g, e->state, at, n);
+}
+
+/* The update of a task whose gradient is clipped by the norm of all of it. */
+static void update_task(void *engine, long index, int thread)
+{
+    (void)thread;
+    const struct engine *e = engine;
+    const struct weight_task *task = &e->tasks[index];
+    const struct layer *layer = &e->layers[task->layer];
+    if (layer->frozen)
+        return;
+    const struct runs runs = runs_of(e, task);
+    for (long i = 0; i < runs.n; i++)
+        scale_and_update(e, runs.at + i * runs.step, runs.length);
+    if (task->first == 0) {
+        const long panels = e->sparse && task->layer == 0 ? layer->out_panels : task->panels;
+        scale_and_update(e, layer->bias + task->panel * PANEL, panels * PANEL);
+    }
+    transpose_task(e, task);
+}
+
+/* Bound the columns of one panel of weights, counted through all layers. */
+static void bound_task(void *engine, long index, int thread)
+{
+    (void)thread;
+    const struct engine *e = engine;
+    int l = 0;
+    for (; index >= e->layers[l].out_panels; l++)
+        index -= e->layers[l].out_panels;
+    const struct layer *layer = &e->layers[l];
+    if (layer->frozen)
+        return;
+    bound_panel(e->max_norm, (real *)e->parameters + layer->weights + index * weight_panel(e, l),
+                layer->n_in, weight_row(e, l));
+    if (layer->transposed)
+        transpose_weights(e, layer, index, 0, layer->n_in);
+}
+
+#endif

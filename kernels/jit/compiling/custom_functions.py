@@ -1,0 +1,150 @@
+"""Programs of custom activations and losses as C functions, for whoever calls them.
+
+:func:`address` wraps a program in the C function that ``kernels/_custom.py`` describes. A step
+over the outputs of a row becomes a loop over the row, in which what it needs is computed anew:
+nothing is stored between loops, so no memory is needed and any thread may call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import Any
+
+from numba import types
+from numba.core.ccallback import CFunc
+
+from ..._custom import REDUCTION_STEPS, Program
+from ..formulas.expressions import REDUCTIONS, Block, Value, emit
+from ..vector.code import Code
+from ..vector.host import host
+from ..vector.values import Int
+from .cache import disk_cache
+from .lazy import OPTIONS, intrinsic, renamed
+
+
+def _activation(code: Code, program: Program) -> Any:
+    z, a, slope, n = code.ints
+
+    def body(at: Int, mask: Any) -> None:
+        value, derivative = emit(code, program, code.load(z + at, mask))
+        code.store(value, a + at, mask)
+        code.store(derivative, slope + at, mask)
+
+    code.vectors(n, body)
+    return code.finish()
+
+
+def _loss(code: Code, program: Program) -> Any:
+    z, y, row_loss, delta, rows, n_out = code.ints
+    block = Block(code, program)
+    value, derivative = program.outputs
+    single = n_out < 2
+    with code.builder.if_else(single) as (one_output, several):
+        with one_output:  # elements of a vector are rows
+
+            def column(at: Int, mask: Any) -> None:
+                inputs = {0: code.load(z + at, mask), 1: code.load(y + at, mask)}
+                place = block.run(inputs, program.outputs)
+                code.store(place[value], row_loss + at, mask)
+                code.store(place[derivative], delta + at, mask)
+
+            code.vectors(rows, column)
+        with several, code.loop(rows) as i:
+            start = i * code.itemsize
+            _row(block, z, y, row_loss + start, delta, Int(code, (start * n_out).value), n_out)
+    return code.finish()
+
+
+def _row(block: Block, z: Int, y: Int, row_loss: Int, delta: Int, row: Int, n_out: Int) -> None:
+    """One row: a loop for each reduction, and one for the derivative."""
+    code, program = block.code, block.program
+    known: dict[int, Value] = {}
+
+    def elements(at: Int, mask: Any, wanted: int) -> Value:
+        inputs = {0: code.load(z + row + at, mask), 1: code.load(y + row + at, mask)}
+        return block.run(
+            {**inputs, **known}, (wanted,), lambda step: code.load(block.table(step) + at, mask)
+        )[wanted]
+
+    def reduce(place: int) -> None:
+        step = block.step(place)
+        combine, neutral = REDUCTIONS[step.operation]
+        total = code.variable(code.real(neutral))
+
+        def body(at: Int, mask: Any) -> None:
+            x = elements(at, mask, step.operands[0])
+            if mask is not None:
+                x = code.select(mask, x, neutral)
+            total.set(combine(code, total.get(), x))
+
+        code.vectors(n_out, body)
+        known[place] = code.reduce(total.get(), lambda a, b: combine(code, a, b))
+
+    for i, step in enumerate(program.steps, program.n_inputs):
+        if step.operation in REDUCTION_STEPS:
+            reduce(i)
+        elif not block.varies[i]:
+            known |= block.run(known, (i,))
+    value, derivative = program.outputs
+    code.store_scalar(code.lane(known[value]), row_loss)
+
+    def body(at: Int, mask: Any) -> None:
+        code.store(elements(at, mask, derivative), delta + row + at, mask)
+
+    code.vectors(n_out, body)
+
+
+# Compiling
+
+_lock = threading.Lock()
+_compiled: dict[tuple[Program, int], Any] = {}
+
+
+def name_of(program: Program) -> str:
+    """A name that says all about a program: code on disk is found by it."""
+    return hashlib.sha256(repr(program).encode()).hexdigest()[:32]
+
+
+def address(program: Program, itemsize: int) -> int:
+    """Address of the C function of a program; it is compiled once and kept."""
+    key = program, itemsize
+    with _lock:
+        if key not in _compiled:
+            _compiled[key] = _compile(program, itemsize)
+        return int(_compiled[key].address)
+
+
+def _run_activation(z: int, a: int, slope: int, n: int) -> None:
+    kernel(z, a, slope, n)  # type: ignore[name-defined]  # noqa: F821
+
+
+def _run_loss(z: int, y: int, row_loss: int, delta: int, rows: int, n: int) -> None:
+    kernel(z, y, row_loss, delta, rows, n)  # type: ignore[name-defined]  # noqa: F821
+
+
+def _compile(program: Program, itemsize: int) -> Any:
+    is_loss = program.n_inputs == 2
+    kind = types.void(*[types.int64] * (6 if is_loss else 4))
+    name = f"custom_{name_of(program)}_float{8 * itemsize}"
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(builder.module, host(), itemsize, name, len(args))
+        builder.call((_loss if is_loss else _activation)(code, program), args)
+        return context.get_dummy_value()
+
+    @intrinsic
+    def loss(typingctx: Any, z: Any, y: Any, row_loss: Any, delta: Any, rows: Any, n: Any) -> Any:
+        return kind, generate
+
+    @intrinsic
+    def activation(typingctx: Any, z: Any, a: Any, slope: Any, n: Any) -> Any:
+        return kind, generate
+
+    run, kernel = (_run_loss, loss) if is_loss else (_run_activation, activation)
+    function = renamed(run, name, kernel=kernel)
+    signature = kind.args, kind.return_type
+    compiled: Any = CFunc(function, signature, {}, {"nopython": True, **OPTIONS})
+    compiled._cache = disk_cache(function)
+    compiled.compile()
+    return compiled

@@ -1,0 +1,178 @@
+"""Kernels of custom activations and losses, added to the table as networks ask for them.
+
+Where an object has a program, that is compiled into a kernel like the built-in ones; else the
+kernel is a function of Python that holds the GIL and calls NumPy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ... import _custom as custom_functions
+from ..._custom import REDUCTION_STEPS, CustomActivation, CustomLoss, Program, Step
+from ..formulas import output_layer
+from ..formulas.activations import ARGUMENTS
+from ..formulas.columns import Columns
+from ..formulas.expressions import REDUCTIONS, Block, emit
+from ..vector.code import Code
+from ..vector.host import LINE
+from ..vector.values import Int, Real
+from .custom_functions import name_of
+from .table import add, compiled_alone
+
+Array = np.ndarray[Any, Any]
+
+
+def activation(kind: str, custom: CustomActivation, itemsize: int) -> int:
+    """Index of a kernel ``"activation"``, ``"activation_with_slope"`` or ``"derivative"``."""
+    program = custom.program()
+
+    def address() -> int:
+        if program is None:
+            return _called_activation(kind, custom, itemsize)
+        build = _activation(kind, program)
+        return compiled_alone(f"{kind} {name_of(program)}", build, ARGUMENTS, 0, itemsize)
+
+    return add((kind, program or custom), itemsize, address)
+
+
+def loss(custom: CustomLoss, n_out: int, itemsize: int) -> int:
+    """Index of a kernel ``"loss"`` for rows with so many outputs."""
+    program = custom.program(None) or custom.program(n_out)
+
+    def address() -> int:
+        if program is None:
+            return _called_loss(custom, itemsize)
+        build = _loss(program)
+        return compiled_alone(f"loss {name_of(program)}", build, 10, 2, itemsize)
+
+    return add(("loss", program or custom), itemsize, address)
+
+
+def _activation(kind: str, program: Program) -> Callable[[Code], Any]:
+    def build(code: Code) -> Any:
+        x, other, _, _, _, n, _ = code.ints
+
+        def body(at: Int, mask: Any) -> None:
+            if kind == "derivative":  # other: the scores
+                _, slope = emit(code, program, code.load(other + at, mask))
+                code.store(code.load(x + at, mask) * slope, x + at, mask)
+                return
+            value, slope = emit(code, program, code.load(x + at, mask))
+            if kind == "activation_with_slope":
+                code.store(slope, other + at, mask)
+            code.store(value, x + at, mask)
+
+        code.vectors(n, body)
+        return code.finish()
+
+    return build
+
+
+def _loss(program: Program) -> Callable[[Code], Any]:
+    """A vector holds one output of many rows, so a sum over outputs is a sum of vectors."""
+
+    def write(code: Code, columns: Columns) -> Real:
+        block, known = Block(code, program), dict[int, Any]()
+        value, derivative = program.outputs
+
+        def element(at: Int, place: int) -> Any:
+            inputs = {0: code.load(columns.z + at), 1: code.load(columns.y + at)}
+            constants = _constants(block, at)
+            return block.run({**inputs, **known}, (place,), constants)[place]
+
+        def reduced(step: Step) -> Any:
+            combine, neutral = REDUCTIONS[step.operation]
+            total = code.variable(code.real(neutral))
+            operand = step.operands[0]
+            columns.each(lambda at: total.set(combine(code, total.get(), element(at, operand))))
+            return total.get()
+
+        for i, step in enumerate(program.steps, program.n_inputs):
+            if step.operation in REDUCTION_STEPS:
+                known[i] = reduced(step)
+            elif not block.varies[i]:
+                known[i] = block.run(known, (i,))[i]
+        columns.each(lambda at: code.store(element(at, derivative), columns.d + at))
+        result: Real = known[value]
+        return result
+
+    return lambda code: output_layer.loss(code, write)
+
+
+def _constants(block: Block, at: Int) -> Callable[[Step], Real]:
+    """The number of the output whose column begins at this offset."""
+    code = block.code
+
+    def load(step: Step) -> Real:
+        offset = at.over(code.as_int(code.lanes))
+        return code.broadcast(block.table(step) + offset)
+
+    return load
+
+
+# Kernels that call Python
+
+#: Functions that C code may call stay alive.
+_alive: list[Any] = []
+
+
+def _address_of(function: Callable[..., None], n_ints: int, n_doubles: int) -> int:
+    kinds = [ctypes.c_int64] * n_ints + [ctypes.c_double] * n_doubles
+    called = ctypes.CFUNCTYPE(None, *kinds)(function)
+    _alive.append(called)
+    return int(ctypes.cast(called, ctypes.c_void_p).value or 0)
+
+
+def _called_activation(kind: str, custom: CustomActivation, itemsize: int) -> int:
+    dtype = np.dtype(f"f{itemsize}")
+    custom_functions.say_that_it_is_slow(custom.name)
+
+    def kernel(x: int, other: int, _2: int, _3: int, _4: int, n: int, _6: int) -> None:
+        first = custom_functions.memory(x, (n,), dtype)
+        if kind == "derivative":
+            scores = custom_functions.memory(other, (n,), dtype)
+            value, slope = np.empty_like(first), np.empty_like(first)
+            custom_functions.run_block(custom, (scores,), (value, slope))
+            first *= slope
+            return
+        second = np.empty_like(first)
+        if kind == "activation_with_slope":
+            second = custom_functions.memory(other, (n,), dtype)
+        custom_functions.run_block(custom, (first.copy(),), (first, second))
+
+    return _address_of(kernel, ARGUMENTS, 0)
+
+
+def _called_loss(custom: CustomLoss, itemsize: int) -> int:
+    dtype, panel = np.dtype(f"f{itemsize}"), LINE // itemsize
+    custom_functions.say_that_it_is_slow(custom.name)
+
+    def kernel(
+        z: int, y: int, d: int, step: int, count: int, n: int, losses: int,
+        weights: int, weight_step: int, scratch: int, scale: float, constant: float,
+    ) -> None:  # fmt: skip
+        def rows(begin: int) -> Array:
+            """A block in panels, as (count, panels, columns of a panel)."""
+            panels = -(-n // panel)
+            size = (panels - 1) * step + count * LINE
+            buffer = (ctypes.c_char * size).from_address(begin)
+            strides = (LINE, step, itemsize)
+            return np.ndarray((count, panels, panel), dtype, buffer, 0, strides)  # type: ignore[arg-type]
+
+        value, delta = np.empty(count, dtype), np.empty((count, n), dtype)
+        matrices = tuple(rows(begin).reshape(count, -1)[:, :n] for begin in (z, y))
+        custom_functions.run_block(custom, matrices, (value, delta))
+        custom_functions.memory(losses, (count,), np.dtype(np.float64))[:] = value
+        each = count if weight_step else 1
+        factor = custom_functions.memory(weights, (each,), dtype) * dtype.type(scale)
+        target = rows(d)
+        padded = np.zeros((count, target.shape[1] * panel), dtype)
+        padded[:, :n] = delta * factor[:, None]
+        target[...] = padded.reshape(target.shape)
+
+    return _address_of(kernel, 10, 2)

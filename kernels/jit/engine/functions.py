@@ -1,0 +1,89 @@
+"""Which kernels compute a network's functions: activations, dropout, output and loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ..._custom import CustomActivation, CustomLoss
+from ..._specs import Loss
+from ..compiling import custom_kernels
+from ..compiling.table import use
+from ..formulas.activations import SLOPES
+from ..formulas.output_layer import kernel_of
+from ..memory.layout import NOWHERE
+from ..memory.records import Layer, Plan
+
+#: Activations that the forward tile makes by clipping.
+BOUNDS = {"relu": (0.0, math.inf), "hardtanh": (-1.0, 1.0)}
+
+
+def set_functions(
+    layers: Any,
+    activations: Sequence[str | CustomActivation],
+    dropout: Sequence[float],
+    itemsize: int,
+    with_slopes: bool,
+) -> None:
+    """Write the kernels of hidden layers and of dropout into layers.
+
+    ``dropout`` has one probability for the input of each layer. ``slope`` is left at
+    :data:`NOWHERE` for layers that need no memory for σ'.
+    """
+    names = [*activations, "identity"]
+    below = "input"
+    for layer, p in zip(layers, dropout, strict=True):
+        layer.threshold, layer.scale = math.floor(p * 2**32), 1 / (1 - p)
+    for level, (layer, name) in enumerate(zip(layers, names, strict=True)):
+        if layer.threshold:
+            layer.drop = use(f"dropout {below}", itemsize)
+        drops = level + 1 < len(layers) and layers[level + 1].threshold > 0
+        below = _set_activation(layer, name, itemsize, with_slopes, drops)
+
+
+def _set_activation(
+    layer: Layer, name: str | CustomActivation, itemsize: int, with_slopes: bool, drops: bool
+) -> str:
+    """Kernels of an activation. σ' is kept where its output does not say it, or does not after
+    dropout, whose kernel's name is returned."""
+    layer.low, layer.high = BOUNDS.get(str(name), (-math.inf, math.inf))
+    clipped = name == "identity" or name in BOUNDS
+    with_slope = with_slopes and (name in SLOPES or not isinstance(name, str))
+    kind = "activation_with_slope" if with_slope else "activation"
+    layer.activation = -1 if clipped else _kernel(kind, name, itemsize)
+    kept = with_slope or drops
+    layer.slope = 0 if kept else NOWHERE
+    derivative = "slope" if kept else name
+    plain = derivative == "identity"
+    layer.derivative = -1 if plain else _kernel("derivative", derivative, itemsize)
+    return "slope" if with_slope else str(name)
+
+
+def _kernel(kind: str, activation: str | CustomActivation, itemsize: int) -> int:
+    """Index of a kernel of an activation."""
+    if isinstance(activation, str):
+        return use(f"{kind} {activation}", itemsize)
+    return custom_kernels.activation(kind, activation, itemsize)
+
+
+def set_output(plan: Plan, output: str | CustomActivation) -> None:
+    """Let the rows pass write results, with this output activation."""
+    plan.with_out = 1
+    plan.is_softmax = output == "softmax"
+    if output == "softmax":
+        use("softmax", plan.itemsize)
+    apart = output in ("softmax", "identity")
+    plan.output_activation = -1 if apart else _kernel("activation", output, plan.itemsize)
+
+
+def set_loss(plan: Plan, loss: Loss, output: str, n_out: int) -> None:
+    """Let the rows pass compute this loss of so many outputs."""
+    plan.with_loss = 1
+    if isinstance(loss, CustomLoss):
+        plan.loss = custom_kernels.loss(loss, n_out, plan.itemsize)
+        plan.loss_constant = plan.label_low = 0.0
+    else:
+        kernel, plan.loss_constant, plan.label_low = kernel_of(loss, output)
+        plan.loss = use(f"loss {kernel}", plan.itemsize)
+    use("one_hot", plan.itemsize)

@@ -1,0 +1,106 @@
+"""What a job is given: rows, targets, their order, row weights, learning rates.
+
+The plan holds addresses only; the workspace holds the arrays until they are released.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..._specs import CSR
+from ..memory.arena import address
+from ..memory.records import DENSE, LABELS
+from .workspace import Workspace
+
+Array = np.ndarray[Any, Any]
+
+
+def set_rows(space: Workspace, x: Array | CSR, target: Array, order: Array | None = None) -> None:
+    """Point the plan at input rows, targets and visiting order; release what it had before."""
+    plan = space.plan
+    space.release()
+    if target.ndim == 1:
+        target = np.ascontiguousarray(target, np.int64)
+        plan.target_kind, plan.target = LABELS, address(target)
+    else:
+        target, plan.target, plan.target_step = _by_rows(target)
+        plan.target_kind = DENSE
+    if order is not None:
+        order = np.ascontiguousarray(order, np.int64)
+    plan.order = 0 if order is None else address(order)
+    plan.n_rows = len(x) if order is None else len(order)
+    space.hold(target, order)
+    plan.sparse = isinstance(x, CSR)
+    if isinstance(x, CSR):
+        set_sparse(space, x, order)
+    else:
+        x, plan.x, plan.x_step = _by_rows(x)
+        space.hold(x)
+
+
+def _by_rows(array: Array) -> tuple[Array, int, int]:
+    """The array, or a copy, with adjacent elements in each row; its address and bytes between
+    rows."""
+    if array.strides[1] != array.itemsize or not array.flags.aligned:
+        array = np.ascontiguousarray(array)
+    return array, address(array), array.strides[0]
+
+
+def set_sparse(space: Workspace, x: CSR, order: Array | None = None) -> None:
+    """Point the plan at rows in compressed sparse form."""
+    plan, layer = space.plan, space.layers[0]
+    plan.sparse = 1
+    for name in ("sparse_forward 1", "sparse_forward 2", "sparse_forward 4"):
+        space.use(name)
+    values = np.require(x.data, None, ("C", "A"))
+    starts = np.require(x.indptr, np.int64, ("C", "A"))
+    columns = np.require(x.indices, np.int64, ("C", "A"))
+    plan.x, plan.row_starts, plan.row_columns = map(address, (values, starts, columns))
+    space.hold(values, starts, columns)
+    if plan.backward:
+        space.use("sparse_gradient")
+        space.use("zero")
+        if not (plan.direct or plan.sparse_gradient):
+            plan.sparse_gradient = space.reserve(layer.panels_out * layer.weight_step)
+    if layer.threshold:
+        _leave_room(space, np.diff(starts) if order is None else np.diff(starts)[order])
+
+
+def _leave_room(space: Workspace, counts: Array) -> None:
+    """Memory for what dropout leaves of the entries of a step; ``counts`` those of the rows."""
+    before = np.cumsum(counts) - counts
+    steps = np.arange(len(counts)) // space.rows * space.rows
+    starts = np.ascontiguousarray(before - before[steps], np.int64)
+    room = np.empty(int((starts + counts).max(initial=0)) + 1, space.dtype)
+    space.plan.left, space.plan.left_starts = address(room), address(starts)
+    space.hold(room, starts)
+
+
+def set_weights(space: Workspace, weights: Array | None) -> None:
+    """Point the plan at row weights, in visiting order, and their sums for each step."""
+    plan = space.plan
+    if weights is None:
+        plan.weights, plan.weights_step = space.one, 0
+        plan.weights_double = plan.totals = 0
+        return
+    weights = np.ascontiguousarray(weights)
+    doubles = weights.astype(np.float64)
+    starts = np.arange(0, len(doubles), plan.batch)
+    totals = np.add.reduceat(doubles, starts) if len(doubles) else doubles
+    plan.weights, plan.weights_step = address(weights), space.dtype.itemsize
+    plan.weights_double, plan.totals = address(doubles), address(totals)
+    space.hold(weights, doubles, totals)
+
+
+def set_rates(space: Workspace, learning_rate: float | Array) -> None:
+    """The learning rate of all steps, or one for each."""
+    plan = space.plan
+    plan.rates = 0
+    if isinstance(learning_rate, np.ndarray) and learning_rate.ndim:
+        rates = np.ascontiguousarray(learning_rate)
+        plan.rates = address(rates)
+        space.hold(rates)
+    else:
+        plan.learning_rate = float(learning_rate)

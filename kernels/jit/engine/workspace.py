@@ -1,0 +1,237 @@
+"""Memory and plan of one network and batch size: everything is laid out before a job runs."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..._specs import Loss
+from ..compiling.lazy import Task
+from ..compiling.table import table, use
+from ..formulas.update_rules import FACTOR, N_CONSTANTS
+from ..memory.arena import Arena, address, ceil, lines
+from ..memory.blocks import cut_copies, row_block, weight_blocks
+from ..memory.layout import lay_out_batch, lay_out_store, make_layers, to_addresses
+from ..memory.records import Block, Copy, Plan
+from ..passes.packing import gather_task, scatter_task
+from ..threads.team import Job
+from ..vector.host import LINE, host
+from .functions import set_functions, set_loss
+
+Array = np.ndarray[Any, Any]
+
+
+class Workspace:
+    """Arena and plan.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Layer sizes.
+    activations : sequence of str
+        One for each hidden layer.
+    dtype : float32 or float64
+    rows : int
+        Rows of a step at most.
+    stores : int
+        How many vectors like the parameters to hold (parameters, gradient or state).
+    with_errors : bool
+        Whether to hold errors and transposed weights.
+    n_threads : int
+        Threads that the blocks are cut for at most.
+    with_slopes : bool
+        Whether the forward pass keeps σ' of activations whose output does not say enough.
+    dropout : sequence of float
+        Probabilities, of the input and of each hidden layer.
+    trainable : sequence of bool
+        For each layer whether it learns; all by default.
+
+    Attributes
+    ----------
+    plan : Plan
+    layers : array of Layer
+    stores : list of int
+        Addresses of the stores.
+    one : int
+        Address of a one, the weight of all rows that have none.
+    constants : array, shape (2, N_CONSTANTS)
+        Constants of the update, of weights and of biases.
+    blocks : array of Block
+        What the weights pass consists of.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activations: Sequence[Any],
+        dtype: np.dtype[Any],
+        rows: int,
+        *,
+        stores: int,
+        with_errors: bool,
+        n_threads: int,
+        with_slopes: bool = False,
+        dropout: Sequence[float] = (),
+        trainable: Sequence[bool] = (),
+    ) -> None:
+        self.dtype, self.rows = np.dtype(dtype.type), rows
+        itemsize = dtype.itemsize
+        self.layers = make_layers(sizes, itemsize)
+        n_layers, last = len(self.layers), self.layers[-1]
+        set_functions(
+            self.layers, activations, tuple(dropout) or (0.0,) * n_layers, itemsize, with_slopes
+        )
+        for layer, learns in zip(self.layers, trainable or [True] * n_layers, strict=True):
+            layer.trainable = bool(learns)
+
+        # An odd number of lines between panels spreads them over the sets of the cache.
+        row_step = (max(rows, 1) | 1) * LINE
+        self._arena = arena = Arena()
+        store_bytes = lay_out_store(self.layers, itemsize)
+        where = [arena.take(store_bytes) for _ in range(stores)]
+        lay_out_batch(self.layers, arena, row_step, with_errors)
+        y = arena.take(last.panels_out * row_step) if with_errors else 0
+        losses, zeros, one = arena.take(8 * max(rows, 1)), arena.take(4 * LINE), arena.take(LINE)
+        constants = arena.take(2 * N_CONSTANTS * 8)
+        block = row_block(rows, n_threads)
+        columns_step = 3 * last.panels_out * (LINE // itemsize) * host().vector_bytes
+        columns = arena.take(ceil(max(rows, 1), block) * columns_step)
+        # The rows of a vector may reach beyond the last that is used.
+        arena.take(host().vector_bytes * LINE)
+        arena.allocate()
+        to_addresses(self.layers, arena.base)
+        self.stores, self.one = [arena.base + at for at in where], arena.base + one
+        arena.view(one, dtype, 1)[0] = 1
+        self.constants = arena.view(constants, np.float64, 2 * N_CONSTANTS).reshape(2, -1)
+        self.constants[:, FACTOR] = 1
+
+        self._table = table(itemsize)
+        self.plan = Plan(
+            table=address(self._table),
+            itemsize=itemsize,
+            panel=LINE // itemsize,
+            layers=ctypes.addressof(self.layers),
+            n_layers=n_layers,
+            batch=max(rows, 1),
+            row_step=row_step,
+            y=arena.base + y,
+            losses=arena.base + losses,
+            zeros=arena.base + zeros,
+            weights=self.one,
+            parameters=self.stores[0] if self.stores else 0,
+            constants=arena.base + constants,
+            lowest=min((i for i, layer in enumerate(self.layers) if layer.trainable), default=0),
+            clip_value=math.inf,
+            clip_norm=math.inf,
+            forward=1,
+            output_activation=-1,
+            row_block=block,
+            columns=arena.base + columns,
+            columns_step=columns_step,
+        )
+        self.blocks: Any = (Block * 0)()
+        self._cuts: dict[tuple[int, bool], tuple[int, list[Block]]] = {}
+        self._jobs: dict[tuple[Task, ...], Job] = {}
+        self._reserved: list[Array] = []
+        self._held: list[Any] = []
+
+    # Memory
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arena."""
+        return self._arena.nbytes
+
+    def reserve(self, nbytes: int) -> int:
+        """Further memory for as long as the workspace lives; its address, that of a line."""
+        memory, begin = lines(nbytes)
+        self._reserved.append(memory)
+        return begin
+
+    def hold(self, *arrays: Any) -> None:
+        """Keep arrays alive that the plan points into, until they are released."""
+        self._held += arrays
+
+    def release(self) -> None:
+        """Let go of the arrays of a job that is done."""
+        self._held = []
+
+    # What a step computes
+
+    def use(self, name: str) -> int:
+        """Index of a kernel in the table of this workspace's dtype."""
+        return use(name, self.dtype.itemsize)
+
+    def set_loss(self, loss: Loss, output: str, n: int = 0) -> None:
+        """Let the rows pass compute losses; those of all of ``n`` rows are kept."""
+        set_loss(self.plan, loss, output, self.layers[-1].n_out)
+        self.plan.keep_losses = n > 0
+        if n > self.rows:
+            self.plan.losses = self.reserve(8 * n)
+
+    # How it is cut into tasks
+
+    def row_blocks(self, rows: int) -> int:
+        """Tasks of the rows pass for a step of ``rows``."""
+        return ceil(rows, int(self.plan.row_block))
+
+    def row_counts(self, n: int) -> tuple[int, int, int]:
+        """The same for ``n`` rows in as many steps as it takes: in the first and the others, and
+        in the last."""
+        whole = self.row_blocks(self.rows)
+        return whole, whole, self.row_blocks(n - (max(ceil(n, self.rows), 1) - 1) * self.rows)
+
+    def share(self, n_threads: int) -> None:
+        """Cut both passes into blocks for so many threads, at most as many as at the beginning."""
+        sparse = bool(self.plan.sparse)
+        if (n_threads, sparse) not in self._cuts:
+            blocks = weight_blocks(
+                self.layers, self.rows, n_threads, self.dtype.itemsize, sparse=sparse
+            )
+            self._cuts[n_threads, sparse] = row_block(self.rows, n_threads), blocks
+        self.plan.row_block, blocks = self._cuts[n_threads, sparse]
+        self.set_blocks(blocks)
+
+    def set_blocks(self, blocks: Sequence[Block]) -> None:
+        """Let the weights pass consist of these blocks."""
+        self.blocks = (Block * len(blocks))(*blocks)
+        self.plan.blocks, self.plan.n_blocks = ctypes.addressof(self.blocks), len(blocks)
+        if self.plan.norms:
+            self.collect_norms()
+
+    def collect_norms(self) -> None:
+        """Let the weights pass sum the squares of collected gradients, block by block."""
+        self._norms = np.zeros(2 * max(len(self.blocks), 1))
+        self.plan.norms = address(self._norms)
+
+    def gathers(self, *copies: Copy) -> tuple[Task, int]:
+        """The phase that copies operands into panels; large copies are cut to be shared."""
+        self._gathers = cut_copies(copies, self.dtype.itemsize)
+        self.plan.gathers = ctypes.addressof(self._gathers)
+        return gather_task, len(self._gathers)
+
+    def scatters(self, *copies: Copy) -> tuple[Task, int]:
+        """The phase that copies panels into operands."""
+        self._scatters = cut_copies(copies, self.dtype.itemsize)
+        self.plan.scatters = ctypes.addressof(self._scatters)
+        return scatter_task, len(self._scatters)
+
+    # Jobs
+
+    def job(self, *tasks: Task) -> Job:
+        """The job of these phases over this plan."""
+        found = self._jobs.get(tasks)
+        if found is None:
+            found = self._jobs[tasks] = Job(self.plan, tasks)
+        return found
+
+    def run_once(self, phases: Sequence[tuple[Task, int]], n_threads: int) -> None:
+        """Run phases with so many tasks each, for one step."""
+        job = self.job(*[task for task, _ in phases])
+        job.counts([count for _, count in phases])
+        job.steps(0, 1, 0)
+        job.run(n_threads)

@@ -1,0 +1,250 @@
+"""Activations and their derivatives, elementwise over contiguous runs.
+
+A new activation is one entry in each of two tables: its function, and its derivative from what the
+forward pass keeps. All kernels have one signature, that of :data:`ARGUMENTS`, so that one task can
+run any of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..vector.code import Code, Int, Real
+from ..vector.host import LINE
+from ..vector.vmath import (
+    bounded,
+    bounded_below,
+    exp,
+    expm1,
+    normal,
+    sigmoid,
+    sigmoid_and_slope,
+    softplus,
+    tanh,
+)
+
+#: Five vectors, the number of elements, and the address of constants (doubles).
+ARGUMENTS = 7
+
+Function = Callable[[Code, Real], Real]
+
+# SELU's λ and λ α.
+_LAMBDA = 1.0507009873554804934193349852946
+_LAMBDA_ALPHA = _LAMBDA * 1.6732632423543772848170429916717
+_ROOT = math.sqrt(2 / math.pi)
+
+
+def _relu(code: Code, x: Real) -> Real:
+    return code.select(x < 0.0, code.real(0.0), x)
+
+
+def _elu(code: Code, x: Real) -> Real:
+    return code.select(x > 0.0, x, expm1(code, x))
+
+
+def _selu(code: Code, x: Real) -> Real:
+    return code.select(x > 0.0, x * _LAMBDA, expm1(code, x) * _LAMBDA_ALPHA)
+
+
+def _gelu(code: Code, x: Real) -> Real:
+    return bounded_below(code, x) * normal(code, bounded(code, x))[0]
+
+
+def _gelu_slope(code: Code, x: Real) -> Real:
+    x = bounded(code, x)
+    below, bell = normal(code, x)
+    return code.fma(x * (1 / math.sqrt(2 * math.pi)), bell, below)
+
+
+def _silu(code: Code, x: Real) -> Real:
+    return bounded_below(code, x) * sigmoid(code, bounded(code, x))
+
+
+def _silu_slope(code: Code, x: Real) -> Real:
+    x = bounded(code, x)
+    s, slope = sigmoid_and_slope(code, x)
+    return code.fma(x, slope, s)
+
+
+def _gelu_tanh_gate(code: Code, x: Real) -> Real:
+    """``2 u``"""
+    return x * code.fma(x * x, code.real(2 * _ROOT * 0.044715), 2 * _ROOT)
+
+
+def _gelu_tanh(code: Code, x: Real) -> Real:
+    return bounded_below(code, x) * sigmoid(code, _gelu_tanh_gate(code, bounded(code, x)))
+
+
+def _gelu_tanh_slope(code: Code, x: Real) -> Real:
+    x = bounded(code, x)
+    s, slope = sigmoid_and_slope(code, _gelu_tanh_gate(code, x))
+    inner = code.fma(x * x, code.real(2 * _ROOT * 3 * 0.044715), 2 * _ROOT)
+    return code.fma(x * inner, slope, s)
+
+
+def _mish_gate(code: Code, x: Real) -> tuple[Real, Real]:
+    """``e = exp x``, bounded, and ``n = e (e + 2)``: ``tanh(log(1 + e)) = n / (n + 2)``."""
+    e = exp(code, code.select(x > 40.0, code.real(40.0), x))
+    return e, e * (e + 2.0)
+
+
+def _mish(code: Code, x: Real) -> Real:
+    _, n = _mish_gate(code, bounded(code, x))
+    return bounded_below(code, x) * (n / (n + 2.0))
+
+
+def _mish_slope(code: Code, x: Real) -> Real:
+    x = bounded(code, x)
+    e, n = _mish_gate(code, x)
+    d = n + 2.0
+    # 1 - t² = 4 (n + 1) / (n + 2)²
+    return code.fma(x * (e / (e + 1.0)), (n + 1.0) / d * (code.real(4.0) / d), n / d)
+
+
+#: Activation → ``a = σ(z)``; identity does nothing.
+FUNCTIONS: dict[str, Function] = {
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "hardtanh": lambda code, x: code.clip(x, -1.0, 1.0),
+    "relu": _relu,
+    "leaky_relu": lambda code, x: code.select(x > 0.0, x, x * 0.01),
+    "elu": _elu,
+    "selu": _selu,
+    "softplus": softplus,
+    "silu": _silu,
+    "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
+    "mish": _mish,
+    "exp": exp,
+}
+#: Activation → ``δ ⊙ σ'`` from the error and the activation's output ``a``.
+DERIVATIVES: dict[str, Callable[[Code, Real, Real], Real]] = {
+    "sigmoid": lambda code, d, a: d * (a * (1.0 - a)),
+    "tanh": lambda code, d, a: d * (1.0 - a * a),
+    "hardtanh": lambda code, d, a: code.select(code.abs(a) < 1.0, d, 0.0),
+    "relu": lambda code, d, a: code.select(a > 0.0, d, 0.0),
+    "leaky_relu": lambda code, d, a: code.select(a > 0.0, d, d * 0.01),
+    "elu": lambda code, d, a: d * code.select(a > 0.0, code.real(1.0), a + 1.0),
+    "selu": lambda code, d, a: d * code.select(a > 0.0, code.real(_LAMBDA), a + _LAMBDA_ALPHA),
+    "softplus": lambda code, d, a: -d * expm1(code, -a),
+    "exp": lambda code, d, a: d * a,
+}
+#: Activation → ``σ'`` from the scores z, for those where the output does not say enough.
+SLOPES: dict[str, Function] = {
+    "silu": _silu_slope,
+    "gelu": _gelu_slope,
+    "gelu_tanh": _gelu_tanh_slope,
+    "mish": _mish_slope,
+}
+
+
+def activation(code: Code, name: str) -> Any:
+    """``x ← σ(x)``. Arguments: ``x``, four unused."""
+    x, _, _, _, _, n, _ = code.ints
+
+    def body(at: Int, mask: Any) -> None:
+        code.store(FUNCTIONS[name](code, code.load(x + at, mask)), x + at, mask)
+
+    code.vectors(n, *[body] * code.host.group)
+    return code.finish()
+
+
+def activation_with_slope(code: Code, name: str) -> Any:
+    """``s ← σ'(x)``, ``x ← σ(x)``. Arguments: ``x``, ``s``, three unused."""
+    x, s, _, _, _, n, _ = code.ints
+
+    def body(at: Int, mask: Any) -> None:
+        z = code.load(x + at, mask)
+        code.store(SLOPES[name](code, z), s + at, mask)
+        code.store(FUNCTIONS[name](code, z), x + at, mask)
+
+    code.vectors(n, *[body] * code.host.group)
+    return code.finish()
+
+
+def derivative(code: Code, name: str) -> Any:
+    """``d ← d ⊙ σ'``. Arguments: ``d``; ``a``, for those of ``SLOPES`` ``z``, for ``"slope"`` σ'
+    itself; three unused."""
+    d, a, _, _, _, n, _ = code.ints
+
+    def body(at: Int, mask: Any) -> None:
+        error, kept = code.load(d + at, mask), code.load(a + at, mask)
+        if name == "slope":
+            product = error * kept
+        elif name in SLOPES:
+            product = error * SLOPES[name](code, kept)
+        else:
+            product = DERIVATIVES[name](code, error, kept)
+        code.store(product, d + at, mask)
+
+    code.vectors(n, *[body] * code.host.group)
+    return code.finish()
+
+
+def sums(code: Code) -> Any:
+    """``totals += (Σ x², Σ |x|)`` in float64, over the first ``width`` columns of a panel.
+
+    Arguments: ``x``, number of ``lines``, ``width``, address of the two ``totals``.
+    """
+
+    def terms(x: Real) -> tuple[Real, Real]:
+        value = code.to_doubles(x)
+        return value * value, code.to_doubles(code.abs(x))
+
+    return _sum_lines(code, terms)
+
+
+def norms(code: Code) -> Any:
+    """``totals += (Σ g², Σ clip(g)²)``. Arguments as those of :func:`sums`, and the bound."""
+    bound = code.splat(code.doubles[0])
+
+    def terms(g: Real) -> tuple[Real, Real]:
+        value, clipped = code.to_doubles(g), code.to_doubles(code.clip(g, -bound, bound))
+        return value * value, clipped * clipped
+
+    return _sum_lines(code, terms)
+
+
+def _sum_lines(code: Code, terms: Callable[[Real], tuple[Real, Real]]) -> Any:
+    x, lines, width, totals = code.ints
+    masks = [code.first(width - v * code.lanes) for v in range(code.per_line)]
+    zero = code.to_doubles(code.real(0.0))
+    sums = [[code.variable(zero) for _ in range(2)] for _ in masks]
+    with code.loop(lines) as i:
+        for v, (mask, accumulators) in enumerate(zip(masks, sums, strict=True)):
+            line = code.load(x + (i * LINE + v * code.host.vector_bytes))
+            for accumulator, term in zip(
+                accumulators, terms(code.select(mask, line, 0.0)), strict=True
+            ):
+                accumulator.set(accumulator.get() + term)
+    for which in range(2):
+        result = sums[0][which].get()
+        for accumulators in sums[1:]:
+            result = result + accumulators[which].get()
+        slot = totals + 8 * which
+        total = code.builder.fadd(code.load_double(slot), code.lane(code.sum(result)))
+        code.store_scalar(total, slot)
+    return code.finish()
+
+
+def bound_columns(code: Code) -> Any:
+    """Scale every column of a panel that is longer than a length down to it.
+
+    Arguments: ``w``, number of ``lines``; the length.
+    """
+    w, lines = code.ints
+    length = code.splat(code.doubles[0])
+    places = [v * code.host.vector_bytes for v in range(code.per_line)]
+    squares = [code.variable(code.real(0.0)) for _ in places]
+    with code.loop(lines) as i:
+        for at, square in zip(places, squares, strict=True):
+            x = code.load(w + (i * LINE + at))
+            square.set(code.fma(x, x, square.get()))
+    norms = [code.sqrt(square.get()) for square in squares]
+    factors = [code.select(norm > length, length / norm, 1.0) for norm in norms]
+    with code.loop(lines) as i:
+        for at, factor in zip(places, factors, strict=True):
+            code.store(code.load(w + (i * LINE + at)) * factor, w + (i * LINE + at))
+    return code.finish()

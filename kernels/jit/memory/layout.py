@@ -1,0 +1,69 @@
+"""Where weights, activations and errors of each layer lie: offsets, then addresses.
+
+A store holds parameters, a gradient or a vector of state: for every layer its weights, in panels,
+then its bias (``_plan``). Everything else of a layer belongs to a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from ..vector.host import LINE
+from .arena import Arena, ceil
+from .records import Layer
+
+#: The offset of what a layer does not have.
+NOWHERE = -1
+
+
+def make_layers(sizes: Sequence[int], itemsize: int) -> Any:
+    """An array of :class:`Layer` with their shapes."""
+    panel = LINE // itemsize
+    layers = (Layer * (len(sizes) - 1))()
+    for layer, (n_in, n_out) in zip(layers, pairwise(sizes), strict=True):
+        layer.n_in, layer.n_out = n_in, n_out
+        layer.panels_in, layer.panels_out = ceil(n_in, panel), ceil(n_out, panel)
+    return layers
+
+
+def lay_out_store(layers: Any, itemsize: int) -> int:
+    """Offsets of weights and biases in a store and in a flat vector; the bytes of a store."""
+    store, flat, panel = Arena(), 0, LINE // itemsize
+    for layer in layers:
+        layer.weight_step = layer.panels_in * panel * LINE
+        layer.transposed_step = layer.panels_out * panel * LINE
+        layer.weights = store.take(layer.panels_out * layer.weight_step)
+        layer.bias = store.take(layer.panels_out * LINE)
+        layer.flat_weights = flat
+        flat += layer.n_in * layer.n_out * itemsize
+    for layer in layers:
+        layer.flat_bias = flat
+        flat += layer.n_out * itemsize
+    return store.size
+
+
+def lay_out_batch(layers: Any, arena: Arena, row_step: int, with_errors: bool) -> None:
+    """Reserve memory for activations, for slopes where ``slope`` is not :data:`NOWHERE`, and
+    ``with_errors`` for errors and transposed weights."""
+    a = arena.take(layers[0].panels_in * row_step)
+    for level, layer in enumerate(layers):
+        layer.a = a
+        layer.z = layer.kept = a = arena.take(layer.panels_out * row_step)
+        if layer.slope != NOWHERE:
+            layer.slope = layer.kept = arena.take(layer.panels_out * row_step)
+        layer.d = layer.transposed = NOWHERE
+        if with_errors:
+            layer.d = arena.take(layer.panels_out * row_step)
+            if level:
+                panel_step = layer.transposed_step
+                layer.transposed = arena.take(layer.panels_in * panel_step)
+
+
+def to_addresses(layers: Any, base: int) -> None:
+    """Turn the offsets of a batch into addresses, 0 for what is not there."""
+    for layer in layers:
+        for name in ("a", "z", "d", "transposed", "slope", "kept"):
+            offset = getattr(layer, name)
+            setattr(layer, name, 0 if offset == NOWHERE else base + offset)

@@ -1,0 +1,182 @@
+"""The tasks of the engine's weights pass (DESIGN §4): gradients of blocks of weights, and updates.
+
+Each is compiled on its own at first use and called as ``task(plan, step, index)``; see ``_team``.
+Within a phase no two tasks write to the same place.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..compiling.access import call, pointer, record, scratch
+from ..compiling.lazy import Task, carray, inline
+from ..compiling.table import BOUND_COLUMNS, COLUMN_SUMS, NORMS, TRANSPOSE
+from ..formulas.update_rules import FACTOR, N_CONSTANTS
+from ..memory.records import BLOCK, PLAN
+from ..vector.host import LINE, host
+from .gradients import GROUP, is_narrow, narrow_gradient, plain_gradient
+from .rows import constants_of, kernel, layers_of, rows_of_step, step_total
+from .sparse import sparse_gradient
+
+_SCRATCH = host().gradient_panels * GROUP * LINE
+
+
+@inline
+def account(plan: Any, step: int, rows: int, total: float) -> None:
+    """Add the step's mean loss, weighted by its rows, to the job's."""
+    losses = carray(pointer(plan.losses), rows, np.float64)
+    summed = 0.0
+    if plan.weights_double:
+        weights = carray(pointer(plan.weights_double), plan.n_rows, np.float64)
+        first = step * plan.batch
+        for row in range(rows):
+            summed += weights[first + row] * losses[row]
+    else:
+        for row in range(rows):
+            summed += losses[row]
+    mean = summed / total if total != 0.0 else 0.0
+    plan.summed += (mean + plan.penalty) * rows
+    plan.steps_made += 1
+
+
+@inline
+def transpose_lines(plan: Any, layer: Any, panel: int, begin: int, end: int) -> None:
+    """Bring the transposed copy of a panel's lines ``begin ≤ line < end`` up to date."""
+    if plan.refresh and layer.transposed:
+        source = plan.parameters + layer.weights + panel * layer.weight_step
+        target = layer.transposed + panel * plan.panel * LINE
+        for line in range(begin, end, plan.panel):
+            across = target + line // plan.panel * layer.transposed_step
+            call(kernel(plan, TRANSPOSE), (source + line * LINE, across))
+
+
+@inline
+def apply(plan: Any, rule: int, at: int, gradient: int, lines: int, constants: int) -> None:
+    """Run the rule's kernel on lines that lie at this offset in every store."""
+    call(
+        kernel(plan, rule),
+        (
+            plan.parameters + at,
+            gradient,
+            plan.state_0 + at,
+            plan.state_1 + at,
+            plan.state_2 + at,
+            lines * plan.panel,
+            constants,
+        ),
+    )
+
+
+@inline
+def finish(plan: Any, index: int, at: int, gradient: int, lines: int, width: int, k: int) -> None:
+    """Update lines with their gradient, or collect it; ``k`` are the constants to use."""
+    if plan.gradient == 0:
+        apply(plan, plan.rule, at, gradient, lines, k)
+        return
+    store = plan.gradient + at
+    call(
+        kernel(plan, plan.collect),
+        (plan.parameters + at, gradient, store, store, store, lines * plan.panel, k),
+    )
+    if plan.norms:
+        call(kernel(plan, NORMS), (store, lines, width, plan.norms + 16 * index, plan.clip_value))
+
+
+@Task
+def weights_task(plan_address: int, step: int, index: int) -> None:
+    """Weights pass: the gradient of a block of weights, and at once its update."""
+    plan = record(plan_address, PLAN)
+    rows = rows_of_step(plan, step)
+    if index == plan.n_blocks:
+        account(plan, step, rows, step_total(plan, step, rows))
+        return
+    block = carray(pointer(plan.blocks), plan.n_blocks, BLOCK)[index]
+    layer = layers_of(plan)[block.layer]
+    if plan.norms:
+        norms = carray(pointer(plan.norms), 2 * plan.n_blocks, np.float64)
+        norms[2 * index] = norms[2 * index + 1] = 0.0
+
+    gradient = scratch(_SCRATCH)
+    d = layer.d + block.panel * plan.row_step
+    if plan.sparse and block.layer == 0:  # all lines of one panel
+        at = layer.weights + block.panel * layer.weight_step
+        width = min(plan.panel, layer.n_out - block.panel * plan.panel)
+        found = sparse_gradient(plan, layer, block.panel, step * plan.batch, rows)
+        if found:
+            finish(plan, index, at, found, layer.n_in, width, plan.constants)
+    else:
+        dense_gradient(plan, layer, block, index, rows, gradient)
+    if block.with_bias:
+        for p in range(block.panels):
+            column = block.panel + p
+            at = layer.bias + column * LINE
+            width = min(plan.panel, layer.n_out - column * plan.panel)
+            call(kernel(plan, COLUMN_SUMS), (d + p * plan.row_step, rows, gradient))
+            finish(plan, index, at, gradient, 1, width, plan.constants + 8 * N_CONSTANTS)
+
+
+@inline
+def dense_gradient(plan: Any, layer: Any, block: Any, index: int, rows: int, gradient: int) -> None:
+    """The gradient of a block of weights, a group of features at a time, and what is done to it."""
+    narrow = is_narrow(plan, layer, block, rows)
+    ahead = min(GROUP * LINE // max(rows, 1), 2 * LINE)
+    for feature in range(block.begin, block.end, GROUP):
+        features, done = min(GROUP, block.end - feature), 0
+        if narrow:
+            done = narrow_gradient(plan, layer, block, rows, feature, features, gradient, ahead)
+        plain_gradient(plan, layer, block, rows, feature, done, features, gradient, ahead)
+        for p in range(block.panels):
+            column = block.panel + p
+            at = layer.weights + column * layer.weight_step + feature * LINE
+            width = min(plan.panel, layer.n_out - column * plan.panel)
+            found = gradient + p * GROUP * LINE
+            finish(plan, index, at, found, features, width, plan.constants)
+            if plan.gradient == 0:
+                transpose_lines(plan, layer, column, feature, feature + features)
+
+
+@Task
+def norm_task(plan_address: int, step: int, index: int) -> None:
+    """Length of the collected gradient, and the factor that clips it."""
+    plan = record(plan_address, PLAN)
+    norms = carray(pointer(plan.norms), 2 * plan.n_blocks, np.float64)
+    whole, clipped = 0.0, 0.0
+    for block in range(plan.n_blocks):
+        whole += norms[2 * block]
+        clipped += norms[2 * block + 1]
+    plan.gradient_norm = math.sqrt(whole)
+    factor = plan.clip_norm / (math.sqrt(clipped) + 1e-6)
+    # NaN is a factor too: a gradient that is not finite stays seen.
+    constants_of(plan)[N_CONSTANTS + FACTOR] = 1.0 if factor >= 1.0 else factor
+
+
+@Task
+def update_task(plan_address: int, step: int, index: int) -> None:
+    """The update of a block of weights by the collected gradient, which has its penalties."""
+    plan = record(plan_address, PLAN)
+    block = carray(pointer(plan.blocks), plan.n_blocks, BLOCK)[index]
+    layer = layers_of(plan)[block.layer]
+    k, lines = plan.constants + 8 * N_CONSTANTS, block.end - block.begin
+    for p in range(block.panels):
+        column = block.panel + p
+        at = layer.weights + column * layer.weight_step + block.begin * LINE
+        apply(plan, plan.rule, at, plan.gradient + at, lines, k)
+        transpose_lines(plan, layer, column, block.begin, block.end)
+        if block.with_bias:
+            at = layer.bias + column * LINE
+            apply(plan, plan.rule, at, plan.gradient + at, 1, k)
+
+
+@Task
+def bound_task(plan_address: int, step: int, index: int) -> None:
+    """Bound the columns of the panels of a layer that learns."""
+    plan = record(plan_address, PLAN)
+    layer = layers_of(plan)[index]
+    if layer.trainable:
+        for panel in range(layer.panels_out):
+            begin = plan.parameters + layer.weights + panel * layer.weight_step
+            call(kernel(plan, BOUND_COLUMNS), (begin, layer.n_in, plan.max_norm))
+            transpose_lines(plan, layer, panel, 0, layer.n_in)

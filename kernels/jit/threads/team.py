@@ -1,0 +1,220 @@
+"""Jobs: phases of independent tasks, done by one thread or by several.
+
+A job repeats its phases for a number of steps. Each task of a phase has a ticket; a thread takes
+the next ticket, waits until the phases before are done, and runs the task. So nobody waits for a
+thread that has not come yet, or has been put aside by the system, unless that thread holds a task:
+next to a busy neighbour the others do the work. Which thread runs a task has no influence on its
+result.
+
+The threads come from one ``prange`` over the members, for many steps at once. Numba's
+``workqueue`` layer aborts when two Python threads enter it, and ``omp`` hangs after ``fork``: a
+lock that is only tried, and a note of the fork, make such callers run the same code alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numba
+import numpy as np
+from numba import prange, types
+
+from ..._custom import raise_pending
+from ..compiling.access import (
+    call,
+    fetch_add,
+    flush_subnormals,
+    give_way,
+    load_acquire,
+    pointer,
+    record,
+    relax,
+    set_float_mode,
+)
+from ..compiling.lazy import Task, carray, inline, lazy
+from .limit import limit
+
+
+class Phase(ctypes.Structure):
+    """A task and how many of it a step has: in the first, in the others, and in the last of all."""
+
+    _fields_ = [(name, ctypes.c_int64) for name in ("task", "first_count", "count", "last_count")]
+
+
+class Steps(ctypes.Structure):
+    """Which steps of which phases to run: ``first ≤ step < last``; ``final`` is the last of all.
+    ``flush`` says whether subnormal numbers count as zeros."""
+
+    _fields_ = [
+        (name, ctypes.c_int64)
+        for name in ("phases", "n_phases", "first", "last", "final", "plan", "tickets", "flush")
+    ]
+
+
+PHASE, STEPS = np.dtype(Phase), np.dtype(Steps)
+_SPINS = 2000  # ~20 µs before a waiting thread offers its CPU to others
+
+
+@inline
+def _count(phase: Any, step: int, final: int) -> Any:
+    """Tasks of a phase in a step; a single step is the last one."""
+    if step == final:
+        return phase.last_count
+    return phase.first_count if step == 0 else phase.count
+
+
+@inline
+def run_steps(steps: Any) -> None:
+    """All tasks in order."""
+    phases = carray(pointer(steps.phases), steps.n_phases, PHASE)
+    for step in range(steps.first, steps.last):
+        for p in range(steps.n_phases):
+            for index in range(_count(phases[p], step, steps.final)):
+                call(phases[p].task, (steps.plan, step, index))
+
+
+@inline
+def _wait(done: int, target: int) -> None:
+    spins = 0
+    while load_acquire(done) < target:
+        spins += 1
+        if spins > _SPINS:
+            give_way()
+        else:
+            relax()
+
+
+@inline
+def _member(steps: Any) -> None:
+    """Take tasks whose turn has come, beside others who do the same."""
+    phases = carray(pointer(steps.phases), steps.n_phases, PHASE)
+    tickets = steps.tickets
+    done = tickets + 64  # on a cache line of its own
+    ticket = fetch_add(tickets)
+    begin = 0
+    for step in range(steps.first, steps.last):
+        for p in range(steps.n_phases):
+            end = begin + _count(phases[p], step, steps.final)
+            if ticket < end:
+                _wait(done, begin)
+                while ticket < end:
+                    call(phases[p].task, (steps.plan, step, ticket - begin))
+                    fetch_add(done)
+                    ticket = fetch_add(tickets)
+            begin = end
+
+
+@lazy(types.void(types.int64))
+def _alone(steps: int) -> None:
+    if record(steps, STEPS).flush:
+        mode = flush_subnormals()
+        run_steps(record(steps, STEPS))
+        set_float_mode(mode)
+    else:
+        run_steps(record(steps, STEPS))
+
+
+@lazy(types.void(types.int64, types.int64), parallel=True)
+def _together(members: int, steps: int) -> None:
+    for _ in prange(members):
+        if record(steps, STEPS).flush:
+            mode = flush_subnormals()
+            _member(record(steps, STEPS))
+            set_float_mode(mode)
+        else:
+            _member(record(steps, STEPS))
+
+
+class _Entrance:
+    """Whether this thread may start a parallel region now."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        # A process that multiprocessing has forked may have inherited the remains of a team.
+        known = sys.modules.get("multiprocessing")
+        self.forked = known is not None and (
+            known.parent_process() is not None and known.get_start_method(True) == "fork"
+        )
+
+    def after_fork(self) -> None:
+        self.lock = threading.Lock()
+        self.forked = True
+
+
+_entrance = _Entrance()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_entrance.after_fork)
+
+
+class Job:
+    """Phases over one plan.
+
+    Parameters
+    ----------
+    plan : ctypes.Structure
+        What the tasks work on.
+    tasks : sequence of Task
+        One for each phase.
+    """
+
+    def __init__(self, plan: Any, tasks: Sequence[Task]) -> None:
+        self._plan = plan
+        self._phases = (Phase * len(tasks))(*[Phase(task.address) for task in tasks])
+        self._tickets = np.zeros(24, np.int64)
+        begin = self._tickets.ctypes.data
+        self._steps = Steps(
+            phases=ctypes.addressof(self._phases),
+            n_phases=len(tasks),
+            plan=ctypes.addressof(plan),
+            tickets=begin + -begin % 64,
+        )
+        #: Where compiled code finds the steps to run.
+        self.address = ctypes.addressof(self._steps)
+
+    def counts(
+        self,
+        counts: Sequence[int],
+        last_counts: Sequence[int] | None = None,
+        first_counts: Sequence[int] | None = None,
+    ) -> None:
+        """Say how many tasks each phase has: in a step, in the last of all, in the first."""
+        last_counts = counts if last_counts is None else last_counts
+        first_counts = counts if first_counts is None else first_counts
+        for phase, first, count, last in zip(
+            self._phases, first_counts, counts, last_counts, strict=True
+        ):
+            phase.first_count, phase.count, phase.last_count = first, count, last
+
+    def steps(self, first: int, last: int, final: int) -> None:
+        """Say which steps are to be run: ``first ≤ step < last``; ``final`` is the last of all."""
+        steps = self._steps
+        steps.first, steps.last, steps.final = first, last, final
+
+    def flush_subnormals(self) -> None:
+        """Let the tasks take subnormal numbers for zeros."""
+        self._steps.flush = 1
+
+    def run(self, n_threads: int) -> None:
+        """Run the steps on up to ``n_threads`` threads."""
+        members = min(n_threads, limit.n_threads)
+        if members > 1 and not _entrance.forked and _entrance.lock.acquire(blocking=False):
+            lock = _entrance.lock
+            try:
+                before = numba.get_num_threads()
+                members = min(members, before)
+                numba.set_num_threads(members)
+                self._tickets[:] = 0
+                try:
+                    _together(members, self.address)
+                finally:
+                    numba.set_num_threads(before)
+            finally:
+                lock.release()
+        else:
+            _alone(self.address)
+        raise_pending()

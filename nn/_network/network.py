@@ -1,0 +1,262 @@
+"""A network's state and what it computes: parameters, predictions, losses and gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from fastmlp import kernels
+from fastmlp.kernels import Architecture, CustomLoss, Loss, _chooser, _specs
+from numpy.typing import ArrayLike
+
+from .._inputs import arrays
+from .outputs import Decisions
+from .parameters import ParameterList
+
+if TYPE_CHECKING:
+    from ..autodiff import Graph
+
+Array = np.ndarray[Any, Any]
+
+#: The loss whose output error is ``a - y`` for each output activation.
+NATURAL_LOSS = {
+    "softmax": "cross_entropy",
+    "sigmoid": "binary_cross_entropy",
+    "identity": "squared_error",
+    "exp": "poisson",
+}
+
+
+class Network(Decisions):
+    """What :class:`fastmlp.MLP` is apart from how it is made, trained and stored.
+
+    Its state is one flat parameter vector, the architecture that gives it shape and a random
+    generator; everything else (lists of views, the backend's object) is made from these.
+    """
+
+    def _setup(
+        self,
+        architecture: Architecture,
+        parameters: Array,
+        generator: np.random.Generator,
+        n_threads: int | None,
+    ) -> None:
+        self._architecture = architecture
+        self._parameters = parameters
+        self._dtype: np.dtype[Any] = parameters.dtype
+        self._generator = generator
+        self._n_threads = n_threads
+        weights, biases = architecture.views(parameters)
+        self._weights = ParameterList("weights", weights)
+        self._biases = ParameterList("biases", biases)
+        # The backend's network object, and the backend that it was made by.
+        self._network: Any = None
+        self._backend: Any = None
+        # The same for the network that ends with the scores.
+        self._scorer: tuple[Any, Any] | None = None
+
+    # What the network is
+
+    @property
+    def architecture(self) -> Architecture:
+        """Layer sizes and activations."""
+        return self._architecture
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """In which everything is computed, float32 or float64."""
+        return self._dtype
+
+    @property
+    def n_threads(self) -> int | None:
+        """Threads to use at most, ``None`` for the default."""
+        return self._n_threads
+
+    @property
+    def parameters(self) -> Array:
+        """All parameters, ``(n_parameters,)``; the lists of weights and biases are views of it."""
+        return self._parameters
+
+    @property
+    def weights(self) -> ParameterList:
+        """Weight matrices, ``(n_in, n_out)`` each."""
+        return self._weights
+
+    @weights.setter
+    def weights(self, values: Iterable[ArrayLike]) -> None:
+        self._weights[:] = values
+
+    @property
+    def biases(self) -> ParameterList:
+        """Bias vectors, ``(n_out,)`` each."""
+        return self._biases
+
+    @biases.setter
+    def biases(self, values: Iterable[ArrayLike]) -> None:
+        self._biases[:] = values
+
+    def __repr__(self) -> str:
+        net = self._architecture
+        sizes = "-".join(str(size) for size in net.sizes)
+        names = [str(name) for name in net.activations]
+        hidden = names[:1] if len(set(names)) == 1 else ["/".join(names)] if names else []
+        parts = [sizes, *hidden, net.output, self._dtype.name, f"{net.n_parameters} parameters"]
+        return f"MLP({', '.join(parts)})"
+
+    # Prediction and gradients
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Values of the output layer.
+
+        Parameters
+        ----------
+        X : (n, n_in) array-like, or sparse matrix of scipy
+            NaN and infinity are allowed and propagate within their row.
+
+        Returns
+        -------
+        (n, n_out) array of the network's dtype
+
+        Raises
+        ------
+        ValueError
+            For another shape.
+        TypeError
+            For anything but real numbers.
+        """
+        # A call for one row takes about a microsecond: what fits goes straight to the backend,
+        # whose own checks see the width; only what does not fit is converted here.
+        if self._backend is not _chooser._active or self._backend is None:
+            self._connect()
+        if X.__class__ is not np.ndarray or X.dtype is not self._dtype or X.ndim != 2:
+            X = arrays.rows(X, self._architecture.sizes[0], self._dtype)
+        result: Array = self._network.predict(self._parameters, X)
+        return result
+
+    def loss(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        loss: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """Mean loss over rows, without penalty; parameters as in :meth:`fit`."""
+        x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
+        self._connect()
+        value: float = self._network.loss(self._parameters, x, target, name, sample_weight=weight)
+        return value
+
+    def loss_and_gradients(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        loss: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> tuple[float, list[tuple[Array, Array]]]:
+        """Mean loss over rows and its gradient; parameters as in :meth:`fit`.
+
+        Returns
+        -------
+        loss : float
+        gradients : list of (dW, db)
+            ``∇W^l``, ``(n_in, n_out)``, and ``∇b^l``, ``(n_out,)``, for each layer.
+        """
+        x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
+        self._connect()
+        value, gradient = self._network.loss_and_gradient(
+            self._parameters, x, target, name, sample_weight=weight
+        )
+        d_weights, d_biases = self._architecture.views(gradient)
+        return value, list(zip(d_weights, d_biases, strict=True))
+
+    def graph(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        loss: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Graph:
+        """The network with its loss as a computation graph; parameters as in :meth:`fit`.
+
+        Returns
+        -------
+        fastmlp.autodiff.Graph
+            With the inputs ``X``, ``W1``, ``b1``, …, ``y`` and the result ``loss``, the mean over
+            the rows. ``backward()`` computes gradients, ``print`` and ``plot()`` show it.
+
+        Examples
+        --------
+        >>> from fastmlp import MLP
+        >>> net = MLP([2, 3, 1], activation="tanh", random_state=0)
+        >>> graph = net.graph([[1.0, 2.0]], [1.0])
+        >>> sorted(graph.backward())
+        ['W1', 'W2', 'X', 'b1', 'b2', 'y']
+        """
+        from .._graphs import networks
+
+        spec = Loss.of(self._loss(loss))
+        x, target, weight, _ = self._batch(X, y, spec, sample_weight)
+        return networks.graph(self, x, target, weight, spec)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "architecture": self._architecture,
+            "parameters": self._parameters,
+            "generator": self._generator,
+            "n_threads": self._n_threads,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._setup(**state)
+
+    # Helpers
+
+    def _connect(self) -> None:
+        """Make the backend's network object, unless it is there and its backend is live."""
+        backend = _chooser.active()
+        if self._backend is not backend:
+            self._network = kernels.network(
+                self._architecture, self._dtype, n_threads=self._n_threads
+            )
+            self._backend = backend
+
+    def _loss(self, loss: Any, label_smoothing: float = 0.0) -> Any:
+        """What the kernels take for a loss: a name, or an object of theirs; checked."""
+        net = self._architecture
+        if loss is None:
+            loss = NATURAL_LOSS[net.output]
+        elif not isinstance(loss, (str, Loss, CustomLoss)):
+            from .. import losses
+
+            found = losses.get(loss)
+            loss = found if isinstance(found, CustomLoss) else found.spec()
+        if label_smoothing:
+            spec = Loss.of(loss)
+            if "label_smoothing" not in spec.constants:
+                raise ValueError(
+                    "label_smoothing is for the losses 'cross_entropy' and "
+                    f"'binary_cross_entropy', got {spec.name!r}"
+                )
+            loss = Loss(spec.name, {**spec.constants, "label_smoothing": label_smoothing})
+        _specs.check_loss(loss, net.output, net.sizes[-1])
+        return loss
+
+    def _batch(
+        self,
+        X: Any,
+        y: Any,
+        loss: Any,
+        sample_weight: Any = None,
+        training: bool = False,
+    ) -> tuple[Array, Array, Array | None, Any]:
+        """Check and convert rows, targets and row weights; ``loss`` is what :meth:`_loss` gives."""
+        net = self._architecture
+        x = arrays.rows(X, net.sizes[0], self._dtype)
+        if len(x) == 0:
+            raise ValueError("X has no rows")
+        if training:
+            arrays.finite(x, "X")
+        target = arrays.targets(y, len(x), net.sizes[-1], self._dtype, loss)
+        weight = arrays.weights_of_rows(sample_weight, len(x), self._dtype)
+        return x, target, weight, loss

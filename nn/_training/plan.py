@@ -1,0 +1,243 @@
+"""The arguments of ``fit``, checked and turned into the objects that carry them out.
+
+Everything that can be wrong is found here, before anything of the network is changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from fastmlp import kernels
+from fastmlp.kernels import CSR
+
+from .. import callbacks as _callbacks
+from .. import metrics, optimizers, schedules, stopping
+from .._inputs import numbers
+from ..optimizers._full_batch import FullBatch
+from ..schedules._rates import Rates
+from ..stopping._watches import Watch
+from . import class_weights
+from . import options as engine_options
+from .evaluation import Batch, Evaluation
+from .line_search import LineSearchTrainer, Method
+
+if TYPE_CHECKING:
+    from .._network.network import Network
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training run that is ready to start.
+
+    Attributes
+    ----------
+    batch : Batch
+        Training rows.
+    trainer : object
+        Trainer of ``fastmlp.kernels``, or one with its interface.
+    n_slots : int
+        Vectors of optimizer state.
+    epochs, batch_size : int
+    generator : numpy.random.Generator or None
+        Shuffles the rows of each epoch; ``None`` keeps them in order.
+    rates : Rates
+        Learning rates.
+    rates_by_batch : bool
+        Whether rates differ within an epoch and the backend takes only one for each.
+    with_gradient_norm : bool
+        Whether to record it.
+    evaluation : Evaluation
+    rules : list of stop rules
+    callbacks : list of Callback
+    """
+
+    batch: Batch
+    trainer: Any
+    n_slots: int
+    epochs: int
+    batch_size: int
+    generator: np.random.Generator | None
+    rates: Rates
+    rates_by_batch: bool
+    with_gradient_norm: bool
+    evaluation: Evaluation
+    rules: list[stopping.StopRule]
+    callbacks: list[_callbacks.Callback]
+
+    def watches(self) -> list[tuple[str, Watch]]:
+        """Start the stop rules."""
+        return [(rule.reason, rule.watch()) for rule in self.rules]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``MLP.fit`` takes beside data, loss and optimizer, see there."""
+
+    learning_rate: Any
+    batch_size: Any
+    epochs: int
+    shuffle: bool
+    validation_data: Any
+    sample_weight: Any
+    class_weight: Mapping[int, float] | str | None
+    label_smoothing: float
+    l1: float
+    l2: float
+    dropout: float | Sequence[float]
+    clip_value: float | None
+    clip_norm: float | None
+    max_norm: float | None
+    trainable: bool | Sequence[bool]
+    stop: Any
+    metrics: Any
+    track_gradient_norm: bool
+    callbacks: Any
+    verbose: int
+
+
+def make(network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: Options) -> Plan:
+    """Check everything; raise ``TypeError`` or ``ValueError`` where something is wrong."""
+    spec = network._loss(loss, options.label_smoothing)
+    x, target, weight, _ = network._batch(X, y, spec, options.sample_weight, training=True)
+    weight = class_weights.by_class(
+        options.class_weight, target, network.architecture.sizes[-1], weight, network.dtype
+    )
+    batch = Batch(x, target, weight, spec)
+    rule, learning_rate, schedule = _step_size(optimizer, options.learning_rate)
+    method = rule.method() if isinstance(rule, FullBatch) else None
+    epochs = numbers.count("epochs", options.epochs, 0)
+    full = isinstance(rule, FullBatch) or options.batch_size == "full"
+    batch_size = len(x) if full else engine_options.batch_size(options.batch_size)
+    rules = stopping.get(options.stop)
+    with_norm = options.track_gradient_norm or options.clip_norm is not None or method is not None
+    with_norm = with_norm or any(stop.needs_gradient_norm for stop in rules)
+    engine = engine_options.collect(network, options)
+    evaluation = _evaluation(network, options, batch, rules)
+    shuffle = numbers.switch("shuffle", options.shuffle)
+    listeners = _callbacks.as_callbacks(() if options.callbacks is None else options.callbacks)
+    if numbers.count("verbose", options.verbose, 0):
+        listeners.insert(0, _callbacks.progress(epochs, options.verbose))
+    trainer: Any
+    n_slots = 0
+    if method is not None:
+        if not isinstance(schedule, schedules.Constant):
+            raise ValueError("an optimizer with a line search takes no schedule of learning rates")
+        trainer = _line_search_trainer(network, spec, method, engine)
+    else:
+        update = rule.update_rule()
+        n_slots = len(update.slots)
+        if with_norm:
+            engine["track_gradient_norm"] = True
+        if engine.get("dropout"):
+            engine["seed"] = int(network._generator.integers(2**63))
+        trainer = kernels.trainer(
+            network.architecture,
+            network.dtype,
+            spec,
+            update,
+            batch_size=batch_size,
+            n_threads=network.n_threads,
+            **engine,
+        )
+    if isinstance(rule, FullBatch) and rule.subset is not None:
+        batch = _subset(batch, rule.subset, network._generator)
+        batch_size = len(batch.x)
+    steps = -(-len(batch.x) // batch_size)
+    return Plan(
+        batch=batch,
+        trainer=trainer,
+        n_slots=n_slots,
+        epochs=epochs,
+        batch_size=batch_size,
+        # Where one batch holds all rows their order would change nothing but the rounding.
+        generator=network._generator if shuffle and not full else None,
+        rates=Rates(learning_rate, schedule, epochs, steps),
+        rates_by_batch=schedule.by_step and not kernels.supports("learning_rates"),
+        with_gradient_norm=with_norm,
+        evaluation=evaluation,
+        rules=rules,
+        callbacks=listeners,
+    )
+
+
+def _step_size(
+    optimizer: Any, value: Any
+) -> tuple[optimizers.Optimizer, float, schedules.Schedule]:
+    """The optimizer, its learning rate or the one that is given, and the schedule."""
+    rule = optimizers.get(optimizer)
+    if value is None:
+        return rule, float(rule.learning_rate), schedules.CONSTANT
+    if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
+        changed: Any = rule  # a dataclass, which checks its constants
+        rule = dataclasses.replace(changed, learning_rate=float(value))
+        return rule, float(value), schedules.CONSTANT
+    return rule, float(rule.learning_rate), schedules.get(value)
+
+
+def _evaluation(
+    network: Network, options: Options, batch: Batch, rules: list[stopping.StopRule]
+) -> Evaluation:
+    """What is measured after each epoch; checks that the stop rules will find what they watch."""
+    validation = None
+    if options.validation_data is not None:
+        given = options.validation_data
+        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+            items = f"{len(given)} items" if isinstance(given, (tuple, list)) else type(given)
+            raise ValueError(
+                f"validation_data must be (X, y) or (X, y, sample_weight), got {items}"
+            )
+        x, y, *weight = given
+        validation = Batch(*network._batch(x, y, batch.loss, *weight))
+    measured = metrics.get(options.metrics) if options.metrics else []
+    evaluation = Evaluation(network, measured, batch, validation)
+    if rules:
+        known = {"loss", *evaluation.curves}
+        if validation is not None:
+            known.add("validation_loss")
+        for stop in rules:
+            stop.check(known)
+    return evaluation
+
+
+def _subset(batch: Batch, n: int, generator: np.random.Generator) -> Batch:
+    """Some rows, in the order in which they stand."""
+    if isinstance(batch.x, CSR):
+        raise ValueError("subset is for rows in an array, and X is sparse")
+    if n > len(batch.x):
+        raise ValueError(f"subset must not exceed the {len(batch.x)} rows, got {n}")
+    rows = np.sort(generator.permutation(len(batch.x))[:n])
+    weight = None if batch.weight is None else batch.weight[rows]
+    return Batch(batch.x[rows], batch.target[rows], weight, batch.loss)
+
+
+def _line_search_trainer(
+    network: Network, spec: Any, method: Method, engine: dict[str, Any]
+) -> LineSearchTrainer:
+    penalties = {name: engine.pop(name) for name in ("l1", "l2") if name in engine}
+    trainable = engine.pop("trainable", ())
+    if engine:
+        raise ValueError(
+            f"an optimizer with a line search has no {', '.join(engine)}: it needs the same cost "
+            "at every step"
+        )
+    frozen = None
+    if trainable and not all(trainable):
+        frozen = np.zeros(network.parameters.size, bool)
+        for views in network.architecture.views(frozen):
+            for view, learns in zip(views, trainable, strict=True):
+                view[...] = not learns
+    net = kernels.network(network.architecture, network.dtype, n_threads=network.n_threads)
+
+    def cost(parameters: Array, x: Array, target: Array, weight: Any, out: Array) -> float:
+        value, _ = net.loss_and_gradient(
+            parameters, x, target, spec, sample_weight=weight, out=out, **penalties
+        )
+        return float(value)
+
+    return LineSearchTrainer(cost, method, network.parameters.size, network.dtype, frozen)

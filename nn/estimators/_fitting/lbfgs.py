@@ -1,0 +1,94 @@
+"""L-BFGS of scipy on the engine's loss and gradient, all rows in every step, in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..._inputs import sparse
+from .._sklearn.compat import ConvergenceWarning
+from .._sklearn.warn import warn
+from .watching import Rows
+
+Array = np.ndarray[Any, Any]
+
+
+def fit_lbfgs(estimator: Any, rows: Rows, context: Any) -> None:
+    """Minimise the penalised loss; ``tol`` bounds the gradient."""
+    try:
+        from scipy.optimize import minimize  # type: ignore[import-untyped,unused-ignore]
+    except ImportError as error:
+        raise ImportError(
+            "solver='lbfgs' needs scipy: pip install scipy, or choose solver='adam'"
+        ) from error
+    x = sparse.for_engine(rows.x, np.float64)
+    target, weight = rows.target, rows.weight
+    if target.dtype.kind == "f":
+        target = target.astype(np.float64, copy=False)
+    total = float(len(target))
+    if weight is not None:
+        weight = weight.astype(np.float64)
+        total = float(weight.sum())
+    l2 = estimator.alpha / total
+    loss = estimator._engine_loss()
+    network = estimator._network(np.dtype(np.float64))
+    outputs = estimator.n_outputs_ if estimator._shows_mean() else 1
+    n_weights = sum(np.size(w) for w in estimator.coefs_)
+
+    def objective(parameters: Array) -> tuple[float, Array]:
+        value, gradient = network.loss_and_gradient(
+            parameters, x, target, loss, sample_weight=weight, l2=l2
+        )
+        if outputs > 1:
+            # scikit-learn's pair: the mean over outputs with the gradient of the sum.
+            weights = parameters[:n_weights]
+            penalty = 0.5 * l2 * float(weights @ weights)
+            value = (value - penalty) / outputs + penalty
+        return value, gradient
+
+    task = context and context.begin_epoch()
+    iterations = 0
+
+    def iterated(intermediate_result: Any) -> None:
+        nonlocal task, iterations
+        iterations += 1
+        if estimator.verbose:
+            print(f"Iteration {iterations}, loss = {intermediate_result.fun:.8f}")
+        if task is not None:
+            estimator._write_back(intermediate_result.x)
+            if task.end():
+                raise StopIteration
+            task = context.begin_epoch() if iterations < estimator.max_iter else None
+
+    result = minimize(
+        objective,
+        estimator._packed().astype(np.float64),
+        method="L-BFGS-B",
+        jac=True,
+        callback=iterated if estimator.verbose or context else None,
+        options={
+            "maxfun": estimator.max_fun,
+            "maxiter": estimator.max_iter,
+            "gtol": estimator.tol,
+        },
+    )
+    estimator._adopt(np.ascontiguousarray(result.x, np.float64))
+    estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
+    estimator.loss_ = float(result.fun)
+    estimator.stop_reason_ = _reason(result, estimator)
+    if result.status != 0 and estimator.stop_reason_ != "callback":
+        warn(
+            f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) "
+            f"(status={result.status}): {result.message}. You might increase the number of "
+            f"iterations (max_iter={estimator.max_iter}) or improve it by scaling the data.",
+            ConvergenceWarning,
+        )
+
+
+def _reason(result: Any, estimator: Any) -> str:
+    if result.status == 0:
+        return "converged"
+    if result.nit >= estimator.max_iter or result.nfev >= estimator.max_fun:
+        return "epochs"
+    return "callback" if result.status == 99 else "line_search"

@@ -1,0 +1,156 @@
+"""What a fit looks at after each epoch: losses, validation rows, and when to stop."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..._inputs import sparse
+from .. import _names
+from .._sklearn import compat
+
+Array = np.ndarray[Any, Any]
+
+
+class Rows(NamedTuple):
+    """Checked samples.
+
+    Attributes
+    ----------
+    x : (n, n_features) array or sparse matrix
+    y : array
+        Targets as the user gave them.
+    target : array
+        Targets as the engine takes them.
+    weight : (n,) array or None
+    """
+
+    x: Any
+    y: Any
+    target: Array
+    weight: Array | None
+
+    def take(self, rows: Array) -> Rows:
+        """Some rows, in this order."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Rows(sparse.take(self.x, rows), self.y[rows], self.target[rows], weight)
+
+
+class Validation:
+    """Score and loss of validation rows for the present parameters, from one forward pass."""
+
+    def __init__(self, estimator: Any, rows: Rows, dtype: Any) -> None:
+        self._estimator = estimator
+        self._rows = rows
+        self._x = sparse.for_engine(rows.x, dtype)
+        self._network = estimator._network(dtype, "identity")
+        self._output = _names.OUTPUTS[estimator.out_activation_]
+        self._loss = estimator._engine_loss()
+        self._backend = _names.backend(estimator.backend)
+        scoring = estimator.scoring
+        self._by_loss = scoring == "loss"
+        self._scorer = None
+        if scoring is not None and not self._by_loss:
+            self._scorer = compat.scorer_of(estimator, scoring)
+
+    def __call__(self, flat: Array) -> tuple[float, float]:
+        """``(score, loss)``; higher scores are better."""
+        rows, backend = self._rows, self._backend
+        scores = self._network.predict(flat, self._x)
+        loss = backend.loss_value(
+            scores, rows.target, self._loss, self._output, sample_weight=rows.weight
+        )
+        if self._by_loss:
+            return -loss, loss
+        if self._scorer is not None:
+            given = {} if rows.weight is None else {"sample_weight": rows.weight}
+            return float(self._scorer(self._estimator, rows.x, rows.y, **given)), loss
+        if self._output != "identity":
+            scores = backend.activate(scores, self._output)
+        score = self._estimator._score_outputs(rows.target, scores, rows.weight)
+        return score, loss
+
+
+def start_curves(estimator: Any, watching: bool) -> None:
+    """Make the curves that are not there yet: of a first fit, or for rows that are new to watch."""
+    have = estimator.__dict__
+    have.setdefault("loss_curve_", [])
+    have.setdefault("_no_improvement_count", 0)
+    have.setdefault("t_", 0)
+    if estimator.early_stopping:
+        estimator.best_loss_ = None
+    elif have.get("best_loss_") is None:
+        estimator.best_loss_ = math.inf
+    if have.get("validation_scores_") is None:
+        estimator.validation_scores_ = [] if watching else None
+        estimator.validation_loss_curve_ = [] if watching else None
+        estimator.best_validation_score_ = -math.inf if watching else None
+
+
+def forget_curves(estimator: Any) -> None:
+    """Forget what earlier fits have left, for a fit from the beginning."""
+    for name in (
+        *("_optimizer", "loss_curve_", "_no_improvement_count", "best_loss_"),
+        *("validation_scores_", "validation_loss_curve_", "best_validation_score_"),
+        "stop_reason_",
+    ):
+        estimator.__dict__.pop(name, None)
+
+
+def note_loss(estimator: Any, loss: float) -> None:
+    """Count epochs whose loss is not below the best by ``tol``."""
+    if loss > estimator.best_loss_ - estimator.tol:
+        estimator._no_improvement_count += 1
+    else:
+        estimator._no_improvement_count = 0
+    estimator.best_loss_ = min(estimator.best_loss_, loss)
+
+
+def note_score(estimator: Any, score: float, loss: float, count: bool) -> bool:
+    """Note a validation score; return whether it is the best.
+
+    With ``count`` epochs are counted whose score is not above the best by ``tol``.
+    """
+    estimator.validation_scores_.append(score)
+    estimator.validation_loss_curve_.append(loss)
+    if estimator.verbose:
+        print(f"Validation score: {score:f}")
+    if count:
+        if score < estimator.best_validation_score_ + estimator.tol:
+            estimator._no_improvement_count += 1
+        else:
+            estimator._no_improvement_count = 0
+    if score > estimator.best_validation_score_:
+        estimator.best_validation_score_ = score
+        return True
+    return False
+
+
+def epoch_loss_of_means(
+    estimator: Any, trainer: Any, rows: Rows, order: Array | None, rates: Any, size: int
+) -> float:
+    """One epoch, step by step, whose loss is the mean over outputs plus the penalty.
+
+    The engine adds up outputs, and its loss includes the penalty; to divide the data's part alone
+    the penalty of every step has to be known, from the weights before its update.
+    """
+    n, dtype = len(rows.target), rows.target.dtype
+    flat = np.empty_like(estimator._packed(), dtype=dtype)
+    n_weights = sum(np.size(w) for w in estimator.coefs_)
+    summed = 0.0
+    for step, start in enumerate(range(0, n, size)):
+        index = np.arange(start, min(start + size, n)) if order is None else order[start:][:size]
+        weight = None if rows.weight is None else rows.weight[index]
+        total = float(len(index) if weight is None else weight.sum(dtype=np.float64))
+        trainer.store(flat)
+        weights = flat[:n_weights]
+        penalty = estimator.l1 * float(np.abs(weights).sum(dtype=np.float64))
+        penalty += 0.5 * estimator.alpha * float(np.square(weights, dtype=np.float64).sum())
+        penalty = penalty / total if total else 0.0
+        rate = rates if np.ndim(rates) == 0 else rates[step]
+        batch = sparse.for_engine(sparse.take(rows.x, index), dtype)
+        loss = trainer.run_epoch(batch, rows.target[index], None, rate, sample_weight=weight)
+        summed += ((loss - penalty) / estimator.n_outputs_ + penalty) * len(index)
+    return summed / n

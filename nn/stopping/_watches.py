@@ -1,0 +1,98 @@
+"""Stop rules at work: each watches one run, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..history import History
+
+Array = np.ndarray[Any, Any]
+
+
+class Watch(ABC):
+    """A rule at work in one run.
+
+    Attributes
+    ----------
+    deadline : float
+        Time of ``time.perf_counter`` after which no further step is to begin.
+    """
+
+    deadline = math.inf
+
+    @abstractmethod
+    def epoch_ended(self, history: History, parameters: Array) -> str | None:
+        """Return why training is to stop, in words, or ``None`` to go on."""
+
+    def training_ended(self, history: History, parameters: Array) -> None:
+        """Run once after the last epoch; may change the parameters."""
+        return None
+
+
+class Below(Watch):
+    """The norm of the gradient, or its product with the learning rate, against a limit."""
+
+    def __init__(self, limit: float, words: str, times_rate: bool) -> None:
+        self.limit, self.words, self.times_rate = limit, words, times_rate
+
+    def epoch_ended(self, history: History, parameters: Array) -> str | None:
+        value = history.gradient_norm[-1]
+        if self.times_rate:
+            value *= history.learning_rate[-1]
+        holds = value < self.limit if self.times_rate else value <= self.limit
+        return self.words.format(value, self.limit) if holds else None
+
+
+class Best(Watch):
+    """The best value of a curve, how long ago it was, and if asked for its parameters."""
+
+    def __init__(
+        self, curve: str, min_delta: float, patience: int, higher: bool, restore: bool
+    ) -> None:
+        self.curve, self.min_delta, self.patience = curve, min_delta, patience
+        self.sign = -1.0 if higher else 1.0
+        self.restore = restore
+        self.best = math.inf  # of sign · value
+        self.waited = 0
+        self.epoch = 0
+        self.parameters: Array | None = None
+
+    def epoch_ended(self, history: History, parameters: Array) -> str | None:
+        value = self.sign * history.curve(self.curve)[-1]
+        # False for NaN: an epoch that cannot be judged is not a good one.
+        if value < self.best - self.min_delta:
+            self.best, self.waited, self.epoch = value, 0, history.epochs
+            if self.restore:
+                if self.parameters is None:
+                    self.parameters = np.empty_like(parameters)
+                self.parameters[...] = parameters
+            return None
+        self.waited += 1
+        if self.waited < self.patience:
+            return None
+        what = self.curve.replace("_", " ")
+        best = f"best {self.sign * self.best:.6g} in epoch {self.epoch}" if self.epoch else "never"
+        return f"the {what} has not got better for {self.waited} epochs ({best})"
+
+    def training_ended(self, history: History, parameters: Array) -> None:
+        if self.restore and self.parameters is not None:
+            parameters[...] = self.parameters
+            history.best_epoch = self.epoch
+
+
+class Clock(Watch):
+    """The wall clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.deadline = time.perf_counter() + seconds
+
+    def epoch_ended(self, history: History, parameters: Array) -> str | None:
+        over = time.perf_counter() >= self.deadline
+        return f"the time limit of {self.seconds:g} s is over" if over else None

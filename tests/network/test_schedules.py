@@ -1,0 +1,213 @@
+"""Schedules: formulas, equality with torch's, composition, and what a fit makes of them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from fastmlp import schedules
+from fastmlp.history import History
+from fastmlp.schedules._rates import Rates
+
+EPOCHS, STEPS = 12, 5
+
+
+def rates(schedule, epochs=EPOCHS, steps=STEPS, learning_rate=0.5):
+    """Rates of all updates, ``(epochs, steps)``."""
+    run = Rates(learning_rate, schedules.get(schedule), epochs, steps)
+    return np.array([np.broadcast_to(run.of_epoch(e), steps) for e in range(epochs)])
+
+
+FORMULAS = [
+    (schedules.Constant, {}, lambda t: 1),
+    (schedules.InverseScaling, {"power_t": 0.3}, lambda t: (t + 1) ** -0.3),
+    (schedules.InverseTime, {}, lambda t: 1 / (1 + t)),
+    (
+        schedules.InverseTime,
+        {"decay_rate": 0.5, "decay_steps": 3},
+        lambda t: 1 / (1 + 0.5 * t / 3),
+    ),
+    (schedules.Step, {"step_size": 4, "gamma": 0.2}, lambda t: 0.2 ** (t // 4)),
+    (schedules.Exponential, {"decay_rate": 0.9, "decay_steps": 2}, lambda t: 0.9 ** (t / 2)),
+    (
+        schedules.Cosine,
+        {"decay_steps": 8, "alpha": 0.1},
+        lambda t: 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * min(t / 8, 1))),
+    ),
+    (schedules.Function, {"function": lambda t: 1 / (t + 2)}, lambda t: 1 / (t + 2)),
+]
+
+
+@pytest.mark.parametrize(("kind", "constants", "formula"), FORMULAS)
+def test_formulas(kind, constants, formula):
+    by_epoch = rates(kind(**constants, every="epoch"))
+    expected = [[0.5 * formula(epoch)] * STEPS for epoch in range(EPOCHS)]
+    np.testing.assert_allclose(by_epoch, expected, rtol=1e-14)
+    by_step = rates(kind(**constants, every="step")).ravel()
+    np.testing.assert_allclose(
+        by_step, [0.5 * formula(step) for step in range(EPOCHS * STEPS)], rtol=1e-14
+    )
+
+
+def test_by_the_epoch_is_one_number_and_by_the_step_an_array():
+    by_epoch = Rates(0.1, schedules.Cosine(), 10, 7).of_epoch(3)
+    assert isinstance(by_epoch, float)
+    by_step = Rates(0.1, schedules.Cosine(every="step"), 10, 7).of_epoch(3)
+    assert by_step.dtype == np.float64
+    assert by_step.shape == (7,)
+
+
+def test_the_default_span_is_the_whole_run():
+    levels = rates("step")[:, 0]
+    np.testing.assert_allclose(levels, [0.5] * 4 + [0.05] * 4 + [0.005] * 4)
+    cosine = rates("cosine")[:, 0]
+    assert cosine[0] == 0.5
+    assert cosine[6] == pytest.approx(0.25)
+    assert 0 < cosine[-1] < 0.02
+
+
+@pytest.mark.parametrize(
+    ("schedule", "of_torch"),
+    [
+        (
+            schedules.Step(step_size=7, gamma=0.3, every="step"),
+            lambda o, s: s.StepLR(o, 7, 0.3),
+        ),
+        (schedules.Exponential(0.95, every="step"), lambda o, s: s.ExponentialLR(o, 0.95)),
+        (
+            schedules.Cosine(alpha=0.02, every="step"),
+            lambda o, s: s.CosineAnnealingLR(o, EPOCHS * STEPS, eta_min=0.01),
+        ),
+        (
+            schedules.OneCycle(),
+            lambda o, s: s.OneCycleLR(o, 0.5, total_steps=EPOCHS * STEPS),
+        ),
+        (
+            schedules.Warmup(9, schedules.Cosine(every="step"), start_factor=0.25),
+            lambda o, s: s.SequentialLR(
+                o,
+                [s.LinearLR(o, 0.25, 1.0, 9), s.CosineAnnealingLR(o, EPOCHS * STEPS - 9)],
+                [9],
+            ),
+        ),
+    ],
+)
+def test_equal_to_torch(schedule, of_torch):
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.5)
+    scheduler = of_torch(optimizer, torch.optim.lr_scheduler)
+    expected = []
+    for _ in range(EPOCHS * STEPS):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    np.testing.assert_allclose(rates(schedule).ravel(), expected, rtol=1e-12, atol=1e-15)
+
+
+def test_warmup_by_the_epoch_before_a_schedule_by_the_epoch():
+    values = rates(schedules.Warmup(4, "step", start_factor=0.2, every="epoch"))
+    assert np.ptp(values, axis=1).max() == 0
+    # The rest of 8 epochs is three levels by thirds.
+    expected = [0.1, 0.2, 0.3, 0.4] + [0.5] * 3 + [0.05] * 3 + [0.005] * 2
+    np.testing.assert_allclose(values[:, 0], expected)
+
+
+def test_warmup_by_the_step_ends_within_an_epoch():
+    values = rates(schedules.Warmup(7, start_factor=0)).ravel()
+    np.testing.assert_allclose(values[:7], 0.5 * np.arange(7) / 7)
+    assert (values[7:] == 0.5).all()
+
+
+def reductions(losses, validation=(), **constants):
+    run = Rates(1.0, schedules.ReduceOnPlateau(**constants), len(losses), 3)
+    history, found = History(), []
+    for epoch, loss in enumerate(losses):
+        found.append(run.of_epoch(epoch))
+        history.loss.append(loss)
+        history.validation_loss.extend(validation[epoch : epoch + 1])
+        run.epoch_ended(history)
+    return found
+
+
+def test_reduce_on_plateau():
+    assert reductions([3, 2, 2, 2, 2, 2], factor=0.5, patience=2) == [1, 1, 1, 1, 0.5, 0.5]
+    assert reductions([5, 4, 3, 2, 1, 0], patience=1) == [1] * 6
+    # Less than min_delta is no improvement.
+    assert reductions([5, 4.9, 4.8], factor=0.5, patience=1, min_delta=0.5) == [1, 1, 0.5]
+    assert reductions([1] * 4, factor=0.1, patience=1, min_lr=0.03) == [1, 1, 0.1, 0.03]
+    assert reductions([1] * 6, factor=0.5, patience=1, cooldown=2) == [1, 1, 0.5, 0.5, 0.5, 0.25]
+
+
+def test_reduce_on_plateau_takes_nan_for_no_improvement():
+    nan = math.nan
+    assert reductions([1, nan, nan, nan], factor=0.5, patience=2) == [1, 1, 1, 0.5]
+    assert reductions([nan, nan, nan], factor=0.5, patience=2) == [1, 1, 0.5]
+
+
+def test_reduce_on_plateau_watches_the_validation_data_where_there_are_any():
+    falling, flat = [3, 2, 1], [1, 1, 1]
+    assert reductions(falling, flat, factor=0.5, patience=1) == [1, 1, 0.5]
+    assert reductions(falling, flat, factor=0.5, patience=1, monitor="loss") == [1, 1, 1]
+
+
+def test_reduce_on_plateau_equals_torch():
+    torch = pytest.importorskip("torch")
+    losses = np.random.default_rng(0).uniform(1, 2, 40).tolist()
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=2, threshold=1e-4, threshold_mode="abs", cooldown=3
+    )
+    expected = []
+    for loss in losses:
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step(loss)
+    # torch's patience is the number of bad epochs that are still allowed.
+    assert reductions(losses, factor=0.5, patience=3, cooldown=3) == expected
+
+
+def test_reduce_on_plateau_after_a_warmup():
+    schedule = schedules.Warmup(2, schedules.ReduceOnPlateau(patience=3), every="epoch")
+    assert schedule.plateau == schedules.ReduceOnPlateau(patience=3)
+
+
+@pytest.mark.parametrize("name", list(schedules.Schedule.registry))
+def test_every_schedule_by_its_name(name):
+    schedule = schedules.get(name)
+    assert type(schedule).__name__.lower() == name.replace("_", "")
+    values = rates(name)
+    assert np.isfinite(values).all()
+    assert (values >= 0).all()
+    # 60 updates are not enough for the default warm-up of 100.
+    assert values.max() == pytest.approx(0.5 if name != "warmup" else 0.5 * (0.01 + 0.99 * 0.59))
+
+
+def test_names():
+    assert set(schedules.Schedule.registry) == {
+        *("constant", "inverse_scaling", "inverse_time", "step", "exponential", "cosine"),
+        *("one_cycle", "warmup", "reduce_on_plateau"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: schedules.get("linear"), ValueError, "linear"),
+        (lambda: schedules.get(3), TypeError, "3"),
+        (lambda: schedules.get(schedules.Cosine), TypeError, "Cosine"),
+        (lambda: schedules.Cosine(every="batch"), ValueError, "batch"),
+        (lambda: schedules.Cosine(decay_steps=0), ValueError, "decay_steps"),
+        (lambda: schedules.Step(gamma=-1), ValueError, "gamma"),
+        (lambda: schedules.OneCycle(pct_start=2), ValueError, "pct_start"),
+        (lambda: schedules.Warmup(after="linear"), ValueError, "linear"),
+        (lambda: schedules.InverseScaling(math.nan), ValueError, "power_t"),
+        (lambda: schedules.ReduceOnPlateau(factor=3), ValueError, "factor"),
+        (lambda: schedules.ReduceOnPlateau(monitor="accuracy"), ValueError, "monitor"),
+        (lambda: rates(lambda epoch: 1.0 - epoch), ValueError, "not negative, got .-1.* times .2"),
+        (lambda: rates(lambda epoch: math.nan), ValueError, "finite"),
+    ],
+)
+def test_wrong_schedules(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
