@@ -172,7 +172,7 @@ class TestInstructionSets:
     @pytest.mark.parametrize("isa", ISAS)
     def test_results(self, isa, usable, request):
         """Each instruction set that is there gives the reference's values; the others an error."""
-        code = RESULTS.format(tests=str(request.path.parent))
+        code = RESULTS.format(tests=str(request.path.parents[1]))
         done = run_python(code, FASTMLP_ISA=isa, FASTMLP_BACKEND="compiled")
         if isa in usable:
             assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ import sys
 import warnings
 
 #: Whose frames lie between the user's line and the warning.
-_WITHIN = (__name__.rpartition(".")[0], "sklearn.", "contextlib")
+_WITHIN = (__name__.partition(".")[0] + ".", "sklearn.", "contextlib")
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
