@@ -22,8 +22,8 @@ Formulas follow M. Nielsen, *Neural Networks and Deep Learning*, chapter 2 (with
 The files: ``_layers`` and ``_updates`` are the functions; ``_names`` and ``_specs`` names,
 constants and layouts, ``_custom`` what may stand where a name does, ``_checks`` and
 ``_array_checks`` checks of arguments, ``_support`` what a backend does not have, ``_chooser`` the
-live backend, ``_threads`` the default thread count; ``reference/``, ``jit/`` and ``compiled/`` the
-backends.
+live backend, ``_threads`` the default thread count, ``_typing`` the type of arrays;
+``reference/``, ``jit/`` and ``compiled/`` the backends.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ from ._names import (
     UPDATE_RULES,
 )
 from ._specs import CSR, Architecture, Loss, UpdateRule
+from ._typing import Array
 from ._updates import adam_update, momentum_update, sgd_update, update
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ __all__ = [
     "RULE_CONSTANTS",
     "UPDATE_RULES",
     "Architecture",
+    "Array",
     "CustomActivation",
     "CustomLoss",
     "Loss",

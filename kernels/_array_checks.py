@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _names, _specs
-
-Array = np.ndarray[Any, Any]
+from ._typing import Array
 
 _ANY_LAYER = tuple(dict.fromkeys((*_names.ACTIVATIONS, *_names.OUTPUTS)))
 

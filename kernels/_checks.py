@@ -22,8 +22,7 @@ from ._array_checks import precision as precision
 from ._array_checks import sample_weight as sample_weight
 from ._array_checks import target as target
 from ._array_checks import threads as threads
-
-Array = np.ndarray[Any, Any]
+from ._typing import Array
 
 # One check per kernel: the backends call these with the arguments of the function of that name.
 

@@ -38,9 +38,7 @@ import numpy as np
 
 from ._names import ACTIVATIONS, LOSSES, OUTPUTS
 from ._specs import Loss
-
-Array = np.ndarray[Any, Any]
-
+from ._typing import Array
 
 #: Steps on numbers, named and defined as NumPy's functions; ``sigmoid(x) = 1 / (1 + exp(-x))``.
 ELEMENTWISE_STEPS = (

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from . import _chooser
 from ._specs import Loss
-
-Array = np.ndarray[Any, Any]
+from ._typing import Array
 
 
 def dense_forward(

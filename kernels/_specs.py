@@ -31,10 +31,9 @@ from ._names import (
     RULE_CONSTANTS,
     UPDATE_RULES,
 )
+from ._typing import Array
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ._custom import CustomActivation
 
 
@@ -73,7 +72,7 @@ class Architecture:
         """Length of the flat parameter vector."""
         return sum(n_in * n_out + n_out for n_in, n_out in self.layer_shapes)
 
-    def views(self, flat: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    def views(self, flat: Array) -> tuple[list[Array], list[Array]]:
         """Weight matrices ``(n_in, n_out)`` and biases ``(n_out,)`` as views into ``flat``."""
         weights, biases, start = [], [], 0
         for n_in, n_out in self.layer_shapes:
@@ -176,7 +175,7 @@ class UpdateRule(_Named):
             return self.constants["initial_accumulator"]
         return 0.0
 
-    def initial_state(self, n: int, learning_rate: float, dtype: Any) -> NDArray[Any]:
+    def initial_state(self, n: int, learning_rate: float, dtype: Any) -> Array:
         """State before the first step, shape ``(len(slots), n)``.
 
         Rprop's ``step_size`` starts at the learning rate. A step size of 0 stands for the learning
@@ -203,9 +202,9 @@ class CSR:
     shape : (n, n_in)
     """
 
-    data: NDArray[Any]
-    indices: NDArray[Any]
-    indptr: NDArray[Any]
+    data: Array
+    indices: Array
+    indptr: Array
     shape: tuple[int, int]
 
     def __len__(self) -> int:

@@ -25,9 +25,10 @@ from fastmlp import kernels
 from fastmlp.kernels import CustomActivation
 from numpy.typing import ArrayLike
 
+from ._typing import Array
+
 __all__ = ["Activation", "custom", "get", "hidden", "output"]
 
-Array = np.ndarray[Any, Any]
 
 #: Names for hidden layers.
 hidden = kernels.ACTIVATIONS

@@ -17,9 +17,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+from ._typing import Array
 
 if TYPE_CHECKING:
     from .history import History
@@ -193,7 +193,7 @@ class ParameterPath(Callback):
         if every not in ("epoch", "batch"):
             raise ValueError(f"every must be 'epoch' or 'batch', got {every!r}")
         self.every = every
-        self.points: list[np.ndarray[Any, Any]] = []
+        self.points: list[Array] = []
 
     @property
     def every_batch(self) -> bool:

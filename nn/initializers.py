@@ -29,6 +29,8 @@ from typing import Any, ClassVar
 import numpy as np
 from fastmlp.kernels import Architecture
 
+from ._typing import Array
+
 __all__ = [
     "GlorotNormal",
     "GlorotUniform",
@@ -44,7 +46,6 @@ __all__ = [
     "get",
 ]
 
-Array = np.ndarray[Any, Any]
 
 #: Activations that let about half of their inputs through: He's variance keeps theirs.
 _RECTIFIERS = ("relu", "leaky_relu", "elu", "silu", "gelu", "gelu_tanh", "mish")

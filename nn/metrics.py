@@ -29,6 +29,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ._typing import Array
+
 __all__ = [
     "Metric",
     "accuracy",
@@ -41,8 +43,6 @@ __all__ = [
     "r2",
     "rmse",
 ]
-
-Array = np.ndarray[Any, Any]
 
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

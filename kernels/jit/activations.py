@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 
 from .. import _checks
+from .._typing import Array
 from .engine.elements import run, run_plain
 from .engine.functions import set_output
 from .engine.prepared_calls import NO_LABELS, Call, shelves
@@ -16,8 +14,6 @@ from .layers import STEP_ROWS
 from .memory.arena import ceil
 from .passes.rows_pass import rows_task
 from .threads.tuner import Choice
-
-Array = np.ndarray[Any, Any]
 
 
 def activate(

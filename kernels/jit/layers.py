@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .. import _checks
+from .._typing import Array
 from .engine.functions import set_output
 from .engine.prepared_calls import NO_LABELS, Call, first_step, shelves
 from .engine.workspace import Workspace
@@ -17,8 +16,6 @@ from .passes.packing import errors_task
 from .passes.rows_pass import rows_task
 from .passes.weights_pass import weights_task
 from .threads.tuner import Choice
-
-Array = np.ndarray[Any, Any]
 
 #: Rows that are computed before results leave the caches.
 STEP_ROWS = 1024

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .. import _checks
 from .._specs import Loss
+from .._typing import Array
 from .engine.operands import set_weights
 from .engine.prepared_calls import NO_LABELS, WITH_LABELS, WITH_MATRIX, Call, last_step, shelves
 from .engine.workspace import Workspace
@@ -16,8 +15,6 @@ from .memory.arena import ceil
 from .passes.packing import mean_task
 from .passes.rows_pass import rows_task
 from .threads.tuner import Choice
-
-Array = np.ndarray[Any, Any]
 
 
 def output_delta(

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _checks
 from .._specs import CSR, Architecture, Loss, check_loss
+from .._typing import Array
 from .engine.functions import set_output
 from .engine.operands import set_sparse, set_weights
 from .engine.prepared_calls import NO_LABELS, Call, first_step, last_step, shelves
@@ -20,8 +21,6 @@ from .passes.packing import gradient_task, load_task, mean_task
 from .passes.rows_pass import rows_task
 from .passes.weights_pass import weights_task
 from .threads.tuner import Choice
-
-Array = np.ndarray[Any, Any]
 
 # A number for each kind of network, as hashing a description takes longer than a prediction.
 _NUMBERS: dict[Any, int] = {}

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from .. import _checks
 from .._specs import UpdateRule
+from .._typing import Array
 from .engine.elements import run, run_plain
 from .formulas.update_rules import BOUND, DECAY, FACTOR, N_CONSTANTS, RULES, constants_of, kernel_of
-
-Array = np.ndarray[Any, Any]
 
 
 def sgd_update(

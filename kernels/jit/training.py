@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import _checks
 from .._specs import CSR, Architecture, Loss, UpdateRule
+from .._typing import Array
 from .compiling.lazy import Task
 from .engine.operands import set_rates, set_rows, set_weights
 from .engine.workspace import Workspace
@@ -21,8 +22,6 @@ from .passes.rows_pass import rows_task
 from .passes.step_constants import prepare_task
 from .passes.weights_pass import bound_task, norm_task, update_task, weights_task
 from .threads.tuner import STRETCH, Choice
-
-Array = np.ndarray[Any, Any]
 
 _CHUNK_SECONDS = 0.06  # between two looks for Ctrl-C
 

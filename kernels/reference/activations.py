@@ -35,14 +35,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from .. import _checks
 from .._custom import CustomActivation
-
-Array = np.ndarray[Any, Any]
+from .._typing import Array
 
 
 class Activation(NamedTuple):

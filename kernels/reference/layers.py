@@ -5,14 +5,9 @@ Rows are samples; ``W`` is ``(n_in, n_out)``. A gradient is a mean over rows; of
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from .. import _checks
+from .._typing import Array
 from . import activations as _activations
-
-Array = np.ndarray[Any, Any]
 
 
 def dense_forward(

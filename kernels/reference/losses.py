@@ -47,9 +47,9 @@ import numpy as np
 from .. import _checks
 from .._custom import CustomLoss
 from .._specs import Loss
+from .._typing import Array
 from . import activations
 
-Array = np.ndarray[Any, Any]
 Constants = Mapping[str, float]
 
 

@@ -8,10 +8,9 @@ import numpy as np
 
 from .. import _checks
 from .._specs import CSR, Architecture, Loss, check_loss, needs_scores
+from .._typing import Array
 from . import activations, losses, sparse
 from .regularisation import Dropout, penalise
-
-Array = np.ndarray[Any, Any]
 
 
 class Network:

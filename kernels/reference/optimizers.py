@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from .. import _checks
 from .._specs import UpdateRule
+from .._typing import Array
 from . import update_rules
 from .update_rules import adam_step_size as adam_step_size
-
-Array = np.ndarray[Any, Any]
 
 
 def sgd_update(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from .._specs import CSR, Architecture
+from .._typing import Array
 from . import philox, sparse
-
-Array = np.ndarray[Any, Any]
 
 
 def penalise(

@@ -5,13 +5,10 @@ Nothing is ever written out densely: a row costs what it stores, not its width.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .._specs import CSR
-
-Array = np.ndarray[Any, Any]
+from .._typing import Array
 
 
 def take(x: Array | CSR, rows: Array) -> Array | CSR:

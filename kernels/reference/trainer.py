@@ -9,10 +9,9 @@ import numpy as np
 
 from .. import _checks
 from .._specs import CSR, Architecture, Loss, UpdateRule
+from .._typing import Array
 from . import regularisation, sparse, update_rules
 from .network import Network
-
-Array = np.ndarray[Any, Any]
 
 
 class Trainer:

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from .._specs import UpdateRule
+from .._typing import Array
 
-Array = np.ndarray[Any, Any]
 Constants = Mapping[str, float]
 
 

@@ -11,13 +11,12 @@ import numpy as np
 from fastmlp.kernels import CustomActivation, CustomLoss
 from fastmlp.kernels._custom import Program
 
+from .._typing import Array
 from ..autodiff._backward import backward
 from ..autodiff._graph import Graph, evaluate, trace
 from ..autodiff._node import Node, topological
 from ..autodiff._operations import TABLE
 from .program import program, rows
-
-Array = np.ndarray[Any, Any]
 
 #: Name → activation, for networks that are loaded from files.
 _named: dict[str, CustomActivation] = {}

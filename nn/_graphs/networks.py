@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastmlp.kernels import CustomActivation, CustomLoss
 
+from .._typing import Array
 from ..autodiff import Graph, label
 from ..autodiff._node import Node, apply, variable
 
 if TYPE_CHECKING:
     from .._network.network import Network
 
-Array = np.ndarray[Any, Any]
 
 _ROOT = math.sqrt(2 / math.pi)
 _LAMBDA, _ALPHA = 1.0507009873554804934, 1.6732632423543772848

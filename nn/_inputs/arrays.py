@@ -12,7 +12,7 @@ import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import CSR
 
-Array = np.ndarray[Any, Any]
+from .._typing import Array
 
 
 def rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X") -> Any:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from fastmlp import kernels
 
-Array = np.ndarray[Any, Any]
+from .._typing import Array
 
 
 def is_sparse(x: Any) -> bool:

@@ -13,8 +13,6 @@ from .. import initializers
 from .._inputs.numbers import count, integer
 from .network import Network
 
-Array = np.ndarray[Any, Any]
-
 
 def architecture(sizes: Sequence[int], activation: Any, output: str) -> Architecture:
     """Layers and activations, of one activation for all hidden layers or one for each."""

@@ -6,11 +6,9 @@ and from scores, where the bound is 0.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from .._typing import Array
 
 
 def threshold(output: str) -> float:

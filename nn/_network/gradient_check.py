@@ -10,12 +10,12 @@ from fastmlp import kernels
 from numpy.typing import ArrayLike
 
 from .._graphs import networks
+from .._typing import Array
 from .network import Network
 
 if TYPE_CHECKING:
     from ..autodiff import Graph
 
-Array = np.ndarray[Any, Any]
 
 #: Half the distance of a central difference, in units of a parameter (at least 1): the rounding
 #: error ``ε C / h`` and the error ``h² C''' / 6`` of the formula are then about 1e-10.

@@ -11,13 +11,13 @@ from fastmlp.kernels import Architecture, CustomLoss, Loss, _chooser, _specs
 from numpy.typing import ArrayLike
 
 from .._inputs import arrays
+from .._typing import Array
 from .outputs import Decisions
 from .parameters import ParameterList
 
 if TYPE_CHECKING:
     from ..autodiff import Graph
 
-Array = np.ndarray[Any, Any]
 
 #: The loss whose output error is ``a - y`` for each output activation.
 NATURAL_LOSS = {

@@ -12,9 +12,8 @@ from fastmlp.kernels import Architecture, _chooser
 from numpy.typing import ArrayLike
 
 from .._inputs import arrays
+from .._typing import Array
 from . import decisions
-
-Array = np.ndarray[Any, Any]
 
 
 class Decisions(ABC):

@@ -7,7 +7,7 @@ from typing import Any, overload
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from .._typing import Array
 
 
 class ParameterList(Sequence[Array]):

@@ -10,8 +10,7 @@ import numpy as np
 
 from .._inputs.numbers import number
 from .._network.decisions import true_classes
-
-Array = np.ndarray[Any, Any]
+from .._typing import Array
 
 
 def by_class(

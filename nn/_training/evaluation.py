@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .._network import decisions
+from .._typing import Array
 from ..history import History
 from ..metrics import Metric, f1
 
 if TYPE_CHECKING:
     from .._network.network import Network
 
-Array = np.ndarray[Any, Any]
 HINGES = ("hinge", "squared_hinge", "multiclass_hinge")
 
 

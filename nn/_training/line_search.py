@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .._typing import Array
 from ..line_search import Found, Phi, armijo, wolfe
 
-Array = np.ndarray[Any, Any]
 #: ``(parameters, rows, targets, row weights, out) -> cost``, the gradient being written to ``out``.
 Cost = Callable[[Array, Array, Array, Array | None, Array], float]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._typing import Array
 from ..callbacks import Callback
 from ..history import History
 from .steps import Steps, take_over
@@ -15,8 +16,6 @@ from .steps import Steps, take_over
 if TYPE_CHECKING:
     from ..mlp import MLP
     from .plan import Plan
-
-Array = np.ndarray[Any, Any]
 
 
 def train(network: MLP, plan: Plan) -> History:

@@ -17,6 +17,7 @@ from fastmlp.kernels import CSR
 from .. import callbacks as _callbacks
 from .. import metrics, optimizers, schedules, stopping
 from .._inputs import numbers
+from .._typing import Array
 from ..optimizers._full_batch import FullBatch
 from ..schedules._rates import Rates
 from ..stopping._watches import Watch
@@ -27,8 +28,6 @@ from .line_search import LineSearchTrainer, Method
 
 if TYPE_CHECKING:
     from .._network.network import Network
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

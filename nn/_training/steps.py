@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._typing import Array
 from ..history import History
 from ..stopping._watches import Watch
 from .line_search import LineSearchTrainer
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ..mlp import MLP
     from .plan import Plan
 
-Array = np.ndarray[Any, Any]
 
 #: How long a piece of an epoch may run where the clock is to be looked at, in seconds.
 PIECE = 0.05

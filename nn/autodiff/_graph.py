@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .._typing import Array
 from ._backward import Flow, backward, flow_through
 from ._finite import check_finite
 from ._node import Node, as_nodes, topological, variable
 from ._operations import TABLE
-
-Array = np.ndarray[Any, Any]
 
 
 class Graph:

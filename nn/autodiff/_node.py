@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from .._typing import Array
 from ._operations import TABLE
 from ._simplify import simplified
-
-Array = np.ndarray[Any, Any]
 
 
 class Node(np.lib.mixins.NDArrayOperatorsMixin):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from .._typing import Array
 from ._preprocessing import Preprocessing
-
-Array = NDArray[Any]
 
 
 def measure(preprocessing: Preprocessing, output: Array, y: Array) -> dict[str, float]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from fastmlp import MLP
-from numpy.typing import NDArray
 
+from .._typing import Array
 from ._preprocessing import Preprocessing
 
 FILE_NAME = "model.safetensors"
@@ -25,7 +24,7 @@ class Model:
     network: MLP
     preprocessing: Preprocessing
 
-    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
+    def predict(self, x: Array) -> Array:
         """Outputs of the network, shape (n, n_out), for features as they stand in a file."""
         return np.asarray(self.network.predict(self.preprocessing.inputs(x, self.network.dtype)))
 

@@ -6,12 +6,12 @@ import argparse
 import csv
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 from fastmlp import kernels
-from numpy.typing import NDArray
 
+from .._typing import Array
 from ._model import Model
 from ._sources import load_inputs
 
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write(file: TextIO, model: Model, output: NDArray[Any]) -> None:
+def _write(file: TextIO, model: Model, output: Array) -> None:
     """Classes with the network's confidence in each, or real values by target."""
     prepare = model.preprocessing
     writer = csv.writer(file, lineterminator="\n")

@@ -11,7 +11,7 @@ from fastmlp.datasets import Column, Dataset
 from fastmlp.datasets._dataset import Task, pixel_columns
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from .._typing import Array
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def of_images(
     return Preprocessing(name, "classification", classes, columns, shape, scale=largest)
 
 
-def of_table(data: Dataset, train: NDArray[Any], y: Array, scale_targets: bool) -> Preprocessing:
+def of_table(data: Dataset, train: Array, y: Array, scale_targets: bool) -> Preprocessing:
     """For tables: features, and real targets on request, to mean 0 and deviation 1.
 
     Parameters

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fastmlp.callbacks import Callback
-from numpy.typing import NDArray
 
+from .._typing import Array
 from ._metrics import measure, show
 from ._preprocessing import Preprocessing
 
@@ -110,8 +110,8 @@ class Monitor(Callback):
         display: Display,
         preprocessing: Preprocessing,
         n_rows: int,
-        inputs: NDArray[Any] | None,
-        targets: NDArray[Any] | None,
+        inputs: Array | None,
+        targets: Array | None,
     ) -> None:
         self.display = display
         self.preprocessing = preprocessing

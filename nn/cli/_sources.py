@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from fastmlp import datasets
 from fastmlp.datasets._tables import is_table
-from numpy.typing import NDArray
 
+from .._typing import Array
 from ._arguments import NAMED_DATA, UsageError
 from ._preprocessing import Preprocessing, of_images, of_table
-
-Array = NDArray[Any]
 
 DIGITS = tuple(str(digit) for digit in range(10))
 FASHION = (

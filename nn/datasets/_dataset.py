@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from .._typing import Array
 
 Task = Literal["classification", "regression"]
 
@@ -54,8 +55,8 @@ class Dataset:
         What the data is called in reports.
     """
 
-    X: NDArray[Any]
-    y: NDArray[Any]
+    X: Array
+    y: Array
     task: Task
     target_names: tuple[str, ...]
     columns: tuple[Column, ...]

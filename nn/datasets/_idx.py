@@ -10,10 +10,11 @@ import gzip
 import math
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .._typing import Array
 
 UNSIGNED_BYTE = 0x08
 #: Part → (images, labels); each may also be spelt with ".idx" for "-idx", and end in ".gz".
@@ -22,7 +23,7 @@ FILES = {
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 
-Part = tuple[NDArray[Any], NDArray[np.int64]]
+Part = tuple[Array, NDArray[np.int64]]
 
 
 def load_idx(directory: str | Path, *, scale: bool = True) -> tuple[Part, Part]:
@@ -150,7 +151,7 @@ def _load_part(images_path: Path, labels_path: Path, scale: bool) -> Part:
             f"{images_path.name} has {len(images)} images, but {labels_path.name} "
             f"{len(labels)} labels"
         )
-    rows: NDArray[Any] = images.reshape(len(images), math.prod(images.shape[1:]))
+    rows: Array = images.reshape(len(images), math.prod(images.shape[1:]))
     if scale:
         rows = rows / np.float32(255)
     return rows, labels.astype(np.int64)

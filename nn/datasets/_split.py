@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._inputs.numbers import number
-
-Array = NDArray[Any]
+from .._typing import Array
 
 
 def train_test_split(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._typing import Array
 from . import _encoding
 from ._csv import TextTable, listed, read_text_table
 from ._dataset import Column, Dataset, Task
@@ -114,9 +115,7 @@ def _kind(path: str | Path) -> str:
     return "npz" if str(path).lower().endswith(NPZ_SUFFIX) else "csv"
 
 
-def _targets(
-    table: TextTable, names: tuple[str, ...], task: Task
-) -> tuple[NDArray[Any], tuple[str, ...]]:
+def _targets(table: TextTable, names: tuple[str, ...], task: Task) -> tuple[Array, tuple[str, ...]]:
     if task == "classification":
         if len(names) > 1:
             raise ValueError(f"classification has one target column, got {listed(names)}")
@@ -125,7 +124,7 @@ def _targets(
     return (values[0] if len(names) == 1 else np.column_stack(values)), names
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def _read_arrays(path: Path) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
@@ -133,7 +132,7 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise ValueError(f"{path} is no readable NPZ file of plain arrays: {error}") from error
 
 
-def _feature_array(path: Path, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
+def _feature_array(path: Path, arrays: dict[str, Array]) -> NDArray[np.float64]:
     if "X" not in arrays:
         raise ValueError(f"{path} has no array 'X'; it has {listed(tuple(arrays))}")
     x = arrays["X"]

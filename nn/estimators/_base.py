@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import initializers
 from .._inputs import sparse
+from .._typing import Array
 from . import _losses
 from ._fitted import FittedArrays
 from ._fitting.descent import fit_stochastic
@@ -26,8 +27,6 @@ from ._sklearn.compat import (
     with_callbacks,
 )
 from ._sklearn.parameters import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes, random_state_of
-
-Array = np.ndarray[Any, Any]
 
 
 class BaseMLP(CallbackSupportMixin, FittedArrays):

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from fastmlp.kernels import Architecture, _chooser
 
+from .._typing import Array
 from . import _names
 from ._sklearn.compat import BaseEstimator
-
-Array = np.ndarray[Any, Any]
 
 #: What is made again from the rest where it is needed, and never copied or pickled.
 _MADE_AGAIN = ("_flat", "_views", "_networks", "_ready", "_random_state")

@@ -19,10 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from .._typing import Array
 from ._sklearn.compat import DataConversionWarning
 from ._sklearn.warn import warn
-
-Array = np.ndarray[Any, Any]
 
 MULTILABEL = "multilabel-indicator"
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import numpy as np
 from fastmlp.kernels import Architecture, _chooser
 
 from .. import activations as _activations
-
-Array = np.ndarray[Any, Any]
 
 #: The estimators' names of output activations, and the engine's.
 OUTPUTS = {"identity": "identity", "logistic": "sigmoid", "softmax": "softmax", "exp": "exp"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from .._typing import Array
 
 
 def accuracy(y: Array, predicted: Array, sample_weight: Any = None) -> float:

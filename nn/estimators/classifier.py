@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._typing import Array
 from . import _labels, _losses
 from ._base import BaseMLP, available_if, keep_parameters, stochastic
 from ._labels import MULTILABEL, LabelCodes
@@ -14,8 +15,6 @@ from ._sklearn.compat import ClassifierMixin
 from ._sklearn.documentation import document
 
 __all__ = ["MLPClassifier"]
-
-Array = np.ndarray[Any, Any]
 
 
 @document

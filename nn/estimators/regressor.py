@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._typing import Array
 from . import _labels, _losses
 from ._base import BaseMLP, available_if, keep_parameters, stochastic
 from ._scores import r2
@@ -13,8 +14,6 @@ from ._sklearn.compat import RegressorMixin
 from ._sklearn.documentation import document
 
 __all__ = ["MLPRegressor"]
-
-Array = np.ndarray[Any, Any]
 
 
 @document

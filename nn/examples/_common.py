@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from fastmlp import datasets
 
-Array = np.ndarray[Any, Any]
+from .._typing import Array
 
 
 def options(

@@ -12,8 +12,7 @@ from fastmlp import kernels
 from numpy.typing import ArrayLike
 
 from .._inputs.numbers import number
-
-Array = np.ndarray[Any, Any]
+from .._typing import Array
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._typing import Array
+
 if TYPE_CHECKING:
     from ..mlp import MLP
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._inputs.numbers import count, number
+from .._typing import Array
 from . import _style
 from ._planes import Plane, choose, span_of
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from ..callbacks import ParameterPath
     from ..mlp import MLP
-
-Array = np.ndarray[Any, Any]
 
 
 def loss_surface(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from .._typing import Array
 from ._schedule import Clock, Schedule, not_negative, positive
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

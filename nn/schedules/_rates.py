@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from .._typing import Array
 from ..history import History
 from . import Constant, ReduceOnPlateau, Schedule
 from ._schedule import Span
-
-Array = np.ndarray[Any, Any]
 
 
 class Rates:

@@ -6,13 +6,13 @@ import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from .._inputs.numbers import number
+from .._typing import Array
 
-Array = np.ndarray[Any, Any]
 Clock = Literal["epoch", "step"]
 
 

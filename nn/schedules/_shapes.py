@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
+from .._typing import Array
 from ._schedule import Clock, Schedule, Span, not_negative, positive, share
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

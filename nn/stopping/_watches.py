@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._typing import Array
+
 if TYPE_CHECKING:
     from ..history import History
-
-Array = np.ndarray[Any, Any]
 
 
 class Watch(ABC):

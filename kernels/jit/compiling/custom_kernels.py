@@ -14,6 +14,7 @@ import numpy as np
 
 from ... import _custom as custom_functions
 from ..._custom import REDUCTION_STEPS, CustomActivation, CustomLoss, Program, Step
+from ..._typing import Array
 from ..formulas import output_layer
 from ..formulas.activations import ARGUMENTS
 from ..formulas.columns import Columns
@@ -23,8 +24,6 @@ from ..vector.host import LINE
 from ..vector.values import Int, Real
 from .custom_functions import name_of
 from .table import add, compiled_alone
-
-Array = np.ndarray[Any, Any]
 
 
 def activation(kind: str, custom: CustomActivation, itemsize: int) -> int:

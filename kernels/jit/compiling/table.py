@@ -16,6 +16,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
+from ..._typing import Array
 from ..formulas import activations, dropout, output_layer, update_rules
 from ..formulas.activations import ARGUMENTS
 from ..matrices import panels as packing
@@ -23,8 +24,6 @@ from ..matrices import sparse, tiles
 from ..vector.code import Code
 from ..vector.host import host
 from .lazy import Lazy, intrinsic, renamed
-
-Array = np.ndarray[Any, Any]
 
 # Tiles: index = begin + 2 (rows - 1) + (panels - 1).
 FORWARD, GRADIENT, REST = 0, 24, 40

@@ -9,6 +9,7 @@ import numpy as np
 from numba import types
 
 from ... import _threads
+from ..._typing import Array
 from ..compiling.access import call
 from ..compiling.lazy import Lazy, inline, renamed
 from ..compiling.table import function_of
@@ -17,8 +18,6 @@ from ..memory.arena import address, ceil
 from ..memory.records import Run
 from ..passes.packing import run_task
 from ..threads.team import Job
-
-Array = np.ndarray[Any, Any]
 
 _CHUNK = 16384  # elements of a task: 64 KB of float32
 _SHARED_CHUNKS = 8  # from which on several threads take part

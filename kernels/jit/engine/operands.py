@@ -5,16 +5,13 @@ The plan holds addresses only; the workspace holds the arrays until they are rel
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..._specs import CSR
+from ..._typing import Array
 from ..memory.arena import address
 from ..memory.records import DENSE, LABELS
 from .workspace import Workspace
-
-Array = np.ndarray[Any, Any]
 
 
 def set_rows(space: Workspace, x: Array | CSR, target: Array, order: Array | None = None) -> None:

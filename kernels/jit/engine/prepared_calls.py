@@ -20,14 +20,13 @@ import numpy as np
 from numba import types
 
 from ..._custom import raise_pending
+from ..._typing import Array
 from ..compiling.access import record
 from ..compiling.lazy import Lazy, Task, inline, renamed
 from ..memory.records import DENSE, LABELS, NO_TARGET, PLAN
 from ..threads.team import STEPS, run_steps
 from ..threads.tuner import Choice
 from .workspace import Workspace
-
-Array = np.ndarray[Any, Any]
 
 # Flags of `_enter`: what the targets are, whether to run the phases.
 WITH_MATRIX, WITH_LABELS, RUN = 1, 2, 4

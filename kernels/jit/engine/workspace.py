@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..._specs import Loss
+from ..._typing import Array
 from ..compiling.lazy import Task
 from ..compiling.table import table, use
 from ..formulas.update_rules import FACTOR, N_CONSTANTS
@@ -21,8 +22,6 @@ from ..passes.packing import gather_task, scatter_task
 from ..threads.team import Job
 from ..vector.host import LINE, host
 from .functions import set_functions, set_loss
-
-Array = np.ndarray[Any, Any]
 
 
 class Workspace:

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..._typing import Array
 from ..vector.host import LINE
-
-Array = np.ndarray[Any, Any]
 
 
 def ceil(a: int, b: int) -> int:

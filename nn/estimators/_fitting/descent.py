@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import stopping
 from ..._inputs import sparse
+from ..._typing import Array
 from ...callbacks import Callback, ProgressBar, as_callbacks
 from ...history import History
 from .. import _names
@@ -19,8 +20,6 @@ from .._sklearn.split import train_and_validation
 from .._sklearn.warn import warn
 from .optimizer import StochasticOptimizer
 from .watching import Rows, Validation, epoch_loss_of_means, note_loss, note_score, start_curves
-
-Array = np.ndarray[Any, Any]
 
 
 def fit_stochastic(

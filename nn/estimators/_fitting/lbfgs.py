@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..._inputs import sparse
+from ..._typing import Array
 from .._sklearn.compat import ConvergenceWarning
 from .._sklearn.warn import warn
 from .watching import Rows
-
-Array = np.ndarray[Any, Any]
 
 
 def fit_lbfgs(estimator: Any, rows: Rows, context: Any) -> None:

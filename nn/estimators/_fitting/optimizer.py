@@ -11,10 +11,9 @@ import numpy as np
 from fastmlp.kernels import UpdateRule, _chooser
 
 from ... import optimizers, schedules
+from ..._typing import Array
 from ...history import History
 from ...schedules._rates import Rates
-
-Array = np.ndarray[Any, Any]
 
 
 class StochasticOptimizer:

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._inputs import sparse
+from ..._typing import Array
 from .. import _names
 from .._sklearn import compat
-
-Array = np.ndarray[Any, Any]
 
 
 class Rows(NamedTuple):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._inputs import arrays
+from ..._typing import Array
 from . import standalone
 
 __all__ = [
@@ -31,7 +32,6 @@ __all__ = [
     "with_callbacks",
 ]
 
-Array = np.ndarray[Any, Any]
 
 _sklearn: Any = None
 _check_sample_weight: Any = None

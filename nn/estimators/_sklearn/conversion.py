@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..._typing import Array
 from .._fitting.optimizer import StochasticOptimizer
 from .._labels import LabelCodes
 from .._losses import CLASSIFIER
-
-Array = np.ndarray[Any, Any]
 
 #: What scikit-learn's perceptron can compute.
 _ACTIVATIONS = ("identity", "logistic", "tanh", "relu")

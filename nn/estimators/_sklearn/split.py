@@ -7,11 +7,10 @@ splits and equal shuffles after them, with and without scikit-learn.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from ..._typing import Array
 
 
 def train_and_validation(

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..._inputs import arrays, sparse
+from ..._typing import Array
 from .._scores import accuracy, r2
-
-Array = np.ndarray[Any, Any]
 
 
 class NotFittedError(ValueError, AttributeError):
