@@ -143,7 +143,8 @@ def log_loss(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | No
 def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
     """Coefficient of determination, ``1 - Σ (y - a)² / Σ (y - ȳ)²``, mean over the outputs.
 
-    An output whose targets are all equal counts 1 where it is met exactly and else 0.
+    An output whose targets are all equal counts 1 where it is met exactly and else 0, as with
+    scikit-learn's ``force_finite=True``. NaN for a single row.
 
     Parameters
     ----------
@@ -151,13 +152,16 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = N
     sample_weight : (n,) array, optional
     """
     true, pred = _columns(y_true, y_pred)
-    weight = _weights(sample_weight, len(true))[:, None]
-    mean = (weight * true).sum(axis=0) / weight.sum()
-    residual = (weight * np.square(true - pred)).sum(axis=0)
-    total = (weight * np.square(true - mean)).sum(axis=0)
+    if len(true) < 2:
+        return float("nan")
+    weight = None if sample_weight is None else _weights(sample_weight, len(true))
+    factor = 1.0 if weight is None else weight[:, None]
+    # The operations and their order are scikit-learn's, so that the bits are equal too.
+    residual = (factor * (true - pred) ** 2).sum(axis=0)
+    total = (factor * (true - np.average(true, axis=0, weights=weight)) ** 2).sum(axis=0)
     scores = 1 - np.divide(residual, total, out=np.ones(total.shape), where=total != 0)
-    scores[(total == 0) & (residual == 0)] = 1
-    return float(scores.mean())
+    scores[residual == 0] = 1
+    return float(np.average(scores))
 
 
 def mae(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -283,7 +287,13 @@ def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
 
 
 def _columns(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    true, pred = _pair(y_true, y_pred)
+    """Values of both as ``(n, n_out)`` columns; ``(n,)`` and ``(n, 1)`` mean the same."""
+    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    if true.ndim == 1 and pred.ndim == 2:
+        true = true[:, None]
+    elif true.ndim == 2 and pred.ndim == 1:
+        pred = pred[:, None]
+    _pair(true, pred)
     shape = (len(true), -1)
     return true.reshape(shape).astype(np.float64), pred.reshape(shape).astype(np.float64)
 

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from fastmlp.kernels import CustomActivation, CustomLoss
+from fastmlp.kernels import Architecture, CustomActivation, CustomLoss
 
 from .._typing import Array
 from ..autodiff import Graph, label
 from ..autodiff._node import Node, apply, variable
-
-if TYPE_CHECKING:
-    from .._network.network import Network
-
 
 _ROOT = math.sqrt(2 / math.pi)
 _LAMBDA, _ALPHA = 1.0507009873554804934, 1.6732632423543772848
@@ -80,14 +76,19 @@ def _positive(x: Any) -> Any:
 
 
 def graph(
-    network: Network, x: Array, target: Array, weight: Array | None, loss: Any, dtype: Any = None
+    net: Architecture,
+    parameters: Array,
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    loss: Any,
 ) -> Graph:
-    """The graph of the mean loss over rows; see :meth:`fastmlp.MLP.graph`."""
-    net = network.architecture
-    dtype = network.dtype if dtype is None else dtype
+    """The graph of the mean loss over rows, in the parameters' dtype; see :meth:`MLP.graph`."""
+    dtype = parameters.dtype
     rows = variable(x.astype(dtype), "X")
-    weights = [variable(w.astype(dtype), f"W{i}") for i, w in enumerate(network.weights, 1)]
-    biases = [variable(b.astype(dtype), f"b{i}") for i, b in enumerate(network.biases, 1)]
+    arrays = net.views(parameters)
+    weights = [variable(w, f"W{i}") for i, w in enumerate(arrays[0], 1)]
+    biases = [variable(b, f"b{i}") for i, b in enumerate(arrays[1], 1)]
     y = variable(_dense(target, net.sizes[-1], dtype, loss), "y")
     a: Any = rows
     for i, name in enumerate(net.activations, 1):

@@ -13,6 +13,7 @@ from fastmlp import kernels
 from fastmlp.kernels import CSR
 
 from .._typing import Array
+from .sparse import for_engine, is_sparse
 
 
 def rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X") -> Any:
@@ -31,11 +32,6 @@ def rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X") -> Any:
     return x.astype(dtype, copy=False)
 
 
-def is_sparse(value: Any) -> bool:
-    """Whether it is a sparse matrix or array of scipy, or the kernels' own."""
-    return isinstance(value, CSR) or (hasattr(value, "tocsr") and hasattr(value, "nnz"))
-
-
 def _sparse_rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str) -> CSR:
     if len(value.shape) != 2 or value.shape[1] != n_in:
         raise ValueError(f"{name} must have shape (n, {n_in}) for this network, got {value.shape}")
@@ -44,10 +40,8 @@ def _sparse_rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str) -> CSR:
             f"{name} is sparse, which the {kernels.info()['backend']} backend does not take; "
             f"convert it with {name}.toarray()"
         )
-    x = value if isinstance(value, CSR) else value.tocsr()
-    numeric(x.data, name)
-    shape = (int(x.shape[0]), int(x.shape[1]))
-    return CSR(x.data.astype(dtype, copy=False), x.indices, x.indptr, shape)
+    numeric(value.data if isinstance(value, CSR) else value.dtype.type(0), name)
+    return for_engine(value, dtype)
 
 
 def targets(value: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: Any) -> Array:
@@ -121,7 +115,7 @@ def weights_of_rows(value: Any, n: int, dtype: np.dtype[Any]) -> Array | None:
 
 def numeric(value: Any, name: str) -> Array:
     """An array of real numbers or booleans."""
-    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+    if is_sparse(value):
         raise TypeError(f"{name} is a sparse matrix; convert it with {name}.toarray()")
     try:
         array = np.asarray(value)

@@ -10,17 +10,18 @@ from .._typing import Array
 
 
 def is_sparse(x: Any) -> bool:
-    """Whether ``x`` is a matrix or array of ``scipy.sparse``."""
-    return hasattr(x, "tocsr") and hasattr(x, "nnz")
+    """Whether ``x`` is a matrix or array of ``scipy.sparse``, or the kernels' own."""
+    return isinstance(x, kernels.CSR) or (hasattr(x, "tocsr") and hasattr(x, "nnz"))
 
 
 def for_engine(x: Any, dtype: Any) -> Any:
     """Rows as the engine takes them: an array, or ``kernels.CSR``, of this dtype."""
     if not is_sparse(x):
         return x.astype(dtype, copy=False)
-    rows = x.tocsr()
+    rows = x if isinstance(x, kernels.CSR) else x.tocsr()
     data = rows.data.astype(dtype, copy=False)
-    return kernels.CSR(data, rows.indices, rows.indptr, rows.shape)
+    shape = (int(rows.shape[0]), int(rows.shape[1]))
+    return kernels.CSR(data, rows.indices, rows.indptr, shape)
 
 
 def take(x: Any, rows: Array) -> Any:

@@ -31,6 +31,19 @@ def labels(outputs: Array, bound: float) -> Array:
     return reached
 
 
+def log_probabilities(scores: Array, output: str) -> Array:
+    """Logarithms of the probabilities of scores ``z``, finite where those are, ``(n, n_out)``.
+
+    Softmax: ``z - log Σ exp z``; sigmoid: ``-log(1 + exp(-z))``.
+    """
+    if output == "softmax":
+        shifted = scores - scores.max(axis=1, keepdims=True)
+        shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return shifted
+    logs: Array = -np.logaddexp(scores.dtype.type(0), -scores)
+    return logs
+
+
 def true_classes(target: Array) -> Array | None:
     """Class of each row of targets: labels, 0 and 1 (or -1 and 1) of one output, or one-hot rows.
 

@@ -154,7 +154,8 @@ def check_gradients(
     spec = kernels.Loss.of(network._loss(loss))
     x, target, weight, _ = network._batch(X, y, spec, sample_weight)
     value, gradients = network.loss_and_gradients(x, target, spec, weight)
-    graph = networks.graph(network, x, target, weight, spec, np.float64)
+    parameters = network.parameters.astype(np.float64)
+    graph = networks.graph(network.architecture, parameters, x, target, weight, spec)
     expected = graph.backward()
     names = [node.label or "" for node in graph.inputs[1:-1]]
     engine = dict(zip(names, _flat(gradients), strict=True))

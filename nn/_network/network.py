@@ -197,7 +197,7 @@ class Network(Decisions):
 
         spec = Loss.of(self._loss(loss))
         x, target, weight, _ = self._batch(X, y, spec, sample_weight)
-        return networks.graph(self, x, target, weight, spec)
+        return networks.graph(self._architecture, self._parameters, x, target, weight, spec)
 
     def __getstate__(self) -> dict[str, Any]:
         return {

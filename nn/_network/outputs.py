@@ -55,17 +55,10 @@ class Decisions(ABC):
         ValueError
             For another output.
         """
-        if self._architecture.output == "softmax":
-            z = self.scores(X)
-            z -= z.max(axis=1, keepdims=True)
-            z -= np.log(np.exp(z).sum(axis=1, keepdims=True))
-            return z
-        if self._architecture.output == "sigmoid":
-            logs: Array = -np.logaddexp(self._dtype.type(0), -self.scores(X))
-            return logs
-        raise ValueError(
-            f"probabilities need output 'softmax' or 'sigmoid', got {self._architecture.output!r}"
-        )
+        output = self._architecture.output
+        if output not in ("softmax", "sigmoid"):
+            raise ValueError(f"probabilities need output 'softmax' or 'sigmoid', got {output!r}")
+        return decisions.log_probabilities(self.scores(X), output)
 
     def predict_classes(self, X: ArrayLike, threshold: float | None = None) -> Array:
         """The class of each row, ``(n,)``: the highest output.

@@ -29,25 +29,26 @@ Where a function has a kink its derivative is this subgradient:
 no say: ``np.where(x > 0, np.log(x), 0)`` has derivative 0 at 0. ``log(1 + exp(x))`` and
 ``1 / (1 + exp(-x))`` do not overflow in a graph.
 
-The files, in the order to read them. The first three are the engine, the next four make it
-convenient, and the others show graphs and compile them:
+The files, in the order to read them. The first three are the engine, the next five make it
+convenient, and the others show graphs (``fastmlp._graphs.program`` compiles them):
 
 =================  ==========================================================================
 ``_operations``    the table: every operation's value and its derivative rules, side by side
 ``_node``          traced arrays: how NumPy's calls become nodes, equal ones only once
 ``_backward``      the sweep from a result to its inputs; ``grad`` and ``value_and_grad``
 ``_functions``     NumPy's functions by operations of the table: a new function goes there
+``_dispatch``      the tables of these functions, where a node looks them up
 ``_simplify``      simpler nodes with the same value, and forms that do not overflow
 ``_finite``        the operation that is to blame for a derivative that is not finite
 ``_graph``         ``trace`` and the graph that it returns: evaluated again, differentiated
 ``_text``          a graph as text
 ``_draw``          pictures, with boxes where ``_layout`` puts them
-``_program``       straight-line code for one element, which the kernels compile
 =================  ==========================================================================
 """
 
+from . import _functions as _functions  # fills the tables of _dispatch
 from ._backward import grad, value_and_grad
-from ._functions import supported
+from ._dispatch import supported
 from ._graph import Graph, label, trace
 
 __all__ = ["Graph", "grad", "label", "supported", "trace", "value_and_grad"]

@@ -11,11 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from . import _dispatch
 from ._node import Node, apply, as_nodes, constant
-from ._operations import TABLE
-
-#: NumPy's other names of an operation.
-ALIASES = {"fabs": "absolute", "float_power": "power"}
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:
@@ -168,8 +165,7 @@ def _of_masks(name: str) -> Callable[..., Node]:
     return combine
 
 
-#: Ufuncs that are written with others.
-UFUNCS: dict[str, Callable[..., Any]] = {
+_dispatch.UFUNCS |= {
     "bitwise_and": _of_masks("logical_and"),
     "bitwise_or": _of_masks("logical_or"),
     "bitwise_xor": _of_masks("logical_xor"),
@@ -178,15 +174,13 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "positive": lambda x: x,
     "reciprocal": lambda x: 1.0 / x,
 }
-#: Reductions by a ufunc's ``reduce``.
-REDUCTIONS: dict[str, Callable[..., Any]] = {
+_dispatch.REDUCTIONS |= {
     "add": _sum,
     "maximum": _max,
     "minimum": _min,
     "logaddexp": _reduction("log_sum_exp"),
 }
-#: What NumPy calls by ``__array_function__``.
-FUNCTIONS: dict[Any, Callable[..., Any]] = {
+_dispatch.FUNCTIONS |= {
     np.sum: _sum,
     np.max: _max,
     np.amax: _max,
@@ -217,12 +211,3 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.ndim: lambda a: a.ndim,
     np.size: lambda a: a.size,
 }
-
-
-def supported() -> list[str]:
-    """Names of NumPy's functions that traced arrays take part in."""
-    functions = {f.__module__.replace("numpy", "np", 1) + "." + f.__name__ for f in FUNCTIONS}
-    ufuncs = {f"np.{name}" for name in TABLE if isinstance(getattr(np, name, None), np.ufunc)}
-    ufuncs |= {f"np.{name}" for name in UFUNCS}
-    reductions = {f"np.{name}.reduce" for name in REDUCTIONS}
-    return sorted(functions | ufuncs | reductions | {f"np.{name}" for name in ALIASES})

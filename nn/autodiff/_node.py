@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array
+from ._dispatch import ALIASES, FUNCTIONS, REDUCTIONS, UFUNCS, name_of, unsupported
 from ._operations import TABLE
 from ._simplify import simplified
 
@@ -63,8 +64,6 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
     # What NumPy asks for
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **options: Any) -> Any:
-        from ._functions import ALIASES, REDUCTIONS, UFUNCS
-
         if options.get("out") is not None:
             raise TypeError("traced arrays cannot be changed in place: write x = x + y, not x += y")
         name = ALIASES.get(ufunc.__name__, ufunc.__name__)
@@ -79,11 +78,8 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
-        from ._functions import FUNCTIONS
-
         if function not in FUNCTIONS:
-            module = function.__module__.replace("numpy", "np", 1)
-            raise unsupported(f"{module}.{function.__name__}")
+            raise unsupported(name_of(function))
         try:
             return FUNCTIONS[function](*args, **options)
         except TypeError as error:
@@ -118,6 +114,10 @@ class Node(np.lib.mixins.NDArrayOperatorsMixin):
 
     # Nodes are keys of dictionaries: ``==`` makes a node, so it cannot compare them.
     __hash__ = object.__hash__
+
+    def make(self, operation: str, *others: Any, **options: Any) -> Node:
+        """The node of an operation on this one that NumPy has no function for."""
+        return apply(operation, self, *others, **options)
 
     # What arrays have
 
@@ -261,9 +261,3 @@ def _key(option: Any) -> Any:
     if isinstance(option, np.ndarray):
         return (option.dtype.str, option.shape, option.tobytes())
     return (type(option), option)  # True is not 1
-
-
-def unsupported(name: str) -> TypeError:
-    from ._functions import supported
-
-    return TypeError(f"{name} has no derivative rule here; there are: {', '.join(supported())}")

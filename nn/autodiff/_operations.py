@@ -104,13 +104,6 @@ def _scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
 # Rules that need more than a line
 
 
-def make(operation: str, *operands: Any, **options: Any) -> Any:
-    """The node of an operation that NumPy has no function for."""
-    from ._node import apply
-
-    return apply(operation, *operands, **options)
-
-
 def _kept(y: Any, x: Any, axis: Any) -> Any:
     """The result of a reduction of ``x`` with its axes kept, as length 1."""
     return np.reshape(y, tuple(1 if i in axis else n for i, n in enumerate(x.shape)))
@@ -213,8 +206,8 @@ TABLE: dict[str, Operation] = {
     ),
     "logaddexp": _elementwise(
         _logaddexp,
-        lambda g, y, a, b: g * make("sigmoid", a - b),
-        lambda g, y, a, b: g * make("sigmoid", b - a),
+        lambda g, y, a, b: g * (a - b).make("sigmoid"),
+        lambda g, y, a, b: g * (b - a).make("sigmoid"),
     ),
     "hypot": _elementwise(
         np.hypot,
@@ -247,7 +240,7 @@ TABLE: dict[str, Operation] = {
     "broadcast_to": _moving(np.broadcast_to, lambda g, y, x, shape: unbroadcast(g, x.shape)),
     "getitem": _moving(
         lambda x, index: x[index],
-        lambda g, y, x, index: make("scatter", g, index=index, shape=x.shape),
+        lambda g, y, x, index: g.make("scatter", index=index, shape=x.shape),
     ),
     "scatter": _moving(_scatter, lambda g, y, x, index, shape: g[index]),
     # Products of matrices, at least two-dimensional

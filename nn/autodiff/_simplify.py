@@ -14,14 +14,12 @@ are written with NumPy on nodes; ``None`` means that nothing is simpler.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ._operations import make
-
-if TYPE_CHECKING:
-    from ._node import Node
+#: A traced array, whose class applies these rules and so cannot be imported here.
+Node = Any
 
 
 def simplified(operation: str, inputs: tuple[Node, ...], options: dict[str, Any]) -> Any:
@@ -77,9 +75,9 @@ def _divide(a: Node, b: Node) -> Any:
         return _unchanged(a, b)
     x = _one_plus_exp(b)
     if x is not None and a.operation == "exp" and a.inputs[0] is x:
-        return make("sigmoid", x)
+        return x.make("sigmoid")
     if x is not None and a.uniform is not None and a.dtype == b.dtype:
-        return a * make("sigmoid", -x)
+        return a * (-x).make("sigmoid")
     return None
 
 

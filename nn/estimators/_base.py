@@ -12,12 +12,12 @@ import numpy as np
 from .. import initializers
 from .._inputs import sparse
 from .._typing import Array
-from . import _losses
+from . import _names
 from ._fitted import FittedArrays
 from ._fitting.descent import fit_stochastic
 from ._fitting.lbfgs import fit_lbfgs
 from ._fitting.watching import Rows, forget_curves
-from ._sklearn import conversion
+from ._sklearn import to_sklearn
 from ._sklearn.callbacks import Context
 from ._sklearn.compat import (
     CallbackSupportMixin,
@@ -91,7 +91,7 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
         return False
 
     def _engine_loss(self) -> Any:
-        return _losses.for_engine(self.loss, self.out_activation_)
+        return _names.engine_loss(self.loss, self.out_activation_)
 
     # Fitting
 
@@ -229,7 +229,7 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
             Where scikit-learn could not predict the same: it does not know the activation or the
             loss. Parameters of fastmlp that matter only while training are left out.
         """
-        return conversion.to_sklearn(self)
+        return to_sklearn.convert(self)
 
     def __sklearn_tags__(self) -> Any:
         tags: Any = super().__sklearn_tags__()  # type: ignore[misc]

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from .._inputs.sparse import is_sparse
 from .._typing import Array
 from ._sklearn.compat import DataConversionWarning
 from ._sklearn.warn import warn
@@ -46,7 +47,7 @@ class LabelCodes:
     @classmethod
     def of(cls, y: Any) -> LabelCodes:
         """Codes for the labels that ``y`` holds."""
-        sparse = hasattr(y, "toarray")
+        sparse = is_sparse(y)
         if sparse or check_kind(y):
             return cls(np.arange(y.shape[1]), MULTILABEL, sparse)
         return cls.of_classes(np.unique(y))
@@ -55,6 +56,16 @@ class LabelCodes:
     def of_classes(cls, classes: Array) -> LabelCodes:
         """Codes for these classes."""
         return cls(classes, "binary" if len(classes) <= 2 else "multiclass")
+
+
+def are_plain_labels(y: Any, classes: Any) -> bool:
+    """Whether ``y`` is an array of one label a row, comparable with these classes as it is."""
+    return (
+        y.__class__ is np.ndarray
+        and y.ndim == 1
+        and y.dtype.kind in "biuU"
+        and y.dtype.kind == getattr(getattr(classes, "dtype", None), "kind", "")
+    )
 
 
 def flatten_column(y: Array) -> Array:
@@ -97,7 +108,7 @@ def encode(y: Any, labels: Any, n_outputs: int, dtype: Any, low: float = 0.0) ->
     ``low`` is the value that stands for "no": 0 for probabilities, -1 for margins.
     """
     if labels.y_type_ == MULTILABEL:
-        dense = y.toarray() if hasattr(y, "toarray") else y
+        dense = y.toarray() if is_sparse(y) else y
         return np.where(dense > 0, 1.0, low).astype(dtype)
     if n_outputs > 1:
         return indices(y, labels.classes_)
@@ -139,7 +150,7 @@ def class_weights(
     if isinstance(class_weight, str):
         if labels.y_type_ != MULTILABEL:
             return _balanced(indices(y, labels.classes_), weight)
-        dense = y.toarray() if hasattr(y, "toarray") else y
+        dense = y.toarray() if is_sparse(y) else y
         columns = [_balanced((column > 0).astype(np.intp), weight) for column in dense.T]
         product: Array = np.prod(columns, axis=0)
         return product

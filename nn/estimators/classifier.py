@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from .._inputs import sparse
+from .._network import decisions
 from .._typing import Array
-from . import _labels, _losses
+from ..metrics import accuracy
+from . import _labels, _names
 from ._base import BaseMLP, available_if, keep_parameters, stochastic
-from ._labels import MULTILABEL, LabelCodes
-from ._scores import accuracy, are_plain_labels, log_probabilities
+from ._labels import MULTILABEL, LabelCodes, are_plain_labels
 from ._sklearn.compat import ClassifierMixin
 from ._sklearn.documentation import document
 
@@ -57,7 +59,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     loss: Any
     class_weight: Any
     classes_: Array
-    _known_losses = _losses.CLASSIFIER
+    _known_losses = _names.CLASSIFIER
 
     def __init__(
         self,
@@ -187,7 +189,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         result: float = super().score(X, y, sample_weight)
         return result
 
-    @available_if(_losses.has_probabilities)
+    @available_if(_names.has_probabilities)
     def predict_proba(self, X: Any) -> Array:
         """Probability of each class, ``(n, n_classes)``; of each label for multilabel targets."""
         outputs = self._outputs(X)
@@ -195,7 +197,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return np.hstack([1 - outputs, outputs])
         return outputs
 
-    @available_if(_losses.has_probabilities)
+    @available_if(_names.has_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of :meth:`predict_proba`, finite also where a probability rounds to 0."""
         proba: Array = self.predict_proba(X)
@@ -204,10 +206,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             log_proba: Array = np.log(proba)
         if tiny.any():
             scores = self._outputs(X, "identity")
-            log_proba[tiny] = log_probabilities(scores, self.out_activation_)[tiny]
+            output = _names.OUTPUTS[self.out_activation_]
+            logs = decisions.log_probabilities(scores, output)
+            if scores.shape[1] == 1:
+                logs = np.hstack([decisions.log_probabilities(-scores, output), logs])
+            log_proba[tiny] = logs[tiny]
         return log_proba
 
-    @available_if(_losses.has_margins)
+    @available_if(_names.has_margins)
     def decision_function(self, X: Any) -> Array:
         """Margins ``(n, n_outputs)``, or ``(n,)`` for two classes; above 0 means yes."""
         outputs = self._outputs(X)
@@ -230,7 +236,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     # Fitting
 
     def _shape_targets(self, y: Any) -> Any:
-        return y if hasattr(y, "toarray") else _labels.flatten_column(y)
+        return y if sparse.is_sparse(y) else _labels.flatten_column(y)
 
     def _learn_targets(self, y: Array, first_pass: bool, incremental: bool) -> None:
         found = LabelCodes.of(y)
@@ -251,7 +257,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 raise ValueError("y must hold the same kind of labels as in the previous call")
         self._check_known(found, known)
         if first_pass:
-            self.n_outputs_, self.out_activation_ = _losses.outputs_for(self.loss, known)
+            self.n_outputs_, self.out_activation_ = _names.outputs_for(self.loss, known)
         elif not hasattr(self, "n_outputs_"):
             self.n_outputs_ = len(self.intercepts_[-1])
         self._label_binarizer = known

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array
-from . import _labels, _losses
+from ..metrics import r2
+from . import _labels, _names
 from ._base import BaseMLP, available_if, keep_parameters, stochastic
-from ._scores import r2
 from ._sklearn.compat import RegressorMixin
 from ._sklearn.documentation import document
 
@@ -58,7 +58,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     loss: Any
     output_reduction: str
-    _known_losses = _losses.REGRESSOR
+    _known_losses = _names.REGRESSOR
     _y_numeric = True
 
     def __init__(
@@ -161,7 +161,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._check_values(y)
         if first_pass:
             self.n_outputs_ = outputs
-            self.out_activation_ = "exp" if _losses.name_of(self.loss) == "poisson" else "identity"
+            self.out_activation_ = "exp" if _names.loss_name(self.loss) == "poisson" else "identity"
         else:
             self.n_outputs_ = len(self.intercepts_[-1])
             self._check_validation_targets(y)
@@ -175,7 +175,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _check_values(self, y: Array) -> None:
         if y.dtype.kind not in "fiub":
             raise ValueError(f"y must hold real numbers, got dtype {y.dtype}")
-        if _losses.name_of(self.loss) == "poisson" and y.size and y.min() < 0:
+        if _names.loss_name(self.loss) == "poisson" and y.size and y.min() < 0:
             raise ValueError(f"loss='poisson' needs targets that are not negative, got {y.min()}")
 
     def _encode(self, y: Array, dtype: Any) -> Array:
@@ -185,7 +185,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return (
             self.n_outputs_ > 1
             and self.output_reduction == "mean"
-            and _losses.name_of(self.loss) == "squared_error"
+            and _names.loss_name(self.loss) == "squared_error"
         )
 
     def _stratum(self, target: Array) -> Array | None:

@@ -93,3 +93,24 @@ def test_numba_is_imported_by_its_backend_only():
         for imported, _ in imports(name, path):
             if imported.split(".")[0] in ("numba", "llvmlite"):
                 assert name.startswith("fastmlp.kernels.jit"), f"{name} imports {imported}"
+
+
+def circles(within):
+    """Sets of modules that import each other, late imports and those for types included."""
+    names = [name for name in MODULES if name.startswith(within)]
+    arrows = {name: {to for to, _ in imports(name, MODULES[name]) if to in names} for name in names}
+    for middle in names:
+        for name in names:
+            if middle in arrows[name]:
+                arrows[name] |= arrows[middle]
+    return {frozenset(b for b in names if b in arrows[a] and a in arrows[b]) for a in names} - {
+        frozenset()
+    }
+
+
+def test_wings_of_nn_have_no_circles():
+    assert not circles(("fastmlp._graphs", "fastmlp._network", "fastmlp._inputs"))
+    assert not circles("fastmlp.estimators.")
+    # The graph's own methods print and draw it.
+    faces = {f"fastmlp.autodiff.{name}" for name in ("_graph", "_text", "_draw", "_layout")}
+    assert all(circle <= faces for circle in circles("fastmlp.autodiff."))

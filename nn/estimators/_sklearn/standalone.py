@@ -10,7 +10,7 @@ import numpy as np
 
 from ..._inputs import arrays, sparse
 from ..._typing import Array
-from .._scores import accuracy, r2
+from ...metrics import accuracy, r2
 
 
 class NotFittedError(ValueError, AttributeError):

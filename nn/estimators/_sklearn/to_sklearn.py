@@ -1,4 +1,4 @@
-"""Fitted models across the border: from scikit-learn's estimators to fastmlp's, and back."""
+"""From fastmlp's estimators to scikit-learn's of the same parameters and fitted attributes."""
 
 from __future__ import annotations
 
@@ -10,79 +10,20 @@ import numpy as np
 
 from ..._typing import Array
 from .._fitting.optimizer import StochasticOptimizer
-from .._labels import LabelCodes
-from .._losses import CLASSIFIER
+from .._names import CLASSIFIER
 
 #: What scikit-learn's perceptron can compute.
 _ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 _LOSSES = ("squared_error", "poisson")
 #: Fitted attributes that are taken over as they are.
-_ATTRIBUTES = (
+ATTRIBUTES = (
     *("n_layers_", "n_outputs_", "n_features_in_", "feature_names_in_", "out_activation_"),
     *("classes_", "loss_", "best_loss_", "loss_curve_", "validation_scores_"),
     *("best_validation_score_", "n_iter_", "t_", "_no_improvement_count", "_random_state"),
 )
 
 
-def from_sklearn(estimator: Any) -> Any:
-    """Take a model over from scikit-learn, fitted or not.
-
-    Parameters
-    ----------
-    estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
-
-    Returns
-    -------
-    MLPClassifier or MLPRegressor
-        With copies of all parameters and fitted attributes, and of the optimizer's state, so that
-        ``partial_fit`` goes on as it would have there.
-
-    Raises
-    ------
-    TypeError
-        For anything else.
-
-    Examples
-    --------
-    >>> import fastmlp, sklearn.neural_network
-    >>> theirs = sklearn.neural_network.MLPRegressor((5,), max_iter=3, random_state=0)
-    >>> fastmlp.from_sklearn(theirs)
-    MLPRegressor(hidden_layer_sizes=(5,), max_iter=3, random_state=0)
-    """
-    from ..classifier import MLPClassifier
-    from ..regressor import MLPRegressor
-
-    ours = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}
-    found = [
-        ours[kind.__name__]
-        for kind in type(estimator).__mro__
-        if kind.__module__.startswith("sklearn.neural_network.") and kind.__name__ in ours
-    ]
-    if not found:
-        raise TypeError(
-            "from_sklearn takes sklearn.neural_network's MLPClassifier or MLPRegressor, "
-            f"got {type(estimator).__name__}"
-        )
-    known = inspect.signature(found[0]).parameters
-    given = {name: value for name, value in vars(estimator).items() if name in known}
-    new = found[0](**{name: copy.deepcopy(value) for name, value in given.items()})
-    if not hasattr(estimator, "coefs_"):
-        return new
-    _copy_attributes(estimator, new)
-    binarizer = getattr(estimator, "_label_binarizer", None)
-    if binarizer is not None:
-        new._label_binarizer = LabelCodes(
-            binarizer.classes_.copy(), binarizer.y_type_, binarizer.sparse_input_
-        )
-    new.coefs_ = [w.copy() for w in estimator.coefs_]
-    new.intercepts_ = [b.copy() for b in estimator.intercepts_]
-    new._adopt(new._packed())
-    if hasattr(estimator, "_optimizer"):
-        new._optimizer = _optimizer_from(estimator, new)
-    return new
-
-
-def to_sklearn(estimator: Any) -> Any:
+def convert(estimator: Any) -> Any:
     """See :meth:`MLPClassifier.to_sklearn`."""
     try:
         from sklearn import neural_network  # type: ignore[import-untyped,unused-ignore]
@@ -109,7 +50,7 @@ def to_sklearn(estimator: Any) -> Any:
     new = kind(**{name: copy.deepcopy(value) for name, value in given.items()})
     if not hasattr(estimator, "coefs_"):
         return new
-    _copy_attributes(estimator, new)
+    copy_attributes(estimator, new)
     if hasattr(estimator, "classes_"):
         labels = estimator._labels()
         binarizer = new._label_binarizer = LabelBinarizer()
@@ -123,7 +64,7 @@ def to_sklearn(estimator: Any) -> Any:
     new._best_intercepts = [b.copy() for b in new.intercepts_]
     optimizer = estimator.__dict__.get("_optimizer")
     if optimizer is not None and estimator.optimizer is None:
-        new._optimizer = _optimizer_for(new, optimizer, estimator._architecture())
+        new._optimizer = _optimizer(new, optimizer, estimator._architecture())
     return new
 
 
@@ -131,30 +72,14 @@ def _public_name(estimator: Any) -> str:
     return "MLPClassifier" if estimator._known_losses == CLASSIFIER else "MLPRegressor"
 
 
-def _copy_attributes(source: Any, to: Any) -> None:
-    for name in _ATTRIBUTES:
+def copy_attributes(source: Any, to: Any) -> None:
+    """Copy the fitted attributes that both have in common."""
+    for name in ATTRIBUTES:
         if name in vars(source):
             setattr(to, name, copy.deepcopy(vars(source)[name]))
 
 
-def _optimizer_from(theirs: Any, ours: Any) -> StochasticOptimizer:
-    """Our optimizer with the state of scikit-learn's."""
-    state = theirs._optimizer
-    optimizer = StochasticOptimizer(ours)
-    if optimizer.rule.name == "adam":
-        slots = [state.ms, state.vs]
-        optimizer.step = int(state.t)
-    else:
-        # scikit-learn keeps velocities of plain descent too, which nothing depends on.
-        slots = [state.velocities] if optimizer.rule.slots else []
-        optimizer.rate = float(state.learning_rate)
-    vectors = [np.concatenate([np.ravel(a) for a in slot]) for slot in slots]
-    dtype = ours._flat.dtype
-    optimizer.state = np.array(vectors, dtype).reshape(len(vectors), ours._flat.size)
-    return optimizer
-
-
-def _optimizer_for(new: Any, ours: StochasticOptimizer, architecture: Any) -> Any:
+def _optimizer(new: Any, ours: StochasticOptimizer, architecture: Any) -> Any:
     """scikit-learn's optimizer with the state of ours."""
     from sklearn.neural_network import (  # type: ignore[import-untyped,unused-ignore]
         _stochastic_optimizers as theirs,
