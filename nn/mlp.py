@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +12,7 @@ from fastmlp.kernels import _checks
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import serialization
+from ._files import shown
 from ._network import construction
 from ._network.network import Network
 
@@ -239,10 +241,15 @@ class MLP(Network):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write parameters and architecture to a safetensors file.
 
+        The file appears at once and whole, or the one that was there stays, whatever happens
+        meanwhile; several threads and processes may write to one path.
+
         Raises
         ------
         ImportError
             Where safetensors is not installed (``pip install 'fastmlp[io]'``).
+        OSError
+            Where the file cannot be written.
         """
         serialization.save(self, path)
 
@@ -263,10 +270,29 @@ class MLP(Network):
         ValueError
             Where the file is damaged or is not a network of this package.
         """
-        architecture, dtype, tensors = serialization.load(path)
+        stored = serialization.read(path)
+        if serialization.PREPROCESSING in stored.metadata:
+            warnings.warn(
+                f"{shown(path)} also says how its data are prepared (scaling, categories), which "
+                "the network alone knows nothing of: fastmlp.load_model(path) reads both",
+                UserWarning,
+                stacklevel=2,
+            )
+        return cls._restored(stored, random_state=random_state, n_threads=n_threads)
+
+    @classmethod
+    def _restored(
+        cls,
+        stored: serialization.StoredNetwork,
+        *,
+        random_state: int | np.random.Generator | None = None,
+        n_threads: int | None = None,
+    ) -> MLP:
+        """The network that a file holds."""
         _checks.threads(n_threads)
         network = cls.__new__(cls)
-        parameters = np.zeros(architecture.n_parameters, dtype)
+        architecture, tensors = stored.architecture, stored.tensors
+        parameters = np.zeros(architecture.n_parameters, stored.dtype)
         generator = construction.generator(random_state)
         network._setup(architecture, parameters, generator, n_threads)
         layers = range(len(network.weights))

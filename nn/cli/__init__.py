@@ -18,7 +18,8 @@ import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
-from ._arguments import UsageError, build_parser
+from ._arguments import build_parser
+from ._usage import UsageError
 
 __all__ = ["main"]
 

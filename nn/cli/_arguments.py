@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from importlib import metadata
 from typing import NoReturn
 
 from fastmlp import kernels
 
 from . import _types
-
-NAMED_DATA = ("digits", "mnist", "fashion-mnist")
-#: Names for the help text; they are checked where the modules are imported anyway.
-OPTIMIZERS = (
-    *("sgd", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "adamax", "nadam", "radam"),
-    *("ftrl", "lion", "rprop", "gradient_descent", "lbfgs"),
-)
-SCHEDULES = (
-    *("constant", "inverse_scaling", "inverse_time", "step", "exponential", "cosine"),
-    *("one_cycle", "warmup", "reduce_on_plateau"),
-)
+from ._usage import NAMED_DATA, OPTIMIZERS, SCHEDULES, version
 
 TRAIN_EXAMPLES = """\
 examples:
@@ -36,10 +25,6 @@ examples:
   fastmlp predict fastmlp-digits digits --out predictions.csv
   fastmlp predict fastmlp-mnist data/mnist/t10k-images-idx3-ubyte.gz
 """
-
-
-class UsageError(Exception):
-    """Options that do not fit together; the exit code is 2."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,11 +50,6 @@ def build_parser() -> argparse.ArgumentParser:
     info.set_defaults(run=_run_info)
     _add_warmup(commands)
     return parser
-
-
-def version() -> str:
-    """Version of the installed package."""
-    return metadata.version("fastmlp")
 
 
 def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from fastmlp import kernels, optimizers, schedules, stopping
 from fastmlp._network.network import NATURAL_LOSS
 
-from ._arguments import OPTIMIZERS, UsageError
 from ._sources import Source
+from ._usage import OPTIMIZERS, UsageError
 
 #: Options of that group, for the record.
 RESTRAINT = (

@@ -8,7 +8,7 @@ from importlib import metadata
 
 from fastmlp import kernels
 
-from ._arguments import version
+from ._usage import version
 
 #: Extra → the package that it installs.
 EXTRAS = {

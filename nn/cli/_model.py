@@ -7,14 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from fastmlp import MLP
+from fastmlp import MLP, serialization
 
+from .._files import shown
 from .._typing import Array
 from ._preprocessing import Preprocessing
 
 FILE_NAME = "model.safetensors"
-#: Key of the metadata; ``MLP.load`` reads the same file and leaves this aside.
-KEY = "fastmlp.cli.preprocessing"
 
 
 @dataclass(frozen=True)
@@ -30,20 +29,8 @@ class Model:
 
     def save(self, path: Path) -> None:
         """Write the file, all of it or nothing."""
-        from safetensors import safe_open
-        from safetensors.numpy import save_file
-
-        # The network writes its own part of the file, so that its format is known in one place.
-        partial = path.with_name(f"{path.name}.part")
-        try:
-            self.network.save(partial)
-            with safe_open(str(partial), framework="numpy") as file:
-                metadata = dict(file.metadata())
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            save_file(tensors, str(partial), {**metadata, KEY: self.preprocessing.to_json()})
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        entries = {serialization.PREPROCESSING: self.preprocessing.to_json()}
+        serialization.save(self.network, path, entries)
 
     @classmethod
     def load(cls, path: str | Path, n_threads: int | None = None) -> Model:
@@ -53,16 +40,16 @@ class Model:
             if not (path / FILE_NAME).is_file():
                 raise FileNotFoundError(f"the folder {path} holds no {FILE_NAME}")
             path = path / FILE_NAME
-        network = MLP.load(path, n_threads=n_threads)
-        from safetensors import safe_open
-
-        with safe_open(str(path), framework="numpy") as file:
-            text = file.metadata().get(KEY)
+        elif not path.exists():
+            raise FileNotFoundError(f"no such file or folder: {shown(path)}")
+        stored = serialization.read(path)
+        text = stored.metadata.get(serialization.PREPROCESSING)
         if text is None:
             raise ValueError(
-                f"{path} holds a network, but not how to prepare data for it (it was not written "
-                "by fastmlp train); use MLP.load in Python"
+                f"{shown(path)} holds a network, but not how to prepare data for it (it was not "
+                "written by fastmlp train); use MLP.load in Python"
             )
+        network = MLP._restored(stored, n_threads=n_threads)
         return cls(network, Preprocessing.from_json(text))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
-from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 from fastmlp import kernels
 
+from .._files import write
 from .._typing import Array
 from ._model import Model
 from ._sources import load_inputs
@@ -25,8 +26,9 @@ def run(options: argparse.Namespace) -> int:
     if options.out is None:
         _write(sys.stdout, model, output)
         return 0
-    with Path(options.out).open("w", newline="", encoding="utf-8") as file:
-        _write(file, model, output)
+    text = io.StringIO()
+    _write(text, model, output)
+    write(options.out, text.getvalue().encode("utf-8", "backslashreplace"))
     print(f"wrote {len(output):,} predictions to {options.out}")
     return 0
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .._files import write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +21,8 @@ METRICS = {"accuracy": "accuracy, %", "rmse": "RMSE"}
 
 def write_history(path: Path, run: dict[str, Any]) -> None:
     """Write the run as JSON; numbers that JSON lacks (NaN, infinity) become null."""
-    path.write_text(json.dumps(_finite(run), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    text = json.dumps(_finite(run), indent=1, ensure_ascii=False) + "\n"
+    write(path, text.encode("utf-8", "backslashreplace"))
 
 
 def can_draw() -> bool:
@@ -45,7 +49,8 @@ def draw_learning_curve(path: Path, run: dict[str, Any]) -> None:
 
     figure = Figure(figsize=(10, 4.2) if metric else (6.4, 4.2), dpi=150, layout="constrained")
     panels = figure.subplots(1, 2 if metric else 1, squeeze=False)[0]
-    figure.suptitle(f"{run['data']['name']}: {run['summary']}", color=INK, fontsize=12)
+    title = f"{run['data']['name']}: {run['summary']}"
+    figure.suptitle(title, color=INK, fontsize=12, parse_math=False)  # a name may hold a $
 
     loss = panels[0]
     _style(loss, "loss", f"{run['loss'].replace('_', ' ')}, mean over rows")
@@ -80,7 +85,9 @@ def draw_learning_curve(path: Path, run: dict[str, Any]) -> None:
         panel.legend(
             frameon=False, labelcolor=INK, loc="lower right" if factor == 100 else "upper right"
         )
-    figure.savefig(path)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    write(path, picture.getvalue())
 
 
 def _style(panel: Axes, title: str, unit: str) -> None:

@@ -11,8 +11,8 @@ from fastmlp import datasets
 from fastmlp.datasets._tables import is_table
 
 from .._typing import Array
-from ._arguments import NAMED_DATA, UsageError
 from ._preprocessing import Preprocessing, of_images, of_table
+from ._usage import NAMED_DATA, UsageError
 
 DIGITS = tuple(str(digit) for digit in range(10))
 FASHION = (

@@ -13,12 +13,12 @@ from fastmlp import MLP, kernels
 
 from . import _choices as choices
 from . import _report
-from ._arguments import version
 from ._metrics import measure, show
 from ._model import FILE_NAME, Model, can_save
 from ._preprocessing import Preprocessing
 from ._progress import Monitor, choose_display, elapsed
 from ._sources import Source, check_options, default_name, load
+from ._usage import version
 
 INTERRUPTED = 130
 

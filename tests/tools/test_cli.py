@@ -60,7 +60,8 @@ def test_train_digits_reaches_97_percent_and_leaves_three_files(backend, capsys)
     assert run["data"]["rows"] + run["data"]["validation_rows"] + run["data"]["test_rows"] == 1797
     assert run["interrupted"] is False
     assert f"test     accuracy {100 * run['test']['accuracy']:.2f} %" in out
-    network = MLP.load("fastmlp-digits/model.safetensors")
+    with pytest.warns(UserWarning, match="load_model"):
+        network = MLP.load("fastmlp-digits/model.safetensors")
     assert network.architecture.sizes == (64, 100, 10)
 
 
@@ -235,11 +236,11 @@ def test_losses_find_their_outputs(what, capsys):
 
 def test_names_in_the_help_are_those_that_exist():
     from fastmlp import optimizers, schedules
-    from fastmlp.cli import _arguments
+    from fastmlp.cli import _usage
 
-    assert tuple(schedules.Schedule.registry) == _arguments.SCHEDULES
+    assert tuple(schedules.Schedule.registry) == _usage.SCHEDULES
     known = {*optimizers.Optimizer.registry, "gradient_descent", "lbfgs"}
-    assert known == set(_arguments.OPTIMIZERS)
+    assert known == set(_usage.OPTIMIZERS)
 
 
 def test_info(capsys):
