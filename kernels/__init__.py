@@ -54,7 +54,7 @@ from ._names import (
     RULE_CONSTANTS,
     UPDATE_RULES,
 )
-from ._specs import CSR, Architecture, Loss, UpdateRule
+from ._specs import CSR, Architecture, Loss, UpdateRule, needs_scores
 from ._typing import Array
 from ._updates import adam_update, momentum_update, sgd_update, update
 
@@ -88,6 +88,7 @@ __all__ = [
     "info",
     "loss_value",
     "momentum_update",
+    "needs_scores",
     "network",
     "output_delta",
     "sgd_update",

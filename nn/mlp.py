@@ -12,6 +12,7 @@ from fastmlp.kernels import _checks
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import serialization
+from ._derivatives.methods import Derivatives
 from ._files import shown
 from ._network import construction
 from ._network.network import Network
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["MLP"]
 
 
-class MLP(Network):
+class MLP(Derivatives, Network):
     """A multilayer perceptron: ``a^l = σ(a^(l-1) W^l + b^l)``.
 
     Parameters

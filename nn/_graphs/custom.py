@@ -62,6 +62,32 @@ def by_name(name: str) -> CustomActivation:
     return _named[name]
 
 
+def expression(custom: CustomActivation | CustomLoss) -> Any:
+    """The expression behind a custom function; ``TypeError`` where there is none to trace."""
+    kind = Elementwise if isinstance(custom, CustomActivation) else OfRows
+    if not isinstance(custom.function, kind):
+        what = "activation" if kind is Elementwise else "loss"
+        raise TypeError(f"{what} {custom.name!r} is no expression that can be traced")
+    return custom.function
+
+
+def second_derivative(activation: CustomActivation, z: Array) -> Array:
+    """``σ''(z)`` of a custom activation, from the graph of its derivative."""
+    function = expression(activation)
+    return _second_graph(function.f, function.derivative, z.dtype).at(z)[1]
+
+
+def loss_hessian_product(loss: CustomLoss, z: Array, y: Array, direction: Array) -> Array:
+    """``∂²C / ∂z²`` of every row times a direction, ``(n, n_out)``, for a custom loss ``C``."""
+    function = expression(loss)
+    graph = trace(function.derivative or function.f, z, y)
+    slope = graph.outputs[0]
+    if function.derivative is None:
+        slope = backward(slope, [graph.inputs[0]])[0][0]
+    bend = backward(slope * direction, [graph.inputs[0]])[0][0]
+    return np.array(np.broadcast_to(bend.value, z.shape), z.dtype)
+
+
 def _name(f: Callable[..., Any], name: str | None) -> str:
     return getattr(f, "__name__", ANONYMOUS) if name is None else name
 
@@ -220,6 +246,18 @@ def _scalar_graph(
 ) -> _Values:
     """The graph of an elementwise function for one element, and its derivative."""
     return _derived(f, derivative, [np.full((), 0.5, dtype)] * n_inputs)
+
+
+@functools.lru_cache(maxsize=256)
+def _second_graph(
+    f: Callable[..., Any], derivative: Callable[..., Any] | None, dtype: Any
+) -> _Values:
+    """The graph of an elementwise function's derivative for one element, and its derivative."""
+    if derivative is not None:
+        return _derived(derivative, None, [np.full((), 0.5, dtype)])
+    first = _derived(f, None, [np.full((), 0.5, dtype)])
+    slope = first.outputs[1]
+    return _Values(Graph(first.inputs, [slope]), backward(slope, [first.inputs[0]])[0][0])
 
 
 @functools.lru_cache(maxsize=16)

@@ -89,7 +89,7 @@ def graph(
     arrays = net.views(parameters)
     weights = [variable(w, f"W{i}") for i, w in enumerate(arrays[0], 1)]
     biases = [variable(b, f"b{i}") for i, b in enumerate(arrays[1], 1)]
-    y = variable(_dense(target, net.sizes[-1], dtype, loss), "y")
+    y = variable(dense_target(target, net.sizes[-1], dtype, loss), "y")
     a: Any = rows
     for i, name in enumerate(net.activations, 1):
         z = label(a @ weights[i - 1] + biases[i - 1], f"z{i}")
@@ -142,7 +142,7 @@ def _multiclass_hinge(z: Any, target: Array) -> Any:
     return _positive(1 + rivals - np.sum(np.where(chosen, z, 0.0), axis=1))
 
 
-def _dense(target: Array, n_out: int, dtype: Any, loss: Any) -> Array:
+def dense_target(target: Array, n_out: int, dtype: Any, loss: Any) -> Array:
     """Targets as a matrix: labels as rows, smoothed where the loss says so."""
     y = target.astype(dtype)
     if target.ndim == 1:

@@ -1,0 +1,117 @@
+"""First derivatives: products with the Jacobian of a network, and the Jacobian itself.
+
+With ``Y`` the outputs, ``δ^L = J dY`` (J of the output activation) and the hidden errors
+
+    δ^(l-1) = (δ^l (W^l)ᵀ) ⊙ σ'(z^(l-1)),        dX = δ^1 (W^1)ᵀ
+
+a vector-Jacobian product goes from the outputs back to the inputs, and a Jacobian-vector product
+``ȧ^l = (ȧ^(l-1) W^l) ⊙ σ'(z^l)`` the other way; a Jacobian is one of them for every output, or for
+every input, whichever are fewer.
+
+Griewank and Walther, *Evaluating Derivatives*, 2nd edition 2008, chapter 3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from fastmlp import kernels
+
+from .._typing import Array
+from .tape import Tape
+
+
+def errors(tape: Tape, delta: Array) -> list[Array]:
+    """Errors of all layers, from those of the output layer, ``δ^1 … δ^L``."""
+    found = [delta]
+    for layer in range(tape.top, 0, -1):
+        found.insert(0, tape.error_below(layer, found[0]))
+    return found
+
+
+def to_inputs(tape: Tape, delta: Array) -> Array:
+    """``dX`` of the errors of the output layer, ``(n, n_in)``."""
+    for layer in range(tape.top, 0, -1):
+        delta = tape.error_below(layer, delta)
+    return tape.times_transposed(0, delta)
+
+
+def add_gradient(tape: Tape, deltas: list[Array], gradients: Any) -> None:
+    """Add ``Σ aᵀ δ`` over the rows to ``gradients``, lists of weight and bias gradients."""
+    n = len(tape)
+    for a, delta, dw, db in zip(tape.inputs, deltas, *gradients, strict=True):
+        # The kernels return means over rows.
+        dw += kernels.weight_gradient(a, delta, n_threads=tape.n_threads) * dw.dtype.type(n)
+        db += kernels.bias_gradient(delta, n_threads=tape.n_threads) * db.dtype.type(n)
+
+
+def jvp(tape: Tape, x_dot: Array) -> Array:
+    """``dY`` of ``dX``, ``(n, n_out)``."""
+    a_dot = x_dot
+    for layer in range(tape.top):
+        a_dot = tape.times_slope(layer, tape.times_weights(layer, a_dot))
+    return tape.through_output(tape.times_weights(tape.top, a_dot))
+
+
+def output_jacobian(tape: Tape) -> Array:
+    """Jacobian of the output activation as ``(n, n_out, n_out)``."""
+    n_out = tape.z.shape[1]
+    one_each = np.broadcast_to(np.eye(n_out, dtype=tape.z.dtype), (len(tape), n_out, n_out))
+    return np.array(tape.through_output(one_each))
+
+
+def jacobian(tape: Tape) -> Array:
+    """``∂Y_k / ∂X_i`` of every row, ``(n, n_out, n_in)``."""
+    n_in, n_out = tape.inputs[0].shape[1], tape.z.shape[1]
+    if n_in < n_out:
+        return np.ascontiguousarray(_jacobian_forward(tape).transpose(0, 2, 1))
+    return tape.times_transposed(0, output_errors(tape)[0])
+
+
+def output_errors(tape: Tape) -> list[Array]:
+    """Errors of all layers for every single output, ``(n, n_out, n_out^l)`` each."""
+    found = [output_jacobian(tape)]
+    for layer in range(tape.top, 0, -1):
+        below = tape.times_transposed(layer, found[0])
+        below *= tape.slope(layer - 1)[:, None, :]
+        found.insert(0, below)
+    return found
+
+
+def tangents(tape: Tape) -> list[Array]:
+    """``∂z^l_j / ∂x_i`` of every layer's pre-activations, ``(n, n_in, n_out^l)`` each."""
+    w = tape.weights[0]
+    found = [np.broadcast_to(w, (len(tape), *w.shape))]
+    for layer in range(tape.top):
+        activated = found[-1] * tape.slope(layer)[:, None, :]
+        found.append(tape.times_weights(layer + 1, activated))
+    return found
+
+
+def _jacobian_forward(tape: Tape) -> Array:
+    """``∂Y_k / ∂X_i`` as ``(n, n_in, n_out)``."""
+    return tape.through_output(tangents(tape)[-1])
+
+
+def parameter_jacobian(tape: Tape, out: Array, views: Any) -> None:
+    """Write ``∂Y_k / ∂θ`` of every row into ``out``, ``(n, n_out, n_parameters)``.
+
+    ``views(flat)`` are weights and biases within a vector of parameters.
+    """
+    n, n_out, _ = out.shape
+    slices = parameter_slices(views, out.shape[2])
+    for a, delta, (weights, bias) in zip(tape.inputs, output_errors(tape), slices, strict=True):
+        block = a[:, None, :, None] * delta[:, :, None, :]
+        out[:, :, weights] = block.reshape(n, n_out, -1)
+        out[:, :, bias] = delta
+
+
+def parameter_slices(views: Any, n_parameters: int) -> list[tuple[slice, slice]]:
+    """Where weights and biases of each layer lie in the vector of parameters."""
+    places = np.arange(n_parameters)
+    weights, biases = views(places)
+    return [
+        tuple(slice(int(part.flat[0]), int(part.flat[-1]) + 1) for part in layer)
+        for layer in zip(weights, biases, strict=True)
+    ]  # type: ignore[misc]

@@ -1,0 +1,50 @@
+"""The output layer: products with the Jacobian of its activation, and the derivative of those.
+
+Every output activation's Jacobian is symmetric, so that one product serves both directions. Arrays
+are ``(…, n_out)``; ``a`` is the layer's output and may be broadcast.
+
+===========  =================  ==================================  ===============================
+output       J                  J d                                 derivative along ȧ, of J d
+===========  =================  ==================================  ===============================
+identity     I                  d                                   0
+sigmoid      diag(a (1 - a))    a (1 - a) d                         ȧ (1 - 2 a) d
+exp          diag(a)            a d                                 ȧ d
+softmax      diag(a) - a aᵀ     a (d - ⟨a, d⟩)                      ȧ (d - ⟨a, d⟩) - a ⟨ȧ, d⟩
+===========  =================  ==================================  ===============================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._typing import Array
+
+
+def _inner(x: Array, y: Array) -> Array:
+    """``⟨x, y⟩`` of every row, ``(…, 1)``."""
+    result: Array = (x * y).sum(axis=-1, keepdims=True)
+    return result
+
+
+def times_jacobian(output: str, a: Array, d: Array) -> Array:
+    """``J d``."""
+    if output == "identity":
+        return d
+    if output == "exp":
+        return a * d
+    if output == "sigmoid":
+        return a * (1 - a) * d
+    result: Array = a * (d - _inner(a, d))
+    return result
+
+
+def along(output: str, a: Array, a_dot: Array, d: Array) -> Array:
+    """The derivative of ``J d`` where ``a`` moves along ``a_dot`` and ``d`` stays."""
+    if output == "identity":
+        return np.zeros_like(d)
+    if output == "exp":
+        return a_dot * d
+    if output == "sigmoid":
+        return a_dot * (1 - 2 * a) * d
+    result: Array = a_dot * (d - _inner(a, d)) - a * _inner(a_dot, d)
+    return result
