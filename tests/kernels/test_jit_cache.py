@@ -14,6 +14,9 @@ from support import run_python
 
 pytest.importorskip("numba")
 
+from fastmlp.kernels import jit
+from fastmlp.kernels.jit.compiling import cache, folders
+
 # Makes a step; prints the result, what was compiled here, the cache's folder, and warnings. It
 # calls one kernel, as what is to be seen here is the same for all, and compiling takes long.
 STEP = """
@@ -60,8 +63,8 @@ def test_cold(cold):
     assert result["warnings"] == []
     assert Path(result["folder"]).parent == folder
     files = {path.name for path in Path(result["folder"]).iterdir()}
-    assert any(name.endswith(".nbc") for name in files)
-    assert not [name for name in files if ".tmp." in name]
+    assert any(name.endswith(".code") for name in files)
+    assert not [name for name in files if name.endswith(".part")]
 
 
 def test_warm(cold):
@@ -120,10 +123,10 @@ def test_folder_that_is_read_only(cold, tmp_path):
 
 
 READ_ONLY = """
-    import numba.core.caching
+    from fastmlp.kernels.jit.compiling import folders
     def refuse(*args, **kwargs):
         raise OSError(30, "Read-only file system")
-    numba.core.caching.IndexDataCacheFile.save = refuse
+    folders.Folder.write_file = refuse
 """
 
 
@@ -143,7 +146,7 @@ def test_what_is_there_is_read_where_nothing_can_be_written(cold, tmp_path, miss
 def test_damaged_files_are_compiled_again(cold, tmp_path):
     filled = Path(cold[1]["folder"])
     shutil.copytree(filled, tmp_path / filled.name)
-    for path in (tmp_path / filled.name).iterdir():
+    for path in (tmp_path / filled.name).glob("*.code"):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     result = step(tmp_path)
     same(result, cold[1])
@@ -163,24 +166,219 @@ def test_changed_version(cold):
     assert step(folder)["compiled"] == []
 
 
+MARKED = (folders.MARKER, folders.SIGNATURE)
+
+
+def folder_of(root, name, *files):
+    """A folder below ``root`` with files, for its owner alone."""
+    made = root / name
+    made.mkdir(mode=0o700)
+    for file, content in files:
+        (made / file).write_bytes(content)
+        (made / file).chmod(0o600)
+    return made
+
+
 def test_old_folders_are_cleared_away(tmp_path):
     """A new folder leaves the few that were used last."""
     for age in range(8):
-        old = tmp_path / f"numba-0.{age}"
-        old.mkdir()
+        old = folder_of(tmp_path, f"numba-0.{age}", MARKED, ("kernel.code", b"code"))
         os.utime(old, (1e9 - age, 1e9 - age))
-    (tmp_path / "of-others").mkdir()
-    code = "from fastmlp.kernels.jit.compiling import cache\ncache._make_folder()\n"
-    code += "print(cache.folder())"
-    done = run_python(code, FASTMLP_CACHE_DIR=str(tmp_path))
-    assert done.returncode == 0, done.stderr
+    folders.Folder(tmp_path / "numba-new").make()
     left = {path.name for path in tmp_path.iterdir()}
-    own = Path(done.stdout.strip()).name
-    assert left == {own, "of-others", "numba-0.0", "numba-0.1", "numba-0.2", "numba-0.3"}
+    assert left == {"numba-new", "numba-0.0", "numba-0.1", "numba-0.2", "numba-0.3"}
+
+
+def test_folders_of_others_are_never_cleared_away(tmp_path):
+    """Whatever they are called, and whatever else lies in one of ours."""
+    for age in range(9):
+        name = f"numba-project{age}"
+        folder_of(tmp_path, name, ("thesis.txt", b"x"), ("CACHEDIR.TAG", folders.SIGNATURE[:44]))
+        folder_of(tmp_path, f"numba-0.{age}", MARKED, ("thesis.txt", b"x"), ("old.code", b""))
+    for path in tmp_path.iterdir():
+        os.utime(path, (1e9, 1e9))
+    elsewhere = folder_of(tmp_path, "elsewhere", MARKED)
+    (tmp_path / "numba-link").symlink_to(elsewhere)
+    folders.Folder(tmp_path / "numba-new").make()
+    assert len(list(tmp_path.glob("numba-*/thesis.txt"))) == 18
+    assert len(list(tmp_path.glob("numba-*/*.code"))) == 9
+    assert (elsewhere / folders.MARKER).exists()
+
+
+@pytest.fixture
+def ours(tmp_path):
+    made = folders.Folder(tmp_path / "numba-own")
+    made.make()
+    made.write("kernel", b"machine code")
+    return made
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")
+
+
+@posix
+def test_folder_and_files_are_for_their_owner_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        made = folders.Folder(tmp_path / "new" / "numba-own")
+        made.make()
+        made.write("kernel", b"machine code")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in made.path.iterdir()}
+    assert modes == {"kernel.code": 0o600, folders.MARKER: 0o600}
+    assert [made.path.stat().st_mode & 0o777, made.path.parent.stat().st_mode & 0o777] == [
+        0o700
+    ] * 2
+
+
+@posix
+@pytest.mark.parametrize("which", ["folder", "file"])
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
+def test_what_others_can_write_is_not_read(ours, which, mode):
+    place = ours.path if which == "folder" else ours.path / "kernel.code"
+    place.chmod(mode)
+    with pytest.raises(folders.Unsafe, match=f"can be written by others .mode {mode:o}"):
+        ours.read("kernel")
+
+
+@posix
+def test_what_belongs_to_others_is_not_read(ours):
+    """Root's is, for a cache that many share."""
+    status = list(ours.path.stat())
+    me = os.geteuid()
+    for owner, refused in ((me, False), (0, False), (me + 12345, True)):
+        status[4] = owner
+        if refused:
+            with pytest.raises(folders.Unsafe, match=f"belongs to user {owner}, not to {me}"):
+                folders.check(os.stat_result(status), ours.path)
+        else:
+            folders.check(os.stat_result(status), ours.path)
+
+
+@posix
+@pytest.mark.parametrize("which", ["folder", "file"])
+def test_links_are_not_followed(ours, tmp_path, which):
+    if which == "folder":
+        (tmp_path / "numba-link").symlink_to(ours.path)
+        link = folders.Folder(tmp_path / "numba-link")
+        with pytest.raises(OSError, match=r"not a folder|symbolic link"):
+            link.make()
+    else:
+        link = ours
+        (ours.path / "kernel.code").rename(ours.path / "other.code")
+        (ours.path / "kernel.code").symlink_to("other.code")
+    with pytest.raises(OSError, match=r"not a folder|symbolic link"):
+        link.read("kernel")
+
+
+@posix
+def test_an_unsafe_folder_is_as_good_as_none(cold, tmp_path):
+    """Nothing in it is run; one warning says why."""
+    filled = Path(cold[1]["folder"])
+    shutil.copytree(filled, tmp_path / filled.name)
+    (tmp_path / filled.name).chmod(0o777)
+    result = step(tmp_path)
+    same(result, cold[1])
+    assert result["compiled"] == EVERYTHING
+    assert len(result["warnings"]) == 1
+    assert "can be written by others" in result["warnings"][0]
+
+
+def test_content(ours):
+    """What is read is what was written, or nothing."""
+    assert ours.read("kernel") == b"machine code"
+    assert ours.read("missing") is None
+    file = ours.path / "kernel.code"
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:-1], whole[:20], whole[:-1] + b"x", b"x" + whole):
+        file.write_bytes(damaged)
+        assert ours.read("kernel") is None
+
+
+def test_size_and_age_are_bounded(ours):
+    """The oldest go first; files of others stay."""
+    (ours.path / "notes.txt").write_text("not code")
+    for age in range(6):
+        ours.write(f"kernel{age}", bytes(1000))
+        file = ours.path / f"kernel{age}.code"
+        os.utime(file, (file.stat().st_mtime - 100 * age,) * 2)
+    (ours.path / "half.code.0.part").write_text("left behind")
+    os.utime(ours.path / "half.code.0.part", (1e9, 1e9))
+    ours.shrink(max_bytes=3500, max_age=150)
+    left = {path.name for path in ours.path.iterdir()}
+    assert left == {"kernel.code", "kernel0.code", "kernel1.code", "notes.txt", folders.MARKER}
+    ours.shrink(max_bytes=1500)
+    left = {path.name for path in ours.path.glob("*.code")}
+    assert left == {"kernel.code", "kernel0.code"}
+
+
+def test_what_is_used_stays_young(ours):
+    file = ours.path / "kernel.code"
+    os.utime(file, (1e9, 1e9))
+    assert ours.read("kernel") == b"machine code"
+    assert file.stat().st_mtime > 1e9
+
+
+def test_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("FASTMLP_CACHE_DIR", "~/code")
+    assert cache._root() == tmp_path / "code"
+
+
+def test_what_the_code_depends_on_is_in_the_name(monkeypatch):
+    """The sources of all of the kernels, the CPU's features and Numba's settings."""
+    read = []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or b"")
+    cache.folder.cache_clear()
+    before = cache.folder()
+    package = Path(jit.__file__).parents[1]
+    expected = {*package.glob("*.py"), *(package / "jit").rglob("*.py")}
+    assert set(read) == expected
+    assert {"_custom.py", "_names.py"} <= {path.name for path in read}
+    import numba
+
+    monkeypatch.setattr(numba.config, "OPT", 0)
+    cache.folder.cache_clear()
+    assert cache.folder() != before
+    cache.folder.cache_clear()
+
+
+def test_numba_is_what_its_adapter_takes_it_for(tmp_path):
+    """Its private classes: compiled, kept, loaded, and nothing kept of what cannot be."""
+    from fastmlp.kernels.jit import _numba
+    from numba import types
+
+    class File:
+        content = None
+
+        def read(self):
+            return self.content
+
+        def write(self, content):
+            File.content = content
+
+    def twice(x):
+        return 2 * x
+
+    signature = types.int64(types.int64)
+    for make in (_numba.cached_function, _numba.cached_task):
+        File.content = None
+        options = {"nogil": True} if make is _numba.cached_function else {"nopython": True}
+        make(twice, signature, options, File())
+        assert len(File.content) > 1000
+        loaded = make(twice, signature, options, File())
+        hits = loaded.stats.cache_hits if make is _numba.cached_function else loaded.cache_hits
+        assert hits
+        File.content = b"what another version has written"
+        assert make(twice, signature, options, File()) is not None
+    for lock in _numba.locks():
+        assert lock.acquire(blocking=False)
+        lock.release()
 
 
 def test_instruction_sets_have_folders_of_their_own(monkeypatch):
-    from fastmlp.kernels.jit.compiling import cache
     from fastmlp.kernels.jit.vector import host
 
     found = set()

@@ -6,8 +6,8 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 
+from .._numba import cgutils
 from ..vector.host import LINE
 from .lazy import carray, inline, intrinsic, literal_intrinsic
 

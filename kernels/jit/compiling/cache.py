@@ -1,34 +1,30 @@
-"""Compiled code on disk, in a folder of our own.
+"""Compiled code on disk: which folder and file it is in.
 
 Numba's default folder lies beside the source, which may be read-only, and Numba only notices when
 the file of the cached function changes; here one function is built from many files. So the folder
 is the user's cache folder (``FASTMLP_CACHE_DIR`` moves it), and its name carries a hash of all
-files of this package, the instruction set and the versions of Numba, llvmlite and Python. Files
-are written beside their place and renamed into it, so that several processes may compile at once;
-each holds one function of one signature, so that none can be taken for another. A folder that can
-only be read is read; what is not in it is then compiled in every process, and said once. A file
-that cannot be understood is as good as none.
+files of the kernels, of the CPU and of the versions of Numba, llvmlite and Python. Files are
+written beside their place and renamed into it, so that several processes may compile at once; each
+holds one function of one signature, so that none can be taken for another. A folder that can only
+be read is read; what is not in it is then compiled in every process, and said once. An unreadable
+or damaged file is treated as missing. How a folder is kept safe and small: :mod:`.folders`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import os
-import pickle
-import shutil
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import llvmlite
 import numba
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, _CacheLocator
 
+from .._numba import code_settings
 from ..vector.host import host
+from .folders import Folder
 
 
 @functools.cache
@@ -38,14 +34,14 @@ def folder() -> Path:
     package = Path(__file__).parents[2]
     for path in sorted([*package.glob("*.py"), *Path(__file__).parents[1].rglob("*.py")]):
         parts.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
-    parts.update(f"{host()} {llvmlite.__version__} {sys.version}".encode())
+    parts.update(f"{host()} {llvmlite.__version__} {sys.version} {code_settings()}".encode())
     return _root() / f"numba-{numba.__version__}-{parts.hexdigest()[:16]}"
 
 
 def _root() -> Path:
     chosen = os.environ.get("FASTMLP_CACHE_DIR", "").strip()
     if chosen:
-        return Path(chosen)
+        return Path(chosen).expanduser()
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "fastmlp"
     if sys.platform == "darwin":
@@ -53,90 +49,58 @@ def _root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastmlp"
 
 
-#: Folders of earlier versions that are left beside a new one: other environments may use them.
-_KEPT = 4
-
-
-def _make_folder() -> None:
-    """Make the folder; where it is new, clear away those whose last use lies back furthest."""
-    own = folder()
-    if own.is_dir():
-        with contextlib.suppress(OSError):
-            os.utime(own)  # it has been used
-        return
-    own.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):
-        others = [path for path in own.parent.glob("numba-*") if path != own and path.is_dir()]
-        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in others[_KEPT:]:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-class _Locator(_CacheLocator):  # type: ignore[misc]
-    """Tells Numba's cache where to write; the folder's name stands for the sources."""
-
-    def get_cache_path(self) -> str:
-        return str(folder())
-
-    def get_source_stamp(self) -> str:
-        return folder().name
-
-    def get_disambiguator(self) -> str:
-        return "1"
-
-    def ensure_cache_path(self) -> None:
-        """Whether it can be written to shows when something is."""
-
-    @classmethod
-    def from_function(cls, py_func: Any, py_file: str) -> _Locator:
-        return cls()
-
-
-class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_Locator,)
-
-
-class _Cache(FunctionCache):  # type: ignore[misc]
-    _impl_class = _Implementation
-
-    def load_overload(self, signature: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(signature, target_context)
-        except Exception:  # whatever a damaged file makes of unpickling
-            return None
-
-    def save_overload(self, signature: Any, data: Any) -> None:
-        try:
-            try:
-                super().save_overload(signature, data)
-            except (EOFError, ValueError, pickle.PickleError):  # the index is damaged
-                self.flush()
-                super().save_overload(signature, data)
-        except OSError as error:
-            _warn(str(error))
-
-
 @functools.cache
 def _warn(reason: str) -> None:
     warnings.warn(
         f"fastmlp compiles Numba kernels anew in every process: {reason} "
-        "(set FASTMLP_CACHE_DIR to a folder that can be written)",
+        "(set FASTMLP_CACHE_DIR to a folder that only you can write to)",
         RuntimeWarning,
         stacklevel=6,
     )
 
 
 @functools.cache
-def _usable() -> bool:
+def _usable() -> Folder | None:
+    """The folder, made or checked; with a warning, none."""
+    found = Folder(folder())
     try:
-        _make_folder()
+        found.make()
     except OSError as error:
         _warn(str(error))
-        return False
-    return True
+        return None
+    return found
 
 
-def disk_cache(function: Callable[..., Any]) -> Any:
-    """Numba's cache object for a function of one signature, with a name of its own; one that does
-    nothing where there can be no folder."""
-    return _Cache(function) if _usable() else NullCache()
+class CodeFile:
+    """The file of one function of one signature; ``name`` is unique among all of them."""
+
+    #: Files that were written since the folder was last made smaller.
+    _written = 0
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __str__(self) -> str:
+        return str(folder() / self._name)
+
+    def read(self) -> bytes | None:
+        """The code, if it is there."""
+        place = _usable()
+        try:
+            return None if place is None else place.read(self._name)
+        except OSError as error:
+            _warn(str(error))
+            return None
+
+    def write(self, code: bytes) -> None:
+        """Keep the code; where that fails, say so once."""
+        place = _usable()
+        if place is None:
+            return
+        try:
+            if CodeFile._written % 64 == 0:
+                place.shrink()
+            CodeFile._written += 1
+            place.write(self._name, code)
+        except OSError as error:
+            _warn(str(error))

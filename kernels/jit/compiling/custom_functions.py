@@ -8,19 +8,17 @@ nothing is stored between loops, so no memory is needed and any thread may call.
 from __future__ import annotations
 
 import hashlib
-import threading
 from typing import Any
 
 from numba import types
-from numba.core.ccallback import CFunc
 
 from ..._custom import REDUCTION_STEPS, Program
 from ..formulas.expressions import REDUCTIONS, Block, Value, emit
 from ..vector.code import Code
 from ..vector.host import host
 from ..vector.values import Int
-from .cache import disk_cache
-from .lazy import OPTIONS, intrinsic, renamed
+from .lazy import compiled_task, intrinsic, renamed
+from .turn import compiling
 
 
 def _activation(code: Code, program: Program) -> Any:
@@ -97,7 +95,6 @@ def _row(block: Block, z: Int, y: Int, row_loss: Int, delta: Int, row: Int, n_ou
 
 # Compiling
 
-_lock = threading.Lock()
 _compiled: dict[tuple[Program, int], Any] = {}
 
 
@@ -109,7 +106,7 @@ def name_of(program: Program) -> str:
 def address(program: Program, itemsize: int) -> int:
     """Address of the C function of a program; it is compiled once and kept."""
     key = program, itemsize
-    with _lock:
+    with compiling():
         if key not in _compiled:
             _compiled[key] = _compile(program, itemsize)
         return int(_compiled[key].address)
@@ -143,8 +140,4 @@ def _compile(program: Program, itemsize: int) -> Any:
 
     run, kernel = (_run_loss, loss) if is_loss else (_run_activation, activation)
     function = renamed(run, name, kernel=kernel)
-    signature = kind.args, kind.return_type
-    compiled: Any = CFunc(function, signature, {}, {"nopython": True, **OPTIONS})
-    compiled._cache = disk_cache(function)
-    compiled.compile()
-    return compiled
+    return compiled_task(function, kind)

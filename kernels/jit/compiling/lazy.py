@@ -7,16 +7,16 @@ once.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any, TypeVar
 
 import numba
 from numba import extending, types
-from numba.core.ccallback import CFunc
 
-from .cache import disk_cache
+from .._numba import cached_function, cached_task
+from .cache import CodeFile
+from .turn import compiling
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 TASK = types.void(types.int64, types.int64, types.int64)
@@ -44,9 +44,6 @@ def literal_intrinsic(function: Callable[..., Any]) -> Any:
     return extending.intrinsic(prefer_literal=True)(function)
 
 
-_lock = threading.RLock()
-
-
 #: Everything that is compiled at first use, for those who want it earlier (``_warm_up``).
 COMPILED: list[Any] = []
 
@@ -57,6 +54,12 @@ def renamed(function: Callable[..., Any], name: str, **values: Any) -> Callable[
     copy = FunctionType(function.__code__, {**function.__globals__, **values}, name)
     copy.__qualname__ = name
     return copy
+
+
+def compiled_task(function: Callable[..., Any], signature: Any) -> Any:
+    """A function for callers in C: it has an ``address``, and ``cache_hits`` if it was loaded."""
+    options = {"nopython": True, **OPTIONS}
+    return cached_task(function, signature, options, CodeFile(function.__qualname__))
 
 
 class Task:
@@ -77,13 +80,9 @@ class Task:
     @property
     def address(self) -> int:
         if self._compiled is None:
-            with _lock:
-                compiled: Any = CFunc(
-                    self._function, (TASK.args, TASK.return_type), {}, {"nopython": True, **OPTIONS}
-                )
-                compiled._cache = disk_cache(self._function)
-                compiled.compile()
-                self._compiled = compiled
+            with compiling():
+                if self._compiled is None:
+                    self._compiled = compiled_task(self._function, TASK)
         return int(self._compiled.address)
 
 
@@ -115,13 +114,14 @@ class Lazy:
     def function(self) -> Any:
         """The function itself; it is compiled, or loaded from the cache, when asked for."""
         if self._compiled is None:
-            with _lock:
+            with compiling():
                 if self._compiled is None:
-                    compiled = numba.njit(**{**OPTIONS, **self._options})(self._function)
-                    compiled._cache = disk_cache(self._function)
-                    compiled.compile(self._signature)
-                    compiled.disable_compile()
-                    self._compiled = compiled
+                    self._compiled = cached_function(
+                        self._function,
+                        self._signature,
+                        {**OPTIONS, **self._options},
+                        CodeFile(self.name),
+                    )
         return self._compiled
 
 

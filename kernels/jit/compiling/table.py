@@ -8,7 +8,6 @@ update rules each when a network asks for it (:func:`use`).
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from ..matrices import sparse, tiles
 from ..vector.code import Code
 from ..vector.host import host
 from .lazy import Lazy, intrinsic, renamed
+from .turn import compiling
 
 # Tiles: index = begin + 2 (rows - 1) + (panels - 1).
 FORWARD, GRADIENT, REST = 0, 24, 40
@@ -160,9 +160,6 @@ def _fill(name: str, build: _Builder, itemsize: int, table: Array) -> None:
         compiled.add(name)
 
 
-_lock = threading.RLock()
-
-
 @functools.cache
 def _addresses(itemsize: int) -> Array:
     """The table; zero for what has not been compiled."""
@@ -181,7 +178,7 @@ def use(name: str, itemsize: int) -> int:
     """Index of a kernel in the table; it is there afterwards."""
     index, addresses = INDEX[name], _addresses(itemsize)
     if not addresses[index]:
-        with _lock:
+        with compiling():
             if not addresses[index]:
                 _fill(name, _named(name), itemsize, addresses)
     return index
@@ -201,7 +198,7 @@ _added: dict[Any, int] = {}
 
 def add(key: Any, itemsize: int, address: Callable[[], int]) -> int:
     """Index of a kernel that stands in no list; its address is asked for once for each key."""
-    with _lock:
+    with compiling():
         if (key, itemsize) not in _added:
             if len(_added) == SPARE:
                 raise RuntimeError(f"a process may use {SPARE} kernels of custom functions")

@@ -10,7 +10,7 @@ import functools
 import os
 from dataclasses import dataclass
 
-from numba.core.registry import cpu_target
+from .._numba import cpu
 
 #: Bytes of a panel's row, and the alignment of everything in an arena.
 LINE = 64
@@ -59,7 +59,7 @@ HOSTS = {
 @functools.cache
 def host() -> Host:
     """The host that Numba compiles for; ``FASTMLP_ISA`` may name a narrower one of it."""
-    triple, _, features = cpu_target.target_context.codegen().magic_tuple()
+    triple, _, features = cpu()
     flags = set(features.split(","))
     if triple.startswith(("aarch64", "arm64")):
         able = ["neon"]

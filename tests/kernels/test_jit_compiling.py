@@ -1,0 +1,95 @@
+"""Compiling at first use: interrupted, and forked in the middle of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from support import run_python
+
+pytest.importorskip("numba")
+
+from fastmlp.kernels.jit.compiling.turn import compiling
+
+
+def test_an_interrupt_waits_until_the_function_is_ready():
+    """Numba would lose it and stumble; it comes with the outermost end."""
+    done = []
+
+    def make():
+        with compiling():
+            with compiling():
+                signal.raise_signal(signal.SIGINT)
+                done.append("inner")
+            done.append("outer")
+
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    assert done == ["inner", "outer"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_interrupt_does_not_wait():
+    done = []
+
+    def make():
+        with compiling():
+            signal.raise_signal(signal.SIGINT)
+            done.append("first")
+            signal.raise_signal(signal.SIGINT)
+            done.append("second")
+
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    assert done == ["first"]
+    with compiling():  # nothing is left over
+        pass
+
+
+def test_errors_pass():
+    with pytest.raises(ArithmeticError), compiling():
+        raise ArithmeticError
+
+
+# A thread compiles for a while; the process is forked meanwhile; the child compiles, too.
+FORKED = """
+import os, signal, sys, threading, time
+import numpy as np
+from fastmlp import kernels
+kernels.use_backend("numba")
+from fastmlp.kernels.jit.compiling import turn
+
+def compile_for(seconds, begun):
+    with turn.compiling():
+        begun.set()
+        time.sleep(seconds)
+
+def child_after(seconds, patience):
+    turn.PATIENCE = patience
+    begun = threading.Event()
+    thread = threading.Thread(target=compile_for, args=(seconds, begun))
+    thread.start()
+    begun.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        try:
+            kernels.activate(np.ones((2, 2)), "tanh")
+        except RuntimeError as error:
+            os._exit(3 if "forked while another thread was compiling" in str(error) else 1)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    thread.join()
+    return os.waitstatus_to_exitcode(status)
+
+print(child_after(0.2, 20.0), child_after(1.0, 0.05), child_after(0.0, 20.0))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_fork_while_another_thread_compiles(tmp_path):
+    """The fork waits; where that takes too long, the child says why it cannot compile."""
+    done = run_python(FORKED, FASTMLP_CACHE_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0", "3", "0"]
