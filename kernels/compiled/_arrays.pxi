@@ -104,10 +104,19 @@ cdef inline int threads_of(object n_threads) except -1:
 
 
 cdef int code_of(object name, int (*lookup)(const char *) noexcept nogil) except -2:
+    """Number of a name in C, -1 for what C does not know."""
     if not isinstance(name, str):
         return -1
-    cdef bytes text = name.encode()
-    return lookup(text)
+    cdef bytes text = name.encode("utf-8", "surrogatepass")
+    return -1 if b"\0" in text else lookup(text)
+
+
+cdef int known_code(str what, object name, int (*lookup)(const char *) noexcept nogil) except -1:
+    """Number of a name that C must know: a ValueError where it does not."""
+    cdef int code = code_of(name, lookup)
+    if code < 0:
+        raise ValueError(f"the compiled backend has no {what} {name!r}")
+    return code
 
 
 cdef size_t native_address(object custom, object dtype, object n_out=None) except 0:
@@ -116,25 +125,42 @@ cdef size_t native_address(object custom, object dtype, object n_out=None) excep
     return custom.callback(dtype) if address is None else address
 
 
-cdef int activation_of(object activation, object dtype, fastmlp_activation **custom) except -2:
-    """Code of a name that has been checked, or of an activation that a user has defined."""
+cdef int activation_of(object activation, object dtype, fastmlp_activation **custom) except -1:
+    """Code of a name, or of an activation that a user has defined."""
     custom[0] = NULL
     if isinstance(activation, str):
-        return code_of(activation, fastmlp_activation_code)
+        return known_code("activation", activation, fastmlp_activation_code)
     custom[0] = <fastmlp_activation *>native_address(activation, dtype)
     return ACTIVATION_custom
 
 
-cdef int loss_of(
-    object loss, object dtype, long n_out, double *constant, fastmlp_loss **custom
-) except -2:
-    """Code of a Loss, and its constant, of which none has more than one."""
-    custom[0] = NULL
-    constant[0] = next(iter(loss.constants.values()), 0.0)
-    if not isinstance(loss, CustomLoss):
-        return code_of(loss.name, fastmlp_loss_code)
-    custom[0] = <fastmlp_loss *>native_address(loss, dtype, n_out)
-    return LOSS_custom
+cdef c_loss loss_of(object loss, object dtype, long n_out) except *:
+    """A Loss with all of its constants, or one that a user has defined."""
+    cdef c_loss l
+    memset(&l, 0, sizeof(c_loss))
+    if isinstance(loss, CustomLoss):
+        l.code = LOSS_custom
+        l.custom = <fastmlp_loss *>native_address(loss, dtype, n_out)
+        return l
+    l.code = known_code("loss", loss.name, fastmlp_loss_code)
+    for name, value in loss.constants.items():
+        l.constants[known_code("constant of a loss", name, fastmlp_loss_constant_code)] = value
+    return l
+
+
+cdef c_update update_of(object rule) except *:
+    """An UpdateRule with its constants, without what changes with the step."""
+    cdef c_update u
+    memset(&u, 0, sizeof(c_update))
+    u.rule = known_code("update rule", rule.name, fastmlp_update_code)
+    if fastmlp_states(u.rule) != len(rule.slots):
+        raise ValueError(
+            f"the compiled backend has {fastmlp_states(u.rule)} vectors of state for update rule "
+            f"{rule.name!r}, got {len(rule.slots)}"
+        )
+    for name, value in rule.constants.items():
+        u.constants[known_code("constant of an update rule", name, fastmlp_constant_code)] = value
+    return u
 
 
 cdef int check_memory(int status) except -1:

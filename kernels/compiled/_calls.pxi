@@ -182,29 +182,13 @@ def bias_gradient(delta, *, out=None, n_threads=None):
     return out
 
 
-cdef c_update new_update(name):
-    """An update rule whose constants are all 0."""
-    cdef c_update u
-    memset(&u, 0, sizeof(c_update))
-    u.rule = code_of(name, fastmlp_update_code)
-    return u
-
-
-cdef c_update update_of(object rule) except *:
-    """The update rule of an UpdateRule, without what changes with the step."""
-    cdef c_update u = new_update(rule.name)
-    cdef bytes text
-    for name, value in rule.constants.items():
-        text = name.encode()
-        fastmlp_constant(&u, text)[0] = value
-    return u
-
-
 cdef int run_update(c_update *u, object p, object g, tuple state, object n_threads) except -1:
     cdef cnp.ndarray gradient = np.ascontiguousarray(aligned(g))
     cdef elements e = elements_of(ELEMENTS_update, gradient)
     cdef int i
     e.update = u
+    if len(state) != fastmlp_states(u.rule):
+        raise ValueError(f"expected {fastmlp_states(u.rule)} vectors of state, got {len(state)}")
     for i in range(len(state)):
         e.state[i] = cnp.PyArray_DATA(<cnp.ndarray>state[i])
     return run_elements(&e, p, n_threads)
@@ -221,7 +205,7 @@ def update(rule, parameters, gradient, state, step, learning_rate, *, n_threads=
 def sgd_update(parameters, gradient, learning_rate, *, n_threads=None):
     """See :func:`fastmlp.kernels.sgd_update`."""
     _checks.update(parameters, gradient, n_threads)
-    cdef c_update u = new_update("sgd")
+    cdef c_update u = update_of(UpdateRule("sgd"))
     fastmlp_update_at(&u, 1, learning_rate)
     run_update(&u, parameters, gradient, (), n_threads)
 
@@ -231,8 +215,8 @@ def momentum_update(
 ):
     """See :func:`fastmlp.kernels.momentum_update`."""
     _checks.update(parameters, gradient, n_threads, velocity=velocity)
-    cdef c_update u = new_update("momentum")
-    u.momentum, u.nesterov = momentum, bool(nesterov)
+    constants = {"momentum": momentum, "nesterov": bool(nesterov)}
+    cdef c_update u = update_of(UpdateRule("momentum", constants))
     fastmlp_update_at(&u, 1, learning_rate)
     run_update(&u, parameters, gradient, (velocity,), n_threads)
 
@@ -245,9 +229,10 @@ def adam_update(
     _checks.update(
         parameters, gradient, n_threads, first_moment=first_moment, second_moment=second_moment
     )
-    cdef c_update u = new_update("adam")
-    u.beta_1, u.beta_2 = beta_1, beta_2
-    u.epsilon, u.epsilon_hat = epsilon, bool(epsilon_hat)
+    constants = {
+        "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "epsilon_hat": bool(epsilon_hat)
+    }
+    cdef c_update u = update_of(UpdateRule("adam", constants))
     fastmlp_update_at(&u, step, learning_rate)
     run_update(&u, parameters, gradient, (first_moment, second_moment), n_threads)
 
@@ -268,13 +253,13 @@ cdef int run_output(
     o.samples.labels, o.samples.sample_weight, o.samples.order = NULL, NULL, NULL
     set_targets(&o.samples, keep, target, sample_weight, cnp.PyArray_TYPE(z))
     o.n, o.n_out = cnp.PyArray_DIM(z, 0), cnp.PyArray_DIM(z, 1)
-    o.loss = loss_of(Loss.of(loss), z.dtype, o.n_out, &o.constant, &o.custom)
-    o.output = code_of(output, fastmlp_activation_code)
+    o.loss = loss_of(Loss.of(loss), z.dtype, o.n_out)
+    o.output = known_code("output activation", output, fastmlp_activation_code)
     o.delta = cnp.PyArray_DATA(<cnp.ndarray>delta) if delta is not None else NULL
     o.row_loss = cnp.PyArray_DATA(<cnp.ndarray>row_loss) if row_loss is not None else NULL
     with nogil:
         status = fastmlp_output(&o, threads)
-    if o.custom != NULL:
+    if o.loss.custom != NULL:
         raise_pending()
     return check_memory(status)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _checks, _threads
 from .._custom import CustomLoss, raise_pending
-from .._specs import CSR, Loss, check_loss
+from .._specs import CSR, Loss, UpdateRule, check_loss
 
 cimport cython
 cimport numpy as cnp
@@ -37,9 +37,13 @@ cdef extern from "fastmlp.h" nogil:
         void (*function)(int, const void *, void *, long) noexcept
     struct c_update "update":  # there is a function of that name
         int rule
-        double momentum, nesterov, beta_1, beta_2, epsilon, epsilon_hat
+        double *constants
     ctypedef void fastmlp_activation(const void *, void *, void *, int64_t) noexcept
     ctypedef void fastmlp_loss(const void *, const void *, void *, void *, int64_t, int64_t) noexcept
+    struct c_loss "loss":
+        int code
+        double *constants
+        fastmlp_loss *custom
     struct matrix:
         const char *data
         long row_stride, column_stride
@@ -67,9 +71,8 @@ cdef extern from "fastmlp.h" nogil:
         const long *sizes
         const int *activations
         fastmlp_activation **custom_activations
-        int output, loss, rule
-        double loss_constant
-        fastmlp_loss *custom_loss
+        int output, rule
+        c_loss loss
         long batch
         int sparse, n_threads
         const double *dropout
@@ -93,9 +96,8 @@ cdef extern from "fastmlp.h" nogil:
         const kernels *kernels
         samples samples
         long n, n_out
-        int loss, output
-        double constant
-        fastmlp_loss *custom
+        int output
+        c_loss loss
         void *delta
         void *row_loss
     struct elements:
@@ -106,7 +108,7 @@ cdef extern from "fastmlp.h" nogil:
         long rows, columns
         double factor
         const c_update *update
-        void *state[3]
+        void *state[3]  # MAX_STATES
         void *out
 
     const kernels *fastmlp_kernels(int)
@@ -115,7 +117,9 @@ cdef extern from "fastmlp.h" nogil:
     int fastmlp_activation_code(const char *)
     int fastmlp_loss_code(const char *)
     int fastmlp_update_code(const char *)
-    double *fastmlp_constant(c_update *, const char *)
+    int fastmlp_constant_code(const char *)
+    int fastmlp_loss_constant_code(const char *)
+    int fastmlp_states(int)
     void fastmlp_update_at(c_update *, double, double)
     engine *fastmlp_engine_new(const design *)
     void fastmlp_engine_free(engine *)

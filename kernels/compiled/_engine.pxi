@@ -33,14 +33,14 @@ cdef class Engine:
             functions[l] = <size_t>custom
             self.custom |= custom != NULL
         if loss is not None:
-            d.loss = loss_of(loss, dtype, self.n_out, &d.loss_constant, &d.custom_loss)
-            self.custom |= d.custom_loss != NULL
+            d.loss = loss_of(loss, dtype, self.n_out)
+            self.custom |= d.loss.custom != NULL
         d.kernels = fastmlp_kernels(np.dtype(dtype).itemsize)
         d.sizes = <const long *>cnp.PyArray_DATA(sizes)
         d.activations = <const int *>cnp.PyArray_DATA(activations)
         d.custom_activations = <fastmlp_activation **>cnp.PyArray_DATA(functions)
-        d.output = code_of(architecture.output, fastmlp_activation_code)
-        d.rule = code_of(rule, fastmlp_update_code)
+        d.output = known_code("output activation", architecture.output, fastmlp_activation_code)
+        d.rule = UPDATE_none if rule is None else update_of(rule).rule
         d.batch, d.sparse, d.n_threads = batch_size, sparse, self.threads
         if probabilities.size:
             d.dropout = <const double *>cnp.PyArray_DATA(probabilities)

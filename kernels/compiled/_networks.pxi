@@ -8,7 +8,7 @@ class Network:
         self.architecture = architecture
         self.dtype = np.dtype(dtype)
         self.n_threads = n_threads
-        self._engine = Engine(architecture, dtype, None, "sgd", 0, n_threads)
+        self._engine = Engine(architecture, dtype, None, None, 0, n_threads)
         self._gradients = {}  # loss, whether rows are sparse -> engine with memory for a batch, while no call uses it
         self._lock = threading.Lock()
 
@@ -94,7 +94,7 @@ class Network:
             return kept
         rows = max(rows, 1)
         return rows, Engine(
-            self.architecture, self.dtype, loss, "none", rows, self.n_threads, sparse
+            self.architecture, self.dtype, loss, None, rows, self.n_threads, sparse
         )
 
     def __reduce__(self):
@@ -137,7 +137,7 @@ class Trainer:
 
     def _new_engine(self):
         return Engine(
-            self._architecture, self._dtype, self._loss, self._rule.name, self._batch_size,
+            self._architecture, self._dtype, self._loss, self._rule, self._batch_size,
             self._n_threads, self._sparse, **self._options,
         )
 
@@ -279,3 +279,21 @@ def _vector_function(name, x):
     cdef int which = VECTOR_FUNCTIONS.index(name)
     kernels_of(a).function(which, cnp.PyArray_DATA(a), cnp.PyArray_DATA(out), cnp.PyArray_SIZE(a))
     return out
+
+
+def _contract(kind, name):
+    """What C knows of a name, None for nothing: for the test that compares its lists with Python's.
+
+    The number of an activation, loss or constant; of a rule, its number and vectors of state.
+    """
+    lookups = {
+        "activation": code_of(name, fastmlp_activation_code),
+        "loss": code_of(name, fastmlp_loss_code),
+        "loss constant": code_of(name, fastmlp_loss_constant_code),
+        "rule": code_of(name, fastmlp_update_code),
+        "rule constant": code_of(name, fastmlp_constant_code),
+    }
+    code = lookups[kind]
+    if code < 0:
+        return None
+    return (code, fastmlp_states(code)) if kind == "rule" else code

@@ -138,7 +138,7 @@ static void test_update(const struct kernels *k, const struct rule_case *rule, d
 {
     const double rate = 0.1;
     const int real = k->real_bytes, states = fastmlp_states(rule->update.rule);
-    enum { VECTORS = 1 + MOST_STATES }; /* parameters and states */
+    enum { VECTORS = 1 + MAX_STATES }; /* parameters and states */
     struct update u = rule->update;
     if (!begin_case("update %s: n=%ld, step %g", rule->name, n, step))
         return;
@@ -154,12 +154,12 @@ static void test_update(const struct kernels *k, const struct rule_case *rule, d
         want[i] = malloc((size_t)n * sizeof *want[i]);
     }
     for (long j = 0; j < n; j++) {
-        double s[MOST_STATES];
-        for (int i = 0; i < MOST_STATES; i++)
+        double s[MAX_STATES];
+        for (int i = 0; i < MAX_STATES; i++)
             s[i] = array_get(&p[i + 1], 0, j);
         want[0][j] = array_get(&p[0], 0, j);
         oracle_update(&u, step, rate, &want[0][j], array_get(&gradient, 0, j), s);
-        for (int i = 0; i < MOST_STATES; i++)
+        for (int i = 0; i < MAX_STATES; i++)
             want[i + 1][j] = s[i];
     }
     struct elements e = {.kernels = k, .what = ELEMENTS_update, .a = gradient.m, .rows = 1,
@@ -194,16 +194,16 @@ static void test_padding(const struct kernels *k, const struct rule_case *rule)
     if (!begin_case("update %s: padding", rule->name))
         return;
     struct update u = rule->update;
-    struct array p = array_new(k->real_bytes, 1, N, LAYOUT_rows), zeros[1 + MOST_STATES];
+    struct array p = array_new(k->real_bytes, 1, N, LAYOUT_rows), zeros[1 + MAX_STATES];
     u.epsilon = 0;
-    for (int i = 0; i <= MOST_STATES; i++) {
+    for (int i = 0; i <= MAX_STATES; i++) {
         zeros[i] = array_new(k->real_bytes, 1, N, LAYOUT_rows);
         array_fill(&zeros[i], 0, 0);
     }
     array_fill(&p, 0, 0);
-    struct elements e = {.kernels = k, .what = ELEMENTS_update, .a = zeros[MOST_STATES].m,
+    struct elements e = {.kernels = k, .what = ELEMENTS_update, .a = zeros[MAX_STATES].m,
                          .rows = 1, .columns = N, .factor = 1, .update = &u, .out = array_data(&p)};
-    for (int i = 0; i < MOST_STATES; i++)
+    for (int i = 0; i < MAX_STATES; i++)
         e.state[i] = array_data(&zeros[i]);
     for (int step = 1; step <= 8; step++) {
         fastmlp_update_at(&u, step, 0.1);
@@ -212,7 +212,7 @@ static void test_padding(const struct kernels *k, const struct rule_case *rule)
     for (long i = 0; i < N; i++)
         check_number("padding", array_get(&p, 0, i), 0, 0);
     array_free(&p);
-    for (int i = 0; i <= MOST_STATES; i++)
+    for (int i = 0; i <= MAX_STATES; i++)
         array_free(&zeros[i]);
 }
 

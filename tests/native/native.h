@@ -72,6 +72,9 @@ void check_array(const char *what, const struct array *got, const double *want,
 void check_scaled(const char *what, const struct array *got, const double *want, double factor);
 void check_bits(const char *what, const struct array *got, const struct array *want);
 
+/* Of a designated initialiser of struct update. */
+#define SET(NAME) .constants[CONSTANT_##NAME]
+
 /* oracle.c -------------------------------------------------------------------------------------- */
 
 const char *activation_name(int activation);
@@ -89,6 +92,7 @@ struct loss_case {
 };
 extern const struct loss_case loss_cases[];
 extern const long n_loss_cases;
+struct loss loss_of(const struct loss_case *);
 /* Loss of one row, whose targets may be of a label; delta = its derivative by the scores. */
 double oracle_loss(const struct loss_case *, int one_hot, long n, const double *z, const double *y,
                    double *delta);

@@ -31,7 +31,7 @@ struct problem {
     long n_parameters, rows;
     struct array x, target, weight, parameters, state; /* state: a row for each that a rule has */
     int64_t *labels, *order;
-    double *p, *gradient, *s[MOST_STATES];             /* the oracle's */
+    double *p, *gradient, *s[MAX_STATES];             /* the oracle's */
     int rule, with_labels, with_order, l2_over_batch;
     enum { WITHOUT, WITH, ALL_ZERO } weights;
     double l2, factor;                                 /* of the tolerance */
@@ -72,12 +72,12 @@ static struct problem problem_new(const struct kernels *k, const struct network 
     q.target = array_new(real, rows, n_out, (int)(number / 2 % N_LAYOUTS));
     q.weight = array_new(real, rows, 1, LAYOUT_rows);
     q.parameters = array_new(real, 1, n, LAYOUT_rows);
-    q.state = array_new(real, MOST_STATES, n, LAYOUT_rows);
+    q.state = array_new(real, MAX_STATES, n, LAYOUT_rows);
     q.labels = malloc((size_t)rows * sizeof *q.labels);
     q.order = malloc((size_t)rows * sizeof *q.order);
-    q.p = malloc((2 + MOST_STATES) * (size_t)n * sizeof *q.p);
+    q.p = malloc((2 + MAX_STATES) * (size_t)n * sizeof *q.p);
     q.gradient = q.p + n;
-    for (int i = 0; i < MOST_STATES; i++)
+    for (int i = 0; i < MAX_STATES; i++)
         q.s[i] = q.gradient + (i + 1) * n;
 
     long at = 0; /* weights that neither saturate nor silence the layers above */
@@ -88,7 +88,7 @@ static struct problem problem_new(const struct kernels *k, const struct network 
         }
     while (at < n)
         array_set(&q.parameters, 0, at++, uniform(-0.5, 0.5));
-    for (int i = 0; i < MOST_STATES; i++) /* squares are well above the squares of means */
+    for (int i = 0; i < MAX_STATES; i++) /* squares are well above the squares of means */
         for (long j = 0; j < n; j++)
             array_set(&q.state, i, j, uniform(0.25, rule == UPDATE_rmsprop && i == 1 ? 0.3 : 1));
     read(&q.parameters, 0, q.p);
@@ -139,8 +139,8 @@ static struct engine *engine_for(const struct kernels *k, const struct problem *
 {
     struct engine *e = fastmlp_engine_new(&(struct design){
         .kernels = k, .n_layers = q->net.n_layers, .sizes = q->net.sizes,
-        .activations = q->net.activations, .output = q->net.end.output, .loss = q->net.end.loss,
-        .loss_constant = q->net.end.constant, .rule = q->rule, .batch = batch, .n_threads = threads});
+        .activations = q->net.activations, .output = q->net.end.output,   .loss = loss_of(&q->net.end),
+        .rule = q->rule, .batch = batch, .n_threads = threads});
     if (e == NULL) {
         puts("not enough memory for an engine");
         exit(2);
@@ -163,11 +163,11 @@ static void check_step(struct problem *q, const struct update *u, int step, doub
     if (u->rule == UPDATE_none)
         return;
     for (long i = 0; i < q->n_parameters; i++) {
-        double s[MOST_STATES];
-        for (int j = 0; j < MOST_STATES; j++)
+        double s[MAX_STATES];
+        for (int j = 0; j < MAX_STATES; j++)
             s[j] = q->s[j][i];
         oracle_update(u, step, rate, &q->p[i], q->gradient[i], s);
-        for (int j = 0; j < MOST_STATES; j++)
+        for (int j = 0; j < MAX_STATES; j++)
             q->s[j][i] = s[j];
     }
 }
@@ -214,11 +214,11 @@ static void test_steps(const struct kernels *k, const struct network *net,
     fastmlp_load(e, array_data(&q.parameters), zero_state ? NULL : array_data(&q.state));
     fastmlp_load(parallel, array_data(&q.parameters), zero_state ? NULL : array_data(&q.state));
     struct array p = array_new(k->real_bytes, 1, q.n_parameters, LAYOUT_rows);
-    struct array s = array_new(k->real_bytes, MOST_STATES, q.n_parameters, LAYOUT_rows);
+    struct array s = array_new(k->real_bytes, MAX_STATES, q.n_parameters, LAYOUT_rows);
     for (int step = 0; step < STEPS; step++) {
         fastmlp_store(e, array_data(&q.parameters), array_data(&q.state));
         read(&q.parameters, 0, q.p);
-        for (int i = 0; i < MOST_STATES; i++)
+        for (int i = 0; i < MAX_STATES; i++)
             read(&q.state, i, q.s[i]);
         fastmlp_update_at(&u, step + 1, rate);
         for (long r = 0; r < q.rows; r++)
@@ -242,7 +242,7 @@ static void test_steps(const struct kernels *k, const struct network *net,
         check_bits("parameters, several threads", &p, &q.parameters);
         s.rows = q.state.rows = states;
         check_bits("state, several threads", &s, &q.state);
-        s.rows = q.state.rows = MOST_STATES;
+        s.rows = q.state.rows = MAX_STATES;
         if (failures > 1000)
             break;
     }

@@ -173,6 +173,15 @@ static double multiclass_hinge(long n, const double *z, const double *y, double 
     return loss;
 }
 
+/* A loss reads none but its own constants. */
+struct loss loss_of(const struct loss_case *l)
+{
+    struct loss loss = {.code = l->loss};
+    for (int i = 0; i < N_LOSS_CONSTANTS; i++)
+        loss.constants[i] = l->constant;
+    return loss;
+}
+
 double oracle_loss(const struct loss_case *l, int one_hot, long n, const double *z,
                    const double *target, double *delta)
 {
@@ -242,38 +251,38 @@ double oracle_loss(const struct loss_case *l, int one_hot, long n, const double 
     return value;
 }
 
-#define ADAM .beta_1 = 0.9, .beta_2 = 0.99, .epsilon = 0.01
+#define ADAM SET(beta_1) = 0.9, SET(beta_2) = 0.99, SET(epsilon) = 0.01
 const struct rule_case rule_cases[] = {
     {"sgd", {.rule = UPDATE_sgd}},
-    {"momentum", {.rule = UPDATE_momentum, .momentum = 0.9}},
-    {"Nesterov", {.rule = UPDATE_momentum, .momentum = 0.9, .nesterov = 1}},
+    {"momentum", {.rule = UPDATE_momentum, SET(momentum) = 0.9}},
+    {"Nesterov", {.rule = UPDATE_momentum, SET(momentum) = 0.9, SET(nesterov) = 1}},
     {"adam", {.rule = UPDATE_adam, ADAM}},
-    {"sgd with decay", {.rule = UPDATE_sgd, .weight_decay = 0.1}},
-    {"adagrad", {.rule = UPDATE_adagrad, .epsilon = 0.01, .lr_decay = 0.1}},
-    {"adadelta", {.rule = UPDATE_adadelta, .rho = 0.9, .epsilon = 0.01}},
-    {"rmsprop", {.rule = UPDATE_rmsprop, .alpha = 0.9, .epsilon = 0.01}},
-    {"centred rmsprop", {.rule = UPDATE_rmsprop, .alpha = 0.9, .epsilon = 0.1, .centered = 1}},
+    {"sgd with decay", {.rule = UPDATE_sgd, SET(weight_decay) = 0.1}},
+    {"adagrad", {.rule = UPDATE_adagrad, SET(epsilon) = 0.01, SET(lr_decay) = 0.1}},
+    {"adadelta", {.rule = UPDATE_adadelta, SET(rho) = 0.9, SET(epsilon) = 0.01}},
+    {"rmsprop", {.rule = UPDATE_rmsprop, SET(alpha) = 0.9, SET(epsilon) = 0.01}},
+    {"centred rmsprop", {.rule = UPDATE_rmsprop, SET(alpha) = 0.9, SET(epsilon) = 0.1, SET(centered) = 1}},
     {"rmsprop with momentum",
-     {.rule = UPDATE_rmsprop, .alpha = 0.9, .epsilon = 0.01, .momentum = 0.8}},
+     {.rule = UPDATE_rmsprop, SET(alpha) = 0.9, SET(epsilon) = 0.01, SET(momentum) = 0.8}},
     {"centred rmsprop with momentum",
-     {.rule = UPDATE_rmsprop, .alpha = 0.9, .epsilon = 0.1, .centered = 1, .momentum = 0.8}},
-    {"adam with epsilon hat", {.rule = UPDATE_adam, ADAM, .epsilon_hat = 1}},
-    {"adamw", {.rule = UPDATE_adam, ADAM, .weight_decay = 0.1}},
+     {.rule = UPDATE_rmsprop, SET(alpha) = 0.9, SET(epsilon) = 0.1, SET(centered) = 1, SET(momentum) = 0.8}},
+    {"adam with epsilon hat", {.rule = UPDATE_adam, ADAM, SET(epsilon_hat) = 1}},
+    {"adamw", {.rule = UPDATE_adam, ADAM, SET(weight_decay) = 0.1}},
     {"amsgrad", {.rule = UPDATE_amsgrad, ADAM}},
     {"adamax", {.rule = UPDATE_adamax, ADAM}},
-    {"nadam", {.rule = UPDATE_nadam, ADAM, .momentum_decay = 0.004}},
+    {"nadam", {.rule = UPDATE_nadam, ADAM, SET(momentum_decay) = 0.004}},
     {"radam", {.rule = UPDATE_radam, ADAM}},
     {"radam with a short memory",
-     {.rule = UPDATE_radam, .beta_1 = 0.9, .beta_2 = 0.6, .epsilon = 0.01}},
-    {"ftrl", {.rule = UPDATE_ftrl, .learning_rate_power = -0.5}},
+     {.rule = UPDATE_radam, SET(beta_1) = 0.9, SET(beta_2) = 0.6, SET(epsilon) = 0.01}},
+    {"ftrl", {.rule = UPDATE_ftrl, SET(learning_rate_power) = -0.5}},
     {"ftrl with penalties",
-     {.rule = UPDATE_ftrl, .learning_rate_power = -0.4, .l1 = 0.05, .l2 = 0.1, .l2_shrinkage = 0.1,
-      .beta = 0.2, .weight_decay = 0.01}},
-    {"ftrl of power 0", {.rule = UPDATE_ftrl, .learning_rate_power = 0, .l2 = 0.1}},
+     {.rule = UPDATE_ftrl, SET(learning_rate_power) = -0.4, SET(l1) = 0.05, SET(l2) = 0.1, SET(l2_shrinkage) = 0.1,
+      SET(beta) = 0.2, SET(weight_decay) = 0.01}},
+    {"ftrl of power 0", {.rule = UPDATE_ftrl, SET(learning_rate_power) = 0, SET(l2) = 0.1}},
     /* These two look at signs, which rounding may decide: only steps of given gradients have them. */
-    {"lion", {.rule = UPDATE_lion, .beta_1 = 0.9, .beta_2 = 0.99}},
+    {"lion", {.rule = UPDATE_lion, SET(beta_1) = 0.9, SET(beta_2) = 0.99}},
     {"rprop",
-     {.rule = UPDATE_rprop, .eta_minus = 0.5, .eta_plus = 1.2, .step_min = 0.01, .step_max = 0.5}},
+     {.rule = UPDATE_rprop, SET(eta_minus) = 0.5, SET(eta_plus) = 1.2, SET(step_min) = 0.01, SET(step_max) = 0.5}},
 };
 const long n_rule_cases = sizeof rule_cases / sizeof *rule_cases, n_sign_cases = 2;
 
@@ -284,66 +293,66 @@ static double mean(double weight, double *old, double new)
 
 void oracle_update(const struct update *u, double step, double rate, double *p, double g, double *s)
 {
-    const double epsilon = u->epsilon;
-    const double correct_1 = 1 - pow(u->beta_1, step), correct_2 = 1 - pow(u->beta_2, step);
+    const double epsilon = CONSTANT(u, epsilon);
+    const double correct_1 = 1 - pow(CONSTANT(u, beta_1), step), correct_2 = 1 - pow(CONSTANT(u, beta_2), step);
     double d = 0, product = 1, next, before, after;
-    *p *= 1 - rate * u->weight_decay;
+    *p *= 1 - rate * CONSTANT(u, weight_decay);
     switch (u->rule) {
     case UPDATE_sgd:
         *p -= rate * g;
         break;
     case UPDATE_momentum:
-        s[0] = u->momentum * s[0] - rate * g;
-        *p += u->nesterov != 0 ? u->momentum * s[0] - rate * g : s[0];
+        s[0] = CONSTANT(u, momentum) * s[0] - rate * g;
+        *p += CONSTANT(u, nesterov) != 0 ? CONSTANT(u, momentum) * s[0] - rate * g : s[0];
         break;
     case UPDATE_adagrad:
         s[0] += g * g;
-        *p -= rate / (1 + (step - 1) * u->lr_decay) * g / (sqrt(s[0]) + epsilon);
+        *p -= rate / (1 + (step - 1) * CONSTANT(u, lr_decay)) * g / (sqrt(s[0]) + epsilon);
         break;
     case UPDATE_adadelta:
-        d = g / sqrt(mean(u->rho, &s[0], g * g) + epsilon) * sqrt(s[1] + epsilon);
-        mean(u->rho, &s[1], d * d);
+        d = g / sqrt(mean(CONSTANT(u, rho), &s[0], g * g) + epsilon) * sqrt(s[1] + epsilon);
+        mean(CONSTANT(u, rho), &s[1], d * d);
         *p -= rate * d;
         break;
     case UPDATE_rmsprop:
-        d = mean(u->alpha, &s[0], g * g);
-        if (u->centered != 0) {
-            mean(u->alpha, &s[1], g);
+        d = mean(CONSTANT(u, alpha), &s[0], g * g);
+        if (CONSTANT(u, centered) != 0) {
+            mean(CONSTANT(u, alpha), &s[1], g);
             d = fmax(0, d - s[1] * s[1]);
         }
         d = g / (sqrt(d) + epsilon);
-        if (u->momentum != 0)
-            d = s[2] = u->momentum * s[2] + d;
+        if (CONSTANT(u, momentum) != 0)
+            d = s[2] = CONSTANT(u, momentum) * s[2] + d;
         *p -= rate * d;
         break;
     case UPDATE_adam:
     case UPDATE_amsgrad:
-        mean(u->beta_1, &s[0], g);
-        d = mean(u->beta_2, &s[1], g * g);
+        mean(CONSTANT(u, beta_1), &s[0], g);
+        d = mean(CONSTANT(u, beta_2), &s[1], g * g);
         if (u->rule == UPDATE_amsgrad)
             d = s[2] = fmax(s[2], d);
-        *p -= u->epsilon_hat != 0
+        *p -= CONSTANT(u, epsilon_hat) != 0
                   ? rate * sqrt(correct_2) / correct_1 * s[0] / (sqrt(d) + epsilon)
                   : rate * s[0] / correct_1 / (sqrt(d / correct_2) + epsilon);
         break;
     case UPDATE_adamax:
-        mean(u->beta_1, &s[0], g);
-        s[1] = fmax(u->beta_2 * s[1], fabs(g) + epsilon);
+        mean(CONSTANT(u, beta_1), &s[0], g);
+        s[1] = fmax(CONSTANT(u, beta_2) * s[1], fabs(g) + epsilon);
         *p -= rate / correct_1 * s[0] / s[1];
         break;
     case UPDATE_nadam:
-        mean(u->beta_1, &s[0], g);
-        mean(u->beta_2, &s[1], g * g);
+        mean(CONSTANT(u, beta_1), &s[0], g);
+        mean(CONSTANT(u, beta_2), &s[1], g * g);
         for (double t = 1; t <= step; t++)
-            product *= d = u->beta_1 * (1 - 0.5 * pow(0.96, t * u->momentum_decay));
-        next = u->beta_1 * (1 - 0.5 * pow(0.96, (step + 1) * u->momentum_decay));
+            product *= d = CONSTANT(u, beta_1) * (1 - 0.5 * pow(0.96, t * CONSTANT(u, momentum_decay)));
+        next = CONSTANT(u, beta_1) * (1 - 0.5 * pow(0.96, (step + 1) * CONSTANT(u, momentum_decay)));
         *p -= rate * ((1 - d) / (1 - product) * g + next / (1 - product * next) * s[0]) /
               (sqrt(s[1] / correct_2) + epsilon);
         break;
     case UPDATE_radam:
-        mean(u->beta_1, &s[0], g);
-        mean(u->beta_2, &s[1], g * g);
-        before = 2 / (1 - u->beta_2) - 1;
+        mean(CONSTANT(u, beta_1), &s[0], g);
+        mean(CONSTANT(u, beta_2), &s[1], g * g);
+        before = 2 / (1 - CONSTANT(u, beta_2)) - 1;
         after = before - 2 * step * (1 - correct_2) / correct_2;
         d = after > 5 ? sqrt((after - 4) * (after - 2) * before * correct_2 /
                              ((before - 4) * (before - 2) * after)) / (sqrt(s[1]) + epsilon)
@@ -351,21 +360,21 @@ void oracle_update(const struct update *u, double step, double rate, double *p, 
         *p -= rate * s[0] / correct_1 * d;
         break;
     case UPDATE_ftrl:
-        before = pow(s[0], -u->learning_rate_power);
+        before = pow(s[0], -CONSTANT(u, learning_rate_power));
         s[0] += g * g;
-        after = pow(s[0], -u->learning_rate_power);
-        s[1] += g + 2 * u->l2_shrinkage * *p - (after - before) / rate * *p;
-        d = fmin(u->l1, fmax(-u->l1, s[1])) - s[1];
-        *p = d == 0 ? 0 : d / ((after + u->beta) / rate + 2 * u->l2);
+        after = pow(s[0], -CONSTANT(u, learning_rate_power));
+        s[1] += g + 2 * CONSTANT(u, l2_shrinkage) * *p - (after - before) / rate * *p;
+        d = fmin(CONSTANT(u, l1), fmax(-CONSTANT(u, l1), s[1])) - s[1];
+        *p = d == 0 ? 0 : d / ((after + CONSTANT(u, beta)) / rate + 2 * CONSTANT(u, l2));
         break;
     case UPDATE_lion:
-        *p -= rate * sign(u->beta_1 * s[0] + (1 - u->beta_1) * g);
-        mean(u->beta_2, &s[0], g);
+        *p -= rate * sign(CONSTANT(u, beta_1) * s[0] + (1 - CONSTANT(u, beta_1)) * g);
+        mean(CONSTANT(u, beta_2), &s[0], g);
         break;
     case UPDATE_rprop:
         d = sign(g) * sign(s[0]);
-        s[1] = (s[1] == 0 ? rate : s[1]) * (d > 0 ? u->eta_plus : d < 0 ? u->eta_minus : 1);
-        s[1] = fmin(u->step_max, fmax(u->step_min, s[1]));
+        s[1] = (s[1] == 0 ? rate : s[1]) * (d > 0 ? CONSTANT(u, eta_plus) : d < 0 ? CONSTANT(u, eta_minus) : 1);
+        s[1] = fmin(CONSTANT(u, step_max), fmax(CONSTANT(u, step_min), s[1]));
         s[0] = d < 0 ? 0 : g;
         *p -= s[1] * sign(s[0]);
         break;

@@ -62,8 +62,7 @@ static void test_output(const struct kernels *k, const struct loss_case *end, lo
                             (size + (loss == LOSS_cross_entropy ? mass * (highest + 1) : 0));
     }
     struct output_rows o = {
-        .kernels = k, .n = n, .n_out = n_out, .loss = loss, .output = output,
-        .constant = end->constant,
+        .kernels = k, .n = n, .n_out = n_out, .loss = loss_of(end), .output = output,
         .samples = {.x = z.m, .target = y.m, .labels = with_labels ? labels : NULL,
                     .sample_weight = weighted ? array_data(&weight) : NULL, .n_rows = n},
         .delta = array_data(&delta), .row_loss = array_data(&losses),

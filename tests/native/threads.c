@@ -260,14 +260,14 @@ static void *train(void *context)
     struct trainer *t = context;
     const long sizes[] = {SIZE, SIZE, 5};
     const int activations[] = {ACTIVATION_tanh};
-    struct update u = {.rule = UPDATE_adam, .beta_1 = 0.9, .beta_2 = 0.99, .epsilon = 1e-8};
+    struct update u = {.rule = UPDATE_adam, SET(beta_1) = 0.9, SET(beta_2) = 0.99, SET(epsilon) = 1e-8};
     fastmlp_update_at(&u, 1, 0.01);
     struct samples s = {.x = t->x.m, .target = t->target.m, .n_rows = ROWS};
     /* Dropout and clipping too: random numbers by counters, a third and a fourth parallel loop. */
     const double dropout[] = {0.1, 0.4};
     struct engine *e = fastmlp_engine_new(&(struct design){
         .kernels = t->kernels, .n_layers = 2, .sizes = sizes, .activations = activations,
-        .output = ACTIVATION_identity, .loss = LOSS_squared_error, .rule = UPDATE_adam,
+        .output = ACTIVATION_identity, .loss = {LOSS_squared_error}, .rule = UPDATE_adam,
         .batch = 100, .n_threads = t->threads, .dropout = dropout, .seed = 5, .clip_value = 0.5,
         .clip_norm = 0.1, .max_norm = 0.9});
     e->choice = (struct choice){.n = 1, .threads = {t->threads}, .direction = -1, .stretch_steps = 1};

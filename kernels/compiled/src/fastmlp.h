@@ -90,9 +90,8 @@ struct kernels;
 
 struct engine {
     const struct kernels *kernels;
-    int n_layers, output, loss;
-    double loss_constant;
-    fastmlp_loss *custom_loss;  /* of LOSS_custom */
+    int n_layers, output;
+    struct loss loss;
     double input_dropout;
     uint64_t seed;              /* of dropout */
     double clip_value, clip_norm, max_norm; /* 0: none */
@@ -105,7 +104,7 @@ struct engine {
     int sparse;                 /* for sparse rows: weights of layer 0 lie by rows, see sparse.h */
     long batch_panel;           /* elements from one panel of the batch to the next */
     char *memory;               /* all that follows is in here, from a cache line on */
-    void *parameters, *gradient, *state[MOST_STATES];
+    void *parameters, *gradient, *state[MAX_STATES];
     void *input, *target;       /* gathered rows of x and targets, in panels */
     int64_t *labels;            /* gathered, in place of targets */
     void *row_scale, *row_loss; /* per row of the pass */
@@ -148,9 +147,8 @@ struct design {
     const long *sizes;
     const int *activations;                        /* of hidden layers */
     fastmlp_activation *const *custom_activations; /* of those that have ACTIVATION_custom */
-    int output, loss, rule;
-    double loss_constant;
-    fastmlp_loss *custom_loss;
+    int output, rule;
+    struct loss loss;
     long batch;                                    /* rows at most; 0: it only describes a network */
     int sparse;                                    /* for sparse rows, see sparse.h */
     int n_threads;
@@ -203,9 +201,8 @@ struct output_rows {
     const struct kernels *kernels;
     struct samples samples;     /* x holds the scores */
     long n, n_out, block_rows;
-    int loss, output;
-    double constant;            /* of the loss */
-    fastmlp_loss *custom;       /* of LOSS_custom */
+    int output;
+    struct loss loss;
     void *delta;                /* (n, n_out) contiguous, or NULL */
     void *row_loss;             /* (n,) or NULL */
     char *scratch;
@@ -222,7 +219,7 @@ struct elements {
     long rows, columns;         /* an update has one row */
     double factor;
     const struct update *update;
-    void *state[MOST_STATES];
+    void *state[MAX_STATES];
     void *out;                  /* contiguous; the parameters of an update */
 };
 
@@ -266,7 +263,8 @@ const char *fastmlp_isa(void);
 int fastmlp_activation_code(const char *name);
 int fastmlp_loss_code(const char *name);
 int fastmlp_update_code(const char *name);
-double *fastmlp_constant(struct update *, const char *name);
+int fastmlp_constant_code(const char *name);
+int fastmlp_loss_constant_code(const char *name);
 int fastmlp_states(int rule);
 void fastmlp_update_at(struct update *, double step, double learning_rate);
 

@@ -41,7 +41,7 @@ void fastmlp_load(struct engine *e, const void *parameters, const void *state)
     e->squares = -1;
     e->kernels->pack(e, parameters, e->parameters, 0);
     e->kernels->refresh_transposed(e);
-    for (int i = 0; i < MOST_STATES && e->state[i]; i++) {
+    for (int i = 0; i < MAX_STATES && e->state[i]; i++) {
         if (state)
             e->kernels->pack(e, (const char *)state + i * bytes, e->state[i], 0);
         else
@@ -54,7 +54,7 @@ void fastmlp_store(struct engine *e, void *parameters, void *state)
     long bytes = n_parameters(e) * e->kernels->real_bytes;
     fastmlp_end_epoch(e);
     e->kernels->unpack(e, e->parameters, parameters);
-    for (int i = 0; state && i < MOST_STATES && e->state[i]; i++)
+    for (int i = 0; state && i < MAX_STATES && e->state[i]; i++)
         e->kernels->unpack(e, e->state[i], (char *)state + i * bytes);
 }
 

@@ -160,8 +160,6 @@ struct engine *fastmlp_engine_new(const struct design *d)
     e->layers = (struct layer *)(e + 1);
     e->output = d->output;
     e->loss = d->loss;
-    e->loss_constant = d->loss_constant;
-    e->custom_loss = d->custom_loss;
     e->input_dropout = d->dropout ? d->dropout[0] : 0;
     e->seed = d->seed;
     e->clip_value = d->clip_value;

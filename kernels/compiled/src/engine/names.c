@@ -24,14 +24,10 @@ LOOKUP(fastmlp_activation_code, FASTMLP_ACTIVATIONS, "softmax")
 LOOKUP(fastmlp_loss_code, FASTMLP_LOSSES)
 LOOKUP(fastmlp_update_code, FASTMLP_UPDATES, "none")
 
-/* Where the constant of that name is kept, or NULL. */
-double *fastmlp_constant(struct update *u, const char *name)
-{
-    static const char *const names[] = {FASTMLP_CONSTANTS(NAME)};
-    int i = code(name, names, sizeof names / sizeof *names);
-    return i < 0 ? NULL : &u->weight_decay + i;
-}
+LOOKUP(fastmlp_constant_code, FASTMLP_CONSTANTS)
+LOOKUP(fastmlp_loss_constant_code, FASTMLP_LOSS_CONSTANTS)
 
+/* State vectors of a rule. */
 int fastmlp_states(int rule)
 {
 #define STATES(NAME, N) N,
@@ -42,7 +38,7 @@ int fastmlp_states(int rule)
 /* Nadam's momentum of a step (Dozat, 2016). */
 static double nadam_momentum(const struct update *u, double step)
 {
-    return u->beta_1 * (1 - 0.5 * pow(0.96, step * u->momentum_decay));
+    return CONSTANT(u, beta_1) * (1 - 0.5 * pow(0.96, step * CONSTANT(u, momentum_decay)));
 }
 
 static void nadam_at(struct update *u, double step, double rate)
@@ -62,7 +58,7 @@ static void nadam_at(struct update *u, double step, double rate)
 /* RAdam's rectification (Liu and others, 2020): how far the second moment can be trusted. */
 static double radam_rectification(struct update *u, double step)
 {
-    double power = pow(u->beta_2, step), limit = 2 / (1 - u->beta_2) - 1;
+    double power = pow(CONSTANT(u, beta_2), step), limit = 2 / (1 - CONSTANT(u, beta_2)) - 1;
     double length = limit - 2 * step * power / (1 - power);
     u->rectified = length > 5;
     if (!u->rectified)
@@ -80,28 +76,28 @@ void fastmlp_update_at(struct update *u, double step, double learning_rate)
 {
     double root;
     u->rate = learning_rate;
-    u->floor = u->epsilon;
-    u->decay = learning_rate * u->weight_decay;
+    u->floor = CONSTANT(u, epsilon);
+    u->decay = learning_rate * CONSTANT(u, weight_decay);
     switch (u->rule) {
     case UPDATE_adagrad:
-        u->rate = learning_rate / (1 + (step - 1) * u->lr_decay);
+        u->rate = learning_rate / (1 + (step - 1) * CONSTANT(u, lr_decay));
         break;
     case UPDATE_adam:
     case UPDATE_amsgrad:
-        root = sqrt(1 - pow(u->beta_2, step));
-        u->rate = learning_rate * root / (1 - pow(u->beta_1, step));
-        u->floor = u->epsilon_hat != 0 ? u->epsilon : u->epsilon * root;
+        root = sqrt(1 - pow(CONSTANT(u, beta_2), step));
+        u->rate = learning_rate * root / (1 - pow(CONSTANT(u, beta_1), step));
+        u->floor = CONSTANT(u, epsilon_hat) != 0 ? CONSTANT(u, epsilon) : CONSTANT(u, epsilon) * root;
         break;
     case UPDATE_adamax:
-        u->rate = learning_rate / (1 - pow(u->beta_1, step));
+        u->rate = learning_rate / (1 - pow(CONSTANT(u, beta_1), step));
         break;
     case UPDATE_nadam:
-        root = sqrt(1 - pow(u->beta_2, step));
+        root = sqrt(1 - pow(CONSTANT(u, beta_2), step));
         nadam_at(u, step, learning_rate * root);
-        u->floor = u->epsilon * root;
+        u->floor = CONSTANT(u, epsilon) * root;
         break;
     case UPDATE_radam:
-        u->rate = learning_rate * radam_rectification(u, step) / (1 - pow(u->beta_1, step));
+        u->rate = learning_rate * radam_rectification(u, step) / (1 - pow(CONSTANT(u, beta_1), step));
         break;
     }
 }

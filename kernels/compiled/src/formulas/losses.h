@@ -15,9 +15,8 @@
 #include "fastmlp.h"
 
 struct output_layer {
-    int loss, output;
-    double constant;        /* of the loss, where it has one */
-    fastmlp_loss *custom;   /* of LOSS_custom */
+    const struct loss *loss;
+    int output;
     long rows, n_out;
     long panel;             /* elements from panel to panel, of z, y and delta alike */
     const real *z, *y;
@@ -33,38 +32,40 @@ struct columns {
     real *z, *y, *delta;
 };
 
+#define LOSS_CONSTANT(LOSS, NAME) ((LOSS)->constants[LOSS_CONSTANT_##NAME])
+
 /* Residuals: `total` plus the loss of r = a - y, and its derivative ------------------------------ */
 
 /* 1/2 r^2 */
-INLINE vec residual_squared_error(double constant, vec r, vec total, vec *slope)
+INLINE vec residual_squared_error(const struct loss *loss, vec r, vec total, vec *slope)
 {
-    (void)constant;
+    (void)loss;
     *slope = r;
     return FMA(halve(r), r, total);
 }
 
 /* |r| */
-INLINE vec residual_absolute_error(double constant, vec r, vec total, vec *slope)
+INLINE vec residual_absolute_error(const struct loss *loss, vec r, vec total, vec *slope)
 {
-    (void)constant;
+    (void)loss;
     *slope = sign_of(r);
     return total + absolute(r);
 }
 
-/* Huber, 1964: 1/2 r^2 up to d = constant, d (|r| - d / 2) beyond: with c = r clipped to -d … d,
+/* Huber, 1964: 1/2 r^2 up to d = delta, d (|r| - d / 2) beyond: with c = r clipped to -d … d,
    c (r - c / 2) */
-INLINE vec residual_huber(double constant, vec r, vec total, vec *slope)
+INLINE vec residual_huber(const struct loss *loss, vec r, vec total, vec *slope)
 {
-    vec d = SPLAT((real)constant), c = minimum(d, maximum(-d, r));
+    vec d = SPLAT((real)LOSS_CONSTANT(loss, delta)), c = minimum(d, maximum(-d, r));
     *slope = c;
     return FMA(c, r - halve(c), total);
 }
 
-/* Koenker and Bassett, 1978: (1 - q) r above the target, -q r below it, q = constant */
-INLINE vec residual_quantile(double constant, vec r, vec total, vec *slope)
+/* Koenker and Bassett, 1978: (1 - q) r above the target, -q r below it, q = quantile */
+INLINE vec residual_quantile(const struct loss *loss, vec r, vec total, vec *slope)
 {
-    vec zero = {0}, below = choose(r < zero, SPLAT((real)-constant), r); /* r: 0 or NaN */
-    *slope = choose(r > zero, SPLAT((real)(1 - constant)), below);
+    vec zero = {0}, below = choose(r < zero, SPLAT((real)-LOSS_CONSTANT(loss, quantile)), r); /* r: 0 or NaN */
+    *slope = choose(r > zero, SPLAT((real)(1 - LOSS_CONSTANT(loss, quantile))), below);
     return total + absolute(*slope * r);
 }
 
@@ -79,7 +80,7 @@ INLINE vec residual_quantile(double constant, vec r, vec total, vec *slope)
             forward_run(o->output, c->z, c->n);                                                    \
         for (long i = 0; i < c->n; i += LANES) {                                                   \
             vec a = load(c->z + i), slope;                                                         \
-            total = residual_##NAME(o->constant, a - load(c->y + i), total, &slope);               \
+            total = residual_##NAME(o->loss, a - load(c->y + i), total, &slope);               \
             along = FMA(slope, a, along);                                                          \
             store(c->delta + i, slope);                                                            \
         }                                                                                          \
@@ -118,12 +119,12 @@ INLINE void smooth_targets(const struct columns *c, double s, vec of)
 }
 
 /* Output sigmoid: C = sum of log(1 + exp z) - y z = max(z, 0) - y z + log(1 + exp -|z|);
-   delta = a - y. The constant smooths the targets towards 1/2. */
+   delta = a - y. label_smoothing draws the targets towards 1/2. */
 static vec loss_binary_cross_entropy(const struct output_layer *o, const struct columns *c)
 {
     vec total = {0}, zero = {0};
-    if (o->constant != 0)
-        smooth_targets(c, o->constant, SPLAT((real)0.5));
+    if (LOSS_CONSTANT(o->loss, label_smoothing) != 0)
+        smooth_targets(c, LOSS_CONSTANT(o->loss, label_smoothing), SPLAT((real)0.5));
     for (long i = 0; i < c->n; i += LANES) {
         vec z = load(c->z + i), y = load(c->y + i), e = exp_down(z);
         total += (maximum(zero, z) - y * z) + log_one_plus(e);
@@ -132,15 +133,15 @@ static vec loss_binary_cross_entropy(const struct output_layer *o, const struct 
     return total;
 }
 
-/* Output softmax: C = log(sum of exp z) sum(y) - sum of y z;  delta = a sum(y) - y. The constant
-   smooths the targets towards their mean. */
+/* Output softmax: C = log(sum of exp z) sum(y) - sum of y z;  delta = a sum(y) - y. label_smoothing
+   draws the targets towards their mean. */
 static vec loss_cross_entropy(const struct output_layer *o, const struct columns *c)
 {
     vec mass = {0}, product = {0};
     for (long i = 0; i < c->n; i += LANES)
         mass += load(c->y + i);
-    if (o->constant != 0)
-        smooth_targets(c, o->constant, mass * (real)(1.0 / (double)o->n_out));
+    if (LOSS_CONSTANT(o->loss, label_smoothing) != 0)
+        smooth_targets(c, LOSS_CONSTANT(o->loss, label_smoothing), mass * (real)(1.0 / (double)o->n_out));
     for (long i = 0; i < c->n; i += LANES)
         product += load(c->y + i) * load(c->z + i);
     vec log_sum = softmax_columns(c->z, o->n_out);
@@ -221,7 +222,7 @@ static void custom_layer(const struct output_layer *o)
                 gather_row(o->y + (row + r) * PANEL, o->panel, n_out, y + r * n_out);
             }
         }
-        o->custom(z, y, losses, delta, rows, n_out);
+        o->loss->custom(z, y, losses, delta, rows, n_out);
         if (o->row_loss)
             memcpy(o->row_loss + row, losses, (size_t)rows * sizeof(real));
         for (long r = 0; o->delta && r < rows; r++) {
@@ -235,7 +236,7 @@ static void custom_layer(const struct output_layer *o)
 
 static void output_layer(const struct output_layer *o)
 {
-    if (o->loss == LOSS_custom) {
+    if (o->loss->code == LOSS_custom) {
         custom_layer(o);
         return;
     }
@@ -252,7 +253,7 @@ static void output_layer(const struct output_layer *o)
         else
             rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, c.y);
         vec loss = {0};
-        switch (o->loss) {
+        switch (o->loss->code) {
 #define CASE(NAME)                                                                                 \
     case LOSS_##NAME:                                                                              \
         loss = loss_##NAME(o, &c);                                                                 \

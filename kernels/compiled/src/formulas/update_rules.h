@@ -42,9 +42,9 @@ INLINE void step_momentum(const struct update *u, const int turn, vec *p, vec g,
 {
     (void)turn;
     vec descent = SPLAT((real)-u->rate) * g;
-    vec momentum = SPLAT((real)u->momentum);
+    vec momentum = SPLAT((real)CONSTANT(u, momentum));
     s[0] = FMA(momentum, s[0], descent);
-    *p += u->nesterov != 0 ? FMA(momentum, s[0], descent) : s[0];
+    *p += CONSTANT(u, nesterov) != 0 ? FMA(momentum, s[0], descent) : s[0];
 }
 
 /* Duchi, Hazan and Singer, 2011:  G <- G + g g;  p <- p - rate g / (sqrt G + eps) */
@@ -58,9 +58,9 @@ INLINE void step_adagrad(const struct update *u, const int turn, vec *p, vec g, 
    p <- p - rate d */
 INLINE void step_adadelta(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
-    s[0] = decaying_mean(u->rho, s[0], g * g);
+    s[0] = decaying_mean(CONSTANT(u, rho), s[0], g * g);
     vec d = root(turn, (s[1] + floor_of(u)) / (s[0] + floor_of(u))) * g;
-    s[1] = decaying_mean(u->rho, s[1], d * d);
+    s[1] = decaying_mean(CONSTANT(u, rho), s[1], d * d);
     *p = FMA(SPLAT((real)-u->rate), d, *p);
 }
 
@@ -70,31 +70,31 @@ INLINE void step_adadelta(const struct update *u, const int turn, vec *p, vec g,
 INLINE void rmsprop(const struct update *u, const int turn, vec *p, vec g, vec *s,
                     const int centred, const int buffered)
 {
-    s[0] = decaying_mean(u->alpha, s[0], g * g);
+    s[0] = decaying_mean(CONSTANT(u, alpha), s[0], g * g);
     vec square = s[0];
     if (centred) {
-        s[1] = decaying_mean(u->alpha, s[1], g);
+        s[1] = decaying_mean(CONSTANT(u, alpha), s[1], g);
         square = maximum(SPLAT((real)0), FMA(-s[1], s[1], square));
     }
     vec d = g / (root(turn, square) + floor_of(u));
     if (buffered)
-        d = s[2] = FMA(SPLAT((real)u->momentum), s[2], d);
+        d = s[2] = FMA(SPLAT((real)CONSTANT(u, momentum)), s[2], d);
     *p = FMA(SPLAT((real)-u->rate), d, *p);
 }
 
 /* Kingma and Ba, 2015:  m <- mean of g;  v <- mean of g g;  p <- p - rate m / (sqrt v + eps) */
 INLINE void step_adam(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
-    s[0] = decaying_mean(u->beta_1, s[0], g);
-    s[1] = decaying_mean(u->beta_2, s[1], g * g);
+    s[0] = decaying_mean(CONSTANT(u, beta_1), s[0], g);
+    s[1] = decaying_mean(CONSTANT(u, beta_2), s[1], g * g);
     *p -= SPLAT((real)u->rate) * s[0] / (root(turn, s[1]) + floor_of(u));
 }
 
 /* Reddi, Kale and Kumar, 2018: Adam with the highest v so far */
 INLINE void step_amsgrad(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
-    s[0] = decaying_mean(u->beta_1, s[0], g);
-    s[1] = decaying_mean(u->beta_2, s[1], g * g);
+    s[0] = decaying_mean(CONSTANT(u, beta_1), s[0], g);
+    s[1] = decaying_mean(CONSTANT(u, beta_2), s[1], g * g);
     s[2] = maximum(s[2], s[1]);
     *p -= SPLAT((real)u->rate) * s[0] / (root(turn, s[2]) + floor_of(u));
 }
@@ -103,16 +103,16 @@ INLINE void step_amsgrad(const struct update *u, const int turn, vec *p, vec g, 
 INLINE void step_adamax(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
     (void)turn;
-    s[0] = decaying_mean(u->beta_1, s[0], g);
-    s[1] = maximum(SPLAT((real)u->beta_2) * s[1], absolute(g) + floor_of(u));
+    s[0] = decaying_mean(CONSTANT(u, beta_1), s[0], g);
+    s[1] = maximum(SPLAT((real)CONSTANT(u, beta_2)) * s[1], absolute(g) + floor_of(u));
     *p -= SPLAT((real)u->rate) * s[0] / s[1];
 }
 
 /* Dozat, 2016:  p <- p - (rate g + mean_rate m) / (sqrt v + eps) */
 INLINE void step_nadam(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
-    s[0] = decaying_mean(u->beta_1, s[0], g);
-    s[1] = decaying_mean(u->beta_2, s[1], g * g);
+    s[0] = decaying_mean(CONSTANT(u, beta_1), s[0], g);
+    s[1] = decaying_mean(CONSTANT(u, beta_2), s[1], g * g);
     vec along = FMA(SPLAT((real)u->rate), g, SPLAT((real)u->mean_rate) * s[0]);
     *p -= along / (root(turn, s[1]) + floor_of(u));
 }
@@ -120,8 +120,8 @@ INLINE void step_nadam(const struct update *u, const int turn, vec *p, vec g, ve
 /* Liu and others, 2020: Adam once v can be trusted;  p <- p - rate m before */
 INLINE void step_radam(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
-    s[0] = decaying_mean(u->beta_1, s[0], g);
-    s[1] = decaying_mean(u->beta_2, s[1], g * g);
+    s[0] = decaying_mean(CONSTANT(u, beta_1), s[0], g);
+    s[1] = decaying_mean(CONSTANT(u, beta_2), s[1], g * g);
     vec along = SPLAT((real)u->rate) * s[0];
     *p -= u->rectified ? along / (root(turn, s[1]) + floor_of(u)) : along;
 }
@@ -129,11 +129,11 @@ INLINE void step_radam(const struct update *u, const int turn, vec *p, vec g, ve
 /* x^-learning_rate_power for x >= 0; a square root by default */
 INLINE vec ftrl_power(const struct update *u, const int turn, vec x)
 {
-    if (u->learning_rate_power == -0.5)
+    if (CONSTANT(u, learning_rate_power) == -0.5)
         return root(turn, x);
-    if (u->learning_rate_power == 0) /* which 0 log 0 would not give */
+    if (CONSTANT(u, learning_rate_power) == 0) /* which 0 log 0 would not give */
         return SPLAT((real)1);
-    return vector_exp(SPLAT((real)-u->learning_rate_power) * vector_log(x));
+    return vector_exp(SPLAT((real)-CONSTANT(u, learning_rate_power)) * vector_log(x));
 }
 
 /* McMahan and others, 2013, as in Keras:  n <- n + g g;
@@ -144,10 +144,10 @@ INLINE void step_ftrl(const struct update *u, const int turn, vec *p, vec g, vec
     vec before = ftrl_power(u, turn, s[0]), inverse_rate = SPLAT((real)(1 / u->rate));
     s[0] = FMA(g, g, s[0]);
     vec after = ftrl_power(u, turn, s[0]);
-    s[1] += FMA(SPLAT((real)(2 * u->l2_shrinkage)), *p, g);
+    s[1] += FMA(SPLAT((real)(2 * CONSTANT(u, l2_shrinkage))), *p, g);
     s[1] -= (after - before) * inverse_rate * *p;
-    vec curvature = FMA(after + (real)u->beta, inverse_rate, SPLAT((real)(2 * u->l2)));
-    vec clipped = minimum(SPLAT((real)u->l1), maximum(SPLAT((real)-u->l1), s[1]));
+    vec curvature = FMA(after + (real)CONSTANT(u, beta), inverse_rate, SPLAT((real)(2 * CONSTANT(u, l2))));
+    vec clipped = minimum(SPLAT((real)CONSTANT(u, l1)), maximum(SPLAT((real)-CONSTANT(u, l1)), s[1]));
     *p = (clipped - s[1]) / maximum(at_least_tiny(0), curvature);
 }
 
@@ -155,9 +155,9 @@ INLINE void step_ftrl(const struct update *u, const int turn, vec *p, vec g, vec
 INLINE void step_lion(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
     (void)turn;
-    vec direction = sign_of(decaying_mean(u->beta_1, s[0], g));
+    vec direction = sign_of(decaying_mean(CONSTANT(u, beta_1), s[0], g));
     *p = FMA(SPLAT((real)-u->rate), direction, *p);
-    s[0] = decaying_mean(u->beta_2, s[0], g);
+    s[0] = decaying_mean(CONSTANT(u, beta_2), s[0], g);
 }
 
 /* Riedmiller and Braun, 1993, without taking steps back, as in PyTorch: each parameter has a step
@@ -167,10 +167,10 @@ INLINE void step_rprop(const struct update *u, const int turn, vec *p, vec g, ve
 {
     (void)turn;
     vec zero = {0}, agreement = sign_of(g) * sign_of(s[0]);
-    vec factor = choose(agreement > zero, SPLAT((real)u->eta_plus), SPLAT((real)1));
-    factor = choose(agreement < zero, SPLAT((real)u->eta_minus), factor);
+    vec factor = choose(agreement > zero, SPLAT((real)CONSTANT(u, eta_plus)), SPLAT((real)1));
+    factor = choose(agreement < zero, SPLAT((real)CONSTANT(u, eta_minus)), factor);
     vec size = choose(s[1] == zero, SPLAT((real)u->rate), s[1]) * factor;
-    s[1] = minimum(SPLAT((real)u->step_max), maximum(SPLAT((real)u->step_min), size));
+    s[1] = minimum(SPLAT((real)CONSTANT(u, step_max)), maximum(SPLAT((real)CONSTANT(u, step_min)), size));
     s[0] = choose(agreement < zero, zero, g);
     *p -= sign_of(s[0]) * s[1];
 }
@@ -186,13 +186,13 @@ INLINE void step_rmsprop(const struct update *u, const int turn, vec *p, vec g, 
     INLINE void update_vector_##NAME(const struct update *u, const int turn, real *p,              \
                                      const real *g, real *const *state, long at, long n)           \
     {                                                                                              \
-        vec x = load_partial(p + at, n), s[MOST_STATES] = {{0}, {0}, {0}};                         \
-        UNROLL for (int j = 0; j < MOST_STATES; j++)                                               \
+        vec x = load_partial(p + at, n), s[MAX_STATES] = {{0}, {0}, {0}};                         \
+        UNROLL for (int j = 0; j < MAX_STATES; j++)                                               \
             if ((USED) >> j & 1)                                                                   \
                 s[j] = load_partial(state[j] + at, n);                                             \
         STEP(u, turn, &x, load_partial(g + at, n), s);                                             \
         store_partial(p + at, x, n);                                                               \
-        UNROLL for (int j = 0; j < MOST_STATES; j++)                                               \
+        UNROLL for (int j = 0; j < MAX_STATES; j++)                                               \
             if ((USED) >> j & 1)                                                                   \
                 store_partial(state[j] + at, s[j], n);                                             \
     }                                                                                              \
@@ -200,7 +200,7 @@ INLINE void step_rmsprop(const struct update *u, const int turn, vec *p, vec g, 
                                    real *const *state, long n)                                     \
     {                                                                                              \
         const struct update u = *rule;                                                             \
-        real *const s[MOST_STATES] = {state[0], state[1], state[2]};                               \
+        real *const s[MAX_STATES] = {state[0], state[1], state[2]};                               \
         long i = 0;                                                                                \
         for (; i + 2 * LANES <= n; i += 2 * LANES) {                                               \
             update_vector_##NAME(&u, 0, p, g, s, i, LANES);                                        \
@@ -240,14 +240,14 @@ OUTLINE void decay_run(real *p, double decay, long n)
 static void update_run(const struct update *u, real *p, const real *g, void *const *state, long at,
                        long n)
 {
-    real *s[MOST_STATES];
-    for (int j = 0; j < MOST_STATES; j++)
+    real *s[MAX_STATES];
+    for (int j = 0; j < MAX_STATES; j++)
         s[j] = state[j] ? (real *)state[j] + at : NULL;
     if (u->decay != 0)
         decay_run(p, u->decay, n);
-    if (u->rule == UPDATE_rmsprop && (u->centered == 0 || u->momentum == 0)) {
-        (u->centered != 0   ? update_run_rmsprop_centred
-         : u->momentum != 0 ? update_run_rmsprop_buffered
+    if (u->rule == UPDATE_rmsprop && (CONSTANT(u, centered) == 0 || CONSTANT(u, momentum) == 0)) {
+        (CONSTANT(u, centered) != 0   ? update_run_rmsprop_centred
+         : CONSTANT(u, momentum) != 0 ? update_run_rmsprop_buffered
                             : update_run_rmsprop_plain)(u, p, g, s, n);
         return;
     }

@@ -62,7 +62,7 @@ INLINE struct ahead ahead_of(const struct engine *e, const struct runs *runs, lo
                              const real *next)
 {
     const long store = t / runs->n, run = t % runs->n;
-    const real *at = store == 0 ? e->parameters : store <= MOST_STATES ? e->state[store - 1] : NULL;
+    const real *at = store == 0 ? e->parameters : store <= MAX_STATES ? e->state[store - 1] : NULL;
     if (at == NULL)
         return ahead_of_tiles(next);
     const long bytes = runs->length * (long)sizeof(real);

@@ -106,8 +106,7 @@ static void rows_block(void *engine, long block, int thread)
 
     const struct layer *top = &e->layers[e->n_layers - 1];
     struct output_layer output = {
-        .loss = e->loss, .constant = e->loss_constant, .custom = e->custom_loss,
-        .output = e->output, .rows = n, .n_out = top->n_out, .panel = panel,
+        .loss = &e->loss, .output = e->output, .rows = n, .n_out = top->n_out, .panel = panel,
         .z = (const real *)top->output + start, .y = (const real *)e->target + start,
         .labels = e->samples->labels ? e->labels + first : NULL,
         .scale = (const real *)e->row_scale + first,

@@ -195,7 +195,7 @@ static void output_block(void *context, long block, int thread)
                         s->target.column_stride, o->n_out, y + r * PANEL, panel, 1);
     }
     struct output_layer layer = {
-        .loss = o->loss, .constant = o->constant, .custom = o->custom, .output = o->output,
+        .loss = &o->loss, .output = o->output,
         .rows = n, .n_out = o->n_out, .panel = panel,
         .z = z, .y = y, .labels = s->labels ? s->labels + first : NULL, .columns = columns,
         .scale = s->sample_weight ? (const real *)s->sample_weight + first : NULL,
