@@ -17,15 +17,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ._typing import Array
 
 if TYPE_CHECKING:
     from .history import History
-    from .mlp import MLP
 
 __all__ = ["Callback", "ParameterPath", "ProgressBar", "ProgressLine"]
+
+#: What is being trained, a network or an estimator: both have ``parameters``, one flat vector.
+#: Not a protocol, so that an overriding method may say which of them it takes.
+Model: TypeAlias = Any
 
 
 class Callback:
@@ -40,10 +43,10 @@ class Callback:
         """Whether :meth:`on_batch_end` is to be called: where it is overridden."""
         return type(self).on_batch_end is not Callback.on_batch_end
 
-    def on_train_begin(self, network: MLP, history: History) -> None:
+    def on_train_begin(self, network: Model, history: History) -> None:
         """Run once before the first epoch."""
 
-    def on_batch_end(self, network: MLP, history: History, batch: int, loss: float) -> None:
+    def on_batch_end(self, network: Model, history: History, batch: int, loss: float) -> None:
         """Run after each update.
 
         Overriding it makes training slower: each batch then starts from Python.
@@ -56,18 +59,18 @@ class Callback:
             Mean loss of its rows before the update, penalty included.
         """
 
-    def on_epoch_end(self, network: MLP, history: History) -> bool | None:
+    def on_epoch_end(self, network: Model, history: History) -> bool | None:
         """Run after each epoch; return ``True`` to stop training.
 
         ``history`` ends with the values of this epoch; ``history.epochs`` is its number from 1.
         """
         return None
 
-    def on_train_end(self, network: MLP, history: History) -> None:
+    def on_train_end(self, network: Model, history: History) -> None:
         """Run once after the last epoch, also where training ends by an exception."""
 
 
-EpochFunction = Callable[["MLP", "History"], bool | None]
+EpochFunction = Callable[[Model, "History"], bool | None]
 
 
 class _FromFunction(Callback):
@@ -76,7 +79,7 @@ class _FromFunction(Callback):
     def __init__(self, function: EpochFunction) -> None:
         self.function = function
 
-    def on_epoch_end(self, network: MLP, history: History) -> bool | None:
+    def on_epoch_end(self, network: Model, history: History) -> bool | None:
         return self.function(network, history)
 
 
@@ -92,7 +95,7 @@ class ProgressLine(Callback):
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
 
-    def on_epoch_end(self, network: MLP, history: History) -> bool | None:
+    def on_epoch_end(self, network: Model, history: History) -> bool | None:
         line = f"epoch {history.epochs:{len(str(self.epochs))}}/{self.epochs}"
         print(f"{line}  {_numbers(history)}  {history.seconds[-1]:.3g} s", flush=True)
         return None
@@ -114,19 +117,19 @@ class ProgressBar(Callback):
         self._show: Callable[[str], object] | None = None
         self._close: Callable[[], object] | None = None
 
-    def on_train_begin(self, network: MLP, history: History) -> None:
+    def on_train_begin(self, network: Model, history: History) -> None:
         if find_spec("rich") is not None:
             self._show, self._close = _rich_bar(self.epochs)
         elif find_spec("tqdm") is not None:
             self._show, self._close = _tqdm_bar(self.epochs)
 
-    def on_epoch_end(self, network: MLP, history: History) -> bool | None:
+    def on_epoch_end(self, network: Model, history: History) -> bool | None:
         if self._show is None:
             return ProgressLine(self.epochs).on_epoch_end(network, history)
         self._show(_numbers(history))
         return None
 
-    def on_train_end(self, network: MLP, history: History) -> None:
+    def on_train_end(self, network: Model, history: History) -> None:
         if self._close is not None:
             self._close()
         self._show = self._close = None
@@ -199,13 +202,13 @@ class ParameterPath(Callback):
     def every_batch(self) -> bool:
         return self.every == "batch"
 
-    def on_train_begin(self, network: MLP, history: History) -> None:
+    def on_train_begin(self, network: Model, history: History) -> None:
         self.points.append(network.parameters.copy())
 
-    def on_batch_end(self, network: MLP, history: History, batch: int, loss: float) -> None:
+    def on_batch_end(self, network: Model, history: History, batch: int, loss: float) -> None:
         self.points.append(network.parameters.copy())
 
-    def on_epoch_end(self, network: MLP, history: History) -> bool | None:
+    def on_epoch_end(self, network: Model, history: History) -> bool | None:
         if self.every == "epoch":
             self.points.append(network.parameters.copy())
         return None

@@ -54,6 +54,11 @@ class History:
         """Number of finished epochs."""
         return len(self.loss)
 
+    def stop(self, reason: str, message: str) -> None:
+        """Note why training ends, unless a reason has been noted before."""
+        if not self.stop_reason:
+            self.stop_reason, self.stop_message = reason, message
+
     def curve(self, name: str) -> list[float]:
         """The curve of this name, an attribute or a metric."""
         if name in self.metrics:

@@ -211,9 +211,10 @@ class MLP(Derivatives, Network):
         An exception or Ctrl-C leaves the network at the last finished step.
         """
         # Here, not above: who only loads and predicts needs none of it.
-        from ._training import loop, plan
+        from ._training import fit, plan
+        from ._training.options import Options
 
-        options = plan.Options(
+        options = Options(
             learning_rate=learning_rate,
             batch_size=batch_size,
             epochs=epochs,
@@ -235,7 +236,7 @@ class MLP(Derivatives, Network):
             callbacks=callbacks,
             verbose=verbose,
         )
-        return loop.train(self, plan.make(self, X, y, loss, optimizer, options))
+        return fit.fit(*plan.make(self, X, y, loss, optimizer, options))
 
     # Storage
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from fastmlp import kernels
 
 from .._typing import Array
@@ -25,5 +26,10 @@ def for_engine(x: Any, dtype: Any) -> Any:
 
 
 def take(x: Any, rows: Array) -> Any:
-    """Some rows of an array or sparse matrix, in this order."""
+    """Some rows of an array, sparse matrix or ``kernels.CSR``, in this order."""
+    if isinstance(x, kernels.CSR):
+        counts = x.indptr[rows + 1] - x.indptr[rows]
+        indptr = np.concatenate([[0], np.cumsum(counts)])
+        entries = np.repeat(x.indptr[rows] - indptr[:-1], counts) + np.arange(indptr[-1])
+        return kernels.CSR(x.data[entries], x.indices[entries], indptr, (len(rows), x.shape[1]))
     return x.tocsr()[rows] if is_sparse(x) else x[rows]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -12,21 +11,12 @@ from .._network import decisions
 from .._typing import Array
 from ..history import History
 from ..metrics import Metric, f1
+from .run import Batch
 
 if TYPE_CHECKING:
     from .._network.network import Network
 
 HINGES = ("hinge", "squared_hinge", "multiclass_hinge")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows, targets, weights of rows, and the loss that is meant."""
-
-    x: Array
-    target: Array
-    weight: Array | None
-    loss: Any
 
 
 class Evaluation:

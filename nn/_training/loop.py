@@ -1,110 +1,141 @@
-"""The loop over epochs: everything around the engine's compiled epochs."""
+"""The loop over epochs, the same for :class:`fastmlp.MLP` and the estimators.
+
+:func:`train` carries a :class:`~fastmlp._training.run.Run` out. What its owner adds (where
+parameters are shown, what is measured, own reasons to stop) are :class:`Hooks`.
+"""
 
 from __future__ import annotations
 
-import math
-import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from .._typing import Array
-from ..callbacks import Callback
-from ..history import History
-from .steps import Steps, take_over
-
-if TYPE_CHECKING:
-    from ..mlp import MLP
-    from .plan import Plan
+from .run import Run, State
 
 
-def train(network: MLP, plan: Plan) -> History:
-    """Run a plan and keep the network's parameters and the history up to date.
+class Hooks:
+    """What the owner of a run adds to the loop, in the order in which it happens.
 
-    The network's parameters are those of the last finished epoch, also during validation and
-    callbacks; where an exception ends training, those of the last finished step.
-
-    Warns
-    -----
-    RuntimeWarning
-        Where the loss or a parameter is not finite; the last finite parameters are kept.
+    Attributes
+    ----------
+    owner : object
+        What callbacks are shown: a network or an estimator.
+    returns_from_interrupt : bool
+        Whether Ctrl-C ends training like a stop rule, instead of passing through.
     """
-    history, parameters, trainer = History(), network.parameters, plan.trainer
-    before = parameters.copy()  # those of the epoch before
-    watches = plan.watches()
-    steps = Steps(network, plan, history, watches)
-    trainer.load(parameters)
+
+    owner: Any
+    returns_from_interrupt = False
+
+    def current(self) -> Array:
+        """The owner's parameters as they are now, in the dtype of the run."""
+        raise NotImplementedError
+
+    def show(self, run: Run) -> None:
+        """Bring the owner's parameters up to date."""
+        run.show()
+
+    def epoch_begins(self, run: Run) -> None:
+        """Run before an epoch's order is drawn."""
+
+    def epoch_trained(self, run: Run, finite: bool) -> None:
+        """Run after the steps; ``finite`` tells about the epoch's loss."""
+        self.show(run)
+
+    def measure(self, run: Run) -> None:
+        """Measure what was learned."""
+
+    def judge(self, run: Run) -> tuple[str, str] | None:
+        """A reason of the owner's own to stop, and its words."""
+        return None
+
+    def epoch_ends(self, run: Run) -> bool:
+        """Run after the callbacks; whether somebody asked for training to stop."""
+        return False
+
+    def finish(self, run: Run, finished: bool) -> None:
+        """Run once, also where an exception ends training (``finished`` is false then)."""
+
+
+def train(run: Run, hooks: Hooks, state: State | None = None) -> None:
+    """Run epochs until all are done, or something says stop; ``run.history`` says what.
+
+    The run begins with what its trainer has been loaded with, or goes on from a ``state`` of an
+    equal run. Callbacks may change the owner's parameters at any time: training goes on from what
+    they leave, with the optimizer's moments kept.
+    """
+    run.start()
+    if state is not None:
+        run.resume(state)
+    history, owner = run.history, hooks.owner
     finished = False
     try:
-        for callback in plan.callbacks:
-            callback.on_train_begin(network, history)
-        if plan.callbacks:
-            before[...] = parameters
-            trainer.load(parameters)
-        for epoch in range(plan.epochs):
-            finite = steps.run_epoch(epoch)
-            if finite:
-                before[...] = parameters
-                trainer.store(parameters)
-            else:
-                _stop_at_last_finite(history, parameters, before)
-            if not plan.evaluation.empty:
-                plan.evaluation.measure(history)
-            plan.rates.epoch_ended(history)
-            for reason, watch in watches:
-                message = watch.epoch_ended(history, parameters) if finite else None
-                if message is not None and not history.stop_reason:
-                    history.stop_reason, history.stop_message = reason, message
-            if _run_callbacks(plan.callbacks, network, history, plan) and not history.stop_reason:
-                history.stop_reason = "callback"
-                history.stop_message = f"a callback asked for it after epoch {history.epochs}"
-            if history.stop_reason:
-                break
-        else:
-            history.stop_reason = "epochs"
-            history.stop_message = f"all {plan.epochs} epochs are done"
-        if history.stop_reason != "non_finite_loss" and not np.isfinite(parameters).all():
-            _stop_at_last_finite(history, parameters, before)
+        if run.callbacks:
+            _listen(run, hooks, lambda: [c.on_train_begin(owner, history) for c in run.callbacks])
+        while history.epochs < run.epochs and not history.stop_reason:
+            hooks.epoch_begins(run)
+            finite = run.train_epoch(lambda batch, loss: _tell(run, hooks, batch, loss))
+            hooks.epoch_trained(run, finite)
+            hooks.measure(run)
+            run.rates.epoch_ended(history)
+            _judge(run, hooks)
+        history.stop("epochs", f"all {run.epochs} epochs are done")
         finished = True
-        for _, watch in watches:
-            watch.training_ended(history, parameters)
+    except KeyboardInterrupt:
+        if not hooks.returns_from_interrupt:
+            raise
     finally:
-        if not finished:
-            history.stop_reason = history.stop_reason or "interrupted"
-            trainer.store(parameters)
-        for callback in plan.callbacks:
-            callback.on_train_end(network, history)
-    if history.stop_reason == "non_finite_loss":
-        warnings.warn(
-            f"{history.stop_message}: training stopped; "
-            "a smaller learning rate or scaled inputs may help",
-            RuntimeWarning,
-            stacklevel=3,
+        history.stop("interrupted", "")
+        hooks.finish(run, finished)
+        for callback in run.callbacks:
+            callback.on_train_end(owner, history)
+
+
+def _judge(run: Run, hooks: Hooks) -> None:
+    """Ask the rules, the owner and the callbacks whether to stop; the first reason counts."""
+    history = run.history
+    own = hooks.judge(run)
+    if own is not None:
+        history.stop(*own)
+    if history.stop_reason != "non_finite_loss":
+        for reason, watch in run.watches:
+            message = watch.epoch_ended(history, run.parameters)
+            if message is not None:
+                history.stop(reason, message)
+    stops = [False]
+    if run.callbacks:
+        stops = _listen(
+            run,
+            hooks,
+            lambda: [says_stop(c.on_epoch_end(hooks.owner, history)) for c in run.callbacks],
         )
-    return history
+    if hooks.epoch_ends(run) or any(stops):
+        history.stop("callback", f"a callback asked for it after epoch {history.epochs}")
 
 
-def _stop_at_last_finite(history: History, parameters: Array, before: Array) -> None:
-    """Say what is not finite, and go back to the last parameters that are.
-
-    The losses of an epoch are measured before its updates: a finite loss shows that the parameters
-    at its beginning were finite, those at its end need a look.
-    """
-    loss = history.loss[-1]
-    broken = f"the loss became {loss}" if not math.isfinite(loss) else "parameters became infinite"
-    history.stop_reason = "non_finite_loss"
-    history.stop_message = f"{broken} in epoch {history.epochs}"
-    if not np.isfinite(parameters).all():
-        parameters[...] = before
+def says_stop(answer: Any) -> bool:
+    """Whether a callback has returned ``True``, Python's or NumPy's."""
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
 
 
-def _run_callbacks(callbacks: list[Callback], network: MLP, history: History, plan: Plan) -> bool:
-    """Call all; take over what they changed in the network. Return whether one says stop."""
-    if not callbacks:
-        return False
-    seen = network.parameters.copy()
-    stop = False
-    for callback in callbacks:
-        stop = callback.on_epoch_end(network, history) is True or stop
-    take_over(network, seen, plan)
-    return stop
+def _tell(run: Run, hooks: Hooks, batch: int, loss: float) -> None:
+    """Show the callbacks that listen to every step what it has led to."""
+    hooks.show(run)
+    _listen(
+        run,
+        hooks,
+        lambda: [c.on_batch_end(hooks.owner, run.history, batch, loss) for c in run.listeners],
+    )
+
+
+def _listen(run: Run, hooks: Hooks, call: Callable[[], list[Any]]) -> list[Any]:
+    """Call callbacks, and go on from the parameters that they leave."""
+    seen = hooks.current().copy()
+    answers = call()
+    now = hooks.current()
+    # Compared as bytes, so that NaN equals itself.
+    if not np.array_equal(seen.view(np.uint8), now.view(np.uint8)):
+        run.go_on_from(now)
+    return answers

@@ -1,16 +1,42 @@
-"""Options of ``fit`` that the engine takes: checked, and those alone that are not its defaults."""
+"""The options of ``MLP.fit``; those that are passed on to the engine are checked here."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._inputs.numbers import count, number
 
 if TYPE_CHECKING:
     from .._network.network import Network
-    from .plan import Options
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``MLP.fit`` takes beside data, loss and optimizer, see there."""
+
+    learning_rate: Any
+    batch_size: Any
+    epochs: int
+    shuffle: bool
+    validation_data: Any
+    sample_weight: Any
+    class_weight: Mapping[int, float] | str | None
+    label_smoothing: float
+    l1: float
+    l2: float
+    dropout: float | Sequence[float]
+    clip_value: float | None
+    clip_norm: float | None
+    max_norm: float | None
+    trainable: bool | Sequence[bool]
+    stop: Any
+    metrics: Any
+    track_gradient_norm: bool
+    callbacks: Any
+    verbose: int
 
 
 def batch_size(value: Any) -> int:
@@ -21,7 +47,7 @@ def batch_size(value: Any) -> int:
 
 
 def collect(network: Network, options: Options) -> dict[str, Any]:
-    """Arguments for ``kernels.trainer``."""
+    """Check the options that ``kernels.trainer`` takes; return those that are not its defaults."""
     n_layers = len(network.weights)
     found: dict[str, Any] = {}
     for name in ("l1", "l2"):

@@ -1,4 +1,4 @@
-"""The arguments of ``fit``, checked and turned into the objects that carry them out.
+"""The arguments of ``MLP.fit``, checked and turned into a run.
 
 Everything that can be wrong is found here, before anything of the network is changed.
 """
@@ -6,8 +6,6 @@ Everything that can be wrong is found here, before anything of the network is ch
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,101 +16,31 @@ from .. import callbacks as _callbacks
 from .. import metrics, optimizers, schedules, stopping
 from .._inputs import numbers
 from .._typing import Array
+from ..optimizers._directions import Method
 from ..optimizers._full_batch import FullBatch
 from ..schedules._rates import Rates
-from ..stopping._watches import Watch
 from . import class_weights
 from . import options as engine_options
-from .evaluation import Batch, Evaluation
-from .line_search import LineSearchTrainer, Method
+from .evaluation import Evaluation
+from .fit import NetworkHooks
+from .line_search import LineSearchTrainer
+from .options import Options
+from .run import Batch, Run
 
 if TYPE_CHECKING:
     from .._network.network import Network
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A training run that is ready to start.
-
-    Attributes
-    ----------
-    batch : Batch
-        Training rows.
-    trainer : object
-        Trainer of ``fastmlp.kernels``, or one with its interface.
-    n_slots : int
-        Vectors of optimizer state.
-    epochs, batch_size : int
-    generator : numpy.random.Generator or None
-        Shuffles the rows of each epoch; ``None`` keeps them in order.
-    rates : Rates
-        Learning rates.
-    rates_by_batch : bool
-        Whether rates differ within an epoch and the backend takes only one for each.
-    with_gradient_norm : bool
-        Whether to record it.
-    evaluation : Evaluation
-    rules : list of stop rules
-    callbacks : list of Callback
-    """
-
-    batch: Batch
-    trainer: Any
-    n_slots: int
-    epochs: int
-    batch_size: int
-    generator: np.random.Generator | None
-    rates: Rates
-    rates_by_batch: bool
-    with_gradient_norm: bool
-    evaluation: Evaluation
-    rules: list[stopping.StopRule]
-    callbacks: list[_callbacks.Callback]
-
-    def watches(self) -> list[tuple[str, Watch]]:
-        """Start the stop rules."""
-        return [(rule.reason, rule.watch()) for rule in self.rules]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What ``MLP.fit`` takes beside data, loss and optimizer, see there."""
-
-    learning_rate: Any
-    batch_size: Any
-    epochs: int
-    shuffle: bool
-    validation_data: Any
-    sample_weight: Any
-    class_weight: Mapping[int, float] | str | None
-    label_smoothing: float
-    l1: float
-    l2: float
-    dropout: float | Sequence[float]
-    clip_value: float | None
-    clip_norm: float | None
-    max_norm: float | None
-    trainable: bool | Sequence[bool]
-    stop: Any
-    metrics: Any
-    track_gradient_norm: bool
-    callbacks: Any
-    verbose: int
-
-
-def make(network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: Options) -> Plan:
+def make(
+    network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: Options
+) -> tuple[Run, NetworkHooks]:
     """Check everything; raise ``TypeError`` or ``ValueError`` where something is wrong."""
-    spec = network._loss(loss, options.label_smoothing)
-    x, target, weight, _ = network._batch(X, y, spec, options.sample_weight, training=True)
-    weight = class_weights.by_class(
-        options.class_weight, target, network.architecture.sizes[-1], weight, network.dtype
-    )
-    batch = Batch(x, target, weight, spec)
+    batch = _rows(network, X, y, loss, options)
     rule, learning_rate, schedule = _step_size(optimizer, options.learning_rate)
     method = rule.method() if isinstance(rule, FullBatch) else None
     epochs = numbers.count("epochs", options.epochs, 0)
     full = isinstance(rule, FullBatch) or options.batch_size == "full"
-    batch_size = len(x) if full else engine_options.batch_size(options.batch_size)
+    batch_size = len(batch.x) if full else engine_options.batch_size(options.batch_size)
     rules = stopping.get(options.stop)
     with_norm = options.track_gradient_norm or options.clip_norm is not None or method is not None
     with_norm = with_norm or any(stop.needs_gradient_norm for stop in rules)
@@ -123,45 +51,57 @@ def make(network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: O
     if numbers.count("verbose", options.verbose, 0):
         listeners.insert(0, _callbacks.progress(epochs, options.verbose))
     trainer: Any
-    n_slots = 0
     if method is not None:
         if not isinstance(schedule, schedules.Constant):
             raise ValueError("an optimizer with a line search takes no schedule of learning rates")
-        trainer = _line_search_trainer(network, spec, method, engine)
+        trainer = _line_search_trainer(network, batch.loss, method, engine)
     else:
-        update = rule.update_rule()
-        n_slots = len(update.slots)
-        if with_norm:
-            engine["track_gradient_norm"] = True
-        if engine.get("dropout"):
-            engine["seed"] = int(network._generator.integers(2**63))
-        trainer = kernels.trainer(
-            network.architecture,
-            network.dtype,
-            spec,
-            update,
-            batch_size=batch_size,
-            n_threads=network.n_threads,
-            **engine,
-        )
+        engine |= {"track_gradient_norm": True} if with_norm else {}
+        trainer = _trainer(network, batch.loss, rule.update_rule(), batch_size, engine)
     if isinstance(rule, FullBatch) and rule.subset is not None:
         batch = _subset(batch, rule.subset, network._generator)
         batch_size = len(batch.x)
-    steps = -(-len(batch.x) // batch_size)
-    return Plan(
+    run = Run(
         batch=batch,
         trainer=trainer,
-        n_slots=n_slots,
-        epochs=epochs,
+        n_slots=0 if method is not None else len(rule.update_rule().slots),
+        parameters=network.parameters,
         batch_size=batch_size,
+        epochs=epochs,
+        rates=Rates(learning_rate, schedule, epochs, -(-len(batch.x) // batch_size)),
         # Where one batch holds all rows their order would change nothing but the rounding.
         generator=network._generator if shuffle and not full else None,
-        rates=Rates(learning_rate, schedule, epochs, steps),
-        rates_by_batch=schedule.by_step and not kernels.supports("learning_rates"),
-        with_gradient_norm=with_norm,
-        evaluation=evaluation,
         rules=rules,
         callbacks=listeners,
+        rates_by_batch=schedule.by_step and not kernels.supports("learning_rates"),
+        with_gradient_norm=with_norm,
+    )
+    return run, NetworkHooks(network, evaluation)
+
+
+def _rows(network: Network, X: Any, y: Any, loss: Any, options: Options) -> Batch:
+    """The training rows, with the weights of their classes."""
+    spec = network._loss(loss, options.label_smoothing)
+    x, target, weight, _ = network._batch(X, y, spec, options.sample_weight, training=True)
+    weight = class_weights.by_class(
+        options.class_weight, target, network.architecture.sizes[-1], weight, network.dtype
+    )
+    return Batch(x, target, weight, spec)
+
+
+def _trainer(
+    network: Network, loss: Any, update: kernels.UpdateRule, batch_size: int, engine: dict[str, Any]
+) -> Any:
+    if engine.get("dropout"):
+        engine["seed"] = int(network._generator.integers(2**63))
+    return kernels.trainer(
+        network.architecture,
+        network.dtype,
+        loss,
+        update,
+        batch_size=batch_size,
+        n_threads=network.n_threads,
+        **engine,
     )
 
 

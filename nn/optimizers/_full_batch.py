@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from fastmlp.kernels import UpdateRule
 
 from .._inputs.numbers import count, number
-from .._training.line_search import Method, QuasiNewton, SteepestDescent
-from . import Optimizer
-from ._base import positive
+from ._base import Optimizer, positive
+from ._directions import Method, QuasiNewton, SteepestDescent
 
 
 class FullBatch:
@@ -129,7 +128,7 @@ class LBFGS(FullBatch, Optimizer):
         _check(self.learning_rate, self.c1, self.c2, self.subset)
 
     def update_rule(self) -> UpdateRule:
-        raise TypeError("L-BFGS is no update of single weights; MLP.fit runs it")
+        raise TypeError("L-BFGS is not an element-wise update rule; use it with MLP.fit")
 
     def method(self) -> Method:
         constants = map(float, (self.c1, self.c2, self.learning_rate))

@@ -1,4 +1,4 @@
-"""Stop rules at work: each watches one run, epoch by epoch."""
+"""Run-time state of stop rules: one watch per rule and training run, updated each epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Watch(ABC):
-    """A rule at work in one run.
+    """A rule's state in one run.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Best(Watch):
             return None
         what = self.curve.replace("_", " ")
         best = f"best {self.sign * self.best:.6g} in epoch {self.epoch}" if self.epoch else "never"
-        return f"the {what} has not got better for {self.waited} epochs ({best})"
+        return f"the {what} has not improved for {self.waited} epochs ({best})"
 
     def training_ended(self, history: History, parameters: Array) -> None:
         if self.restore and self.parameters is not None:
@@ -95,4 +95,4 @@ class Clock(Watch):
 
     def epoch_ended(self, history: History, parameters: Array) -> str | None:
         over = time.perf_counter() >= self.deadline
-        return f"the time limit of {self.seconds:g} s is over" if over else None
+        return f"the time limit of {self.seconds:g} s was reached" if over else None

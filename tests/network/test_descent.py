@@ -8,8 +8,8 @@ import dataclasses
 import numpy as np
 import pytest
 from fastmlp import MLP, kernels, schedules
-from fastmlp._training.line_search import QuasiNewton
 from fastmlp.optimizers import LBFGS, SGD, GradientDescent
+from fastmlp.optimizers._directions import QuasiNewton
 
 
 def data(n=23, seed=0):

@@ -190,13 +190,13 @@ class Clock:
 
 
 def test_time_limit_cuts_an_epoch_without_changing_what_it_computes(backend, monkeypatch):
-    from fastmlp._training import steps as _steps
+    from fastmlp._training import run as _run
     from fastmlp.stopping import _watches
 
     x, y = data(200)
     options = {"optimizer": SGD(0.05), "batch_size": 2, "shuffle": False, "epochs": 3}
     # Pieces of 1, 2, 4, … of the 100 steps, each a millisecond long.
-    for module in (_steps, _watches):
+    for module in (_run, _watches):
         monkeypatch.setattr(module, "time", Clock(1e-3))
     whole, cut, short = network(), network(), network()
     expected = whole.fit(x, y, **options)
@@ -204,10 +204,10 @@ def test_time_limit_cuts_an_epoch_without_changing_what_it_computes(backend, mon
     np.testing.assert_allclose(cut.parameters, whole.parameters, rtol=1e-12)
     np.testing.assert_allclose(history.loss, expected.loss, rtol=1e-12)
     # 15 steps in pieces of 1, 2, 4 and 8 are done when the time is over.
-    for module in (_steps, _watches):
+    for module in (_run, _watches):
         monkeypatch.setattr(module, "time", Clock(1e-2))
     watching = _watches.time
-    monkeypatch.setattr(_steps, "time", watching)
+    monkeypatch.setattr(_run, "time", watching)
     history = short.fit(x, y, stop=stopping.TimeLimit(0.055), **options)
     assert (history.epochs, history.stop_reason) == (1, "time_limit")
     part = network()

@@ -55,7 +55,7 @@ def test_regression(run):
 def test_binary(run):
     accuracy, out = run("binary")
     assert accuracy > 0.93
-    assert "validation loss has not got better" in out
+    assert "validation loss has not improved" in out
 
 
 def test_multinomial(run):

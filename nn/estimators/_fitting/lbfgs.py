@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,34 @@ def fit_lbfgs(estimator: Any, rows: Rows, context: Any) -> None:
         raise ImportError(
             "solver='lbfgs' needs scipy: pip install scipy, or choose solver='adam'"
         ) from error
+    iterations = _Iterations(estimator, context)
+    result = minimize(
+        _objective(estimator, rows),
+        estimator._packed().astype(np.float64),
+        method="L-BFGS-B",
+        jac=True,
+        callback=iterations.ended if estimator.verbose or context else None,
+        options={
+            "maxfun": estimator.max_fun,
+            "maxiter": estimator.max_iter,
+            "gtol": estimator.tol,
+        },
+    )
+    estimator._adopt(np.ascontiguousarray(result.x, np.float64))
+    estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
+    estimator.loss_ = float(result.fun)
+    estimator.stop_reason_ = _reason(result, estimator)
+    if result.status != 0 and estimator.stop_reason_ != "callback":
+        warn(
+            f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) "
+            f"(status={result.status}): {result.message}. You might increase the number of "
+            f"iterations (max_iter={estimator.max_iter}) or improve it by scaling the data.",
+            ConvergenceWarning,
+        )
+
+
+def _objective(estimator: Any, rows: Rows) -> Callable[[Array], tuple[float, Array]]:
+    """Penalised loss of all rows and its gradient, by the parameters."""
     x = sparse.for_engine(rows.x, np.float64)
     target, weight = rows.target, rows.weight
     if target.dtype.kind == "f":
@@ -46,43 +75,29 @@ def fit_lbfgs(estimator: Any, rows: Rows, context: Any) -> None:
             value = (value - penalty) / outputs + penalty
         return value, gradient
 
-    task = context and context.begin_epoch()
-    iterations = 0
+    return objective
 
-    def iterated(intermediate_result: Any) -> None:
-        nonlocal task, iterations
-        iterations += 1
-        if estimator.verbose:
-            print(f"Iteration {iterations}, loss = {intermediate_result.fun:.8f}")
-        if task is not None:
-            estimator._write_back(intermediate_result.x)
-            if task.end():
-                raise StopIteration
-            task = context.begin_epoch() if iterations < estimator.max_iter else None
 
-    result = minimize(
-        objective,
-        estimator._packed().astype(np.float64),
-        method="L-BFGS-B",
-        jac=True,
-        callback=iterated if estimator.verbose or context else None,
-        options={
-            "maxfun": estimator.max_fun,
-            "maxiter": estimator.max_iter,
-            "gtol": estimator.tol,
-        },
-    )
-    estimator._adopt(np.ascontiguousarray(result.x, np.float64))
-    estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
-    estimator.loss_ = float(result.fun)
-    estimator.stop_reason_ = _reason(result, estimator)
-    if result.status != 0 and estimator.stop_reason_ != "callback":
-        warn(
-            f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) "
-            f"(status={result.status}): {result.message}. You might increase the number of "
-            f"iterations (max_iter={estimator.max_iter}) or improve it by scaling the data.",
-            ConvergenceWarning,
-        )
+class _Iterations:
+    """What is told after each iteration: the loss, and scikit-learn's callbacks."""
+
+    def __init__(self, estimator: Any, context: Any) -> None:
+        self.estimator, self.context = estimator, context
+        self.done = 0
+        self.task = context and context.begin_epoch()
+
+    def ended(self, intermediate_result: Any) -> None:
+        """Take scipy's intermediate result; ``StopIteration`` ends the minimisation."""
+        self.done += 1
+        if self.estimator.verbose:
+            print(f"Iteration {self.done}, loss = {intermediate_result.fun:.8f}")
+        if self.task is None:
+            return
+        self.estimator._write_back(intermediate_result.x)
+        if self.task.end():
+            raise StopIteration
+        more = self.done < self.estimator.max_iter
+        self.task = self.context.begin_epoch() if more else None
 
 
 def _reason(result: Any, estimator: Any) -> str:

@@ -28,6 +28,8 @@ class StochasticOptimizer:
         Velocities or moments after the last call; ``None`` before the first.
     step : int
         Updates so far.
+    rows_seen : int
+        Rows that the estimator has been trained with so far.
     """
 
     def __init__(self, estimator: Any) -> None:
@@ -66,7 +68,7 @@ class StochasticOptimizer:
                 self.rule = UpdateRule("momentum", {"momentum": momentum, "nesterov": nesterov})
         self._initial_rate = self.rate
         self.state: Array | None = None
-        self.step = 0
+        self.step = self.rows_seen = 0
         self._kept: tuple[Any, Any] | None = None
 
     def trainer(self, make: Callable[..., Any], keep: bool, *args: Any, **options: Any) -> Any:
@@ -92,7 +94,7 @@ class StochasticOptimizer:
             known = schedules.get(schedule)
             self._planned = Rates(self._initial_rate, known, epochs, steps_per_epoch)
 
-    def rates(self, epoch: int) -> Any:
+    def of_epoch(self, epoch: int) -> float | Array:
         """Learning rate of an epoch (counted from 0), or one for each of its steps."""
         if self._planned is not None:
             rates = self._planned.of_epoch(epoch)
@@ -100,12 +102,12 @@ class StochasticOptimizer:
             return rates
         return self.rate
 
-    def epoch_ends(self, rows_seen: int, history: History) -> None:
+    def epoch_ended(self, history: History) -> None:
         """Follow the inverse scaling schedule, ``η₀ / (rows + 1)^power_t``, or the plan."""
         if self._planned is not None:
             self._planned.epoch_ended(history)
         elif self._schedule == "invscaling":
-            self.rate = self._initial_rate / (rows_seen + 1) ** self._power_t
+            self.rate = self._initial_rate / (self.rows_seen + 1) ** self._power_t
 
     def no_improvement(self, message: str, verbose: bool) -> bool:
         """Return whether to stop; the adaptive schedule divides its rate by 5 down to 1e-6."""

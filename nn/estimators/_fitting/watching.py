@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._inputs import sparse
+from ..._training.run import Batch
 from ..._typing import Array
 from .. import _names
 from .._sklearn import compat
@@ -127,29 +128,27 @@ def note_score(estimator: Any, score: float, loss: float, count: bool) -> bool:
     return False
 
 
-def epoch_loss_of_means(
-    estimator: Any, trainer: Any, rows: Rows, order: Array | None, rates: Any, size: int
-) -> float:
-    """One epoch, step by step, whose loss is the mean over outputs plus the penalty.
+class MeanOverOutputs:
+    """The loss as scikit-learn shows it: the mean over the outputs, plus the penalty.
 
     The engine adds up outputs, and its loss includes the penalty; to divide the data's part alone
     the penalty of every step has to be known, from the weights before its update.
     """
-    n, dtype = len(rows.target), rows.target.dtype
-    flat = np.empty_like(estimator._packed(), dtype=dtype)
-    n_weights = sum(np.size(w) for w in estimator.coefs_)
-    summed = 0.0
-    for step, start in enumerate(range(0, n, size)):
-        index = np.arange(start, min(start + size, n)) if order is None else order[start:][:size]
-        weight = None if rows.weight is None else rows.weight[index]
-        total = float(len(index) if weight is None else weight.sum(dtype=np.float64))
-        trainer.store(flat)
-        weights = flat[:n_weights]
-        penalty = estimator.l1 * float(np.abs(weights).sum(dtype=np.float64))
-        penalty += 0.5 * estimator.alpha * float(np.square(weights, dtype=np.float64).sum())
+
+    def __init__(self, estimator: Any) -> None:
+        self._outputs = estimator.n_outputs_
+        self._l1, self._l2 = float(estimator.l1), float(estimator.alpha)
+        self._n_weights = sum(np.size(w) for w in estimator.coefs_)
+        self.by_step = bool(self._l1 or self._l2)
+
+    def of_step(self, loss: float, parameters: Array, batch: Batch) -> float:
+        weight = batch.weight
+        total = float(len(batch.target) if weight is None else weight.sum(dtype=np.float64))
+        weights = parameters[: self._n_weights]
+        penalty = self._l1 * float(np.abs(weights).sum(dtype=np.float64))
+        penalty += 0.5 * self._l2 * float(np.square(weights, dtype=np.float64).sum())
         penalty = penalty / total if total else 0.0
-        rate = rates if np.ndim(rates) == 0 else rates[step]
-        batch = sparse.for_engine(sparse.take(rows.x, index), dtype)
-        loss = trainer.run_epoch(batch, rows.target[index], None, rate, sample_weight=weight)
-        summed += ((loss - penalty) / estimator.n_outputs_ + penalty) * len(index)
-    return summed / n
+        return float((loss - penalty) / self._outputs + penalty)
+
+    def of_epoch(self, loss: float) -> float:
+        return loss if self.by_step else loss / self._outputs

@@ -1,0 +1,94 @@
+"""What :meth:`fastmlp.MLP.fit` adds to the loop: finite parameters, losses and metrics measured."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .._typing import Array
+from .evaluation import Evaluation
+from .loop import Hooks, train
+from .run import Run
+
+if TYPE_CHECKING:
+    from .._network.network import Network
+    from ..history import History
+
+
+class NetworkHooks(Hooks):
+    """Keeps a network's parameters those of the last finished epoch.
+
+    During validation and callbacks, too; where an exception ends training they are those of the
+    last finished step. A loss or parameters that are not finite end the run with the last
+    parameters that were.
+    """
+
+    def __init__(self, network: Network, evaluation: Evaluation) -> None:
+        self.owner = network
+        self.evaluation = evaluation
+        #: Parameters of the epoch before.
+        self.before: Array = network.parameters.copy()
+
+    def current(self) -> Array:
+        parameters: Array = self.owner.parameters
+        return parameters
+
+    def epoch_trained(self, run: Run, finite: bool) -> None:
+        if finite:
+            self.before[...] = run.parameters
+            run.show()
+        else:
+            self._stop_at_last_finite(run)
+
+    def measure(self, run: Run) -> None:
+        if not self.evaluation.empty:
+            self.evaluation.measure(run.history)
+
+    def finish(self, run: Run, finished: bool) -> None:
+        if not finished:
+            run.show()
+            return
+        if run.history.stop_reason != "non_finite_loss" and not np.isfinite(run.parameters).all():
+            self._stop_at_last_finite(run)
+        for _, watch in run.watches:
+            watch.training_ended(run.history, run.parameters)
+
+    def _stop_at_last_finite(self, run: Run) -> None:
+        """Say what is not finite, and go back to the last parameters that are.
+
+        The losses of an epoch are measured before its updates: a finite loss shows that the
+        parameters at its beginning were finite, those at its end need a look.
+        """
+        history = run.history
+        loss = history.loss[-1]
+        broken = "parameters became infinite"
+        if not math.isfinite(loss):
+            broken = f"the loss became {loss}"
+        history.stop_reason = "non_finite_loss"
+        history.stop_message = f"{broken} in epoch {history.epochs}"
+        if not np.isfinite(run.parameters).all():
+            run.parameters[...] = self.before
+
+
+def fit(run: Run, hooks: NetworkHooks) -> History:
+    """Carry a run of :func:`fastmlp._training.plan.make` out.
+
+    Warns
+    -----
+    RuntimeWarning
+        Where the loss or a parameter is not finite; the last finite parameters are kept.
+    """
+    run.trainer.load(run.parameters)
+    train(run, hooks)
+    history = run.history
+    if history.stop_reason == "non_finite_loss":
+        warnings.warn(
+            f"{history.stop_message}: training stopped; "
+            "a smaller learning rate or scaled inputs may help",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return history

@@ -1,0 +1,281 @@
+"""A training run: all that its next step depends on, and how an epoch of steps is made."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from .._inputs import sparse
+from .._typing import Array
+from ..callbacks import Callback
+from ..history import History
+from ..stopping import StopRule
+from ..stopping._watches import Watch
+
+#: How long a piece of an epoch may run where the clock is to be looked at, in seconds.
+PIECE = 0.05
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows, targets, weights of rows, and the loss that is meant."""
+
+    x: Any
+    target: Array
+    weight: Array | None
+    loss: Any
+
+    def take(self, rows: Array) -> Batch:
+        """Some rows, in this order."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Batch(sparse.take(self.x, rows), self.target[rows], weight, self.loss)
+
+
+class LearningRates(Protocol):
+    """Learning rates of a run, epoch by epoch."""
+
+    def of_epoch(self, epoch: int) -> float | Array:
+        """One rate for the whole epoch (counted from 0), or an array with one for each step."""
+
+    def epoch_ended(self, history: History) -> None:
+        """Look at the losses, where the rates depend on them."""
+
+
+class ShownLoss(Protocol):
+    """A loss that is shown in the place of the engine's, which is the sum over the outputs."""
+
+    #: Whether it has to be computed after each step.
+    by_step: bool
+
+    def of_step(self, loss: float, parameters: Array, batch: Batch) -> float:
+        """From the engine's loss of a step and the parameters before it."""
+
+    def of_epoch(self, loss: float) -> float:
+        """From the mean over the rows of an epoch."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a run needs to go on where it was, to the bit; see :meth:`Run.state`."""
+
+    parameters: Array
+    moments: Array
+    step: int
+    order: Array | None
+    generator: Any
+    rates: LearningRates
+    watches: list[tuple[str, Watch]]
+    history: History
+
+
+@dataclass(eq=False)
+class Run:
+    """A training run.
+
+    Attributes
+    ----------
+    batch : Batch
+        Training rows.
+    trainer : object
+        Trainer of ``fastmlp.kernels``, or one with its interface. It holds the parameters as of
+        the last step and the optimizer's moments.
+    n_slots : int
+        Vectors of moments.
+    parameters : (n_parameters,) array
+        Where what was learned is shown: it is up to date after :meth:`show`.
+    batch_size, epochs : int
+    rates : LearningRates
+    generator : numpy.random.Generator, numpy.random.RandomState or None
+        Shuffles the order of the epoch before; ``None`` keeps the rows as they are.
+    rules : list of stop rules
+    callbacks : list of Callback
+    rates_by_batch : bool
+        Whether rates differ within an epoch and the backend takes only one for each.
+    with_gradient_norm : bool
+        Whether to record it.
+    shown_loss : ShownLoss, optional
+    history : History
+        Its last entries are those of the last epoch.
+    order : (n,) array or None
+        Order of the rows in the last epoch.
+    watches : list of (reason, Watch)
+        Rules at work, from :meth:`start` on. Where one has a deadline an epoch is cut into pieces,
+        and ends at the first that is later.
+    visited : int
+        Rows of the last epoch.
+    """
+
+    batch: Batch
+    trainer: Any
+    n_slots: int
+    parameters: Array
+    batch_size: int
+    epochs: int
+    rates: LearningRates
+    generator: Any = None
+    rules: list[StopRule] = field(default_factory=list)
+    callbacks: list[Callback] = field(default_factory=list)
+    rates_by_batch: bool = False
+    with_gradient_norm: bool = False
+    shown_loss: ShownLoss | None = None
+    history: History = field(default_factory=History)
+    order: Array | None = None
+    watches: list[tuple[str, Watch]] = field(default_factory=list)
+    visited: int = 0
+
+    def start(self) -> None:
+        """Start the stop rules, and look at what the run needs."""
+        self.watches = [(rule.reason, rule.watch()) for rule in self.rules]
+        self.deadline = min((watch.deadline for _, watch in self.watches), default=math.inf)
+        self.listeners = [callback for callback in self.callbacks if callback.every_batch]
+        self.n_steps = -(-len(self.batch.target) // self.batch_size)
+        #: Whether somebody looks after every step.
+        self.step_by_step = bool(self.listeners) or self.rates_by_batch
+        #: For the parameters before a step, where the loss depends on them.
+        self.scratch: Array | None = None
+        if self.shown_loss is not None and self.shown_loss.by_step:
+            self.step_by_step, self.scratch = True, np.empty_like(self.parameters)
+        #: Steps that the engine makes in one call.
+        self.piece = 1 if self.step_by_step or self.deadline < math.inf else self.n_steps
+        if self.generator is not None and self.order is None:
+            self.order = np.arange(len(self.batch.target), dtype=np.intp)
+
+    # State
+
+    def show(self) -> None:
+        """Copy what was learned so far to ``parameters``."""
+        self.trainer.store(self.parameters)
+
+    def moments(self) -> Array:
+        """The optimizer's moments as of the last step, ``(n_slots, n_parameters)``."""
+        moments = np.empty((self.n_slots, self.parameters.size), self.parameters.dtype)
+        self.trainer.store(np.empty_like(self.parameters), moments)
+        return moments
+
+    def go_on_from(self, parameters: Array) -> None:
+        """Change the parameters, keep the moments."""
+        self.parameters[...] = parameters
+        self.trainer.load(self.parameters, self.moments(), self.trainer.step)
+
+    def state(self) -> State:
+        """A copy of all that the next step depends on, to :meth:`resume` an equal run from."""
+        parameters = np.empty_like(self.parameters)
+        self.trainer.store(parameters)
+        return copy.deepcopy(
+            State(
+                parameters,
+                self.moments(),
+                self.trainer.step,
+                self.order,
+                _position(self.generator),
+                self.rates,
+                self.watches,
+                self.history,
+            )
+        )
+
+    def resume(self, state: State) -> None:
+        """Go on, after :meth:`start`, as the run would have that gave the state."""
+        state = copy.deepcopy(state)
+        self.parameters[...] = state.parameters
+        self.trainer.load(self.parameters, state.moments, state.step)
+        self.order, self.rates = state.order, state.rates
+        self.watches, self.history = state.watches, state.history
+        self.history.stop_reason, self.history.stop_message = "", ""
+        if state.generator is not None:
+            _set_position(self.generator, state.generator)
+
+    # Steps
+
+    def train_epoch(self, tell: Callable[[int, float], None]) -> bool:
+        """Train for an epoch and note how it went; return whether its loss is finite.
+
+        Parameters
+        ----------
+        tell : function
+            ``tell(batch, loss)`` is called after each step where callbacks listen to that.
+        """
+        history, trainer, batch = self.history, self.trainer, self.batch
+        if self.generator is not None:
+            # Permutations compose: each epoch reorders the last order.
+            self.generator.shuffle(self.order)
+        rate = self.rates.of_epoch(history.epochs)
+        started = time.perf_counter()
+        if self.piece < self.n_steps or self.step_by_step:
+            loss, rate = self._run_pieces(rate, tell)
+        else:
+            self.visited = len(batch.target)
+            loss = trainer.run_epoch(
+                batch.x, batch.target, self.order, rate, sample_weight=batch.weight
+            )
+        if self.shown_loss is not None:
+            loss = self.shown_loss.of_epoch(loss)
+        history.seconds.append(time.perf_counter() - started)
+        history.loss.append(loss)
+        found = getattr(trainer, "learning_rate", None)  # by a line search
+        history.learning_rate.append(float(np.ravel(rate)[-1]) if found is None else found)
+        if self.with_gradient_norm:
+            history.gradient_norm.append(float(trainer.gradient_norm))
+        stuck = getattr(trainer, "stuck", None)
+        if stuck is not None:
+            history.stop("line_search", stuck)
+        return math.isfinite(loss)
+
+    def _run_pieces(
+        self, rate: float | Array, tell: Callable[[int, float], None]
+    ) -> tuple[float, float | Array]:
+        """Return the mean loss of the rows that were visited, and the last learning rates."""
+        size, n = self.batch_size, len(self.batch.target)
+        order = np.arange(n, dtype=np.intp) if self.order is None else self.order
+        step, total, now = 0, 0.0, time.perf_counter()
+        self.visited = 0
+        value = rate
+        while step < self.n_steps and (now < self.deadline or not self.visited):
+            rows = order[step * size : (step + self.piece) * size]
+            if isinstance(rate, np.ndarray):
+                value = rate[step : step + self.piece]
+                value = float(value[0]) if self.rates_by_batch else value
+            loss = self._run_piece(rows, value)
+            total += loss * len(rows)
+            self.visited += len(rows)
+            if self.listeners:
+                tell(step, loss)
+            step += self.piece
+            before, now = now, time.perf_counter()
+            if not self.step_by_step:
+                wanted = self.piece * PIECE / max(now - before, 1e-9)
+                self.piece = max(1, min(int(wanted), 2 * self.piece, self.n_steps))
+        return total / max(self.visited, 1), value
+
+    def _run_piece(self, rows: Array, rate: float | Array) -> float:
+        trainer, shown = self.trainer, self.shown_loss
+        # The engine looks at all rows that it is given: those of the piece alone.
+        piece = self.batch.take(rows)
+        if self.scratch is not None:
+            trainer.store(self.scratch)
+        loss: float = trainer.run_epoch(
+            piece.x, piece.target, None, rate, sample_weight=piece.weight
+        )
+        if shown is None or self.scratch is None:
+            return loss
+        return shown.of_step(loss, self.scratch, piece)
+
+
+def _position(generator: Any) -> Any:
+    """Where a generator stands."""
+    if isinstance(generator, np.random.RandomState):
+        return generator.get_state()
+    return None if generator is None else generator.bit_generator.state
+
+
+def _set_position(generator: Any, position: Any) -> None:
+    if isinstance(generator, np.random.RandomState):
+        generator.set_state(position)
+    else:
+        generator.bit_generator.state = position

@@ -1,0 +1,126 @@
+"""The training loop: one for networks and estimators, whose state can be taken and set."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fastmlp import MLP, MLPClassifier, stopping
+from fastmlp._inputs import sparse
+from fastmlp._training import fit, loop, plan
+from fastmlp._training.options import Options
+from fastmlp.callbacks import Callback
+from fastmlp.estimators._fitting import descent
+from fastmlp.kernels import CSR
+
+DEFAULTS = {
+    "learning_rate": None,
+    "batch_size": 8,
+    "epochs": 8,
+    "shuffle": True,
+    "validation_data": None,
+    "sample_weight": None,
+    "class_weight": None,
+    "label_smoothing": 0.0,
+    "l1": 0.0,
+    "l2": 0.0,
+    "dropout": 0.0,
+    "clip_value": None,
+    "clip_norm": None,
+    "max_norm": None,
+    "trainable": True,
+    "stop": None,
+    "metrics": (),
+    "track_gradient_norm": False,
+    "callbacks": (),
+    "verbose": 0,
+}
+
+
+def data():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3))
+    return x, (x[:, :1] > 0).astype(float)
+
+
+def prepared(**options):
+    """A network, its run and hooks, ready to start."""
+    net = MLP([3, 6, 1], output="sigmoid", random_state=0, dtype="float64")
+    x, y = data()
+    run, hooks = plan.make(net, x, y, None, "adam", Options(**(DEFAULTS | options)))
+    run.trainer.load(run.parameters)
+    return net, run, hooks
+
+
+def test_networks_and_estimators_run_the_same_loop():
+    assert fit.train is descent.train is loop.train
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 7])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"learning_rate": "reduce_on_plateau", "dropout": 0.3},
+        {"learning_rate": "one_cycle", "validation_data": data(), "stop": "early_stopping"},
+    ],
+)
+def test_a_run_that_is_cut_in_two_equals_the_whole(epochs, options):
+    whole, run, hooks = prepared(**options)
+    loop.train(run, hooks)
+    first, run, hooks = prepared(**options)
+    taken = []
+    run.callbacks.append(Take(run, epochs, taken))
+    loop.train(run, hooks)
+    second, again, hooks = prepared(**options)
+    second.parameters[...] = np.nan  # all comes from the state
+    loop.train(again, hooks, taken[0])
+    np.testing.assert_array_equal(second.parameters, whole.parameters)
+    np.testing.assert_array_equal(first.parameters, whole.parameters)
+    assert again.history.loss == run.history.loss
+    assert again.history.best_epoch == run.history.best_epoch
+
+
+class Take(Callback):
+    """Takes the state of a run after some epochs."""
+
+    def __init__(self, run, epochs, taken):
+        self.run, self.epochs, self.taken = run, epochs, taken
+
+    def on_epoch_end(self, network, history):
+        if history.epochs == self.epochs:
+            self.taken.append(self.run.state())
+
+
+def test_callbacks_of_an_estimator_see_the_epoch_in_which_a_rule_stops():
+    seen = []
+    x, y = data()
+    model = MLPClassifier(
+        (4,),
+        max_iter=20,
+        stop=stopping.Plateau(tol=1e9, n_iter_no_change=2),
+        callbacks=lambda model, history: seen.append(history.epochs),
+    ).fit(x, y.ravel())
+    assert model.stop_reason_ == "plateau"
+    assert seen == list(range(1, model.n_iter_ + 1))
+
+
+@pytest.mark.parametrize(
+    ("answer", "epochs"),
+    [(True, 1), (np.bool_(True), 1), (False, 3), (np.bool_(False), 3), (None, 3), (1, 3)],
+)
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_a_callback_stops_by_true_of_python_or_numpy(answer, epochs):
+    x, y = data()
+    net = MLP([3, 2, 1], output="sigmoid")
+    assert net.fit(x, y, epochs=3, callbacks=lambda *_: answer).epochs == epochs
+    model = MLPClassifier((2,), max_iter=3, callbacks=lambda *_: answer)
+    assert model.fit(x, y.ravel()).n_iter_ == epochs
+
+
+def test_rows_of_sparse_batches():
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    x = scipy_sparse.random(9, 5, 0.4, format="csr", random_state=0)
+    rows = np.array([8, 0, 0, 3])
+    taken = sparse.take(CSR(x.data, x.indices, x.indptr, x.shape), rows)
+    back = scipy_sparse.csr_matrix((taken.data, taken.indices, taken.indptr), taken.shape)
+    np.testing.assert_array_equal(back.toarray(), x.toarray()[rows])
