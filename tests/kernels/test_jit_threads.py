@@ -251,3 +251,92 @@ def test_a_trainer_tries_both(members, two_cpus):
         results.append(losses)
     assert results[0] == results[1]
     assert 2 in members
+
+
+OPTIONS = {
+    "norm": {"track_gradient_norm": True},
+    "clip_norm": {"clip_norm": 0.1, "l2": 1e-3},
+    "clip": {"clip_norm": 0.1, "clip_value": 0.02, "l1": 1e-3},
+    "penalties": {"l1": 1e-3, "l2": 1e-2, "l2_over_batch": True},
+    "max_norm": {"max_norm": 0.5, "dropout": (0.1, 0.2)},
+    "frozen": {"clip_norm": 0.1, "trainable": (False, True)},
+}
+
+
+class TestSums:
+    """No sum depends on how a step is cut, whatever number of threads it is cut for."""
+
+    @pytest.fixture
+    def as_many_as_asked(self, monkeypatch):
+        """Cut for all threads at once, and never for fewer."""
+        monkeypatch.setattr(tuner, "EACH_ALONE", 0.0)
+        monkeypatch.setattr(tuner, "WORTH_SHARING", 0.0)
+        monkeypatch.setattr(tuner.Choice, "note", lambda choice, steps, seconds: None)
+
+    @staticmethod
+    def train(n_threads, options, dtype, sparse, sizes=(260, 71, 10)):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(333, sizes[0])).astype(dtype)
+        if sparse:
+            scipy_sparse = pytest.importorskip("scipy.sparse")
+            m = scipy_sparse.csr_matrix(x * (rng.random(x.shape) < 0.2))
+            x = kernels.CSR(m.data, m.indices, m.indptr, m.shape)
+        labels = rng.integers(0, sizes[-1], 333)
+        weights = rng.random(333).astype(dtype)
+        net = kernels.Architecture(sizes, ("tanh",), "softmax")
+        flat = (0.1 * rng.normal(size=net.n_parameters)).astype(dtype)
+        trainer = jit.Trainer(
+            net, dtype, "cross_entropy", kernels.UpdateRule("sgd"),
+            batch_size=100, n_threads=n_threads, **options,
+        )  # fmt: skip
+        trainer.load(flat)
+        found = []
+        for _ in range(3):
+            found.append(trainer.run_epoch(x, labels, None, 0.1, sample_weight=weights))
+            found.append(trainer.gradient_norm)
+        trainer.store(flat)
+        return found, flat.tobytes()
+
+    @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+    @pytest.mark.parametrize("name", OPTIONS)
+    def test_training(self, as_many_as_asked, name, dtype, sparse):
+        one = self.train(1, OPTIONS[name], dtype, sparse)
+        for n_threads in (2, 3, 5, 16):
+            assert self.train(n_threads, OPTIONS[name], dtype, sparse) == one, n_threads
+
+    def test_norm(self, as_many_as_asked):
+        """It is the length of the gradient, with padding left out."""
+        rng = np.random.default_rng(1)
+        x, y = rng.normal(size=(64, 19)), rng.normal(size=(64, 3))
+        net = kernels.Architecture((19, 37, 3), ("tanh",), "identity")
+        flat = 0.1 * rng.normal(size=net.n_parameters)
+        trainer = jit.Trainer(
+            net, "f8", "squared_error", kernels.UpdateRule("sgd"),
+            batch_size=64, n_threads=3, track_gradient_norm=True,
+        )  # fmt: skip
+        trainer.load(flat)
+        trainer.run_epoch(x, y, None, 0.1)
+        gradient = kernels.reference.Network(net, "f8").loss_and_gradient(
+            flat, x, y, "squared_error"
+        )[1]
+        assert trainer.gradient_norm == pytest.approx(np.linalg.norm(gradient), rel=1e-12)
+
+
+# One seed, more threads than there are CPUs, chosen by the clock.
+REPEATED = """
+import numpy as np
+from fastmlp import MLP, kernels
+kernels.use_backend("numba")
+g = np.random.default_rng(0); x = g.normal(size=(512, 256)); y = g.integers(0, 10, 512)
+def run(threads):
+    net = MLP([256, 128, 10], output="softmax", dtype="f8", random_state=0, n_threads=threads)
+    net.fit(x, y, epochs=4, batch_size=128, clip_norm=0.1, track_gradient_norm=True)
+    return net.parameters.tobytes()
+print(len({run(threads) for threads in (1, 2, 3, 4, 4, 4, 4, 4, 4)}))
+"""
+
+
+def test_one_seed_has_one_result():
+    done = run_python(REPEATED, NUMBA_NUM_THREADS="4")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1"]

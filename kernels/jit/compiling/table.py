@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba import types
 
 from ..._typing import Array
-from ..formulas import activations, dropout, output_layer, update_rules
+from ..formulas import activations, dropout, output_layer, penalties, update_rules
 from ..formulas.activations import ARGUMENTS
 from ..matrices import panels as packing
 from ..matrices import sparse, tiles
@@ -38,11 +38,11 @@ _COMMON: Mapping[str, tuple[Callable[[Code], Any], int]] = {  # and the number o
 _SINGLE: Mapping[str, tuple[Callable[[Code], Any], int, int]] = {
     "one_hot": (packing.one_hot, 6, 1),
     "softmax": (output_layer.softmax, 5, 0),
-    "sums": (activations.sums, 4, 0),
-    "norms": (activations.norms, 4, 1),
+    "sums": (penalties.sums, 4, 0),
+    "norms": (penalties.norms, 4, 1),
     "sparse_gradient": (sparse.gradient, 5, 1),
     "zero": (sparse.zero, 2, 0),
-    "bound_columns": (activations.bound_columns, 2, 1),
+    "bound_columns": (penalties.bound_columns, 2, 1),
 }
 _FAMILIES: Mapping[str, tuple[Callable[[Code, str], Any], int, int, tuple[str, ...]]] = {
     "activation": (activations.activation, ARGUMENTS, 0, tuple(activations.FUNCTIONS)),

@@ -199,13 +199,14 @@ class Workspace:
         """Let the weights pass consist of these blocks."""
         self.blocks = (Block * len(blocks))(*blocks)
         self.plan.blocks, self.plan.n_blocks = ctypes.addressof(self.blocks), len(blocks)
-        if self.plan.norms:
-            self.collect_norms()
 
     def collect_norms(self) -> None:
-        """Let the weights pass sum the squares of collected gradients, block by block."""
-        self._norms = np.zeros(2 * max(len(self.blocks), 1))
-        self.plan.norms = address(self._norms)
+        """Let the weights pass sum the squares of collected gradients."""
+        count = 0
+        for layer in self.layers:
+            layer.norms = count
+            count += layer.panels_out * (layer.panels_in + 1)
+        self.plan.norms, self.plan.n_norms = self.reserve(16 * count), count
 
     def gathers(self, *copies: Copy) -> tuple[Task, int]:
         """The phase that copies operands into panels; large copies are cut to be shared."""

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ..vector.code import Code, Int, Real
-from ..vector.host import LINE
 from ..vector.vmath import (
     bounded,
     bounded_below,
@@ -180,71 +179,4 @@ def derivative(code: Code, name: str) -> Any:
         code.store(product, d + at, mask)
 
     code.vectors(n, *[body] * code.host.group)
-    return code.finish()
-
-
-def sums(code: Code) -> Any:
-    """``totals += (Σ x², Σ |x|)`` in float64, over the first ``width`` columns of a panel.
-
-    Arguments: ``x``, number of ``lines``, ``width``, address of the two ``totals``.
-    """
-
-    def terms(x: Real) -> tuple[Real, Real]:
-        value = code.to_doubles(x)
-        return value * value, code.to_doubles(code.abs(x))
-
-    return _sum_lines(code, terms)
-
-
-def norms(code: Code) -> Any:
-    """``totals += (Σ g², Σ clip(g)²)``. Arguments as those of :func:`sums`, and the bound."""
-    bound = code.splat(code.doubles[0])
-
-    def terms(g: Real) -> tuple[Real, Real]:
-        value, clipped = code.to_doubles(g), code.to_doubles(code.clip(g, -bound, bound))
-        return value * value, clipped * clipped
-
-    return _sum_lines(code, terms)
-
-
-def _sum_lines(code: Code, terms: Callable[[Real], tuple[Real, Real]]) -> Any:
-    x, lines, width, totals = code.ints
-    masks = [code.first(width - v * code.lanes) for v in range(code.per_line)]
-    zero = code.to_doubles(code.real(0.0))
-    sums = [[code.variable(zero) for _ in range(2)] for _ in masks]
-    with code.loop(lines) as i:
-        for v, (mask, accumulators) in enumerate(zip(masks, sums, strict=True)):
-            line = code.load(x + (i * LINE + v * code.host.vector_bytes))
-            for accumulator, term in zip(
-                accumulators, terms(code.select(mask, line, 0.0)), strict=True
-            ):
-                accumulator.set(accumulator.get() + term)
-    for which in range(2):
-        result = sums[0][which].get()
-        for accumulators in sums[1:]:
-            result = result + accumulators[which].get()
-        slot = totals + 8 * which
-        total = code.builder.fadd(code.load_double(slot), code.lane(code.sum(result)))
-        code.store_scalar(total, slot)
-    return code.finish()
-
-
-def bound_columns(code: Code) -> Any:
-    """Scale every column of a panel that is longer than a length down to it.
-
-    Arguments: ``w``, number of ``lines``; the length.
-    """
-    w, lines = code.ints
-    length = code.splat(code.doubles[0])
-    places = [v * code.host.vector_bytes for v in range(code.per_line)]
-    squares = [code.variable(code.real(0.0)) for _ in places]
-    with code.loop(lines) as i:
-        for at, square in zip(places, squares, strict=True):
-            x = code.load(w + (i * LINE + at))
-            square.set(code.fma(x, x, square.get()))
-    norms = [code.sqrt(square.get()) for square in squares]
-    factors = [code.select(norm > length, length / norm, 1.0) for norm in norms]
-    with code.loop(lines) as i:
-        for at, factor in zip(places, factors, strict=True):
-            code.store(code.load(w + (i * LINE + at)) * factor, w + (i * LINE + at))
     return code.finish()

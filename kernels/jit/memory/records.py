@@ -43,8 +43,8 @@ class Layer(ctypes.Structure):
         # Dropout of the input: below which a random word drops an element (0 for no dropout), and
         # the kernel that does it.
         "threshold drop "
-        # Whether this layer learns.
-        "trainable",
+        # Whether this layer learns; the first of its places among the plan's norms.
+        "trainable norms",
         # Bounds that the forward tile clips to: they make ReLU and hardtanh. What dropout leaves
         # is multiplied by scale.
         "low high scale",
@@ -99,8 +99,10 @@ class Plan(ctypes.Structure):
         "rule collect prepare varying constants rule_constants n_rule_constants "
         # Learning rates of the steps (0 for one that stays).
         "rates "
-        # Sums of squares of the blocks' gradients, before and after clipping (0: not needed).
-        "norms "
+        # Sums of squares of the gradient before and after clipping its elements, one place for each
+        # square of panels and each panel of biases, so that no sum depends on how the work is cut
+        # (0: not needed); their number.
+        "norms n_norms "
         # Dropout: the seed.
         "seed "
         # Steps made before this job and until now; whether penalties are divided by the rows;

@@ -71,8 +71,13 @@ def apply(plan: Any, rule: int, at: int, gradient: int, lines: int, constants: i
 
 
 @inline
-def finish(plan: Any, index: int, at: int, gradient: int, lines: int, width: int, k: int) -> None:
-    """Update lines with their gradient, or collect it; ``k`` are the constants to use."""
+def finish(
+    plan: Any, layer: Any, panel: int, feature: int, at: int, gradient: int, lines: int, k: int
+) -> None:
+    """Update lines with their gradient, or collect it; ``k`` are the constants to use.
+
+    The lines are those of a panel from ``feature`` on, or its biases: what follows the features.
+    """
     if plan.gradient == 0:
         apply(plan, plan.rule, at, gradient, lines, k)
         return
@@ -82,7 +87,9 @@ def finish(plan: Any, index: int, at: int, gradient: int, lines: int, width: int
         (plan.parameters + at, gradient, store, store, store, lines * plan.panel, k),
     )
     if plan.norms:
-        call(kernel(plan, NORMS), (store, lines, width, plan.norms + 16 * index, plan.clip_value))
+        place = layer.norms + panel * (layer.panels_in + 1) + feature // plan.panel
+        width = min(plan.panel, layer.n_out - panel * plan.panel)
+        call(kernel(plan, NORMS), (store, lines, width, plan.norms + 16 * place, plan.clip_value))
 
 
 @Task
@@ -95,31 +102,27 @@ def weights_task(plan_address: int, step: int, index: int) -> None:
         return
     block = carray(pointer(plan.blocks), plan.n_blocks, BLOCK)[index]
     layer = layers_of(plan)[block.layer]
-    if plan.norms:
-        norms = carray(pointer(plan.norms), 2 * plan.n_blocks, np.float64)
-        norms[2 * index] = norms[2 * index + 1] = 0.0
 
     gradient = scratch(_SCRATCH)
     d = layer.d + block.panel * plan.row_step
     if plan.sparse and block.layer == 0:  # all lines of one panel
         at = layer.weights + block.panel * layer.weight_step
-        width = min(plan.panel, layer.n_out - block.panel * plan.panel)
         found = sparse_gradient(plan, layer, block.panel, step * plan.batch, rows)
         if found:
-            finish(plan, index, at, found, layer.n_in, width, plan.constants)
+            finish(plan, layer, block.panel, 0, at, found, layer.n_in, plan.constants)
     else:
-        dense_gradient(plan, layer, block, index, rows, gradient)
+        dense_gradient(plan, layer, block, rows, gradient)
     if block.with_bias:
         for p in range(block.panels):
             column = block.panel + p
             at = layer.bias + column * LINE
-            width = min(plan.panel, layer.n_out - column * plan.panel)
             call(kernel(plan, COLUMN_SUMS), (d + p * plan.row_step, rows, gradient))
-            finish(plan, index, at, gradient, 1, width, plan.constants + 8 * N_CONSTANTS)
+            behind = layer.panels_in * plan.panel
+            finish(plan, layer, column, behind, at, gradient, 1, plan.constants + 8 * N_CONSTANTS)
 
 
 @inline
-def dense_gradient(plan: Any, layer: Any, block: Any, index: int, rows: int, gradient: int) -> None:
+def dense_gradient(plan: Any, layer: Any, block: Any, rows: int, gradient: int) -> None:
     """The gradient of a block of weights, a group of features at a time, and what is done to it."""
     narrow = is_narrow(plan, layer, block, rows)
     ahead = min(GROUP * LINE // max(rows, 1), 2 * LINE)
@@ -131,9 +134,8 @@ def dense_gradient(plan: Any, layer: Any, block: Any, index: int, rows: int, gra
         for p in range(block.panels):
             column = block.panel + p
             at = layer.weights + column * layer.weight_step + feature * LINE
-            width = min(plan.panel, layer.n_out - column * plan.panel)
             found = gradient + p * GROUP * LINE
-            finish(plan, index, at, found, features, width, plan.constants)
+            finish(plan, layer, column, feature, at, found, features, plan.constants)
             if plan.gradient == 0:
                 transpose_lines(plan, layer, column, feature, feature + features)
 
@@ -142,14 +144,14 @@ def dense_gradient(plan: Any, layer: Any, block: Any, index: int, rows: int, gra
 def norm_task(plan_address: int, step: int, index: int) -> None:
     """Length of the collected gradient, and the factor that clips it."""
     plan = record(plan_address, PLAN)
-    norms = carray(pointer(plan.norms), 2 * plan.n_blocks, np.float64)
+    norms = carray(pointer(plan.norms), 2 * plan.n_norms, np.float64)
     whole, clipped = 0.0, 0.0
-    for block in range(plan.n_blocks):
-        whole += norms[2 * block]
-        clipped += norms[2 * block + 1]
+    for place in range(plan.n_norms):
+        whole += norms[2 * place]
+        clipped += norms[2 * place + 1]
     plan.gradient_norm = math.sqrt(whole)
     factor = plan.clip_norm / (math.sqrt(clipped) + 1e-6)
-    # NaN is a factor too: a gradient that is not finite stays seen.
+    # NaN is a factor too: a non-finite gradient is not clipped away, so it remains visible.
     constants_of(plan)[N_CONSTANTS + FACTOR] = 1.0 if factor >= 1.0 else factor
 
 
