@@ -5,6 +5,7 @@
 ``MLPClassifier``,   estimators with scikit-learn's parameters and attributes; they are real
 ``MLPRegressor``     scikit-learn estimators where it is installed, and work without it
 ``from_sklearn``     takes a model of scikit-learn over; ``to_sklearn()`` gives one back
+``load_model``       reads what ``fastmlp train`` wrote: a ``Model`` of raw rows
 ``optimizers``       ``SGD``, ``Adam``, …: constants of an update rule
 ``losses``           ``SquaredError``, ``CrossEntropy``, …; custom ones
 ``activations``      formulas, functions and derivatives; custom ones
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         schedules,
         stopping,
     )
+    from ._model import Model, load_model
     from ._network.gradient_check import check_gradients
     from .estimators import MLPClassifier, MLPRegressor, from_sklearn
     from .history import History
@@ -66,6 +68,7 @@ __all__ = [
     "History",
     "MLPClassifier",
     "MLPRegressor",
+    "Model",
     "__version__",
     "activations",
     "autodiff",
@@ -76,6 +79,7 @@ __all__ = [
     "from_sklearn",
     "initializers",
     "kernels",
+    "load_model",
     "losses",
     "metrics",
     "optimizers",
@@ -90,7 +94,9 @@ _LAZY = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "check_gradients": "_network.gradient_check",
+    "Model": "_model",
     "from_sklearn": "estimators",
+    "load_model": "_model",
     **dict.fromkeys(
         (
             *("activations", "autodiff", "callbacks", "datasets", "estimators", "initializers"),

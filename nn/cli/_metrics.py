@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._model import Preprocessing
 from .._typing import Array
-from ._preprocessing import Preprocessing
 
 
 def measure(preprocessing: Preprocessing, output: Array, y: Array) -> dict[str, float]:

@@ -12,8 +12,8 @@ import numpy as np
 from fastmlp import kernels
 
 from .._files import write
+from .._model import Model
 from .._typing import Array
-from ._model import Model
 from ._sources import load_inputs
 
 
@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     if options.backend:
         kernels.use_backend(options.backend)
     model = Model.load(options.model, options.threads)
-    output = model.predict(load_inputs(options, model.preprocessing))
+    output = model.outputs(load_inputs(options, model.preprocessing))
     if options.out is None:
         _write(sys.stdout, model, output)
         return 0

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastmlp.callbacks import Callback
 
+from .._model import Preprocessing
 from .._typing import Array
 from ._metrics import measure, show
-from ._preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from fastmlp import MLP

@@ -10,8 +10,8 @@ import numpy as np
 from fastmlp import datasets
 from fastmlp.datasets._tables import is_table
 
+from .._model import Preprocessing, of_images, of_table
 from .._typing import Array
-from ._preprocessing import Preprocessing, of_images, of_table
 from ._usage import NAMED_DATA, UsageError
 
 DIGITS = tuple(str(digit) for digit in range(10))

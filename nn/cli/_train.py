@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 from fastmlp import MLP, kernels
 
+from .._model import FILE_NAME, Model, Preprocessing, can_save
 from . import _choices as choices
 from . import _report
 from ._metrics import measure, show
-from ._model import FILE_NAME, Model, can_save
-from ._preprocessing import Preprocessing
 from ._progress import Monitor, choose_display, elapsed
 from ._sources import Source, check_options, default_name, load
 from ._usage import version
@@ -120,7 +119,7 @@ def _finish(
     history = monitor.history.to_dict() if monitor.history else {"loss": [], "seconds": []}
     seconds, done = sum(history["seconds"]), len(history["loss"])
     speed = done * len(source.train) / max(seconds, 1e-9)
-    test = measure(source.preprocessing, model.predict(source.test.x), source.test.y)
+    test = measure(source.preprocessing, model.outputs(source.test.x), source.test.y)
     if monitor.history is not None and done < plan.epochs and not interrupted:
         print(f"stopped  {monitor.history.stop_message}")
     if interrupted:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from .._typing import Array
+from ._text import DATE_PARTS
 
 Task = Literal["classification", "regression"]
 
@@ -23,17 +24,51 @@ class Column:
     categories : tuple of str, optional
         The values of a text column, each of which is one feature that is 1 where the column has
         that value and else 0; ``None`` for a column of numbers, which is one feature itself.
+    other : bool
+        Whether one more feature stands for rarer values, and those that are met later.
+    fold : bool
+        Whether ``Yes`` and ``YES`` are one category, then written ``yes``.
+    date : str, optional
+        For a column of dates their format, such as ``"d.m.y"``: five features (year, month, day,
+        weekday, days since 1970).
+    decimal, thousands : str
+        Signs within the numbers of the column.
+    missing : {"refused", "filled", "marked"}
+        What a missing value is: an error, or ``fill`` (a category: none of them), or that and a
+        feature of its own that is 1 where the value is missing.
+    fill : float
+        In place of a missing number, or of the days since 1970 of a missing date: the median.
     """
 
     name: str
     categories: tuple[str, ...] | None = None
+    other: bool = False
+    fold: bool = False
+    date: str | None = None
+    decimal: str = "."
+    thousands: str = ""
+    missing: Literal["refused", "filled", "marked"] = "refused"
+    fill: float = 0.0
+
+    @property
+    def n_features(self) -> int:
+        """Features that the column becomes."""
+        main = 1 if self.date is None else len(DATE_PARTS)
+        if self.categories is not None:
+            main = len(self.categories) + self.other
+        return main + (self.missing == "marked")
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """``name``, or ``name=category`` for each category."""
-        if self.categories is None:
-            return (self.name,)
-        return tuple(f"{self.name}={category}" for category in self.categories)
+        """``name``, or ``name=category`` for each category, or ``name: year`` and so on."""
+        if self.categories is not None:
+            names = tuple(f"{self.name}={category}" for category in self.categories)
+            names += (f"{self.name}=(other)",) * self.other
+        elif self.date is not None:
+            names = tuple(f"{self.name}: {part}" for part in DATE_PARTS)
+        else:
+            names = (self.name,)
+        return names + (f"{self.name} is missing",) * (self.missing == "marked")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +88,10 @@ class Dataset:
         The columns that the features were made from, in order.
     name : str
         What the data is called in reports.
+    targets : tuple of str
+        Names of the columns that are to be predicted.
+    notes : tuple of str
+        What was decided while reading: formats, columns and rows left out.
     """
 
     X: Array
@@ -61,6 +100,8 @@ class Dataset:
     target_names: tuple[str, ...]
     columns: tuple[Column, ...]
     name: str = "data"
+    targets: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.X.ndim != 2 or len(self.X) != len(self.y):
@@ -68,10 +109,9 @@ class Dataset:
                 f"X must have shape (n, n_features) and y n rows, got {self.X.shape} and "
                 f"{self.y.shape}"
             )
-        if len(self.feature_names) != self.X.shape[1]:
-            raise ValueError(
-                f"X has {self.X.shape[1]} features, but columns name {len(self.feature_names)}"
-            )
+        named = sum(column.n_features for column in self.columns)
+        if named != self.X.shape[1]:
+            raise ValueError(f"X has {self.X.shape[1]} features, but columns name {named}")
 
     @property
     def feature_names(self) -> tuple[str, ...]:

@@ -1,135 +1,187 @@
-"""Columns of text become numbers: features, class numbers, real targets."""
+"""Columns of text become numbers, as descriptions of the columns say."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
+
 import numpy as np
-from numpy.typing import NDArray
 
-from ._csv import TextTable, is_number, listed
+from ._csv import TextTable, listed
 from ._dataset import Column
-
-Floats = NDArray[np.float64]
-
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
-#: A text column with more values than this is taken for names or free text, not for categories.
-MAX_CATEGORIES = 64
-#: Whole numbers with at most this many values are taken for classes where nobody said.
-MAX_CLASSES = 20
-
-
-def encode_features(
-    table: TextTable, names: tuple[str, ...], columns: tuple[Column, ...] | None
-) -> tuple[Floats, tuple[Column, ...]]:
-    """Features from the columns called ``names``, or as an earlier table's ``columns`` say."""
-    if columns is None:
-        columns = tuple(_describe(table, name) for name in names)
-    blocks = [_encode(table, column) for column in columns]
-    if not blocks:
-        raise ValueError(f"{table.path} has no column besides the target")
-    return np.hstack(blocks), columns
+from ._description import no_number
+from ._text import (
+    DATE_PARTS,
+    FORMATS,
+    Floats,
+    NumberFormat,
+    date_features,
+    detect_format,
+    is_missing,
+    moment_of,
+    parse_date,
+    parse_numbers,
+)
 
 
-def real_values(table: TextTable, name: str) -> Floats:
-    """A column of numbers, or an error that names the first value that is none."""
-    values = _numbers(table.column(name))
-    if values is None:
-        refuse_missing(table, name)
-        raise _text_error(table, name)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        refuse_missing(table, name)
-        row = int(bad[0])
-        raise ValueError(f"{_place(table, name, row)}: {table.column(name)[row]!r} is not finite")
-    return values
+@dataclass
+class Findings:
+    """What was met in the rows.
+
+    Attributes
+    ----------
+    strict : bool
+        Whether the first bad row raises, and an unknown category too.
+    bad : dict
+        Row → what is wrong with it; its features mean nothing.
+    unknown : dict
+        Column → values that are none of its categories, with their numbers of rows.
+    filled : Counter
+        Column → rows whose missing value was filled in.
+    """
+
+    strict: bool = True
+    bad: dict[int, str] = field(default_factory=dict)
+    unknown: dict[str, Counter[str]] = field(default_factory=dict)
+    filled: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, row: int, complaint: str) -> None:
+        """A row that cannot be used."""
+        if self.strict:
+            raise ValueError(complaint)
+        self.bad.setdefault(row, complaint)
 
 
-def class_numbers(table: TextTable, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Numbers ``0…k-1`` for the values of a column, and the values in order."""
-    refuse_missing(table, name)
-    texts = table.column(name)
-    values = _numbers(texts)
-    if values is None:
-        classes = sorted(set(texts))
-        number = {text: k for k, text in enumerate(classes)}
-        codes = np.array([number[text] for text in texts], np.int64)
-    else:  # by value: 10 after 9, and 1.0 the same class as 1
-        distinct, codes = np.unique(values, return_inverse=True)
-        classes = [f"{value:g}" if value % 1 else str(int(value)) for value in distinct]
-    if len(classes) < 2:
-        raise ValueError(f"{table.path}: target {name!r} has a single value, {classes[0]!r}")
-    return codes.astype(np.int64), tuple(classes)
+def encode(
+    table: TextTable,
+    columns: tuple[Column, ...],
+    findings: Findings,
+    numbers: NumberFormat | None = None,
+) -> Floats:
+    """Features of every row, shape (n, n_features).
+
+    Parameters
+    ----------
+    table : TextTable
+    columns : tuple of Column
+    findings : Findings
+        Is told what is wrong.
+    numbers : NumberFormat, optional
+        The format of all numbers, where it is known; else that of each column, or whatever else
+        reads the column.
+    """
+    findings.bad.update(table.bad)
+    for column in columns:
+        table.column(column.name)  # a column that is not there, before anything else
+    x = np.empty((len(table), sum(column.n_features for column in columns)))
+    start = 0
+    for column in columns:
+        block = x[:, start : start + column.n_features]
+        _encode(table, column, block, findings, numbers)
+        start += column.n_features
+    return x
 
 
-def looks_like_classes(texts: list[str]) -> bool:
-    """Text, or few whole numbers of which each occurs at least twice on average."""
-    values = _numbers(texts)
-    if values is None:
-        return True
-    if not np.isfinite(values).all() or (values % 1).any():
-        return False
-    return len(np.unique(values)) <= min(MAX_CLASSES, len(values) // 2)
+def number_features(values: Floats, column: Column, block: Floats) -> None:
+    """A column of numbers, NaN where one is missing, into its feature or two."""
+    missing = np.isnan(values)
+    block[:, 0] = np.where(missing, column.fill, values)
+    if column.missing == "marked":
+        block[:, 1] = missing
 
 
-def refuse_missing(table: TextTable, name: str) -> None:
-    """Raise ``ValueError`` for the first missing value of a column, if it has one."""
-    for row, text in enumerate(table.column(name)):
-        if text.lower() in MISSING:
-            raise ValueError(
-                f"{_place(table, name, row)}: the value is missing ({text!r}); fill it in or leave "
-                "the row out"
-            )
+def number_blocks(x: Floats, columns: tuple[Column, ...]) -> Floats:
+    """Columns of numbers with the features that mark missing values beside them."""
+    features = np.empty((len(x), sum(column.n_features for column in columns)))
+    start = 0
+    for k, column in enumerate(columns):
+        number_features(x[:, k], column, features[:, start : start + column.n_features])
+        start += column.n_features
+    return features
 
 
-def _describe(table: TextTable, name: str) -> Column:
-    """Numbers if all values are, categories if most are text; a stray text is an error."""
-    refuse_missing(table, name)
-    texts = table.column(name)
-    if _numbers(texts) is not None:
-        return Column(name)
-    if sum(map(is_number, texts)) > len(texts) / 2:
-        raise _text_error(table, name)
-    categories = tuple(sorted(set(texts)))
-    if len(categories) > MAX_CATEGORIES:
-        raise ValueError(
-            f"{table.path}: column {name!r} is text with {len(categories)} different values (the "
-            f"first is {texts[0]!r}), too many to be categories (at most {MAX_CATEGORIES}); leave "
-            "the column out"
-        )
-    return Column(name, categories)
-
-
-def _encode(table: TextTable, column: Column) -> Floats:
-    """The features of one column, shape (n, 1), or (n, n_categories) with a 1 in each row."""
-    if column.categories is None:
-        return real_values(table, column.name)[:, None]
-    refuse_missing(table, column.name)
+def _encode(
+    table: TextTable,
+    column: Column,
+    block: Floats,
+    findings: Findings,
+    numbers: NumberFormat | None,
+) -> None:
     texts = table.column(column.name)
-    number = {text: k for k, text in enumerate(column.categories)}
-    block = np.zeros((len(texts), len(number)))
-    for row, text in enumerate(texts):
-        if text not in number:
-            raise ValueError(
-                f"{_place(table, column.name, row)}: {text!r} is none of the known categories "
-                f"{listed(column.categories)}"
+    _note_missing(table, column, findings)
+    if column.categories is not None:
+        _encode_categories(table, column, block, findings)
+    elif column.date is not None:
+        _encode_dates(table, column, block, findings)
+    else:
+        form = numbers or _format(texts, column)
+        values, bad = parse_numbers(texts, form)
+        number_features(values, column, block)
+        for row in bad:
+            if row not in table.bad:
+                findings.refuse(row, no_number(table, column.name, row))
+
+
+def _format(texts: list[str], column: Column) -> NumberFormat:
+    """The column's own format where that reads this file, too."""
+    own = NumberFormat(column.decimal, column.thousands)
+    if not parse_numbers(texts, own)[1]:
+        return own
+    found = detect_format(texts, own)
+    if found is not None:
+        return found
+    return min((own, *FORMATS), key=lambda form: len(parse_numbers(texts, form)[1]))
+
+
+def _note_missing(table: TextTable, column: Column, findings: Findings) -> None:
+    for row, text in enumerate(table.column(column.name)):
+        if row in table.bad or not is_missing(text):
+            continue
+        if column.missing == "refused":
+            findings.refuse(
+                row, f"{table.place(row, column.name)}: the value is missing ({text!r})"
             )
-        block[row, number[text]] = 1
-    return block
+        else:
+            findings.filled[column.name] += 1
 
 
-def _numbers(texts: list[str]) -> Floats | None:
-    """The texts as numbers, or ``None`` if one is none."""
-    try:
-        values = np.array([float(text) for text in texts])
-    except ValueError:
-        return None
-    return None if any("_" in text for text in texts) else values
+def _encode_categories(table: TextTable, column: Column, block: Floats, findings: Findings) -> None:
+    categories = column.categories or ()
+    place = {category: k for k, category in enumerate(categories)}
+    block[:] = 0
+    for row, text in enumerate(table.column(column.name)):
+        if is_missing(text):
+            if column.missing == "marked":
+                block[row, -1] = 1
+            continue
+        k = place.get(text.casefold() if column.fold else text)
+        if k is None and column.other:
+            k = len(categories)
+        elif k is None and findings.strict:
+            raise ValueError(
+                f"{table.place(row, column.name)}: {text[:60]!r} is none of the known categories "
+                f"{listed(categories)}"
+            )
+        if k is None or k == len(categories):
+            findings.unknown.setdefault(column.name, Counter())[text] += 1
+        if k is not None:
+            block[row, k] = 1
 
 
-def _text_error(table: TextTable, name: str) -> ValueError:
-    """The complaint about the first value of a column that is no number."""
-    row, text = next((i, t) for i, t in enumerate(table.column(name)) if not is_number(t))
-    return ValueError(f"{_place(table, name, row)}: expected a number, found {text!r}")
-
-
-def _place(table: TextTable, name: str, row: int) -> str:
-    return f"{table.path}, line {table.lines[row]}, column {name!r}"
+def _encode_dates(table: TextTable, column: Column, block: Floats, findings: Findings) -> None:
+    known: dict[str, tuple[float, ...] | None] = {}
+    fill = date_features(moment_of(column.fill))
+    for row, text in enumerate(table.column(column.name)):
+        if text not in known:
+            moment = parse_date(text, column.date or DATE_PARTS[0])
+            known[text] = None if moment is None else date_features(moment)
+        found = known[text]
+        block[row, : len(DATE_PARTS)] = fill if found is None else found
+        if column.missing == "marked":
+            block[row, -1] = is_missing(text)
+        if found is None and not is_missing(text) and row not in table.bad:
+            findings.refuse(
+                row,
+                f"{table.place(row, column.name)}: expected a date as {column.date}, found "
+                f"{text[:60]!r}",
+            )

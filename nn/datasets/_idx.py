@@ -6,14 +6,15 @@ row-major order (Y. LeCun, C. Cortes, C. Burges, *The MNIST database of handwrit
 
 from __future__ import annotations
 
-import gzip
 import math
-import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._files import open_regular, shown
+from .._files.unpacking import CHUNK, Damaged, read_exactly, unpacked
 from .._typing import Array
 
 UNSIGNED_BYTE = 0x08
@@ -74,34 +75,45 @@ def read_idx(path: str | Path) -> NDArray[np.uint8]:
     ValueError
         For a wrong magic number, another data type, or a length that its header does not announce.
     """
-    path = Path(path)
-    content = path.read_bytes()
-    if content[:2] == b"\x1f\x8b":  # gzip, whatever the file is called
+    name = shown(path)
+    with open_regular(path) as packed:
+        file = unpacked(packed)
         try:
-            content = gzip.decompress(content)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{path} is a damaged or incomplete gzip file ({error})") from error
-    if len(content) < 4 or content[:2] != b"\0\0" or content[3] == 0:
+            shape = _idx_shape(name, bytes(read_exactly(file, 4)), file)
+            announced = math.prod(shape)
+            content = read_exactly(file, announced)
+            excess = len(content) == announced and len(file.read(CHUNK))
+        except Damaged as error:
+            raise ValueError(f"{name} is a damaged or incomplete gzip file ({error})") from error
+    if excess or len(content) != announced:
+        more = "at least " if excess == CHUNK else ""
         raise ValueError(
-            f"{path} is no IDX file: it should begin with the bytes 00 00 08 and a number of "
-            f"dimensions, but begins with {content[:4].hex(' ') or 'nothing'}"
+            f"{name} announces {' × '.join(map(str, shape[:9]))} values, but holds "
+            f"{more}{len(content) + excess}"
         )
-    if content[2] != UNSIGNED_BYTE:
+    try:
+        return np.frombuffer(content, np.uint8).reshape(shape)
+    except ValueError as error:  # as many dimensions, or as large ones, as NumPy has none
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _idx_shape(name: str, start: bytes, file: BinaryIO) -> tuple[int, ...]:
+    """Lengths that a header announces."""
+    if len(start) < 4 or start[:2] != b"\0\0" or start[3] == 0:
         raise ValueError(
-            f"{path} holds values of IDX type 0x{content[2]:02x}; only unsigned bytes (0x08) can "
+            f"{name} is no IDX file: it should begin with the bytes 00 00 08 and a number of "
+            f"dimensions, but begins with {start.hex(' ') or 'nothing'}"
+        )
+    if start[2] != UNSIGNED_BYTE:
+        raise ValueError(
+            f"{name} holds values of IDX type 0x{start[2]:02x}; only unsigned bytes (0x08) can "
             "be read"
         )
-    n_dims = content[3]
-    start = 4 + 4 * n_dims
-    if len(content) < start:
-        raise ValueError(f"{path} ends within its header of {n_dims} dimensions")
-    shape = tuple(int(n) for n in np.frombuffer(content, ">u4", n_dims, 4))
-    if math.prod(shape) != len(content) - start:
-        raise ValueError(
-            f"{path} announces {' × '.join(map(str, shape))} values, but holds "
-            f"{len(content) - start}"
-        )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    n_dims = start[3]
+    lengths = read_exactly(file, 4 * n_dims)
+    if len(lengths) < 4 * n_dims:
+        raise ValueError(f"{name} ends within its header of {n_dims} dimensions")
+    return tuple(int(n) for n in np.frombuffer(lengths, ">u4"))
 
 
 def spellings(stem: str) -> list[str]:

@@ -1,187 +1,220 @@
-"""Tables of your own: CSV with a header, or NPZ with arrays."""
+"""Tables of your own: CSV with a header, NPZ with arrays, Parquet and Excel files."""
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._files import open_regular, shown
 from .._typing import Array
-from . import _encoding
-from ._csv import TextTable, listed, read_text_table
+from . import _frames, _labels
+from ._csv import BadRows, TextFormat, TextTable, listed, read_text_table
 from ._dataset import Column, Dataset, Task
+from ._description import Rules, describe
+from ._encoding import Findings, encode
+from ._npz import array_features, load_arrays
+from ._text import is_missing
 
-CSV_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+CSV_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 NPZ_SUFFIX = ".npz"
+#: Suffix → reader, of files that other packages read.
+FOREIGN = {".parquet": _frames.read_parquet, ".xlsx": _frames.read_excel}
+SUFFIXES = (*CSV_SUFFIXES, NPZ_SUFFIX, *FOREIGN)
+
+Source = str | Path | BinaryIO
+Missing = Literal["error", "drop", "impute"]
+NAME_OF_STREAM = "standard input"
 
 
 def load_table(
-    path: str | Path,
+    path: Source,
     target: str | Sequence[str],
     *,
     task: Literal["auto", "classification", "regression"] = "auto",
+    missing: Missing = "error",
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    bad_rows: Literal["error", "skip"] = "error",
+    form: TextFormat | None = None,
 ) -> Dataset:
     """Load a table and say which columns are to be predicted.
 
     Parameters
     ----------
-    path : path
-        A CSV file (comma, semicolon or tab; a header line; UTF-8; plain or gzip) or an NPZ file
-        (array ``X`` of shape (n, n_features) and the target, both of n rows).
+    path : path or binary file
+        A CSV file (plain or gzip), an NPZ file (array ``X`` of shape (n, n_features) and the
+        target, both of n rows), a Parquet file (pyarrow or polars) or an Excel file (openpyxl).
     target : str or sequence of str
         Name of the target column (of the array, for NPZ). Several columns are several real
         targets.
     task : {"auto", "classification", "regression"}
         Whether the target names classes. ``"auto"`` takes text for classes, and whole numbers
         where there are at most 20 different ones, each on average at least twice.
+    missing : {"error", "drop", "impute"}
+        What to do with missing values: empty cells and the words NA, N/A, #N/A, <NA>, NaN, NaT,
+        null, none, ``?`` and ``-`` in any case. ``"drop"`` leaves out their rows; ``"impute"``
+        fills in the median (a category: none of them) and adds a feature that is 1 where the
+        value was missing. Rows without a target are left out in both cases.
+    drop, keep : sequences of str
+        Columns not to use; columns to use even where they look like identifiers.
+    bad_rows : {"error", "skip"}
+        What to do with rows of another length, and with text in a column of numbers.
+    form : TextFormat, optional
+        Separator, signs of numbers, encoding, header of a text file.
 
     Returns
     -------
     Dataset
         ``X`` is float64 and not scaled. A text column among the features becomes one 0/1 feature
-        for each of its values, in sorted order.
+        for each of its values, in sorted order; a column of dates becomes year, month, day,
+        weekday and days. ``notes`` says what was decided.
 
     Raises
     ------
     ValueError
-        For a missing or non-finite value, a text column with more than 64 values, a text value as
-        a real target (each naming line and column), or an unknown target (listing the columns).
+        For a missing or non-finite value, a text value as a real target (each naming line and
+        column), or an unknown target (listing the columns).
     """
-    path, kind = Path(path), _kind(path)
+    rules = Rules(missing, frozenset(keep), bad_rows, (form or TextFormat()).numbers)
     targets = (target,) if isinstance(target, str) else tuple(target)
     if not targets:
         raise ValueError("target must name at least one column")
-    if kind == "npz":
-        return _from_arrays(path, targets, task)
-    table = read_text_table(path)
-    for name in targets:
+    if _kind(path) == NPZ_SUFFIX:
+        return load_arrays(cast(str, path), targets, task, rules)
+    table = read_columns(path, form, bad_rows)
+    for name in (*targets, *drop, *keep):
         table.column(name)  # an unknown target before anything that the other columns may have
-    features = tuple(name for name in table.names if name not in targets)
-    chosen: Task
-    if task == "auto":
-        single = len(targets) == 1
-        if single:
-            _encoding.refuse_missing(table, targets[0])
-        as_classes = single and _encoding.looks_like_classes(table.column(targets[0]))
-        chosen = "classification" if as_classes else "regression"
-    else:
-        chosen = task
-    y, names = _targets(table, targets, chosen)
-    x, columns = _encoding.encode_features(table, features, None)
-    return Dataset(x, y, chosen, names, columns, path.name)
+    chosen = task if task != "auto" else _task(table, targets)
+    if missing != "error":
+        table = _labels.without_target(table, targets)
+    y, names, bad = _targets(table, targets, chosen, rules)
+    features = tuple(name for name in table.names if name not in (*targets, *drop))
+    columns = describe(table, features, rules)
+    if not columns:
+        raise ValueError(
+            "; ".join([f"{table.name} has no column besides the target", *table.notes])
+        )
+    # Whatever is refused without raising is to be left out.
+    findings = Findings(strict=bad_rows == "error" and missing != "drop")
+    x = encode(table, columns, findings, rules.numbers)
+    left_out = sorted({*bad, *findings.bad})
+    if left_out:
+        x, y = np.delete(x, left_out, axis=0), np.delete(y, left_out, axis=0)
+        example = next(iter(findings.bad.values()), "a target that is no number")
+        table.notes.append(f"{len(left_out)} rows are left out ({example})")
+        if not len(x):
+            raise ValueError(f"no row is left: {table.notes[-1]}")
+    return Dataset(x, y, chosen, names, columns, base_name(path), targets, tuple(table.notes))
 
 
-def load_features(path: str | Path, columns: Sequence[Column]) -> NDArray[np.float64]:
+def load_features(
+    path: Source, columns: Sequence[Column], *, form: TextFormat | None = None
+) -> NDArray[np.float64]:
     """Load the features of a table alone, encoded like those of an earlier one.
 
     Parameters
     ----------
-    path : path
-        CSV or NPZ, as for :func:`load_table`. A CSV must have every column that is asked for, in
-        any order; others are ignored. NPZ files and CSV files may also lack the target.
+    path : path or binary file
+        As for :func:`load_table`. A text file must have every column that is asked for, in any
+        order; others are ignored. NPZ files and text files may also lack the target.
     columns : sequence of Column
         ``Dataset.columns`` of the table that the features are to be like.
+    form : TextFormat, optional
+        As for :func:`load_table`.
 
     Returns
     -------
     (n, n_features) float64 array
     """
-    path, kind = Path(path), _kind(path)
-    if kind == "csv":
-        return _encoding.encode_features(read_text_table(path), (), tuple(columns))[0]
-    x = _feature_array(path, _read_arrays(path))
-    if x.shape[1] != len(columns) or any(column.categories for column in columns):
-        raise ValueError(
-            f"{path}: X has {x.shape[1]} columns, expected "
-            f"{listed(tuple(column.name for column in columns))}"
-        )
-    return x
+    return read_features(path, tuple(columns), Findings(), form)
+
+
+def read_features(
+    path: Source, columns: tuple[Column, ...], findings: Findings, form: TextFormat | None = None
+) -> NDArray[np.float64]:
+    """The features of a table; ``findings`` is told what is wrong with its rows."""
+    if _kind(path) != NPZ_SUFFIX:
+        table = read_columns(path, form, "error" if findings.strict else "keep")
+        return encode(table, columns, findings, (form or TextFormat()).numbers)
+    return array_features(cast(str, path), columns, findings)
+
+
+def read_columns(path: Source, form: TextFormat | None, bad_rows: BadRows) -> TextTable:
+    """A table as text, whatever file it comes from."""
+    kind = _kind(path)
+    if kind in FOREIGN:
+        return FOREIGN[kind](Path(cast(str, path)))
+    with _opened(path) as file:
+        return read_text_table(file, name_of(path), form, bad_rows)
 
 
 def is_table(path: str | Path) -> bool:
     """Whether the name ends like that of a table."""
-    return str(path).lower().endswith((*CSV_SUFFIXES, NPZ_SUFFIX))
+    return str(path).lower().endswith(SUFFIXES)
 
 
-def _kind(path: str | Path) -> str:
+def name_of(path: Source) -> str:
+    """What a table is called."""
+    return shown(path) if isinstance(path, (str, os.PathLike)) else NAME_OF_STREAM
+
+
+def base_name(path: Source) -> str:
+    """What a data set is called: its file without the folder."""
+    return name_of(path if not isinstance(path, (str, os.PathLike)) else Path(path).name)
+
+
+@contextlib.contextmanager
+def _opened(path: Source) -> Iterator[BinaryIO]:
+    if isinstance(path, (str, os.PathLike)):
+        with open_regular(path) as file:
+            yield file
+    else:
+        yield path
+
+
+def _kind(path: Source) -> str:
+    """The suffix that decides how a table is read."""
+    if not isinstance(path, (str, os.PathLike)):
+        return CSV_SUFFIXES[0]
     if not is_table(path):
-        raise ValueError(f"{path}: a table's name ends in {', '.join((*CSV_SUFFIXES, NPZ_SUFFIX))}")
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    return "npz" if str(path).lower().endswith(NPZ_SUFFIX) else "csv"
+        raise ValueError(f"{shown(path)}: a table's name ends in {', '.join(SUFFIXES)}")
+    with open_regular(path):
+        pass
+    lower = str(path).lower()
+    return next((suffix for suffix in SUFFIXES if lower.endswith(suffix)), CSV_SUFFIXES[0])
 
 
-def _targets(table: TextTable, names: tuple[str, ...], task: Task) -> tuple[Array, tuple[str, ...]]:
+def _task(table: TextTable, targets: tuple[str, ...]) -> Task:
+    """What the values of the target look like; a single one may name classes."""
+    if len(targets) > 1:
+        return "regression"
+    texts = [text for text in table.column(targets[0]) if not is_missing(text)]
+    if not texts or not _labels.looks_like_classes(texts):
+        return "regression"
+    distinct = sorted(set(texts))
+    if all(text.lstrip("+-").isdecimal() for text in distinct):
+        table.notes.append(
+            f"{targets[0]!r}: its {len(distinct)} whole numbers ({listed(tuple(distinct), 3)}) are "
+            "taken for classes; --task regression predicts them as numbers"
+        )
+    return "classification"
+
+
+def _targets(
+    table: TextTable, names: tuple[str, ...], task: Task, rules: Rules
+) -> tuple[Array, tuple[str, ...], list[int]]:
+    """Targets, their names (or those of the classes), and the rows that have none."""
     if task == "classification":
         if len(names) > 1:
             raise ValueError(f"classification has one target column, got {listed(names)}")
-        return _encoding.class_numbers(table, names[0])
-    values = [_encoding.real_values(table, name) for name in names]
-    return (values[0] if len(names) == 1 else np.column_stack(values)), names
-
-
-def _read_arrays(path: Path) -> dict[str, Array]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise ValueError(f"{path} is no readable NPZ file of plain arrays: {error}") from error
-
-
-def _feature_array(path: Path, arrays: dict[str, Array]) -> NDArray[np.float64]:
-    if "X" not in arrays:
-        raise ValueError(f"{path} has no array 'X'; it has {listed(tuple(arrays))}")
-    x = arrays["X"]
-    if x.ndim != 2 or x.dtype.kind not in "fiub":
-        raise ValueError(
-            f"{path}: X must be numbers of shape (n, n_features), got {x.dtype} of shape {x.shape}"
-        )
-    x = x.astype(np.float64)
-    _refuse_non_finite(path, "X", x)
-    return x
-
-
-def _from_arrays(path: Path, targets: tuple[str, ...], task: str) -> Dataset:
-    arrays = _read_arrays(path)
-    x = _feature_array(path, arrays)
-    if len(targets) > 1:
-        raise ValueError(f"{path}: an NPZ file has one target array, got {listed(targets)}")
-    name = targets[0]
-    if name == "X" or name not in arrays:
-        others = tuple(other for other in arrays if other != "X")
-        raise ValueError(
-            f"{path} has no target array {name!r}; besides X it has {listed(others) or 'none'}"
-        )
-    y = arrays[name]
-    if y.ndim not in (1, 2) or len(y) != len(x) or y.dtype.kind not in "fiubU":
-        raise ValueError(
-            f"{path}: {name} must be numbers or text with {len(x)} rows as X, got {y.dtype} of "
-            f"shape {y.shape}"
-        )
-    if y.dtype.kind == "f":
-        _refuse_non_finite(path, name, y.astype(np.float64))
-    columns = tuple(Column(f"x{i}") for i in range(x.shape[1]))
-    if y.ndim == 1 and task != "regression":
-        # What counts as classes is decided on text, as for a CSV.
-        table = TextTable(path, (name,), ([str(v) for v in y.tolist()],), list(range(len(y))))
-        if task == "classification" or _encoding.looks_like_classes(table.values[0]):
-            codes, classes = _encoding.class_numbers(table, name)
-            return Dataset(x, codes, "classification", classes, columns, path.name)
-    if y.dtype.kind == "U" or task == "classification":
-        raise ValueError(
-            f"{path}: {name} of type {y.dtype} and shape {y.shape} cannot be used for "
-            f"{'classification' if task == 'classification' else 'regression'}"
-        )
-    names = (name,) if y.ndim == 1 else tuple(f"{name}{i}" for i in range(y.shape[1]))
-    return Dataset(x, y.astype(np.float64), "regression", names, columns, path.name)
-
-
-def _refuse_non_finite(path: Path, name: str, values: NDArray[np.float64]) -> None:
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
-        place = ", ".join(str(int(i)) for i in bad[0])
-        raise ValueError(f"{path}: {name}[{place}] is missing or not finite")
+        return (*_labels.class_numbers(table, names[0]), [])
+    found = [_labels.real_values(table, name, rules) for name in names]
+    bad = [row for _, rows in found for row in rows]
+    values = [column for column, _ in found]
+    return (values[0] if len(names) == 1 else np.column_stack(values)), names, bad

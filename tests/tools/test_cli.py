@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data_files import idx, write_idx_folder
 from fastmlp import MLP, datasets, kernels
 from fastmlp.cli import _report, _train, main
-from test_datasets import idx, write_idx_folder
 
 pytest.importorskip("safetensors")
 

@@ -1,36 +1,11 @@
 """Readers give the numbers of the file, or say where in the file they cannot."""
 
 import gzip
-import struct
 
 import numpy as np
 import pytest
+from data_files import TABLE, idx, write, write_idx_folder
 from fastmlp import datasets
-
-
-def idx(array, type_code=8):
-    array = np.asarray(array, np.uint8)
-    header = bytes([0, 0, type_code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    return header + array.tobytes()
-
-
-def write_idx_folder(folder, *, dotted=False, zipped=False, n_train=7, n_test=3):
-    """A folder of tiny images, in any of the spellings; returns the arrays by file stem."""
-    rng = np.random.default_rng(0)
-    arrays = {
-        "train-images-idx3-ubyte": rng.integers(0, 256, (n_train, 4, 5)),
-        "train-labels-idx1-ubyte": rng.integers(0, 10, n_train),
-        "t10k-images-idx3-ubyte": rng.integers(0, 256, (n_test, 4, 5)),
-        "t10k-labels-idx1-ubyte": rng.integers(0, 10, n_test),
-    }
-    for stem, array in arrays.items():
-        name = stem.replace("-idx", ".idx") if dotted else stem
-        content = idx(array)
-        if zipped:
-            name, content = f"{name}.gz", gzip.compress(content)
-        (folder / name).write_bytes(content)
-    return arrays
-
 
 # Digits
 
@@ -129,14 +104,6 @@ def test_idx_files_must_fit_each_other(tmp_path, stem, array, message):
 
 # CSV
 
-TABLE = "size,colour,price\n1.5,red,10\n2,blue,12.5\n-3e1,red,11\n4,green,9\n"
-
-
-def write(folder, text, name="table.csv"):
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
-
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_csv_with_numbers_and_categories(tmp_path, delimiter):
@@ -225,7 +192,7 @@ def test_csv_that_is_not_text(tmp_path):
 
 def test_table_of_unknown_kind_or_missing(tmp_path):
     with pytest.raises(ValueError, match=r"ends in \.csv"):
-        datasets.load_table(tmp_path / "table.xlsx", "y")
+        datasets.load_table(tmp_path / "table.docx", "y")
     with pytest.raises(FileNotFoundError, match="there is no file"):
         datasets.load_table(tmp_path / "table.csv", "y")
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from fastmlp.datasets import Column, Dataset
-from fastmlp.datasets._dataset import Task, pixel_columns
 from numpy.typing import NDArray
 
 from .._typing import Array
+from ..datasets import Column, Dataset
+from ..datasets._dataset import Task, pixel_columns
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,8 @@ class Preprocessing:
         The network sees ``(x - offset) / scale``.
     target_offset, target_scale : float, or (n_targets,) arrays
         The network predicts ``(y - target_offset) / target_scale``.
+    target_columns : tuple of str
+        Names of the columns that are predicted; empty for images.
     """
 
     name: str
@@ -44,11 +45,12 @@ class Preprocessing:
     scale: Array | float = 1.0
     target_offset: Array | float = 0.0
     target_scale: Array | float = 1.0
+    target_columns: tuple[str, ...] = ()
 
     @property
     def n_features(self) -> int:
         """Inputs of the network."""
-        return sum(len(column.feature_names) for column in self.columns)
+        return sum(column.n_features for column in self.columns)
 
     def inputs(self, x: Array, dtype: Any) -> Array:
         """Features of a file → inputs of the network."""
@@ -76,46 +78,9 @@ class Preprocessing:
         numbers: NDArray[np.intp] = output.argmax(axis=1)
         return numbers
 
-    def to_json(self) -> str:
-        """All of it as text; pixels go by the image's shape."""
-        columns = None
-        if self.image_shape is None:
-            columns = [[column.name, column.categories] for column in self.columns]
-        return json.dumps(
-            {
-                "name": self.name,
-                "task": self.task,
-                "target_names": self.target_names,
-                "columns": columns,
-                "image_shape": self.image_shape,
-                **{name: np.asarray(getattr(self, name)).tolist() for name in _NUMBERS},
-            }
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> Preprocessing:
-        """The reverse of :meth:`to_json`."""
-        read = json.loads(text)
-        shape = read["image_shape"]
-        columns = (
-            pixel_columns(*shape)
-            if shape
-            else tuple(
-                Column(name, None if categories is None else tuple(categories))
-                for name, categories in read["columns"]
-            )
-        )
-        return cls(
-            read["name"],
-            read["task"],
-            tuple(read["target_names"]),
-            columns,
-            (shape[0], shape[1]) if shape else None,
-            **{name: np.asarray(read[name], np.float64) for name in _NUMBERS},
-        )
-
-
-_NUMBERS = ("offset", "scale", "target_offset", "target_scale")
+    def probabilities(self, output: Array) -> Array:
+        """Outputs of a softmax, or of a single sigmoid, → one column for each class."""
+        return np.column_stack([1 - output[:, 0], output[:, 0]]) if output.shape[1] == 1 else output
 
 
 def of_images(
@@ -148,12 +113,16 @@ def of_table(data: Dataset, train: Array, y: Array, scale_targets: bool) -> Prep
         scale,
         target_offset,
         target_scale,
+        data.targets,
     )
 
 
 def _moments(x: Array) -> tuple[Array, Array]:
     """Mean and standard deviation of each column; 1 for one that does not vary."""
-    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    # Squares of large values would overflow, and sums of the largest.
+    largest = np.abs(x).max(axis=0, initial=0)
+    unit = np.where(largest > 0, largest, 1.0)
+    mean, deviation = (x / unit).mean(axis=0) * unit, (x / unit).std(axis=0) * unit
     # A constant column's deviation is rounding noise, which must not be blown up to 1.
     constant = deviation <= 1e-12 * np.maximum(np.abs(mean), np.finfo(np.float64).tiny)
     return mean, np.where(constant, 1.0, deviation)

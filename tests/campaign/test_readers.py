@@ -1,0 +1,356 @@
+"""Damaged and hostile files: a reader returns, or raises one clear error; memory stays in bounds.
+
+Bytes of good files are changed at random. ``FASTMLP_CAMPAIGN=100`` tries a hundred times as many;
+a failure names the seed, which reproduces it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+from data_files import TABLE, idx
+from fastmlp import MLP, datasets, load_model
+from fastmlp.cli import main
+
+CASES = 250 * int(os.environ.get("FASTMLP_CAMPAIGN", "1"))
+SEED = int(os.environ.get("FASTMLP_CAMPAIGN_SEED", "0"))
+WORDS = [b"\0", b"\xff", b"\xff\xff\xff\xff", b"\n", b",", b'"', b"{", b"[", b"1e999", b"-1", b"NA"]
+
+
+def mutated(content, rng):
+    """The bytes of a good file with a few changes."""
+    damaged = bytearray(content)
+    for _ in range(rng.integers(1, 5)):
+        kind, at = rng.integers(6), int(rng.integers(len(damaged) + 1))
+        end = min(len(damaged), at + int(rng.integers(1, 12)))
+        if kind == 0 and at < len(damaged):
+            damaged[at] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            del damaged[at:end]
+        elif kind == 2:
+            damaged[at:at] = WORDS[rng.integers(len(WORDS))]
+        elif kind == 3:
+            damaged[at:end] = rng.bytes(end - at)
+        elif kind == 4:
+            damaged[at:at] = damaged[at:end] * int(rng.integers(1, 4))
+        else:
+            damaged = damaged[: max(1, at)]
+    return bytes(damaged)
+
+
+def npz(compressed):
+    file = io.BytesIO()
+    arrays = {"X": np.arange(12.0).reshape(6, 2), "y": np.array(list("ababab"))}
+    (np.savez_compressed if compressed else np.savez)(file, **arrays)
+    return file.getvalue()
+
+
+def model_file(folder):
+    pytest.importorskip("safetensors")
+    (folder / "t.csv").write_text(
+        "size,kind,y\n" + "".join(f"{i},{'ab'[i % 2]},{i}.5\n" for i in range(30))
+    )
+    arguments = ["train", str(folder / "t.csv"), "--target", "y", "--epochs", "1", "--layers", "2"]
+    assert main([*arguments, "--quiet", "--out", str(folder / "m")]) == 0
+    return (folder / "m" / "model.safetensors").read_bytes()
+
+
+def read_model(path):
+    model = load_model(path)
+    model.predict([{column.name: "1" for column in model.preprocessing.columns}])
+
+
+READERS = {
+    "csv": (lambda _: TABLE.encode(), lambda path: datasets.load_table(path, "price")),
+    "csv.gz": (
+        lambda _: gzip.compress(TABLE.encode(), mtime=0),
+        lambda path: datasets.load_table(path, "price", missing="impute", bad_rows="skip"),
+    ),
+    "idx": (lambda _: idx(np.arange(24).reshape(2, 3, 4)), datasets.read_idx),
+    "idx.gz": (
+        lambda _: gzip.compress(idx(np.arange(24).reshape(2, 3, 4)), mtime=0),
+        datasets.read_idx,
+    ),
+    "npz": (lambda _: npz(False), lambda path: datasets.load_table(path, "y")),
+    "packed.npz": (lambda _: npz(True), lambda path: datasets.load_table(path, "y")),
+    "safetensors": (model_file, read_model),
+}
+
+
+def outcome(read, path):
+    """``None``, or the message of a ValueError; anything else passes through."""
+    try:
+        read(path)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.filterwarnings("ignore")  # zipfile's about names, and the model's about categories
+@pytest.mark.parametrize("kind", READERS)
+def test_damaged_files_end_in_a_value_error(kind, tmp_path, capsys):
+    make, read = READERS[kind]
+    content = make(tmp_path)
+    path = tmp_path / f"file.{kind}"
+    for seed in range(SEED, SEED + CASES):
+        path.write_bytes(mutated(content, np.random.default_rng(seed)))
+        said = outcome(read, path)
+        assert said is None or (f"file.{kind}" in said and len(said) < 4000), f"seed {seed}: {said}"
+
+
+# Files that announce or hold more than they should
+
+
+def peak_growth(code, folder):
+    """MB that a statement adds to a fresh interpreter, and what it printed."""
+    script = f"""
+import resource
+import numpy as np
+from fastmlp import MLP, datasets, load_model
+from fastmlp.datasets import load_table, read_idx
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before = peak()
+try:
+    {code}
+    print("read")
+except ValueError as error:
+    print(error)
+print(peak() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True
+    )
+    said, growth = done.stdout.strip().rsplit("\n", 1)
+    return said, float(growth)
+
+
+def bomb(start, part, times):
+    """A gzip file of several members, which are read as one."""
+    return gzip.compress(start) + gzip.compress(part) * times
+
+
+ZEROS = bytes(1 << 20)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is measured in Linux's unit")
+def test_no_more_is_unpacked_than_announced(tmp_path):
+    (tmp_path / "idx").write_bytes(bomb(b"\0\0\x08\1" + struct.pack(">I", 1), ZEROS, 200))
+    (tmp_path / "line.csv").write_bytes(bomb(b"a,y\n", b"1" * (1 << 20), 200))
+    with zipfile.ZipFile(
+        tmp_path / "unused.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1
+    ) as archive:
+        for name, array in (("X", np.ones((4, 1))), ("y", np.arange(4.0))):
+            file = io.BytesIO()
+            np.save(file, array)
+            archive.writestr(f"{name}.npy", file.getvalue())
+        with archive.open("other.npy", "w") as member:
+            for _ in range(200):
+                member.write(ZEROS)
+    for code, message in [
+        ("read_idx('idx')", "announces 1 values, but holds at least 1048577"),
+        ("load_table('line.csv', 'y')", "line 2"),
+        ("load_table('unused.npz', 'y')", "read"),
+    ]:
+        said, growth = peak_growth(code, tmp_path)
+        assert message in said
+        assert growth < 100, code
+
+
+def test_announced_sizes_are_not_believed(tmp_path):
+    path = tmp_path / "file"
+    for shape in ((2**31, 2**31), (2**32 - 1,) * 9, (1,) * 200):
+        header = bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
+        for content in (header + b"\1", gzip.compress(header + b"\1")):
+            path.write_bytes(content)
+            with pytest.raises(ValueError, match="file"):
+                datasets.read_idx(path)
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "<f8", "fortran_order": False, "shape": (2**40, 2**10)}
+    )
+    with zipfile.ZipFile(tmp_path / "t.npz", "w") as archive:
+        archive.writestr("X.npy", file.getvalue())
+    with pytest.raises(ValueError, match=r"t\.npz is no readable NPZ file.*announces"):
+        datasets.load_table(tmp_path / "t.npz", "y")
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        b"",
+        b"no array",
+        b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f8', ",
+        b"\x93NUMPY\x01\x00\x06\x00(((((\n",
+        b"\x93NUMPY\x09\x00\x06\x00((((((",
+        b"\x93NUMPY\x02\x00\xff\xff\xff\x7f{",
+    ],
+)
+def test_members_that_are_no_arrays(member, tmp_path):
+    with zipfile.ZipFile(tmp_path / "t.npz", "w") as archive:
+        archive.writestr("X.npy", member)
+    with pytest.raises(ValueError, match=r"t\.npz is no readable NPZ file"):
+        datasets.load_table(tmp_path / "t.npz", "y")
+
+
+def test_archives_that_the_standard_library_cannot_read(tmp_path):
+    good = npz(False)
+    np.save(tmp_path / "array.npy", np.ones(3))
+    start = good.index(b"PK\x01\x02")
+    for name, content in {
+        "array": (tmp_path / "array.npy").read_bytes(),
+        "method": good[: start + 10] + b"\x63" + good[start + 11 :],
+        "encrypted": good[: start + 8] + b"\x01" + good[start + 9 :],
+        "version": good[: start + 6] + b"\xff" + good[start + 7 :],
+    }.items():
+        (tmp_path / f"{name}.npz").write_bytes(content)
+        with pytest.raises(ValueError, match=rf"{name}\.npz is no readable NPZ file"):
+            datasets.load_table(tmp_path / f"{name}.npz", "y")
+
+
+def safetensors_file(header, tail=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + tail
+
+
+def test_headers_of_models_are_read_with_distrust(tmp_path):
+    pytest.importorskip("safetensors")
+    path = tmp_path / "net.safetensors"
+    MLP([2, 1]).save(path)
+    content = path.read_bytes()
+    n = int.from_bytes(content[:8], "little")
+    good, data = json.loads(content[8 : 8 + n]), content[8 + n :]
+
+    def with_entry(name, **changes):
+        return safetensors_file({**good, name: {**good[name], **changes}}, data)
+
+    def with_architecture(**changes):
+        metadata = dict(good["__metadata__"])
+        metadata["architecture"] = json.dumps({**json.loads(metadata["architecture"]), **changes})
+        return safetensors_file({**good, "__metadata__": metadata}, data)
+
+    for damaged in (
+        b"",
+        b"\xff" * 8,
+        (2**62).to_bytes(8, "little") + b"{}",
+        safetensors_file(b"[" * 100_000),
+        safetensors_file(b'{"a":' * 50_000 + b"1" + b"}" * 50_000),
+        safetensors_file([1, 2]),
+        safetensors_file({"__metadata__": 3}),
+        safetensors_file(
+            {f"name{i}": 1 for i in range(20_000)} | {"__metadata__": good["__metadata__"]}
+        ),
+        with_entry("weights.0", dtype="BF16"),
+        with_entry("weights.0", dtype="F8_E4M3"),
+        with_entry("weights.0", dtype=["F32"]),
+        with_entry("weights.0", shape="2, 1"),
+        with_entry("weights.0", shape=[2**70, 2**70]),
+        with_entry("weights.0", data_offsets=[0, 2**63]),
+        with_entry("weights.0", data_offsets=None),
+        with_architecture(sizes=[2**70, 2**70]),
+        with_architecture(sizes=[10**9] * 1000),
+        with_architecture(sizes="21"),
+        with_architecture(sizes=[2.0, 1]),
+        with_architecture(output=["identity"]),
+        with_architecture(activations=[[]]),
+        with_architecture(dtype={}),
+        content + b"\0",
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"net\.safetensors") as error:
+            MLP.load(path)
+        assert len(str(error.value)) < 2000
+
+
+def test_preprocessing_is_compared_with_the_network(tmp_path):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    path = tmp_path / "file.safetensors"
+    path.write_bytes(model_file(tmp_path))
+    key = "fastmlp.cli.preprocessing"
+    content = path.read_bytes()
+    n = int.from_bytes(content[:8], "little")
+    metadata, tensors = json.loads(content[8 : 8 + n])["__metadata__"], safetensors.load(content)
+    good = json.loads(metadata[key])
+    deep = "[" * 100_000
+    columns = good["columns"]
+    for change in (
+        *(dict.fromkeys([name]) for name in good if name != "image_shape"),
+        {"image_shape": [2000, 2000], "columns": None},
+        {"image_shape": [1, -3]},
+        {"image_shape": [2**40, 2**40]},
+        {"image_shape": [[1, 3]]},
+        {"target_names": ["a", "b"]},
+        {"target_names": [1]},
+        {"task": "evil"},
+        {"scale": [0, 0, 0]},
+        {"scale": float("nan")},
+        {"scale": [[1, 1, 1]]},
+        {"offset": [[1], [2], [3]]},
+        {"offset": [1e400, 0, 0]},
+        {"target_scale": "1"},
+        {"columns": [{}, {}, {}]},
+        {"columns": [{"name": "a", "unknown": 1}] * 3},
+        {"columns": [{"name": 1}] * 3},
+        {"columns": [{"name": "a", "missing": "maybe"}] * 3},
+        {"columns": [{"name": "a", "decimal": "x"}] * 3},
+        {"columns": [{"name": "a", "date": "d.m.y", "fill": 1e300}]},
+        {"columns": columns * 2},
+        {"version": 99},
+    ):
+        text = json.dumps({**good, **change})
+        path.write_bytes(safetensors.save(tensors, {**metadata, key: text}))
+        with pytest.raises(
+            ValueError, match=r"file\.safetensors: its preprocessing cannot be used"
+        ):
+            load_model(path)
+    for text in ("", "{}", "[]", "3", deep):
+        path.write_bytes(safetensors.save(tensors, {**metadata, key: text}))
+        with pytest.raises(
+            ValueError, match=r"file\.safetensors: its preprocessing cannot be used"
+        ):
+            load_model(path)
+
+
+def test_a_damaged_stream_within_an_archive(tmp_path):
+    content = bytearray(npz(True))
+    start = content.index(b"X.npy") + len(b"X.npy")
+    content[start + 25 : start + 60] = b"\xff" * 35
+    (tmp_path / "t.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"t\.npz is no readable NPZ file"):
+        datasets.load_table(tmp_path / "t.npz", "y")
+    with pytest.raises(zlib.error):
+        zlib.decompress(b"\xff" * 35)
+
+
+def test_columns_are_read_in_linear_time(tmp_path):
+    """10,000 columns take about ten times as long as 1,000, not a hundred times."""
+    path = tmp_path / "wide.csv"
+    seen = []
+
+    class Counted(str):
+        __slots__ = ()
+
+        def __eq__(self, other):
+            seen.append(1)
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    names = [f"c{i}" for i in range(3000)]
+    path.write_text("\n".join([",".join([*names, "y"])] + [",".join("1" * 3001)] * 3))
+    from fastmlp.datasets import _tables
+
+    table = _tables.read_columns(path, None, "error")
+    for name in names:
+        assert table.column(Counted(name)) == ["1", "1", "1"]
+    assert len(seen) < 3 * len(names)

@@ -1,0 +1,38 @@
+"""Small files of data for the tests of readers."""
+
+import gzip
+import struct
+
+import numpy as np
+
+TABLE = "size,colour,price\n1.5,red,10\n2,blue,12.5\n-3e1,red,11\n4,green,9\n"
+
+
+def idx(array, type_code=8):
+    array = np.asarray(array, np.uint8)
+    header = bytes([0, 0, type_code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return header + array.tobytes()
+
+
+def write_idx_folder(folder, *, dotted=False, zipped=False, n_train=7, n_test=3):
+    """A folder of tiny images, in any of the spellings; returns the arrays by file stem."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "train-images-idx3-ubyte": rng.integers(0, 256, (n_train, 4, 5)),
+        "train-labels-idx1-ubyte": rng.integers(0, 10, n_train),
+        "t10k-images-idx3-ubyte": rng.integers(0, 256, (n_test, 4, 5)),
+        "t10k-labels-idx1-ubyte": rng.integers(0, 10, n_test),
+    }
+    for stem, array in arrays.items():
+        name = stem.replace("-idx", ".idx") if dotted else stem
+        content = idx(array)
+        if zipped:
+            name, content = f"{name}.gz", gzip.compress(content)
+        (folder / name).write_bytes(content)
+    return arrays
+
+
+def write(folder, text, name="table.csv"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
