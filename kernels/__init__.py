@@ -21,9 +21,9 @@ Formulas follow M. Nielsen, *Neural Networks and Deep Learning*, chapter 2 (with
 
 The files: ``_layers`` and ``_updates`` are the functions; ``_names`` and ``_specs`` names,
 constants and layouts, ``_custom`` what may stand where a name does, ``_checks`` and
-``_array_checks`` checks of arguments, ``_support`` what a backend does not have, ``_chooser`` the
-live backend, ``_threads`` the default thread count, ``_typing`` the type of arrays;
-``reference/``, ``jit/`` and ``compiled/`` the backends.
+``_array_checks`` checks of arguments, ``_chooser`` the live backend, ``_threads`` the default
+thread count, ``_typing`` the type of arrays; ``reference/``, ``jit/`` and ``compiled/`` the
+backends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _checks, _chooser, _support
+from . import _checks, _chooser
 from ._chooser import available, info, use_backend
 from ._custom import CustomActivation, CustomLoss
 from ._layers import (
@@ -99,9 +99,16 @@ __all__ = [
     "weight_gradient",
 ]
 
+#: What :func:`supports` knows beside the names.
+_OPTIONS = (
+    *("label_smoothing", "weight_decay", "update", "l1", "dropout", "clip_value", "clip_norm"),
+    *("max_norm", "trainable", "track_gradient_norm", "sparse", "learning_rates", "custom"),
+)
+_FEATURES = frozenset((*ACTIVATIONS, *OUTPUTS, *LOSSES, *UPDATE_RULES, *_OPTIONS))
+
 
 def supports(feature: str, backend: str | None = None) -> bool:
-    """Whether a backend, by default the live one, has a feature.
+    """Whether a backend, by default the live one, has a feature: all backends have all of them.
 
     Parameters
     ----------
@@ -112,12 +119,21 @@ def supports(feature: str, backend: str | None = None) -> bool:
         ``"track_gradient_norm"``, ``"sparse"``, ``"learning_rates"``, ``"custom"``.
     backend : {"compiled", "numba", "reference"}, optional
 
+    Returns
+    -------
+    bool
+        ``True``.
+
     Raises
     ------
     ValueError
         For an unknown name.
     """
-    return _support.supports(feature, _chooser.active_name() if backend is None else backend)
+    if backend is not None and backend not in _chooser.BACKENDS:
+        raise ValueError(f"backend must be one of {tuple(_chooser.BACKENDS)}, got {backend!r}")
+    if feature not in _FEATURES:
+        raise ValueError(f"feature must be one of {sorted(_FEATURES)}, got {feature!r}")
+    return True
 
 
 def network(architecture: Architecture, dtype: Any, *, n_threads: int | None = None) -> _Network:

@@ -135,19 +135,10 @@ def rows(
     x: Any,
     value: Any = None,
     weight: Any = None,
-    *,
-    sparse: bool = False,
 ) -> None:
-    """Check a batch for a network: ``x``, and targets and row weights where given.
-
-    ``sparse`` says that the backend takes :class:`CSR` rows.
-    """
+    """Check a batch for a network: ``x``, and targets and row weights where given."""
     if isinstance(x, _specs.CSR):
         csr(x, architecture.sizes[0], dtype)
-        if not sparse:
-            raise NotImplementedError(
-                "this backend does not take sparse rows (kernels.CSR); the reference backend does"
-            )
     else:
         array("x", x, ("n", architecture.sizes[0]), dtype)
     if value is not None:

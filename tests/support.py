@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from fastmlp import kernels
 from fastmlp.kernels import Loss, UpdateRule, reference
-from fastmlp.kernels._support import features_of
 
 Array = np.ndarray[Any, Any]
 
@@ -108,23 +106,6 @@ def show(value: Any) -> str:
     return str(value)
 
 
-def missing(*values: Any) -> list[str]:
-    """What of that (names, losses, update rules, architectures) the live backend does not have."""
-    features = (feature for value in values for feature in features_of(value))
-    return [feature for feature in features if not kernels.supports(feature)]
-
-
-def require(*values: Any) -> None:
-    """Skip a test of something that the live backend does not have."""
-    if lacking := missing(*values):
-        pytest.skip(f"the {kernels.info()['backend']} backend has no {lacking}")
-
-
-def supported(*names: str) -> list[str]:
-    """Those of the names that the live backend has."""
-    return [name for name in names if not missing(name)]
-
-
 @dataclass(frozen=True)
 class Call:
     """One call of a kernel: its name, positional and keyword arguments, and length of its sums."""
@@ -184,21 +165,21 @@ def calls(
         return z if name in kernels.NEED_SCORES else reference.activate(z, name)
 
     if function == "dense_forward":
-        for name in supported(*kernels.ACTIVATIONS, "softmax", "exp"):
+        for name in (*kernels.ACTIVATIONS, "softmax", "exp"):
             # exp magnifies the rounding of a sum by its own value.
             factor = dtype.type(0.1 if name == "exp" else 1)
             args = (normal(n, n_in), factor * normal(n_in, n_out), factor * normal(n_out), name)
             yield Call(function, args, n_in + n_out * (name == "softmax"))
     elif function == "activate":
-        for name in supported(*kernels.ACTIVATIONS, "softmax", "exp"):
+        for name in (*kernels.ACTIVATIONS, "softmax", "exp"):
             yield Call(function, (normal(n, n_out) * dtype.type(3), name), 0)
     elif function == "activation_backward":
-        for name in supported(*kernels.ACTIVATIONS):
+        for name in kernels.ACTIVATIONS:
             args = (normal(n, n_out), kept((n, n_out), name), name)
             # Derivatives of scores are sums of terms that grow with z.
             yield Call(function, args, 64 if name in kernels.NEED_SCORES else 0)
     elif function == "delta_backward":
-        for name in supported(*kernels.ACTIVATIONS):
+        for name in kernels.ACTIVATIONS:
             args = (normal(n, n_out), normal(n_in, n_out), kept((n, n_in), name), name)
             yield Call(function, args, n_out + 64 * (name in kernels.NEED_SCORES))
     elif function == "weight_gradient":
@@ -207,7 +188,7 @@ def calls(
         yield Call(function, (normal(n, n_out),), n)
     else:
         for loss, output in LOSS_PAIRS:
-            if missing(loss, output) or (loss.name == "multiclass_hinge" and n_out < 2):
+            if loss.name == "multiclass_hinge" and n_out < 2:
                 continue
             for target in targets(loss, n, n_out, dtype, rng):
                 for weight in sample_weights(n, dtype, rng):

@@ -25,28 +25,24 @@ tells threadpoolctl of the threads. The C sources in ``src/``, from the bottom u
 ``pool.c``         threads;  ``choice.c``  how many a training step uses
 """
 
-from .. import reference as _reference
-from .._support import Guard
-from . import _core, _threadpool
+from . import _threadpool
 from ._core import (
+    Network,
+    Trainer,
+    activate,
+    activation_backward,
     adam_update,
     bias_gradient,
+    delta_backward,
+    dense_forward,
     isa,
+    loss_value,
     momentum_update,
+    output_delta,
     sgd_update,
+    update,
     weight_gradient,
 )
-
-_guard = Guard("compiled")
-Network = _guard.network(_core.Network, _reference.Network)
-Trainer = _guard.trainer(_core.Trainer, _reference.Trainer)
-activate = _guard.function(_core.activate)
-activation_backward = _guard.function(_core.activation_backward)
-delta_backward = _guard.function(_core.delta_backward)
-dense_forward = _guard.function(_core.dense_forward)
-loss_value = _guard.function(_core.loss_value)
-output_delta = _guard.function(_core.output_delta)
-update = _guard.function(_core.update)
 
 __all__ = [
     "Network",

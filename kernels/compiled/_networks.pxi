@@ -23,7 +23,7 @@ class Network:
             engine.forward(parameters, x, out, False)
             return out
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        _checks.rows(self.architecture, self.dtype, x, sparse=True)
+        _checks.rows(self.architecture, self.dtype, x)
         if isinstance(x, CSR):
             out = _checks.output("out", out, (len(x), engine.n_out), self.dtype, x.data, parameters)
             engine.forward(aligned(parameters), x, out, False)
@@ -84,7 +84,7 @@ class Network:
         cdef Engine engine = self._engine
         check_loss(loss, self.architecture.output, engine.n_out)
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        _checks.rows(self.architecture, self.dtype, x, target, sample_weight, sparse=True)
+        _checks.rows(self.architecture, self.dtype, x, target, sample_weight)
 
     def _take_engine(self, loss, rows, sparse):
         """An engine for gradients of that many rows that no other thread uses: (rows, engine)."""
@@ -202,7 +202,7 @@ class Trainer:
         cdef long steps_between_signals
         cdef unsigned long mode
 
-        _checks.rows(self._architecture, self._dtype, x, target, sample_weight, sparse=True)
+        _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
         if isinstance(x, CSR) != self._sparse:
             self._turn(not self._sparse)
         engine = self._engine

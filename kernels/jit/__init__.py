@@ -30,29 +30,14 @@ called from outside. A new activation goes into ``_runs``, a new update rule int
 loss into ``_losses_of_outputs`` or ``_losses_of_scores``, a new instruction set into ``_host``.
 """
 
-from .. import reference as _reference
-from .._support import Guard
-from . import activations as _activations
-from . import layers as _layers
-from . import losses as _losses
-from . import network as _network
-from . import optimizers as _optimizers
-from . import training as _training
-from .layers import bias_gradient, weight_gradient
-from .optimizers import adam_update, momentum_update, sgd_update
+from .activations import activate, activation_backward
+from .layers import bias_gradient, delta_backward, dense_forward, weight_gradient
+from .losses import loss_value, output_delta
+from .network import Network
+from .optimizers import adam_update, momentum_update, sgd_update, update
 from .threads.limit import register as _register
+from .training import Trainer
 from .vector.host import host
-
-_guard = Guard("numba")
-Network = _guard.network(_network.Network, _reference.Network)
-Trainer = _guard.trainer(_training.Trainer, _reference.Trainer)
-activate = _guard.function(_activations.activate)
-activation_backward = _guard.function(_activations.activation_backward)
-delta_backward = _guard.function(_layers.delta_backward)
-dense_forward = _guard.function(_layers.dense_forward)
-loss_value = _guard.function(_losses.loss_value)
-output_delta = _guard.function(_losses.output_delta)
-update = _guard.function(_optimizers.update)
 
 __all__ = [
     "Network",

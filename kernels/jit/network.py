@@ -70,7 +70,7 @@ class Network:
             out = None
         net = self.architecture
         _checks.flat("parameters", parameters, net, self.dtype)
-        _checks.rows(net, self.dtype, x, sparse=True)
+        _checks.rows(net, self.dtype, x)
         out = _checks.output("out", out, (len(x), self._n_out), self.dtype, x, parameters)
         if out.size:
             if call is None:
@@ -198,4 +198,4 @@ class Network:
     ) -> None:
         check_loss(loss, self.architecture.output, self._n_out)
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        _checks.rows(self.architecture, self.dtype, x, target, sample_weight, sparse=True)
+        _checks.rows(self.architecture, self.dtype, x, target, sample_weight)

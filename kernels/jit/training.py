@@ -181,7 +181,7 @@ class Trainer:
         Returns the mean loss of the epoch, each batch's loss (with its penalty, before its
         update) weighted by its rows.
         """
-        _checks.rows(self._architecture, self._dtype, x, target, sample_weight, sparse=True)
+        _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
         if order is not None:
             _checks.order(order, len(x))
             if sample_weight is not None:

@@ -41,7 +41,7 @@ class Network:
         """Values of the output layer, shape ``(n, n_out)``."""
         n_out = self.architecture.sizes[-1]
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        _checks.rows(self.architecture, self.dtype, x, sparse=True)
+        _checks.rows(self.architecture, self.dtype, x)
         out = _checks.output("out", out, (len(x), n_out), self.dtype, x, parameters)
         out[...] = activations.apply(self.forward(parameters, x)[2], self.architecture.output)
         return out
@@ -91,7 +91,7 @@ class Network:
         """Name what is wrong with the arguments of a loss, if anything is."""
         check_loss(loss, self.architecture.output, self.architecture.sizes[-1])
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        _checks.rows(self.architecture, self.dtype, x, target, sample_weight, sparse=True)
+        _checks.rows(self.architecture, self.dtype, x, target, sample_weight)
 
     def forward(
         self, parameters: Array, x: Array | CSR, dropout: Dropout | None = None

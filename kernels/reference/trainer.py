@@ -137,7 +137,7 @@ class Trainer:
         update) weighted by its rows.
         """
         net = self._network
-        _checks.rows(net.architecture, net.dtype, x, target, sample_weight, sparse=True)
+        _checks.rows(net.architecture, net.dtype, x, target, sample_weight)
         if order is None:
             order = np.arange(len(x), dtype=np.intp)
         _checks.order(order, len(x))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from fastmlp import kernels
 from fastmlp.kernels import CSR
 
 from .._typing import Array
@@ -35,11 +34,6 @@ def rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X") -> Any:
 def _sparse_rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str) -> CSR:
     if len(value.shape) != 2 or value.shape[1] != n_in:
         raise ValueError(f"{name} must have shape (n, {n_in}) for this network, got {value.shape}")
-    if not kernels.supports("sparse"):
-        raise TypeError(
-            f"{name} is sparse, which the {kernels.info()['backend']} backend does not take; "
-            f"convert it with {name}.toarray()"
-        )
     numeric(value.data if isinstance(value, CSR) else value.dtype.type(0), name)
     return for_engine(value, dtype)
 

@@ -73,7 +73,6 @@ def make(
         generator=network._generator if shuffle and not full else None,
         rules=rules,
         callbacks=listeners,
-        rates_by_batch=schedule.by_step and not kernels.supports("learning_rates"),
         with_gradient_norm=with_norm,
     )
     return run, NetworkHooks(network, evaluation)

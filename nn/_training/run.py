@@ -95,8 +95,6 @@ class Run:
         Shuffles the order of the epoch before; ``None`` keeps the rows as they are.
     rules : list of stop rules
     callbacks : list of Callback
-    rates_by_batch : bool
-        Whether rates differ within an epoch and the backend takes only one for each.
     with_gradient_norm : bool
         Whether to record it.
     shown_loss : ShownLoss, optional
@@ -121,7 +119,6 @@ class Run:
     generator: Any = None
     rules: list[StopRule] = field(default_factory=list)
     callbacks: list[Callback] = field(default_factory=list)
-    rates_by_batch: bool = False
     with_gradient_norm: bool = False
     shown_loss: ShownLoss | None = None
     history: History = field(default_factory=History)
@@ -136,7 +133,7 @@ class Run:
         self.listeners = [callback for callback in self.callbacks if callback.every_batch]
         self.n_steps = -(-len(self.batch.target) // self.batch_size)
         #: Whether somebody looks after every step.
-        self.step_by_step = bool(self.listeners) or self.rates_by_batch
+        self.step_by_step = bool(self.listeners)
         #: For the parameters before a step, where the loss depends on them.
         self.scratch: Array | None = None
         if self.shown_loss is not None and self.shown_loss.by_step:
@@ -240,7 +237,6 @@ class Run:
             rows = order[step * size : (step + self.piece) * size]
             if isinstance(rate, np.ndarray):
                 value = rate[step : step + self.piece]
-                value = float(value[0]) if self.rates_by_batch else value
             loss = self._run_piece(rows, value)
             total += loss * len(rows)
             self.visited += len(rows)

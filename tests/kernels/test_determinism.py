@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fastmlp import kernels
 from fastmlp.kernels import Architecture, UpdateRule
-from support import FUNCTIONS, calls, require
+from support import FUNCTIONS, calls
 
 ADAM = UpdateRule("adam", {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8})
 MOMENTUM = UpdateRule("momentum", {"momentum": 0.9})
@@ -87,7 +87,6 @@ def test_threads_of_networks(fast_backend, dtype, sizes, batch_size, n, rng):
 @pytest.mark.parametrize("sizes", [(4, 3), (7, 31, 17, 5), (64, 100, 10), (20, 64, 64, 1)], ids=str)
 def test_row_alone_or_in_any_batch(fast_backend, dtype, sizes, output, rng):
     """A row's prediction does not depend on the rows around it, nor on their number."""
-    require(output)
     net, flat, x, _ = problem(sizes, 261, dtype, rng, output)
     for n_threads in (1, 3):
         network = kernels.network(net, dtype, n_threads=n_threads)
@@ -101,7 +100,6 @@ def test_row_alone_or_in_any_batch(fast_backend, dtype, sizes, output, rng):
 
 @pytest.mark.parametrize("name", [*kernels.ACTIVATIONS, "softmax", "exp"])
 def test_row_alone_or_in_any_batch_of_a_layer(fast_backend, dtype, name, rng):
-    require(name)
     for n_in, n_out in ((5, 3), (31, 17), (100, 64)):
         x = rng.standard_normal((133, n_in)).astype(dtype)
         weights = rng.standard_normal((n_in, n_out)).astype(dtype)

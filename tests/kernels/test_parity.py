@@ -17,7 +17,6 @@ from support import (
     assert_agrees,
     calls,
     laid_out,
-    require,
     show,
 )
 
@@ -118,7 +117,6 @@ def random_state(rule: UpdateRule, n: int, dtype: np.dtype, rng: np.random.Gener
 @pytest.mark.parametrize("rule", RULES, ids=show)
 def test_update(fast_backend, rule, dtype, n, rng):
     """Every rule from any state, in early and late steps."""
-    require("update", rule)
     for step, n_threads in ((1, None), (3, 1), (1000, 3)):
         state = random_state(rule, n, dtype, rng)
         p, g = rng.standard_normal((2, n)).astype(dtype)
@@ -137,7 +135,6 @@ def test_update(fast_backend, rule, dtype, n, rng):
 @pytest.mark.parametrize("rule", RULES, ids=show)
 def test_update_of_nothing(backend, rule, dtype):
     """A parameter that is 0 stays 0 while its gradient is, from the initial state and from 0."""
-    require("update", rule)
     for state in (rule.initial_state(40, 0.1, dtype), np.zeros((len(rule.slots), 40), dtype)):
         p, g = np.zeros((2, 40), dtype)
         for step in (1, 2, 3):

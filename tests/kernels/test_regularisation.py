@@ -10,7 +10,7 @@ import pytest
 from fastmlp import kernels
 from fastmlp.kernels import Architecture, UpdateRule, reference
 from fastmlp.kernels.reference import philox, regularisation
-from support import RULES, require, show
+from support import RULES, show
 
 NET = Architecture((6, 9, 7, 3), ("tanh", "relu"), "softmax")
 SGD = UpdateRule("sgd")
@@ -83,7 +83,6 @@ class TestPhilox:
 class TestDropout:
     def test_a_step_is_that_of_the_network_that_is_left(self, backend, dtype, rng):
         """One row: the units that drop out may as well be cut out of the weights."""
-        require("dropout")
         flat, x, y = problem(dtype, rng, n=1)
         p, seed = (0.3, 0.5, 0.4), 11
         _, after, value = trained(flat, x, y, dropout=p, seed=seed)
@@ -104,7 +103,6 @@ class TestDropout:
         np.testing.assert_allclose(after, flat - 0.1 * slope, rtol=0, atol=scale)
 
     def test_steps_go_on_after_a_load(self, backend, dtype, rng):
-        require("dropout")
         flat, x, y = problem(dtype, rng)
         options = {"dropout": (0.2, 0.5, 0.5), "seed": 3}
         _, whole, _ = trained(flat, x, y, epochs=2, **options)
@@ -118,7 +116,6 @@ class TestDropout:
         assert np.abs(middle + (middle - flat) - whole).max() > 1e-4
 
     def test_seed_and_probabilities_matter(self, backend, dtype, rng):
-        require("dropout")
         flat, x, y = problem(dtype, rng)
         results = [
             trained(flat, x, y, dropout=p, seed=seed)[1]
@@ -135,7 +132,6 @@ class TestDropout:
         )
 
     def test_threads_and_blocks_change_nothing(self, backend, dtype, rng):
-        require("dropout")
         flat, x, y = problem(dtype, rng, n=150)
         one, *others = (
             trained(flat, x, y, dropout=(0.1, 0.5, 0.5), n_threads=n, batch_size=100)[1]
@@ -148,7 +144,6 @@ class TestDropout:
 class TestPenalties:
     def test_l1(self, backend, dtype, rng):
         """``l1 Σ |W|`` with sign 0 at 0; biases are not penalised."""
-        require("l1")
         flat, x, y = problem(dtype, rng)
         flat[::5] = 0
         network = kernels.network(NET, dtype)
@@ -165,12 +160,10 @@ class TestPenalties:
     @pytest.mark.parametrize("over_batch", [False, True])
     def test_rows_without_weight(self, backend, dtype, rng, over_batch):
         """A batch whose weights are all zero has the penalty as its loss and gradient: no NaN."""
-        options = {"l2": 0.5, "l2_over_batch": over_batch}
-        if kernels.supports("l1"):
-            options["l1"] = 0.1
+        options = {"l2": 0.5, "l1": 0.1, "l2_over_batch": over_batch}
         flat, x, y = problem(dtype, rng)
         _, after, value = trained(flat, x, y, weight=np.zeros(20, dtype), **options)
-        l2, l1 = (0.0, 0.0) if over_batch else (0.5, options.get("l1", 0.0))
+        l2, l1 = (0.0, 0.0) if over_batch else (0.5, 0.1)
         slope = np.zeros(len(flat))
         expected = regularisation.penalise(NET, flat.astype("f8"), slope, l2, l1)
         scale = 50 * float(np.finfo(dtype).eps)
@@ -182,10 +175,9 @@ class TestClipping:
     @pytest.mark.parametrize("limits", [(0.01, None), (None, 0.2), (0.05, 0.2), (None, 1e6)])
     def test_as_torch(self, backend, dtype, rng, limits):
         torch = pytest.importorskip("torch")
-        require("clip_value", "clip_norm")
         flat, x, y = problem(dtype, rng)
         exact = reference.Network(NET, "float64")
-        options = {"l2": 0.01, "l1": 0.01} if kernels.supports("l1") else {"l2": 0.01}
+        options = {"l2": 0.01, "l1": 0.01}
         _, slope = exact.loss_and_gradient(
             flat.astype("f8"), x.astype("f8"), y, "cross_entropy", **options
         )
@@ -201,7 +193,6 @@ class TestClipping:
         np.testing.assert_allclose(after, flat - 0.1 * parameter.grad.numpy(), rtol=0, atol=scale)
 
     def test_gradient_norm(self, backend, dtype, rng):
-        require("track_gradient_norm", "clip_norm", "clip_value")
         flat, x, y = problem(dtype, rng)
         network = kernels.network(NET, dtype)
         _, slope = network.loss_and_gradient(flat, x, y, "cross_entropy", l2=0.1)
@@ -216,7 +207,6 @@ class TestClipping:
 class TestMaxNorm:
     def test_columns_are_bounded(self, backend, dtype, rng):
         """Those that are longer have the length afterwards, the others stay as they are."""
-        require("max_norm")
         flat, x, y = problem(dtype, rng)
         weights, _ = NET.views(flat)
         weights[1][:, 3] = 0
@@ -238,7 +228,6 @@ class TestFrozenLayers:
     @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.slots], ids=show)
     def test_they_keep_parameters_and_state(self, backend, dtype, rule, rng):
         """Bit for bit, decay and bounds included, while the others learn as ever."""
-        require("trainable", rule, "weight_decay", "max_norm")
         rule = UpdateRule(rule.name, {**rule.constants, "weight_decay": 0.1})
         flat, x, y = problem(dtype, rng)
         trainer = kernels.trainer(
@@ -259,7 +248,6 @@ class TestFrozenLayers:
                 np.testing.assert_array_equal(NET.views(moment)[kind][1], NET.views(was)[kind][1])
 
     def test_they_count_in_no_norm(self, backend, dtype, rng):
-        require("trainable", "track_gradient_norm")
         flat, x, y = problem(dtype, rng)
         _, slope = kernels.network(NET, dtype).loss_and_gradient(flat, x, y, "cross_entropy")
         weights, biases = NET.views(slope.astype("f8"))

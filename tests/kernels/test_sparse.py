@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 from fastmlp import kernels
 from fastmlp.kernels import CSR, Architecture, UpdateRule
-from support import assert_agrees, require
+from support import assert_agrees
 
 NET = Architecture((12, 7, 3), ("tanh",), "softmax")
 
 
-@pytest.fixture(autouse=True)
-def _backend_has_it(backend):
-    require("sparse")
+pytestmark = pytest.mark.usefixtures("backend")
 
 
 def sparse_rows(n, dtype, rng, index="int64"):
@@ -78,8 +76,6 @@ def test_rows_are_let_go(backend, rng):
 @pytest.mark.parametrize("dropout", [(), (0.5, 0.3)])
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_training(backend, dtype, dropout, shuffled, rng):
-    if dropout:
-        require("dropout")
     flat, x, y = problem(dtype, rng)
     order = rng.integers(0, 20, 33).astype(np.intp) if shuffled else None
     rule = UpdateRule("adam", {"epsilon": 1e-3})

@@ -7,7 +7,7 @@ import pytest
 from fastmlp import kernels, optimizers
 from fastmlp.kernels import UpdateRule
 from fastmlp.kernels.reference import update_rules
-from support import RULES, require, show
+from support import RULES, show
 
 N, STEPS = 23, 50
 
@@ -99,7 +99,6 @@ def torch():
 @pytest.mark.parametrize(("optimizer", "name", "options"), CASES, ids=[repr(c[0]) for c in CASES])
 def test_as_torch(backend, torch, optimizer, name, options, rng):
     rule = optimizer.update_rule()
-    require("update", rule)
     gradient, start = gradients(rng), rng.standard_normal(N)
     p = torch.tensor(start, requires_grad=True)
     theirs = getattr(torch.optim, name)([p], lr=optimizer.learning_rate, **options)
@@ -133,7 +132,6 @@ class Ftrl:
 @pytest.mark.parametrize("constants", [(), (-0.3, 0.5, 0.2, 0.1, 0.05, 0.4)])
 def test_ftrl_as_keras(backend, constants, rng):
     rule = optimizers.Ftrl(0.1, *constants).update_rule()
-    require("update", rule)
     theirs = Ftrl(*constants)
     gradient, start = gradients(rng), rng.standard_normal(N)
     p, path = start.copy(), []
@@ -147,7 +145,6 @@ def test_ftrl_as_keras(backend, constants, rng):
 def test_lion_by_its_formula(backend, rng):
     """Program 1 of the paper, whose decay stands beside the sign."""
     rule = optimizers.Lion(0.01, 0.8, 0.9, weight_decay=0.3).update_rule()
-    require("update", rule)
     gradient, start = gradients(rng), rng.standard_normal(N)
     p, m, path = start.copy(), np.zeros(N), []
     for t in range(1, STEPS + 1):
@@ -161,7 +158,6 @@ def test_lion_by_its_formula(backend, rng):
 @pytest.mark.parametrize("rule", RULES, ids=show)
 def test_decay_comes_first(backend, dtype, rule, rng):
     """λ is ``p ← p (1 - η λ)``, and then the same update as without it."""
-    require("update", rule, "weight_decay")
     p, g = rng.standard_normal((2, N)).astype(dtype)
     plain = UpdateRule(rule.name, {**rule.constants, "weight_decay": 0})
     decayed = UpdateRule(rule.name, {**rule.constants, "weight_decay": 2.5})
@@ -175,7 +171,6 @@ def test_decay_comes_first(backend, dtype, rule, rng):
 @pytest.mark.parametrize("rule", RULES, ids=show)
 def test_kernel_and_trainer_agree(backend, dtype, rule, rng):
     """A trainer's steps on one linear layer are the kernel's, also after a load in between."""
-    require("update", rule)
     net = kernels.Architecture((3, 2), (), "identity")
     x, y = rng.standard_normal((8, 3)).astype(dtype), rng.standard_normal((8, 2)).astype(dtype)
     p = rng.standard_normal(net.n_parameters).astype(dtype)
@@ -207,7 +202,6 @@ def test_nadam_in_any_order():
 def test_centred_rmsprop_is_a_number(backend, dtype):
     """Equal gradients have no variance, but rounding may make it negative."""
     rule = UpdateRule("rmsprop", {"centered": 1, "alpha": 0.5})
-    require("update", rule)
     p, g = np.zeros((2, 64), dtype)
     g[...] = np.linspace(0.1, 3, 64)
     state = rule.initial_state(64, 0.1, dtype)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fastmlp import kernels
-from support import require
 
 # Correct arguments of each kernel, by name: 6 rows, 4 inputs, 3 outputs.
 N, N_IN, N_OUT = 6, 4, 3
@@ -159,11 +158,9 @@ class TestLosses:
         ],
     )
     def test_pairs(self, backend, function, loss, output):
-        require(loss)
         refuses(ValueError, function, f"{loss}.*needs output", loss=loss, output=output)
 
     def test_outputs_of_the_multiclass_hinge(self, backend, function):
-        require("multiclass_hinge")
         one = np.ones((N, 1), np.float32)
         given = {"loss": "multiclass_hinge", "output": "identity", "scores": one}
         refuses(ValueError, function, "needs at least 2 outputs", target=one.copy(), **given)

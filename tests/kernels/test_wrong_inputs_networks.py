@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from fastmlp import kernels
 from fastmlp.kernels import Architecture, Loss, UpdateRule
-from support import require
 
 N, N_IN, N_OUT = 6, 4, 3  # rows, inputs, outputs
 NET = Architecture((N_IN, 5, N_OUT), ("tanh",), "softmax")
@@ -71,7 +70,6 @@ class TestUpdate:
             np.testing.assert_array_equal(given[name], copy, f"{name} was changed")
 
     def test_arguments(self, backend):
-        require("update")
         state = np.ones((2, 7), np.float32)
         self.refuses(TypeError, "rule must be an UpdateRule", rule="adam")
         for name in ("parameters", "gradient", "state"):
@@ -88,7 +86,6 @@ class TestUpdate:
             self.refuses(error, "n_threads", n_threads=bad)
 
     def test_memory(self, backend):
-        require("update")
         room = np.ones(35, np.float32)
         read_only = np.ones((2, 7), np.float32)
         read_only.flags.writeable = False
@@ -219,14 +216,12 @@ def test_trainer(backend):
     ],
 )
 def test_trainer_options(backend, name, value, error, message):
-    require("l1" if name == "l2" else name)
     rule = UpdateRule("sgd")
     with pytest.raises(error, match=message):
         kernels.trainer(NET, "f4", "cross_entropy", rule, batch_size=2, **{name: value})
 
 
 def test_trainer_seed(backend):
-    require("dropout")
     make = lambda seed: kernels.trainer(  # noqa: E731
         NET, "f4", "cross_entropy", UpdateRule("sgd"), batch_size=2, dropout=(0.1, 0.1), seed=seed
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fastmlp import activations, kernels
-from support import require
 
 NAMES = tuple(dict.fromkeys((*activations.hidden, *activations.output)))
 
@@ -29,7 +28,6 @@ def test_names():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes_and_types(backend, name, rng):
-    require(name)
     f = activations.get(name)
     for shape in ((4,), (2, 3), (2, 1, 5), (0,), (3, 0)):
         z = rng.standard_normal(shape)
@@ -46,7 +44,6 @@ def test_shapes_and_types(backend, name, rng):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_derivatives(backend, name, rng):
-    require(name)
     f, z = activations.get(name), rng.uniform(-4, 4, 200)
     if name == "softmax":
         with pytest.raises(TypeError, match="matrix"):
@@ -60,7 +57,6 @@ def test_derivatives(backend, name, rng):
 def test_as_torch(backend, name, rng):
     """PyTorch's functions with their default constants."""
     torch = pytest.importorskip("torch")
-    require(name)
     functional = torch.nn.functional
     theirs = {
         "identity": lambda z: z,

@@ -8,7 +8,6 @@ import pickle
 import numpy as np
 import pytest
 from fastmlp import kernels, losses
-from support import require
 
 CLASSES = [c for c in losses.Loss.registry.values() if c.__module__.startswith("fastmlp.losses")]
 
@@ -60,12 +59,10 @@ def test_constants_outside_their_range(cls, constants):
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.name)
 def test_value_and_derivative(backend, cls, rng):
     """Lists do, and the derivative is the value's by each score."""
-    require(cls.name)
     loss = cls()
     z, labels = rng.standard_normal((5, 3)), rng.integers(0, 3, 5)
     weight = rng.random(5)
     for output in loss.outputs:
-        require(output)
         slope = loss.derivative(z, labels, output, weight)
         step = 1e-6
         for place in np.ndindex(z.shape):
@@ -91,7 +88,6 @@ def test_value_and_derivative(backend, cls, rng):
 def test_regression_as_in_scikit_learn(backend, loss, name, options, rng):
     """Half its squared error, and half its Poisson deviance, as its networks have them."""
     metrics = pytest.importorskip("sklearn.metrics")
-    require(loss.name, loss.outputs[0])
     z, weight = rng.standard_normal(50), rng.random(50)
     y = rng.poisson(1.5, 50).astype(float)
     predicted = np.exp(z) if loss.name == "poisson" else z
@@ -103,7 +99,6 @@ def test_regression_as_in_scikit_learn(backend, loss, name, options, rng):
 
 def test_classification_as_in_scikit_learn(backend, rng):
     metrics = pytest.importorskip("sklearn.metrics")
-    require("hinge", "multiclass_hinge")
     z, labels, weight = rng.standard_normal((50, 4)), rng.integers(0, 4, 50), rng.random(50)
     probabilities = kernels.activate(z, "softmax")
     theirs = metrics.log_loss(labels, probabilities, sample_weight=weight)
@@ -120,7 +115,6 @@ def test_classification_as_in_scikit_learn(backend, rng):
 
 def test_one_against_the_rest(backend, rng):
     """Labels of a hinge: 1 at the label and -1 elsewhere."""
-    require("hinge", "squared_hinge")
     z, labels = rng.standard_normal((6, 3)), np.array([0, 1, 2, 0, 1, 2])
     signs = 2 * np.eye(3)[labels] - 1
     for loss in (losses.Hinge(), losses.SquaredHinge()):
@@ -130,7 +124,6 @@ def test_one_against_the_rest(backend, rng):
 
 def test_smooth_targets(backend, rng):
     """``y (1 - s) + s / 2`` of two outcomes; ``y (1 - s) + s / K`` of K classes."""
-    require("label_smoothing")
     z = rng.standard_normal((6, 4))
     labels = np.arange(6) % 4
     smooth = 0.9 * np.eye(4)[labels] + 0.1 / 4

@@ -20,7 +20,6 @@ from fastmlp.optimizers import (
     RMSprop,
     Rprop,
 )
-from support import require
 
 #: All that are an update rule.
 NAMES = {
@@ -213,7 +212,6 @@ def test_each_one_learns(backend, name, rng):
     optimizer = dataclasses.replace(
         optimizers.get(name), learning_rate=rates.get(name, 0.05), **SMOOTH.get(name, {})
     )
-    require(optimizer.update_rule())
     x = rng.standard_normal((200, 3))
     y = x @ [1.0, -2.0, 0.5] + 0.3 + 0.01 * rng.standard_normal(200)
     net = MLP([3, 1], dtype=np.float64, random_state=0)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from fastmlp import kernels
 from fastmlp.kernels import CSR, Architecture, UpdateRule
-from support import require
 
 # Counts every allocation of the process, of any thread, while `counting` is 1.
 COUNTER = r"""
@@ -59,7 +58,7 @@ def count(trainer, rows, n):
 
 order = rng.permutation(6400).astype(np.intp)
 for rule in (UpdateRule("sgd"), UpdateRule("adam")):
-    for rows in (x, sparse) if kernels.supports("sparse") else (x,):
+    for rows in (x, sparse):
         trainer = kernels.trainer(
             net, np.float32, "cross_entropy", rule, batch_size=32, n_threads=2
         )
@@ -152,7 +151,6 @@ def wide_rows(dtype, rng):
 
 def test_sparse_rows_are_not_written_out(fast_backend, dtype, wide_rows, rng):
     """Memory is that of the parameters and of what a step needs for them."""
-    require("sparse")
     resource = pytest.importorskip("resource")
     x, y = wide_rows
     net = Architecture((x.shape[1], 1, 2), ("tanh",), "softmax")
@@ -169,7 +167,6 @@ def test_sparse_rows_are_not_written_out(fast_backend, dtype, wide_rows, rng):
 
 def test_plain_descent_leaves_empty_features_alone(fast_backend, dtype, rng):
     """Bit for bit, and with an L2 penalty all shrink by the same factor."""
-    require("sparse")
     n, n_in = 30, 500
     columns = rng.choice(np.arange(0, n_in, 7), 4 * n)
     x = CSR(rng.random(4 * n).astype(dtype), columns, np.arange(0, 4 * n + 1, 4), (n, n_in))
@@ -193,7 +190,6 @@ def test_plain_descent_leaves_empty_features_alone(fast_backend, dtype, rng):
 
 def test_a_penalty_that_shrinks_much(fast_backend, dtype, rng):
     """Factors far from 1, in one step or gathered over many, lose no digits."""
-    require("sparse")
     n, n_in = 64, 50
     columns = rng.integers(0, n_in, 5 * n)
     x = CSR(rng.random(5 * n).astype(dtype), columns, np.arange(0, 5 * n + 1, 5), (n, n_in))
@@ -218,7 +214,6 @@ def test_a_penalty_that_shrinks_much(fast_backend, dtype, rng):
 
 
 def test_threads_of_sparse_training(fast_backend, dtype, rng):
-    require("sparse")
     n, n_in = 400, 3000
     columns = rng.integers(0, n_in, 30 * n)
     x = CSR(rng.random(30 * n).astype(dtype), columns, np.arange(0, 30 * n + 1, 30), (n, n_in))

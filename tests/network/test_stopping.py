@@ -10,7 +10,6 @@ import pytest
 from fastmlp import MLP, schedules, stopping
 from fastmlp.history import History
 from fastmlp.optimizers import SGD
-from support import require
 
 
 def data(n=40, seed=0):
@@ -49,7 +48,6 @@ def test_all_epochs():
 
 
 def test_gradient_norm(backend):
-    require("track_gradient_norm")
     x, y = data()
     net = network()
     history = net.fit(
@@ -65,7 +63,6 @@ def test_gradient_norm(backend):
 
 
 def test_gradient_norm_is_that_of_the_whole_cost_before_the_last_step(backend):
-    require("track_gradient_norm")
     x, y = data()
     net = network()
     before = []
@@ -86,7 +83,6 @@ def test_gradient_norm_is_that_of_the_whole_cost_before_the_last_step(backend):
 
 
 def test_step_norm(backend):
-    require("track_gradient_norm")
     history = network().fit(
         *data(),
         optimizer=SGD(0.2),

@@ -7,7 +7,6 @@ import pytest
 from fastmlp import MLP
 from fastmlp.optimizers import LBFGS, Adam
 from problems import data, network
-from support import require
 
 # Initial weights
 
@@ -134,7 +133,6 @@ def test_every_task_is_learnt(backend):
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "multiclass_hinge"])
 def test_margins_are_learnt(backend, loss):
-    require(loss)
     rng = np.random.default_rng(8)
     x = rng.normal(size=(90, 2))
     y = np.digitize(x[:, 0], [-0.5, 0.5])
@@ -149,7 +147,6 @@ def test_margins_are_learnt(backend, loss):
 @pytest.mark.parametrize("options", [{}, {"optimizer": "lbfgs"}, {"dropout": 0.3}])
 def test_sparse_rows_train_like_the_same_rows_written_out(backend, options):
     sparse = pytest.importorskip("scipy.sparse")
-    require("sparse", *({"dropout"} & set(options)))
     rng = np.random.default_rng(0)
     dense = rng.normal(size=(30, 12)) * (rng.random((30, 12)) < 0.2)
     y = rng.integers(0, 3, 30)

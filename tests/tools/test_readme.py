@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-import features
 import pytest
+from fastmlp import kernels, optimizers, schedules, stopping
 from fastmlp.cli import _arguments
 
 ROOT = Path(__file__).parents[2]
@@ -30,10 +30,21 @@ def test_examples_are_found():
     assert len(EXAMPLES) == 7
 
 
-def test_table_of_features_is_up_to_date():
-    assert features.written() == features.table(), "renew it with: python tests/features.py"
-    for _, _, _, test in features.rows():
-        assert list((ROOT / "tests").glob(f"*/{test}"))
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("activations", kernels.ACTIVATIONS),
+        ("outputs", kernels.OUTPUTS),
+        ("losses", kernels.LOSSES),
+        ("optimizers", {*optimizers.Optimizer.registry, "gradient_descent", "lbfgs"}),
+        ("schedules", schedules.Schedule.registry),
+        ("stop rules", stopping.StopRule.registry),
+    ],
+)
+def test_lists_of_names_are_complete(kind, names):
+    """Each name in its list; ``tests/kernels/test_names.py`` says that it is run everywhere."""
+    (listed,) = re.findall(rf"^- {kind}: (.*(?:\n  .*)*)", TEXT, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(names)
 
 
 def test_set_up_is_one_line_each():
