@@ -100,26 +100,28 @@ def bias_gradient(delta: Any, out: Array | None, n_threads: int | None) -> Array
     return output("out", out, (delta.shape[1],), delta.dtype, delta)
 
 
-def update(parameters: Any, gradient: Any, n_threads: int | None = None, **state: Any) -> None:
-    array("parameters", parameters, ("n",))
-    array("gradient", gradient, parameters.shape, parameters.dtype)
-    threads(n_threads)
-    others = [gradient]
-    for name, value in {"parameters": parameters, **state}.items():
-        array(name, value, parameters.shape, parameters.dtype)
-        output(name, value, parameters.shape, parameters.dtype, *others)
-        others.append(value)
-
-
-def update_by(
+def update(
     rule: Any, parameters: Any, gradient: Any, state: Any, step: Any, n_threads: int | None
 ) -> None:
-    """Check the arguments of the generic update: ``state`` is ``(n_slots, n)``."""
+    """Check one step of a rule; ``state`` is ``(n_slots, n)`` or a tuple of as many vectors."""
     if not isinstance(rule, _specs.UpdateRule):
         raise TypeError(f"rule must be an UpdateRule, got {type(rule).__name__}")
-    update(parameters, gradient, n_threads)
-    array("state", state, (len(rule.slots), len(parameters)), parameters.dtype)
-    output("state", state, state.shape, parameters.dtype, parameters, gradient)
+    array("parameters", parameters, ("n",))
+    shape, dtype = parameters.shape, parameters.dtype
+    array("gradient", gradient, shape, dtype)
+    threads(n_threads)
+    output("parameters", parameters, shape, dtype, gradient)
+    others = [gradient, parameters]
+    if not isinstance(state, tuple):
+        array("state", state, (len(rule.slots), *shape), dtype)
+        output("state", state, state.shape, dtype, *others)
+    elif len(state) != len(rule.slots):
+        raise ValueError(f"state must hold {len(rule.slots)} vectors, got {len(state)}")
+    else:
+        for slot, vector in zip(rule.slots, state, strict=True):
+            array(slot, vector, shape, dtype)
+            output(slot, vector, shape, dtype, *others)
+            others.append(vector)
     if isinstance(step, bool) or not isinstance(step, (int, np.integer)):
         raise TypeError(f"step must be an integer, got {type(step).__name__}")
     if step < 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from . import _chooser
 from ._specs import UpdateRule
 from ._typing import Array
@@ -22,7 +24,7 @@ def sgd_update(
     learning_rate : float
     n_threads : int, optional
     """
-    _chooser.active().sgd_update(parameters, gradient, learning_rate, n_threads=n_threads)
+    update(_rule("sgd"), parameters, gradient, (), 1, learning_rate, n_threads=n_threads)
 
 
 def momentum_update(
@@ -47,9 +49,8 @@ def momentum_update(
     nesterov : bool
     n_threads : int, optional
     """
-    _chooser.active().momentum_update(
-        parameters, gradient, velocity, learning_rate, momentum, nesterov, n_threads=n_threads
-    )
+    rule = _rule("momentum", momentum=float(momentum), nesterov=float(bool(nesterov)))
+    update(rule, parameters, gradient, (velocity,), 1, learning_rate, n_threads=n_threads)
 
 
 def adam_update(
@@ -82,26 +83,28 @@ def adam_update(
         variant at the end of the paper's section 2 that scikit-learn and Keras use.
     n_threads : int, optional
     """
-    _chooser.active().adam_update(
-        parameters,
-        gradient,
-        first_moment,
-        second_moment,
-        step,
-        learning_rate,
-        beta_1,
-        beta_2,
-        epsilon,
-        epsilon_hat,
-        n_threads=n_threads,
+    rule = _rule(
+        "adam",
+        beta_1=float(beta_1),
+        beta_2=float(beta_2),
+        epsilon=float(epsilon),
+        epsilon_hat=float(bool(epsilon_hat)),
     )
+    state = (first_moment, second_moment)
+    update(rule, parameters, gradient, state, step, learning_rate, n_threads=n_threads)
+
+
+@functools.lru_cache(maxsize=64)
+def _rule(name: str, **constants: float) -> UpdateRule:
+    """An update rule; kept, because a call on a short vector takes less time than making one."""
+    return UpdateRule(name, constants)
 
 
 def update(
     rule: UpdateRule,
     parameters: Array,
     gradient: Array,
-    state: Array,
+    state: Array | tuple[Array, ...],
     step: int,
     learning_rate: float,
     *,
@@ -114,7 +117,7 @@ def update(
     rule : UpdateRule
         Formulas and their sources are in :mod:`fastmlp.kernels.reference.update_rules`.
     parameters, gradient : (n,) arrays
-    state : (len(rule.slots), n) array
+    state : (len(rule.slots), n) array, or a tuple of as many (n,) arrays
         Before the first step ``rule.initial_state(n, learning_rate, dtype)``.
     step : int
         1 for the first step.

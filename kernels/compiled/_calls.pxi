@@ -196,45 +196,10 @@ cdef int run_update(c_update *u, object p, object g, tuple state, object n_threa
 
 def update(rule, parameters, gradient, state, step, learning_rate, *, n_threads=None):
     """See :func:`fastmlp.kernels.update`."""
-    _checks.update_by(rule, parameters, gradient, state, step, n_threads)
+    _checks.update(rule, parameters, gradient, state, step, n_threads)
     cdef c_update u = update_of(rule)
     fastmlp_update_at(&u, step, learning_rate)
     run_update(&u, parameters, gradient, tuple(state), n_threads)
-
-
-def sgd_update(parameters, gradient, learning_rate, *, n_threads=None):
-    """See :func:`fastmlp.kernels.sgd_update`."""
-    _checks.update(parameters, gradient, n_threads)
-    cdef c_update u = update_of(UpdateRule("sgd"))
-    fastmlp_update_at(&u, 1, learning_rate)
-    run_update(&u, parameters, gradient, (), n_threads)
-
-
-def momentum_update(
-    parameters, gradient, velocity, learning_rate, momentum, nesterov=False, *, n_threads=None
-):
-    """See :func:`fastmlp.kernels.momentum_update`."""
-    _checks.update(parameters, gradient, n_threads, velocity=velocity)
-    constants = {"momentum": momentum, "nesterov": bool(nesterov)}
-    cdef c_update u = update_of(UpdateRule("momentum", constants))
-    fastmlp_update_at(&u, 1, learning_rate)
-    run_update(&u, parameters, gradient, (velocity,), n_threads)
-
-
-def adam_update(
-    parameters, gradient, first_moment, second_moment, step, learning_rate=0.001, beta_1=0.9,
-    beta_2=0.999, epsilon=1e-8, epsilon_hat=False, *, n_threads=None
-):
-    """See :func:`fastmlp.kernels.adam_update`."""
-    _checks.update(
-        parameters, gradient, n_threads, first_moment=first_moment, second_moment=second_moment
-    )
-    constants = {
-        "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "epsilon_hat": bool(epsilon_hat)
-    }
-    cdef c_update u = update_of(UpdateRule("adam", constants))
-    fastmlp_update_at(&u, step, learning_rate)
-    run_update(&u, parameters, gradient, (first_moment, second_moment), n_threads)
 
 
 # Losses

@@ -5,14 +5,11 @@ from ..reference import Network as Network
 from ..reference import Trainer as _Trainer
 from ..reference import activate as activate
 from ..reference import activation_backward as activation_backward
-from ..reference import adam_update as adam_update
 from ..reference import bias_gradient as bias_gradient
 from ..reference import delta_backward as delta_backward
 from ..reference import dense_forward as dense_forward
 from ..reference import loss_value as loss_value
-from ..reference import momentum_update as momentum_update
 from ..reference import output_delta as output_delta
-from ..reference import sgd_update as sgd_update
 from ..reference import update as update
 from ..reference import weight_gradient as weight_gradient
 

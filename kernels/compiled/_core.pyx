@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _checks, _threads
 from .._custom import CustomLoss, raise_pending
-from .._specs import CSR, Loss, UpdateRule, check_loss
+from .._specs import CSR, Loss, check_loss
 
 cimport cython
 cimport numpy as cnp

@@ -34,7 +34,7 @@ from .activations import activate, activation_backward
 from .layers import bias_gradient, delta_backward, dense_forward, weight_gradient
 from .losses import loss_value, output_delta
 from .network import Network
-from .optimizers import adam_update, momentum_update, sgd_update, update
+from .optimizers import update
 from .threads.limit import register as _register
 from .training import Trainer
 from .vector.host import host
@@ -44,15 +44,12 @@ __all__ = [
     "Trainer",
     "activate",
     "activation_backward",
-    "adam_update",
     "bias_gradient",
     "delta_backward",
     "dense_forward",
     "isa",
     "loss_value",
-    "momentum_update",
     "output_delta",
-    "sgd_update",
     "update",
     "weight_gradient",
 ]

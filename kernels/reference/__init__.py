@@ -18,7 +18,7 @@ from .activations import activate, activation_backward
 from .layers import bias_gradient, delta_backward, dense_forward, weight_gradient
 from .losses import loss_value, output_delta
 from .network import Network
-from .optimizers import adam_update, momentum_update, sgd_update, update
+from .optimizers import update
 from .trainer import Trainer
 
 __all__ = [
@@ -26,14 +26,11 @@ __all__ = [
     "Trainer",
     "activate",
     "activation_backward",
-    "adam_update",
     "bias_gradient",
     "delta_backward",
     "dense_forward",
     "loss_value",
-    "momentum_update",
     "output_delta",
-    "sgd_update",
     "update",
     "weight_gradient",
 ]

@@ -93,7 +93,8 @@ def test_updates(fast_backend, function, dtype, n, rng):
                 vectors[3] = vectors[3] ** 2
             expected = [vector.astype(np.float64) for vector in vectors]
             gradient = vectors[1].copy()
-            getattr(reference, function)(*expected, *numbers)
+            with kernels.use_backend("reference"):
+                getattr(kernels, function)(*expected, *numbers)
             result = getattr(kernels, function)(*vectors, *numbers, n_threads=n_threads)
             what = f"{function}(n={n}, constants {numbers}, {n_threads} threads)"
             assert result is None, what
