@@ -28,6 +28,13 @@ NATURAL_LOSS = {
 }
 
 
+#: Attributes that ``_setup`` makes again.
+_MADE_BY_SETUP = (
+    *("_architecture", "_parameters", "_dtype", "_generator", "_n_threads"),
+    *("_weights", "_biases", "_network", "_backend", "_scorer"),
+)
+
+
 class Network(Decisions):
     """What :class:`fastmlp.MLP` is apart from how it is made, trained and stored.
 
@@ -200,15 +207,23 @@ class Network(Decisions):
         return networks.graph(self._architecture, self._parameters, x, target, weight, spec)
 
     def __getstate__(self) -> dict[str, Any]:
+        found: Any = object.__getstate__(self)
+        own, slots = found if isinstance(found, tuple) else (found, {})
+        # What users and subclasses have added stays with a network.
+        added = {k: v for k, v in {**own, **slots}.items() if k not in _MADE_BY_SETUP}
         return {
             "architecture": self._architecture,
             "parameters": self._parameters,
             "generator": self._generator,
             "n_threads": self._n_threads,
+            "attributes": added,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._setup(**state)
+        added = state.get("attributes", {})
+        self._setup(**{name: value for name, value in state.items() if name != "attributes"})
+        for name, value in added.items():
+            setattr(self, name, value)
 
     # Helpers
 

@@ -45,7 +45,7 @@ def make(
     with_norm = options.track_gradient_norm or options.clip_norm is not None or method is not None
     with_norm = with_norm or any(stop.needs_gradient_norm for stop in rules)
     engine = engine_options.collect(network, options)
-    evaluation = _evaluation(network, options, batch, rules)
+    evaluation = _evaluation(network, options, batch, [*rules, schedule])
     shuffle = numbers.switch("shuffle", options.shuffle)
     listeners = _callbacks.as_callbacks(() if options.callbacks is None else options.callbacks)
     if numbers.count("verbose", options.verbose, 0):
@@ -119,9 +119,12 @@ def _step_size(
 
 
 def _evaluation(
-    network: Network, options: Options, batch: Batch, rules: list[stopping.StopRule]
+    network: Network,
+    options: Options,
+    batch: Batch,
+    watching: list[stopping.StopRule | schedules.Schedule],
 ) -> Evaluation:
-    """What is measured after each epoch; checks that the stop rules will find what they watch."""
+    """What is measured after each epoch; checks that all that watch it will find their curve."""
     validation = None
     if options.validation_data is not None:
         given = options.validation_data
@@ -134,12 +137,11 @@ def _evaluation(
         validation = Batch(*network._batch(x, y, batch.loss, *weight))
     measured = metrics.get(options.metrics) if options.metrics else []
     evaluation = Evaluation(network, measured, batch, validation)
-    if rules:
-        known = {"loss", *evaluation.curves}
-        if validation is not None:
-            known.add("validation_loss")
-        for stop in rules:
-            stop.check(known)
+    known = {"loss", *evaluation.curves}
+    if validation is not None:
+        known.add("validation_loss")
+    for watcher in watching:
+        watcher.check(known)
     return evaluation
 
 

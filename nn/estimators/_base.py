@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
 from itertools import pairwise
-from types import MethodType
 from typing import Any
 
 import numpy as np
+from fastmlp import kernels
 
 from .. import initializers
 from .._inputs import sparse
+from .._network import construction
 from .._typing import Array
 from . import _names
 from ._fitted import FittedArrays
-from ._fitting.descent import fit_stochastic
+from ._fitting.descent import check_watching, fit_stochastic
+from ._fitting.draws import generator_of
 from ._fitting.lbfgs import fit_lbfgs
+from ._fitting.optimizer import check_endless
 from ._fitting.watching import Rows, forget_curves
 from ._sklearn import to_sklearn
 from ._sklearn.callbacks import Context
@@ -41,6 +44,7 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
     early_stopping: bool
     dtype: Any
     init: Any
+    schedule: Any
 
     # What fitting adds (and, per solver, the curves of `_watching`).
     loss_: float
@@ -62,8 +66,11 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
         """``y`` in the shape that the rest takes it in."""
         raise NotImplementedError
 
-    def _learn_targets(self, y: Array, first_pass: bool, incremental: bool) -> None:
-        """Check ``y``, and note what it tells: classes, outputs, output activation."""
+    def _learn_targets(self, y: Array, first_pass: bool, incremental: bool, classes: Any) -> None:
+        """Check ``y``, and note what it tells: classes, outputs, output activation.
+
+        ``classes`` are all that will ever come, where ``partial_fit`` was told so.
+        """
         raise NotImplementedError
 
     def _check_validation_targets(self, y: Any) -> None:
@@ -103,20 +110,37 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
         sample_weight: Any,
         incremental: bool,
         held_out: tuple[Any, Any, Any] = (None, None, None),
+        classes: Any = None,
+    ) -> None:
+        # Fits of one object wait for each other: none meets what another has half done.
+        with self.__dict__.setdefault("_lock", threading.RLock()):
+            self._fit_alone(X, y, sample_weight, incremental, held_out, classes)
+
+    def _fit_alone(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        incremental: bool,
+        held_out: tuple[Any, Any, Any],
+        classes: Any,
     ) -> None:
         if not (incremental and hasattr(self, "coefs_")):
             check_parameters(self)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         first_pass = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        self._check_going_on(first_pass, incremental)
         x, y = validate(self, X, y, reset=first_pass, y_numeric=self._y_numeric)
         y = self._shape_targets(y)
         dtype = self._dtype_of_fit(x.dtype, first_pass)
         weight = row_weights(sample_weight, x, dtype)
-        self._learn_targets(y, first_pass, incremental)
+        self._learn_targets(y, first_pass, incremental, classes)
         weight = self._weigh(y, weight, incremental, dtype)
         rows = Rows(x.astype(dtype, copy=False), y, self._encode(y, dtype), weight)
         validation = self._validation_rows(held_out, dtype)
+        if self.solver != "lbfgs":
+            check_watching(self, validation is not None)
         self._random_state = random_state_of(self.random_state)
         if first_pass:
             self._initialize(x.shape[1], dtype)
@@ -133,6 +157,22 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
                 "values and need to be preprocessed."
             )
         self._prepare()
+
+    def _check_going_on(self, first_pass: bool, incremental: bool) -> None:
+        """Check what must not have changed since the network was made, and the schedule."""
+        if not first_pass:
+            sizes = hidden_sizes(self)
+            made_with = self.__dict__.get("_hidden_sizes", sizes)
+            if sizes != made_with:
+                raise ValueError(
+                    f"hidden_layer_sizes must be {made_with}, as the network was made with, to go "
+                    f"on training it, got {sizes}; use fit with warm_start=False for a new one"
+                )
+            self._output()
+        if self.schedule is not None and self.solver != "lbfgs":
+            optimizer = None if first_pass else self.__dict__.get("_optimizer")
+            if incremental:
+                check_endless(self.schedule, None if optimizer is None else optimizer.followed)
 
     def _validation_rows(self, held_out: tuple[Any, Any, Any], dtype: Any) -> Rows | None:
         """Checked validation rows, where some were given to ``fit``."""
@@ -155,39 +195,43 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
         Rows and parameters of two types meet in float64, as they do in NumPy.
         """
         if self.dtype is not None:
-            return np.dtype(self.dtype)
+            return construction.float_type(self.dtype)
         return np.dtype(dtype) if first_pass else np.result_type(dtype, self._packed())
 
     def _initialize(self, n_features: int, dtype: Any) -> None:
-        """Draw the initial parameters: each layer's weights, then its biases, uniform in ±bound.
-
-        Glorot and Bengio (2010) with ``√(6 / (n_in + n_out))``, and 2 for 6 for the logistic
-        activation, for biases as well: scikit-learn's choice, in its order of draws. With ``init``
-        weights are that initialiser's, and biases 0.
-        """
-        sizes = (n_features, *hidden_sizes(self), self.n_outputs_)
-        initializer = None if self.init is None else initializers.get(self.init)
-        several = isinstance(self.activation, (list, tuple))
-        names = self.activation if several else [self.activation]
-        factor = 2.0 if "logistic" in names else 6.0
-        coefs, intercepts = [], []
-        for n_in, n_out in pairwise(sizes):
-            if initializer is None:
-                bound = np.sqrt(factor / (n_in + n_out))
-                coefs.append(self._random_state.uniform(-bound, bound, (n_in, n_out)))
-                intercepts.append(self._random_state.uniform(-bound, bound, n_out))
-            else:
-                generator = np.random.Generator(self._random_state._bit_generator)
-                coefs.append(initializer.draw(generator, n_in, n_out))
-                intercepts.append(np.zeros(n_out))
+        """Draw the initial parameters, layer by layer."""
+        hidden = hidden_sizes(self)
+        sizes = (n_features, *hidden, self.n_outputs_)
+        layers = [self._init_coef(n_in, n_out, dtype) for n_in, n_out in pairwise(sizes)]
         self.n_layers_ = len(sizes)
         self.n_iter_ = 0
         self.t_ = 0
-        self.coefs_ = [w.astype(dtype, copy=False) for w in coefs]
-        self.intercepts_ = [b.astype(dtype, copy=False) for b in intercepts]
+        self._hidden_sizes = hidden
         self.__dict__.pop("_views", None)
+        self.coefs_ = [np.asarray(weights, dtype) for weights, _ in layers]
+        self.intercepts_ = [np.asarray(biases, dtype) for _, biases in layers]
         self._adopt(self._packed())
         forget_curves(self)
+
+    def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> tuple[Array, Array]:
+        """Draw a layer's weights ``(fan_in, fan_out)``, then its biases, uniform in ±bound.
+
+        Glorot and Bengio (2010) with ``√(6 / (fan_in + fan_out))``, and 2 for 6 for the logistic
+        activation, for biases as well: scikit-learn's choice, in its order of draws. With ``init``
+        weights are that initialiser's, and biases 0. A subclass may draw others from
+        ``self._random_state``.
+        """
+        if self.init is not None:
+            initializer = initializers.get(self.init)
+            with generator_of(self._random_state) as generator:
+                weights = initializer.draw(generator, fan_in, fan_out)
+            return weights.astype(dtype, copy=False), np.zeros(fan_out, dtype)
+        several = isinstance(self.activation, (list, tuple))
+        names = self.activation if several else [self.activation]
+        bound = np.sqrt((2.0 if "logistic" in names else 6.0) / (fan_in + fan_out))
+        weights = self._random_state.uniform(-bound, bound, (fan_in, fan_out))
+        biases = self._random_state.uniform(-bound, bound, fan_out)
+        return weights.astype(dtype, copy=False), biases.astype(dtype, copy=False)
 
     # Prediction
 
@@ -202,6 +246,9 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
                 f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with "
                 "appropriate arguments before using this estimator."
             )
+        if output is None and self.out_activation_ not in _names.OUTPUTS:
+            # Of a network that was cut after a hidden layer, for example.
+            return self._activated(X)
         x = validate(self, X, reset=False)
         flat = self._packed()
         dtype = flat.dtype
@@ -213,6 +260,16 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
         if output is None:
             self._prepare()
         return result
+
+    def _activated(self, X: Any) -> Array:
+        """Outputs with an output activation that only hidden layers have while training."""
+        name = _names.activation_name(self.out_activation_)
+        if not (isinstance(name, kernels.CustomActivation) or name in kernels.ACTIVATIONS):
+            known = sorted({*_names.OUTPUTS, *kernels.ACTIVATIONS})
+            raise ValueError(f"out_activation_ must be one of {known}, got {name!r}")
+        scores = self._outputs(X, "identity")
+        activated: Array = _names.backend(self.backend).activate(scores, name)
+        return activated
 
     # scikit-learn
 
@@ -235,46 +292,3 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
         tags: Any = super().__sklearn_tags__()  # type: ignore[misc]
         tags.input_tags.sparse = True
         return tags
-
-
-def keep_parameters(estimator: Any, arguments: dict[str, Any]) -> None:
-    """Keep the arguments of a constructor (its ``locals()``) under their names, untouched."""
-    for name, value in arguments.items():
-        if name not in ("self", "__class__"):
-            setattr(estimator, name, value)
-
-
-class available_if:
-    """A method that exists only where ``check(instance)`` does not raise ``AttributeError``."""
-
-    def __init__(self, check: Callable[[Any], None]) -> None:
-        self.check = check
-
-    def __call__(self, function: Callable[..., Any]) -> Any:
-        return _Conditional(function, self.check)
-
-
-class _Conditional:
-    def __init__(self, function: Callable[..., Any], check: Callable[[Any], None]) -> None:
-        self.function, self.check = function, check
-        self.__doc__ = function.__doc__
-        self.__name__ = function.__name__
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        if instance is None:
-            return self.function
-        try:
-            self.check(instance)
-        except AttributeError as error:
-            name = type(instance).__name__
-            raise AttributeError(f"This {name!r} has no attribute {self.__name__!r}") from error
-        return MethodType(self.function, instance)
-
-
-def stochastic(estimator: Any) -> None:
-    """Raise ``AttributeError`` unless the solver can go on row by row."""
-    if estimator.solver not in STOCHASTIC_SOLVERS:
-        raise AttributeError(
-            "partial_fit is only available for stochastic optimizers. "
-            f"{estimator.solver} is not stochastic."
-        )

@@ -15,7 +15,7 @@ from . import _names
 from ._sklearn.compat import BaseEstimator
 
 #: What is made again from the rest where it is needed, and never copied or pickled.
-_MADE_AGAIN = ("_flat", "_views", "_networks", "_ready", "_random_state")
+_MADE_AGAIN = ("_flat", "_views", "_networks", "_ready", "_random_state", "_lock")
 _FLOAT32 = np.dtype(np.float32)
 
 
@@ -93,7 +93,8 @@ class FittedArrays(BaseEstimator):
 
     def _architecture(self, output: str | None = None) -> Architecture:
         shapes = [np.shape(w) for w in self.coefs_]
-        widths = [np.shape(b) for b in self.intercepts_]
+        # Biases may also be row vectors.
+        widths = [np.shape(b)[-1:] for b in self.intercepts_]
         chained = all(below[1:] == above[:1] for below, above in pairwise(shapes))
         if not chained or widths != [shape[1:] for shape in shapes]:
             raise ValueError(
@@ -101,7 +102,16 @@ class FittedArrays(BaseEstimator):
             )
         sizes = (shapes[0][0], *(shape[1] for shape in shapes))
         hidden = _names.activations(self.activation, len(sizes) - 2)
-        return Architecture(sizes, hidden, output or _names.OUTPUTS[self.out_activation_])
+        return Architecture(sizes, hidden, output or self._output())
+
+    def _output(self) -> str:
+        """The engine's name of the output activation."""
+        if self.out_activation_ not in _names.OUTPUTS:
+            raise ValueError(
+                f"out_activation_ must be one of {tuple(_names.OUTPUTS)} for training, "
+                f"got {self.out_activation_!r}"
+            )
+        return _names.OUTPUTS[self.out_activation_]
 
     def _network(self, dtype: Any, output: str | None = None) -> Any:
         """The backend's network object; the last ones are kept."""
@@ -150,7 +160,7 @@ class FittedArrays(BaseEstimator):
         outputs: Array = ready.network.predict(self._flat, x)
         return outputs
 
-    # Copies hold the optimizer's state; pickles only where that is asked for
+    # Copies hold the optimizer's state; pickles unless they are to be small
 
     def _state(self) -> dict[str, Any]:
         parent: Any = super().__getstate__()
@@ -169,6 +179,15 @@ class FittedArrays(BaseEstimator):
         super().__setstate__(state)
         if owned:
             self._adopt(self._packed())
+
+    def __copy__(self) -> Any:
+        """A copy that can be trained on its own, as this object would be."""
+        new = self.__class__.__new__(self.__class__)
+        state = {k: v.copy() if isinstance(v, list) else v for k, v in self._state().items()}
+        if "_optimizer" in state:
+            state["_optimizer"] = state["_optimizer"].copy()
+        new.__setstate__(state)
+        return new
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         new = self.__class__.__new__(self.__class__)

@@ -11,8 +11,9 @@ from .._network import decisions
 from .._typing import Array
 from ..metrics import accuracy
 from . import _labels, _names
-from ._base import BaseMLP, available_if, keep_parameters, stochastic
+from ._base import BaseMLP
 from ._labels import MULTILABEL, LabelCodes, are_plain_labels
+from ._methods import available_if, keep_parameters, stochastic
 from ._sklearn.compat import ClassifierMixin
 from ._sklearn.documentation import document
 
@@ -105,7 +106,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         n_threads: int | None = None,
         backend: str | None = None,
         dtype: Any = None,
-        pickle_optimizer: bool = False,
+        pickle_optimizer: bool = True,
     ) -> None:
         keep_parameters(self, locals())
 
@@ -157,20 +158,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         known = getattr(self, "classes_", None)
         if classes is None and known is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        self._first_classes = None
-        if classes is not None:
-            given = np.unique(np.asarray(classes))
-            if known is None:
-                self._first_classes = given
-            elif not np.array_equal(given, known):
-                raise ValueError(
-                    f"`classes={classes!r}` is not the same as on last call to partial_fit, "
-                    f"was: {known!r}"
-                )
-        try:
-            self._fit(X, y, sample_weight, True)
-        finally:
-            del self._first_classes
+        given = None if classes is None else np.unique(np.asarray(classes))
+        if given is not None and known is not None and not np.array_equal(given, known):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, "
+                f"was: {known!r}"
+            )
+        self._fit(X, y, sample_weight, True, classes=given)
         return self
 
     def predict(self, X: Any) -> Any:
@@ -238,12 +232,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _shape_targets(self, y: Any) -> Any:
         return y if sparse.is_sparse(y) else _labels.flatten_column(y)
 
-    def _learn_targets(self, y: Array, first_pass: bool, incremental: bool) -> None:
+    def _learn_targets(self, y: Array, first_pass: bool, incremental: bool, classes: Any) -> None:
         found = LabelCodes.of(y)
         known: Any = found
-        first_classes = getattr(self, "_first_classes", None)
-        if first_classes is not None and found.y_type_ != MULTILABEL:
-            known = LabelCodes.of_classes(first_classes)
+        first = classes is not None and not hasattr(self, "classes_")
+        if first and found.y_type_ != MULTILABEL:
+            known = LabelCodes.of_classes(classes)
         elif hasattr(self, "classes_") and (self.warm_start or incremental):
             known = self._labels()
             # `partial_fit` may see a part of the classes, a warm start must see the same.

@@ -9,7 +9,8 @@ import numpy as np
 from .._typing import Array
 from ..metrics import r2
 from . import _labels, _names
-from ._base import BaseMLP, available_if, keep_parameters, stochastic
+from ._base import BaseMLP
+from ._methods import keep_parameters
 from ._sklearn.compat import RegressorMixin
 from ._sklearn.documentation import document
 
@@ -105,7 +106,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_threads: int | None = None,
         backend: str | None = None,
         dtype: Any = None,
-        pickle_optimizer: bool = False,
+        pickle_optimizer: bool = True,
     ) -> None:
         keep_parameters(self, locals())
 
@@ -137,11 +138,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
         return self
 
-    @available_if(stochastic)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Go once over the rows, from the present parameters and optimizer state.
 
-        Arguments and result as in :meth:`fit`.
+        Arguments and result as in :meth:`fit`. ``lbfgs`` runs from the present parameters to its
+        end, as in scikit-learn.
         """
         self._fit(X, y, sample_weight, True)
         return self
@@ -156,7 +157,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _shape_targets(self, y: Any) -> Any:
         return _labels.flatten_column(y)
 
-    def _learn_targets(self, y: Array, first_pass: bool, incremental: bool) -> None:
+    def _learn_targets(self, y: Array, first_pass: bool, incremental: bool, classes: Any) -> None:
         outputs = 1 if y.ndim == 1 else y.shape[1]
         self._check_values(y)
         if first_pass:

@@ -1,7 +1,7 @@
 """Schedules: how the learning rate changes while a network trains.
 
-A schedule gives the factor by which the optimizer's learning rate ``η`` is multiplied. It holds
-constants only, so one object may be used in any number of fits, and it is one small class that
+A schedule makes the rates of a run from the optimizer's learning rate ``η``. It holds constants
+only, so one object may be used in any number of fits, and it is one small class that
 states its formula: ``fit(optimizer=SGD(0.1), learning_rate=schedules.Cosine())``, or by name,
 ``learning_rate="cosine"``.
 
@@ -17,7 +17,8 @@ class                  learning rate at time ``t``
 ``OneCycle``           from ``η / div_factor`` up to ``η`` and far down again
 ``Warmup``             a linear rise to ``η``, then another schedule
 ``ReduceOnPlateau``    ``η`` times ``factor`` for every plateau so far
-``Function``           what a function of ``t`` returns
+``Factor``             ``η`` times what a function of ``t`` returns
+``Rate``               what a function of ``t`` returns: how a plain function is taken
 =====================  ======================================================================
 
 Time ``t`` starts at 0 and counts finished epochs (``every="epoch"``), or updates of the weights
@@ -30,7 +31,7 @@ those with several parts.
 
 from ._decays import Constant, Cosine, Exponential, InverseScaling, InverseTime, Step
 from ._schedule import Schedule
-from ._shapes import Function, OneCycle, ReduceOnPlateau, Warmup, get
+from ._shapes import Factor, Function, OneCycle, Rate, ReduceOnPlateau, Warmup, get
 
 #: The schedule of a fit that asks for none.
 CONSTANT = Constant()
@@ -39,10 +40,12 @@ __all__ = [
     "Constant",
     "Cosine",
     "Exponential",
+    "Factor",
     "Function",
     "InverseScaling",
     "InverseTime",
     "OneCycle",
+    "Rate",
     "ReduceOnPlateau",
     "Schedule",
     "Step",

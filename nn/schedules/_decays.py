@@ -93,6 +93,10 @@ class Step(Schedule):
         if self.step_size is not None:
             positive(step_size=self.step_size)
 
+    @property
+    def needs_length(self) -> bool:
+        return self.step_size is None
+
     def at(self, t: Array, end: float) -> Array:
         size = max(end / 3, 1.0) if self.step_size is None else self.step_size
         factors: Array = self.gamma ** (t // size)
@@ -152,6 +156,10 @@ class Cosine(Schedule):
         not_negative(alpha=self.alpha)
         if self.decay_steps is not None:
             positive(decay_steps=self.decay_steps)
+
+    @property
+    def needs_length(self) -> bool:
+        return self.decay_steps is None
 
     def at(self, t: Array, end: float) -> Array:
         length = end if self.decay_steps is None else self.decay_steps

@@ -9,45 +9,50 @@ import numpy as np
 from .._typing import Array
 from ..history import History
 from . import Constant, ReduceOnPlateau, Schedule
-from ._schedule import Span
+from ._schedule import Times
 
 
 class Rates:
-    """Rates of a fixed learning rate ``η`` under a schedule, epoch by epoch.
+    """Rates of a learning rate ``η`` under a schedule, epoch by epoch.
 
     Parameters
     ----------
     learning_rate : float
-        ``η``.
+        ``η``, which may change between epochs.
     schedule : Schedule
-    epochs, steps_per_epoch : int
-        Length of the run.
+    epochs : float
+        Length of the run; infinite where nobody knows.
+    steps_per_epoch : int
+        Updates of an epoch, which may change between epochs.
     """
 
     def __init__(
-        self, learning_rate: float, schedule: Schedule, epochs: int, steps_per_epoch: int
+        self, learning_rate: float, schedule: Schedule, epochs: float, steps_per_epoch: int
     ) -> None:
-        self._learning_rate = learning_rate
-        self._schedule = schedule
+        self.learning_rate, self.schedule = learning_rate, schedule
+        self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
         self._fixed = isinstance(schedule, Constant)
-        self._span = Span(epochs * steps_per_epoch, steps_per_epoch)
         plateau = schedule.plateau
         self._reducer = None
         if isinstance(plateau, ReduceOnPlateau):
             self._reducer = _Reducer(plateau, learning_rate)
 
-    def of_epoch(self, epoch: int) -> float | Array:
-        """One rate for the whole epoch (counted from 0), or an array with one for each step."""
+    def of_epoch(self, epoch: int, step: int | None = None) -> float | Array:
+        """One rate for the whole epoch (counted from 0), or an array with one for each step.
+
+        ``step`` is the number of updates before, by default as many for each epoch.
+        """
         if self._fixed:
-            return self._learning_rate
-        n = self._span.steps_per_epoch
+            return self.learning_rate
+        n = self.steps_per_epoch
+        start = epoch * n if step is None else step
         scale = 1.0 if self._reducer is None else self._reducer.scale
-        rate = self._learning_rate * scale
-        if not self._schedule.by_step:
-            return rate * float(self._schedule.at_steps(np.array([epoch * n]), self._span)[0])
-        steps = np.arange(epoch * n, (epoch + 1) * n)
-        rates: Array = rate * self._schedule.at_steps(steps, self._span)
-        return rates
+        rate = self.learning_rate * scale
+        by_step = self.schedule.by_step
+        steps = np.arange(start, start + (n if by_step else 1))
+        times = Times(steps, np.full(len(steps), epoch), self.epochs * n, n)
+        rates = self.schedule.rates(rate, times)
+        return rates if by_step else float(rates[0])
 
     def epoch_ended(self, history: History) -> None:
         """Look at the losses, where the schedule depends on them."""

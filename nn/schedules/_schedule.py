@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -17,11 +18,32 @@ Clock = Literal["epoch", "step"]
 
 
 @dataclass(frozen=True)
-class Span:
-    """The length of a run, in updates of the weights."""
+class Times:
+    """When some updates of the weights happen.
 
-    steps: int
+    Attributes
+    ----------
+    steps : (n,) array
+        Updates made before each.
+    epochs : (n,) array
+        Epochs finished before each.
+    n_steps : float
+        Updates of the whole run; infinite where nobody knows.
+    steps_per_epoch : int
+    """
+
+    steps: Array
+    epochs: Array
+    n_steps: float
     steps_per_epoch: int
+
+    def later(self, start: float, every: Clock) -> Times:
+        """The same updates in a run that begins at ``start``, in units of ``every``."""
+        n = self.steps_per_epoch
+        length = start * (1 if every == "step" else n)
+        steps = np.maximum(self.steps - length, 0)
+        epochs = steps // n if every == "step" else np.maximum(self.epochs - start, 0)
+        return Times(steps, epochs, max(self.n_steps - length, 1), n)
 
 
 class Schedule(ABC):
@@ -64,10 +86,21 @@ class Schedule(ABC):
         """The part that looks at the loss, where there is one."""
         return None
 
-    def at_steps(self, steps: Array, span: Span) -> Array:
-        """Factors for updates with these numbers, counted from 0."""
-        unit = 1 if self.every == "step" else span.steps_per_epoch
-        return self.at((steps // unit).astype(np.float64), span.steps / unit)
+    @property
+    def needs_length(self) -> bool:
+        """Whether the rates depend on the length of the run."""
+        return False
+
+    def check(self, known: Iterable[str]) -> None:
+        """Raise ``ValueError`` where the run will not record the curve that the rates follow."""
+        return None
+
+    def rates(self, learning_rate: float, times: Times) -> Array:
+        """Learning rates at some times, for the optimizer's ``learning_rate``."""
+        by_step = self.every == "step"
+        t = (times.steps if by_step else times.epochs).astype(np.float64)
+        unit = 1 if by_step else times.steps_per_epoch
+        return learning_rate * self.at(t, times.n_steps / unit)
 
 
 # Checks of constants.

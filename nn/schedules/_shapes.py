@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from .._typing import Array
-from ._schedule import Clock, Schedule, Span, not_negative, positive, share
+from ._schedule import Clock, Schedule, Times, not_negative, positive, share
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ class OneCycle(Schedule):
         positive(div_factor=self.div_factor, final_div_factor=self.final_div_factor)
         if self.total_steps is not None:
             positive(total_steps=self.total_steps)
+
+    @property
+    def needs_length(self) -> bool:
+        return self.total_steps is None
 
     def at(self, t: Array, end: float) -> Array:
         length = end if self.total_steps is None else self.total_steps
@@ -98,11 +102,17 @@ class Warmup(Schedule):
     def at(self, t: Array, end: float) -> Array:
         return self.start_factor + (1 - self.start_factor) * t / max(self.steps, 1)
 
-    def at_steps(self, steps: Array, span: Span) -> Array:
-        length = self.steps * (1 if self.every == "step" else span.steps_per_epoch)
-        rest = Span(max(span.steps - length, 1), span.steps_per_epoch)
-        following = self._after.at_steps(np.maximum(steps - length, 0), rest)
-        return np.where(steps < length, super().at_steps(steps, span), following)
+    @property
+    def needs_length(self) -> bool:
+        return self._after.needs_length
+
+    def check(self, known: Iterable[str]) -> None:
+        self._after.check(known)
+
+    def rates(self, learning_rate: float, times: Times) -> Array:
+        rising = (times.steps if self.every == "step" else times.epochs) < self.steps
+        following = self._after.rates(learning_rate, times.later(self.steps, self.every))
+        return np.where(rising, super().rates(learning_rate, times), following)
 
 
 @dataclass(frozen=True)
@@ -155,13 +165,20 @@ class ReduceOnPlateau(Schedule):
     def plateau(self) -> Schedule | None:
         return self
 
+    def check(self, known: Iterable[str]) -> None:
+        if self.monitor != "auto" and self.monitor not in known:
+            raise ValueError(
+                f"reduce_on_plateau monitors {self.monitor!r}, but this fit records only "
+                f"{sorted(known)}; give validation data"
+            )
+
     def at(self, t: Array, end: float) -> Array:
         return np.ones_like(t)  # the reductions are made in `_rates`, which sees the losses
 
 
 @dataclass(frozen=True)
-class Function(Schedule, named=False):
-    """The factor that a function of time returns; ``get`` makes it from any plain function.
+class Factor(Schedule, named=False):
+    """``η`` times what a function of time returns.
 
     Parameters
     ----------
@@ -173,13 +190,40 @@ class Function(Schedule, named=False):
     function: Callable[[float], float]
     every: Clock = "epoch"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not callable(self.function):
+            raise TypeError(f"function must be a function of the time, got {self.function!r}")
+
     def at(self, t: Array, end: float) -> Array:
-        factors = np.array([float(self.function(value)) for value in t.tolist()])
-        if not np.all(factors >= 0) or not np.isfinite(factors).all():
+        values = np.array([float(self.function(value)) for value in t.tolist()])
+        if not np.all(values >= 0) or not np.isfinite(values).all():
             raise ValueError(
-                f"a schedule must return finite numbers, not negative, got {factors} for times {t}"
+                f"a schedule must return finite numbers, not negative, got {values} for times {t}"
             )
-        return factors
+        return values
+
+
+@dataclass(frozen=True)
+class Rate(Factor, named=False):
+    """The learning rate itself that a function of time returns, whatever ``η`` is.
+
+    ``get`` makes it from a plain function: ``fit(learning_rate=lambda epoch: 0.1 / (1 + epoch))``.
+    For a multiple of ``η`` see :class:`Factor`.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(t) -> float``, called once for each epoch or update.
+    every : {"epoch", "step"}, default "epoch"
+    """
+
+    def rates(self, learning_rate: float, times: Times) -> Array:
+        return super().rates(1.0, times)
+
+
+#: Its name before there was :class:`Rate`.
+Function = Factor
 
 
 def get(schedule: str | Schedule | Callable[[float], float]) -> Schedule:
@@ -202,7 +246,7 @@ def get(schedule: str | Schedule | Callable[[float], float]) -> Schedule:
             )
         return Schedule.registry[schedule]()
     if callable(schedule) and not isinstance(schedule, type):
-        return Function(schedule)
+        return Rate(schedule)
     raise TypeError(
         "a schedule must be a name, an object such as fastmlp.schedules.Cosine() or a function, "
         f"got {schedule!r}"

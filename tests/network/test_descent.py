@@ -107,10 +107,14 @@ def test_a_number_replaces_the_learning_rate():
     assert history.learning_rate == [0.3, 0.3]
 
 
-def test_a_function_of_the_epoch_is_a_schedule():
+def test_a_factor_of_the_epoch_is_a_schedule():
     x, y = data()
     history = network().fit(
-        x, y, optimizer=SGD(0.4), learning_rate=lambda epoch: 1 / (1 + epoch), epochs=4
+        x,
+        y,
+        optimizer=SGD(0.4),
+        learning_rate=schedules.Factor(lambda epoch: 1 / (1 + epoch)),
+        epochs=4,
     )
     assert history.learning_rate == pytest.approx([0.4, 0.2, 0.4 / 3, 0.1])
 

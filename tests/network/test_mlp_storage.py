@@ -85,3 +85,28 @@ def test_saving_without_safetensors_names_the_extra(tmp_path, monkeypatch):
         with pytest.raises(ImportError, match=r"pip install 'fastmlp\[io\]'"):
             use(tmp_path / "net.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+class Labelled(MLP):
+    """A network with an attribute and a slot of its own."""
+
+    __slots__ = ("unit",)
+
+    def __init__(self, sizes, names):
+        super().__init__(sizes, random_state=0)
+        self.names = names
+
+
+@pytest.mark.parametrize(
+    "duplicate", [lambda net: pickle.loads(pickle.dumps(net)), copy.copy, copy.deepcopy]
+)
+def test_what_users_have_added_stays_with_a_network(duplicate):
+    net = Labelled([4, 5, 3], ["a", "b"])
+    net.unit, net.scaling = "mm", {"mean": np.arange(4)}
+    net.predict(np.ones((1, 4)))  # makes what is not copied
+    other = duplicate(net)
+    assert type(other) is Labelled
+    assert (other.names, other.unit) == (["a", "b"], "mm")
+    np.testing.assert_array_equal(other.scaling["mean"], np.arange(4))
+    np.testing.assert_array_equal(other.predict(np.ones((1, 4))), net.predict(np.ones((1, 4))))
+    assert (duplicate is copy.copy) == (other.names is net.names)

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from fastmlp import schedules
+from fastmlp import MLP, schedules
 from fastmlp.history import History
+from fastmlp.optimizers import SGD
 from fastmlp.schedules._rates import Rates
 
 EPOCHS, STEPS = 12, 5
@@ -35,7 +36,8 @@ FORMULAS = [
         {"decay_steps": 8, "alpha": 0.1},
         lambda t: 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * min(t / 8, 1))),
     ),
-    (schedules.Function, {"function": lambda t: 1 / (t + 2)}, lambda t: 1 / (t + 2)),
+    (schedules.Factor, {"function": lambda t: 1 / (t + 2)}, lambda t: 1 / (t + 2)),
+    (schedules.Rate, {"function": lambda t: 1 / (t + 2)}, lambda t: 2 / (t + 2)),
 ]
 
 
@@ -211,3 +213,46 @@ def test_names():
 def test_wrong_schedules(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+# Functions, and what a fit checks
+
+
+def fit(learning_rate, **options):
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    net = MLP([2, 3, 1], random_state=0)
+    before = net.parameters.copy()
+    try:
+        options = {"optimizer": SGD(0.4), "epochs": 4, "batch_size": 10} | options
+        return net.fit(x, x[:, :1], learning_rate=learning_rate, **options).learning_rate
+    except ValueError:
+        np.testing.assert_array_equal(net.parameters, before)
+        raise
+
+
+def test_a_function_gives_the_rate_itself_and_a_factor_multiplies_it():
+    assert fit(lambda epoch: 0.1 / (1 + epoch)) == [0.1, 0.1 / 2, 0.1 / 3, 0.1 / 4]
+    by_factor = fit(schedules.Factor(lambda epoch: 1 / (1 + epoch)))
+    assert by_factor == [0.4, 0.4 / 2, 0.4 * (1 / 3), 0.4 / 4]
+    assert fit(schedules.Rate(lambda step: 1.0 + step, every="step")) == [2, 4, 6, 8]
+    warmed = fit(schedules.Warmup(2, lambda epoch: 7.0 + epoch, start_factor=0, every="epoch"))
+    assert warmed == [0, 0.2, 7, 8]
+    assert schedules.Function is schedules.Factor
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_plateau_of_validation_data_needs_them(after):
+    schedule = schedules.ReduceOnPlateau(monitor="validation_loss")
+    if after:
+        schedule = schedules.Warmup(2, schedule)
+    with pytest.raises(ValueError, match=r"reduce_on_plateau monitors 'validation_loss'.*give"):
+        fit(schedule)
+    x = np.ones((3, 2))
+    assert len(fit(schedule, validation_data=(x, x[:, :1]))) == 4
+    assert len(fit("reduce_on_plateau")) == 4
+
+
+@pytest.mark.parametrize("wrong", [3, "cosine", None])
+def test_a_factor_needs_a_function(wrong):
+    with pytest.raises(TypeError, match="function"):
+        schedules.Factor(wrong)

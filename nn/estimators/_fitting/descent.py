@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from ... import stopping
+from ... import schedules, stopping
 from ..._inputs import sparse
 from ..._training.loop import Hooks, train
 from ..._training.run import Batch, Run
@@ -38,7 +39,7 @@ def fit_stochastic(
     optimizer = estimator.__dict__.get("_optimizer") if incremental else None
     if optimizer is None:
         optimizer = estimator._optimizer = StochasticOptimizer(estimator)
-    run = new_run(estimator, optimizer, rows, held_out, incremental)
+    run = new_run(estimator, optimizer, rows, incremental)
     validation = None
     if held_out is not None:
         validation = Validation(estimator, held_out, run.parameters.dtype)
@@ -54,13 +55,19 @@ def fit_stochastic(
         )
 
 
-def new_run(
-    estimator: Any,
-    optimizer: StochasticOptimizer,
-    rows: Rows,
-    held_out: Rows | None,
-    incremental: bool,
-) -> Run:
+def check_watching(estimator: Any, given: bool) -> None:
+    """Raise ``ValueError`` where a rule or a schedule looks at what a fit will not record.
+
+    ``given`` says that the user gave validation rows.
+    """
+    known = {"loss", "validation_loss"} if given or estimator.early_stopping else {"loss"}
+    for rule in stop_rules(estimator):
+        rule.check(known)
+    if estimator.schedule is not None:
+        schedules.get(estimator.schedule).check(known)
+
+
+def new_run(estimator: Any, optimizer: StochasticOptimizer, rows: Rows, incremental: bool) -> Run:
     """A run from the estimator's parameters and the optimizer's state on."""
     own, dtype = estimator._packed(), rows.x.dtype
     # The estimator's own vector where it can be trained in, else one of the right dtype.
@@ -69,8 +76,6 @@ def new_run(
     batch = Batch(sparse.for_engine(rows.x, dtype), rows.target, rows.weight, loss)
     batch_size = _batch_size(estimator.batch_size, len(rows.target))
     rules = stop_rules(estimator)
-    for rule in rules:
-        rule.check({"loss"} if held_out is None else {"loss", "validation_loss"})
     with_norm = any(rule.needs_gradient_norm for rule in rules)
     dropout = dropout_of(estimator, len(estimator.coefs_) - 1)
     trainer = optimizer.trainer(
@@ -94,9 +99,12 @@ def new_run(
         track_gradient_norm=with_norm,
         n_threads=estimator.n_threads,
     )
-    trainer.load(flat, optimizer.state, optimizer.step)
+    state = optimizer.state
+    # Rows of one call may be float32 and those of the next float64.
+    trainer.load(flat, None if state is None else state.astype(dtype, copy=False), optimizer.step)
     epochs = 1 if incremental else estimator.max_iter
-    optimizer.plan(estimator.schedule, epochs, -(-len(rows.target) // batch_size))
+    length = math.inf if incremental else epochs
+    optimizer.plan(estimator.schedule, length, -(-len(rows.target) // batch_size))
     return Run(
         batch=batch,
         trainer=trainer,

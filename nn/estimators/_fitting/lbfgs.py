@@ -35,7 +35,7 @@ def fit_lbfgs(estimator: Any, rows: Rows, context: Any) -> None:
             "gtol": estimator.tol,
         },
     )
-    estimator._adopt(np.ascontiguousarray(result.x, np.float64))
+    estimator._adopt(np.ascontiguousarray(result.x, estimator.dtype or np.float64))
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
     estimator.loss_ = float(result.fun)
     estimator.stop_reason_ = _reason(result, estimator)

@@ -11,13 +11,19 @@ import numpy as np
 from fastmlp.kernels import UpdateRule, _chooser
 
 from ... import optimizers, schedules
+from ..._inputs.numbers import number
 from ..._typing import Array
 from ...history import History
+from ...schedules import Schedule
 from ...schedules._rates import Rates
 
 
 class StochasticOptimizer:
-    """What scikit-learn keeps as ``_optimizer``: its learning rate is that of the last step.
+    """What scikit-learn keeps as ``_optimizer``.
+
+    ``learning_rate`` and ``learning_rate_init`` can be set between calls and mean what they mean
+    there: ``sgd`` goes on with the former, and its inverse scaling starts from the latter; ``adam``
+    makes the former from the latter in every step. Other names cannot be set.
 
     Attributes
     ----------
@@ -28,48 +34,68 @@ class StochasticOptimizer:
         Velocities or moments after the last call; ``None`` before the first.
     step : int
         Updates so far.
+    epochs : int
+        Epochs so far; a call of ``partial_fit`` is one.
     rows_seen : int
         Rows that the estimator has been trained with so far.
     """
 
+    __slots__ = (
+        *("rate", "rule", "state", "step", "epochs", "rows_seen"),
+        *("_initial_rate", "_schedule", "_power_t", "_planned", "_begun", "_assigned", "_kept"),
+    )
+
+    rate: float
+    rule: UpdateRule
+    state: Array | None
+
     def __init__(self, estimator: Any) -> None:
         self._power_t = estimator.power_t
         self._schedule = "constant"
-        self._planned: Rates | None = None
         if estimator.optimizer is not None:
-            chosen = optimizers.get(estimator.optimizer)
-            if hasattr(chosen, "method"):  # how it searches, with all rows
-                raise ValueError(
-                    f"optimizer must go on batch by batch, got {chosen!r}; choose solver='lbfgs' "
-                    "for all rows in every step"
-                )
-            self.rate = float(
-                estimator.learning_rate_init
-                if isinstance(estimator.optimizer, str)
-                else chosen.learning_rate
+            self._set_own(estimator)
+        else:
+            self._set_of_sklearn(estimator)
+        self._initial_rate = self.rate
+        self.state = None
+        self.step = self.epochs = self.rows_seen = 0
+        #: The schedule of the package at work, and when (epochs, steps) it has begun.
+        self._planned: Rates | None = None
+        self._begun = (0, 0)
+        #: What was assigned to the learning rate of Adam, and in which step.
+        self._assigned: tuple[float, int] | None = None
+        self._kept: tuple[Any, Any] | None = None
+
+    def _set_own(self, estimator: Any) -> None:
+        """Take rule and rate of an optimizer of the package."""
+        chosen = optimizers.get(estimator.optimizer)
+        if hasattr(chosen, "method"):  # how it searches, with all rows
+            raise ValueError(
+                f"optimizer must go on batch by batch, got {chosen!r}; choose solver='lbfgs' "
+                "for all rows in every step"
             )
-            self.rule = chosen.update_rule()
-        elif estimator.solver == "adam":
-            self.rate = float(estimator.learning_rate_init)
+        named = isinstance(estimator.optimizer, str)
+        self.rate = float(estimator.learning_rate_init if named else chosen.learning_rate)
+        self.rule = chosen.update_rule()
+
+    def _set_of_sklearn(self, estimator: Any) -> None:
+        """Take rule, rate and schedule of ``solver``."""
+        self.rate = float(estimator.learning_rate_init)
+        if estimator.solver == "adam":
             self.rule = optimizers.Adam(
                 beta_1=estimator.beta_1,
                 beta_2=estimator.beta_2,
                 epsilon=estimator.epsilon,
                 epsilon_hat=True,
             ).update_rule()
-        else:
-            self.rate = float(estimator.learning_rate_init)
-            self._schedule = estimator.learning_rate
-            self.rule = UpdateRule("sgd")
-            if estimator.momentum:
-                # Not by optimizers.SGD, which refuses the momentum of 1 that is allowed here.
-                nesterov = float(estimator.nesterovs_momentum)
-                momentum = float(estimator.momentum)
-                self.rule = UpdateRule("momentum", {"momentum": momentum, "nesterov": nesterov})
-        self._initial_rate = self.rate
-        self.state: Array | None = None
-        self.step = self.rows_seen = 0
-        self._kept: tuple[Any, Any] | None = None
+            return
+        self._schedule = estimator.learning_rate
+        self.rule = UpdateRule("sgd")
+        if estimator.momentum:
+            # Not by optimizers.SGD, which refuses the momentum of 1 that is allowed here.
+            nesterov = float(estimator.nesterovs_momentum)
+            momentum = float(estimator.momentum)
+            self.rule = UpdateRule("momentum", {"momentum": momentum, "nesterov": nesterov})
 
     def trainer(self, make: Callable[..., Any], keep: bool, *args: Any, **options: Any) -> Any:
         """``make(*args, **options)``; with ``keep`` the one of the last call, if they are equal."""
@@ -83,27 +109,75 @@ class StochasticOptimizer:
     @property
     def learning_rate(self) -> float:
         """``rate``; of Adam the rate of its last step, bias corrections included."""
-        if self.rule.name != "adam" or self.step == 0:
+        if self.rule.name != "adam":
+            return self.rate
+        if self._assigned is not None and self._assigned[1] == self.step:
+            return self._assigned[0]
+        if self.step == 0:
             return self.rate
         beta_1, beta_2 = self.rule.constants["beta_1"], self.rule.constants["beta_2"]
         return self.rate * math.sqrt(1 - beta_2**self.step) / (1 - beta_1**self.step)
 
-    def plan(self, schedule: Any, epochs: int, steps_per_epoch: int) -> None:
-        """Follow a schedule of the package in a run of that length."""
-        if schedule is not None:
-            known = schedules.get(schedule)
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        rate = number("learning_rate", value)
+        if self.rule.name == "adam":
+            self._assigned = rate, self.step
+            return
+        self.rate = rate
+        if self._planned is not None:
+            self._planned.learning_rate = rate
+
+    @property
+    def learning_rate_init(self) -> float:
+        """The learning rate that schedules start from; of Adam that of every step."""
+        return self._initial_rate
+
+    @learning_rate_init.setter
+    def learning_rate_init(self, value: float) -> None:
+        self._initial_rate = number("learning_rate_init", value)
+        if self.rule.name == "adam":
+            self.rate = self._initial_rate
+        if self._planned is not None:
+            self._planned.learning_rate = self._initial_rate
+
+    def plan(self, schedule: Any, epochs: float, steps_per_epoch: int) -> None:
+        """Follow a schedule of the package, from now on or as before.
+
+        Parameters
+        ----------
+        epochs : float
+            Length of the run; infinite where more calls may follow.
+        steps_per_epoch : int
+            Of the coming epochs.
+        """
+        known = None if schedule is None else schedules.get(schedule)
+        if self._planned is not None and known == self._planned.schedule:
+            self._planned.steps_per_epoch = steps_per_epoch
+            return
+        if self._planned is not None:
+            self.rate = self._initial_rate
+        self._planned, self._begun = None, (self.epochs, self.step)
+        if known is not None:
             self._planned = Rates(self._initial_rate, known, epochs, steps_per_epoch)
 
+    @property
+    def followed(self) -> Schedule | None:
+        """The schedule of the package that the last call has followed."""
+        return None if self._planned is None else self._planned.schedule
+
     def of_epoch(self, epoch: int) -> float | Array:
-        """Learning rate of an epoch (counted from 0), or one for each of its steps."""
+        """Learning rate of the coming epoch, or one for each of its steps."""
         if self._planned is not None:
-            rates = self._planned.of_epoch(epoch)
+            epochs, steps = self._begun
+            rates = self._planned.of_epoch(self.epochs - epochs, self.step - steps)
             self.rate = float(np.ravel(rates)[-1])
             return rates
         return self.rate
 
     def epoch_ended(self, history: History) -> None:
         """Follow the inverse scaling schedule, ``η₀ / (rows + 1)^power_t``, or the plan."""
+        self.epochs += 1
         if self._planned is not None:
             self._planned.epoch_ended(history)
         elif self._schedule == "invscaling":
@@ -124,10 +198,35 @@ class StochasticOptimizer:
         return stop
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": None}
+        return {name: None if name == "_kept" else getattr(self, name) for name in self.__slots__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+    def copy(self) -> StochasticOptimizer:
+        """One that goes on from here on its own; its arrays are never changed in place."""
+        new = copy.copy(self)
+        new._planned = copy.deepcopy(self._planned)
+        return new
 
     def without_state(self) -> StochasticOptimizer:
         """A copy whose next step is a first one: what small pickles hold."""
         new = copy.copy(self)
         new.state, new.step = None, 0
+        new._begun = (self._begun[0], self._begun[1] - self.step)
         return new
+
+
+def check_endless(schedule: Any, followed: Schedule | None) -> None:
+    """Raise ``ValueError`` unless a schedule knows its rates without the length of the run.
+
+    ``followed`` is the one that earlier calls have followed, of which the length is known.
+    """
+    known = None if schedule is None else schedules.get(schedule)
+    if known is not None and known != followed and known.needs_length:
+        raise ValueError(
+            f"schedule {schedule!r} depends on the length of the run, which partial_fit does not "
+            "know: give its length to an object of fastmlp.schedules (decay_steps, step_size, "
+            "total_steps), or use fit"
+        )

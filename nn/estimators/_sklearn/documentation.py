@@ -11,7 +11,8 @@ activation : str, object of ``fastmlp.activations``, or list of them, default "r
     ``"identity"``, ``"logistic"``, ``"tanh"``, ``"relu"``, or another of fastmlp's; a list has one
     for each hidden layer.
 solver : {"adam", "sgd", "lbfgs"}, default "adam"
-    ``lbfgs`` (needs scipy) takes all rows in every step and computes in float64.
+    ``lbfgs`` (needs scipy) takes all rows in every step. It computes in float64, also for float32
+    rows, and so are the parameters that it finds; with ``dtype="float32"`` they are rounded to it.
 alpha : float, default 1e-4
     Weight of the penalty ``½ α Σ W² / n``, ``n`` being the rows of the step.
 batch_size : int or "auto", default "auto"
@@ -20,7 +21,9 @@ learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
     Schedule of ``sgd``. ``invscaling``: ``η = η₀ / (rows seen + 1)^power_t``, set after each
     epoch. ``adaptive``: η is divided by 5 where others would stop.
 learning_rate_init : float, default 0.001
-    ``η₀``.
+    ``η₀`` of the next ``fit``. Between calls of ``partial_fit`` the attributes of ``_optimizer`` of
+    scikit-learn's estimators are set: ``learning_rate`` of ``sgd``, ``learning_rate_init`` of
+    ``adam``.
 power_t : float, default 0.5
     Exponent of ``invscaling``.
 max_iter : int, default 200
@@ -54,8 +57,10 @@ EXTRAS = """
 optimizer : str or object of ``fastmlp.optimizers``, optional
     Takes the place of ``solver`` ``sgd`` or ``adam`` and their constants; a name has its own
     constants and ``learning_rate_init``.
-schedule : str or object of ``fastmlp.schedules``, optional
-    Multiplies the optimizer's learning rate; takes the place of ``learning_rate``.
+schedule : str, object of ``fastmlp.schedules`` or function, optional
+    Learning rates by a schedule of the optimizer's, in the place of ``learning_rate``; a function
+    of the epoch returns the rate itself. It goes on over calls of ``partial_fit``, each of which
+    is an epoch; where it depends on the length of the run it has to be told that there.
 init : str or object of ``fastmlp.initializers``, optional
     Initial weights; biases then start at 0.
 l1 : float, default 0
@@ -84,9 +89,11 @@ backend : {"compiled", "numba", "reference"}, optional
     The live one by default.
 dtype : float32 or float64, optional
     In which everything is computed; that of ``X`` by default.
-pickle_optimizer : bool, default False
-    Keep the optimizer's state (velocity, moments) in pickles: they are two or three times as
-    large, and ``partial_fit`` of the unpickled estimator goes on as if nothing had happened.
+pickle_optimizer : bool, default True
+    Keep the optimizer's state (velocity, moments) in pickles, so that ``partial_fit`` of the
+    unpickled estimator goes on as if nothing had happened. ``False`` makes them two or three times
+    smaller; what is lost is that state, and ``partial_fit`` then starts the optimizer anew: with
+    the first step of Adam, or without velocity. Predictions are the same.
 """
 
 ATTRIBUTES = """
@@ -122,7 +129,6 @@ Every deliberate deviation from scikit-learn:
 - ``lbfgs`` computes in float64 for float32 rows, too; scikit-learn rounds the parameters of each
   evaluation to float32.
 - Negative sample weights are an error, and so are negative targets of the Poisson loss.
-- Pickles hold the optimizer's state only with ``pickle_optimizer=True``; copies always do.
 - A warm start with early stopping gives back the best parameters also where none of its epochs
   beats the earlier fit; scikit-learn's overwrites them.
 - Private attributes other than ``_optimizer.learning_rate``, ``_no_improvement_count``,

@@ -65,6 +65,7 @@ def from_sklearn(estimator: Any) -> Any:
     new.coefs_ = [w.copy() for w in estimator.coefs_]
     new.intercepts_ = [b.copy() for b in estimator.intercepts_]
     new._adopt(new._packed())
+    new._hidden_sizes = tuple(w.shape[1] for w in new.coefs_[:-1])
     if hasattr(estimator, "_optimizer"):
         new._optimizer = _optimizer(estimator, new)
     return new
@@ -77,10 +78,12 @@ def _optimizer(theirs: Any, ours: Any) -> StochasticOptimizer:
     if optimizer.rule.name == "adam":
         slots = [state.ms, state.vs]
         optimizer.step = int(state.t)
+        optimizer.learning_rate_init = float(state.learning_rate_init)
     else:
         # scikit-learn keeps velocities of plain descent too, which nothing depends on.
         slots = [state.velocities] if optimizer.rule.slots else []
-        optimizer.rate = float(state.learning_rate)
+        optimizer.learning_rate_init = float(state.learning_rate_init)
+        optimizer.learning_rate = float(state.learning_rate)
     vectors = [np.concatenate([np.ravel(a) for a in slot]) for slot in slots]
     dtype = ours._flat.dtype
     optimizer.state = np.array(vectors, dtype).reshape(len(vectors), ours._flat.size)

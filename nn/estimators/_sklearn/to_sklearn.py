@@ -94,7 +94,7 @@ def _optimizer(new: Any, ours: StochasticOptimizer, architecture: Any) -> Any:
     optimizer: Any
     if ours.rule.name == "adam":
         optimizer = theirs.AdamOptimizer(
-            parameters, new.learning_rate_init, new.beta_1, new.beta_2, new.epsilon
+            parameters, ours.learning_rate_init, new.beta_1, new.beta_2, new.epsilon
         )
         if vectors:
             optimizer.ms, optimizer.vs = vectors
@@ -102,7 +102,7 @@ def _optimizer(new: Any, ours: StochasticOptimizer, architecture: Any) -> Any:
     else:
         optimizer = theirs.SGDOptimizer(
             parameters,
-            new.learning_rate_init,
+            ours.learning_rate_init,
             new.learning_rate,
             new.momentum,
             new.nesterovs_momentum,
