@@ -1,7 +1,94 @@
-"""Types of annotations, as the kernels have them."""
+"""Types of annotations: arrays, as the kernels have them, and names, so that editors complete them.
+
+Where a name is taken, ``str`` is as well: a variable has no literal type.
+"""
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from fastmlp.kernels import Array
 
-__all__ = ["Array"]
+__all__ = [
+    "ActivationName",
+    "Array",
+    "InitializerName",
+    "LossName",
+    "OptimizerName",
+    "OutputName",
+    "ScheduleName",
+    "SolverName",
+    "StopName",
+]
+
+ActivationName: TypeAlias = Literal[
+    "identity",
+    "sigmoid",
+    "tanh",
+    "hardtanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "softplus",
+    "silu",
+    "gelu",
+    "gelu_tanh",
+    "mish",
+]
+OutputName: TypeAlias = Literal["identity", "sigmoid", "softmax", "exp"]
+LossName: TypeAlias = Literal[
+    "squared_error",
+    "absolute_error",
+    "huber",
+    "quantile",
+    "poisson",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "hinge",
+    "squared_hinge",
+    "multiclass_hinge",
+]
+OptimizerName: TypeAlias = Literal[
+    "adam",
+    "adamw",
+    "adamax",
+    "nadam",
+    "radam",
+    "adagrad",
+    "adadelta",
+    "rmsprop",
+    "ftrl",
+    "sgd",
+    "lion",
+    "rprop",
+    "gradient_descent",
+    "lbfgs",
+]
+ScheduleName: TypeAlias = Literal[
+    "constant",
+    "inverse_scaling",
+    "inverse_time",
+    "step",
+    "exponential",
+    "cosine",
+    "one_cycle",
+    "warmup",
+    "reduce_on_plateau",
+]
+StopName: TypeAlias = Literal[
+    "gradient_norm", "step_norm", "plateau", "early_stopping", "time_limit"
+]
+SolverName: TypeAlias = Literal["lbfgs", "sgd", "adam"]
+InitializerName: TypeAlias = Literal[
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "lecun_uniform",
+    "lecun_normal",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "zeros",
+]

@@ -25,6 +25,7 @@ from fastmlp import kernels
 from fastmlp.kernels import CustomActivation
 from numpy.typing import ArrayLike
 
+from . import _naming
 from ._typing import Array
 
 __all__ = ["Activation", "custom", "get", "hidden", "output"]
@@ -159,9 +160,7 @@ def get(activation: str | Activation | CustomActivation) -> Activation | CustomA
         return activation
     if not isinstance(activation, str):
         raise TypeError(f"activation must be a name or an activation, got {activation!r}")
-    if activation not in _BY_NAME:
-        raise ValueError(f"activation must be one of {tuple(_BY_NAME)}, got {activation!r}")
-    return _BY_NAME[activation]
+    return _BY_NAME[_naming.find("activation", activation, _BY_NAME)]
 
 
 def custom(

@@ -29,6 +29,7 @@ from typing import Any, ClassVar
 import numpy as np
 from fastmlp.kernels import Architecture
 
+from . import _naming
 from ._typing import Array
 
 __all__ = [
@@ -241,12 +242,8 @@ def get(init: str | Initializer) -> Initializer:
             "init must be a name, an object such as fastmlp.initializers.HeNormal(), or a list "
             f"with one for each layer, got {init!r}"
         )
-    if init not in Initializer.registry:
-        raise ValueError(
-            f"init must be one of {tuple(Initializer.registry)} or an object of "
-            f"fastmlp.initializers, got {init!r}"
-        )
-    return Initializer.registry[init]()
+    known = Initializer.registry
+    return known[_naming.find("init", init, known, "fastmlp.initializers")]()
 
 
 def default(activation: object) -> Initializer:

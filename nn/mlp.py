@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-from fastmlp.kernels import _checks
+from fastmlp import kernels
+from fastmlp.kernels import CustomActivation, CustomLoss, _checks
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import serialization
@@ -16,15 +17,35 @@ from ._derivatives.methods import Derivatives
 from ._files import shown
 from ._network import construction
 from ._network.network import Network
+from ._typing import (
+    ActivationName,
+    InitializerName,
+    LossName,
+    OptimizerName,
+    OutputName,
+    ScheduleName,
+    StopName,
+)
 
 if TYPE_CHECKING:
+    from .activations import Activation
     from .callbacks import Callback, EpochFunction
     from .history import History
+    from .initializers import Initializer
+    from .losses import Loss
     from .optimizers import Optimizer
     from .schedules import Schedule
     from .stopping import StopRule
+else:
+    # For ``typing.get_type_hints``; importing them takes longer than the rest of the package.
+    Activation = Callback = EpochFunction = History = Initializer = Any
+    Loss = Optimizer = Schedule = StopRule = Any
 
 __all__ = ["MLP"]
+
+OneActivation: TypeAlias = ActivationName | str | Activation | CustomActivation
+#: A learning rate by the epoch.
+Rate: TypeAlias = Callable[[float], float]
 
 
 class MLP(Derivatives, Network):
@@ -41,7 +62,7 @@ class MLP(Derivatives, Network):
     output : {"identity", "sigmoid", "softmax", "exp"}, default "identity"
         Activation of the output layer.
     dtype : numpy.float32 or numpy.float64
-        In which everything is computed.
+        Floating-point type of all computations.
     random_state : int, numpy.random.Generator or None
         The network holds one generator, made from it: it draws the initial weights, then the
         shuffles of every ``fit``, so a second ``fit`` does not repeat the first one's shuffles.
@@ -55,9 +76,9 @@ class MLP(Derivatives, Network):
     Attributes
     ----------
     weights, biases : lists of arrays
-        ``(n_in, n_out)`` and ``(n_out,)`` of each layer. They are the truth: edits in place take
-        effect with the next call, and so do replacements (``net.weights[0] = W``,
-        ``net.weights = [W1, W2]``), whose values are copied in.
+        ``(n_in, n_out)`` and ``(n_out,)`` of each layer. They are the network's actual
+        parameters: in-place edits take effect with the next call, and so do replacements
+        (``net.weights[0] = W``, ``net.weights = [W1, W2]``), whose values are copied in.
     parameters : (n_parameters,) array
         All of them in one contiguous vector, weights first, of which the lists above are views.
 
@@ -81,12 +102,12 @@ class MLP(Derivatives, Network):
     def __init__(
         self,
         sizes: Sequence[int],
-        activation: Any = "relu",
-        output: str = "identity",
+        activation: OneActivation | Sequence[OneActivation] = "relu",
+        output: OutputName | str = "identity",
         dtype: DTypeLike = np.float32,
         random_state: int | np.random.Generator | None = None,
         n_threads: int | None = None,
-        init: Any = None,
+        init: InitializerName | str | Initializer | ArrayLike | Sequence[Any] | None = None,
     ) -> None:
         architecture = construction.architecture(sizes, activation, output)
         dtype = construction.float_type(dtype)
@@ -102,9 +123,9 @@ class MLP(Derivatives, Network):
         X: ArrayLike,
         y: ArrayLike,
         *,
-        loss: Any = None,
-        optimizer: str | Optimizer = "adam",
-        learning_rate: float | str | Schedule | Callable[[float], float] | None = None,
+        loss: LossName | str | Loss | kernels.Loss | CustomLoss | None = None,
+        optimizer: OptimizerName | str | Optimizer = "adam",
+        learning_rate: float | ScheduleName | str | Schedule | Rate | None = None,
         batch_size: int | Literal["full"] = 32,
         epochs: int = 10,
         shuffle: bool = True,
@@ -119,7 +140,7 @@ class MLP(Derivatives, Network):
         clip_norm: float | None = None,
         max_norm: float | None = None,
         trainable: bool | Sequence[bool] = True,
-        stop: str | StopRule | Iterable[str | StopRule] | None = None,
+        stop: StopName | str | StopRule | Iterable[str | StopRule] | None = None,
         metrics: Any = (),
         track_gradient_norm: bool = False,
         callbacks: Callback | EpochFunction | Iterable[Callback | EpochFunction] = (),
@@ -142,8 +163,9 @@ class MLP(Derivatives, Network):
             Its state (velocity, moments) starts fresh in every call. ``GradientDescent`` and
             ``LBFGS`` make one step an epoch, with all rows.
         learning_rate : float, or str or object of ``fastmlp.schedules``, or function, optional
-            A number replaces the optimizer's learning rate; a schedule multiplies it, a function
-            of the epoch by what it returns.
+            A number replaces the optimizer's learning rate, a schedule changes it from epoch to
+            epoch. A function of the epoch returns the rate itself (``schedules.Factor`` multiplies
+            by what a function returns).
         batch_size : int or "full", default 32
             Rows of a step; the last step of an epoch takes what is left. 1 is stochastic, "full"
             is batch gradient descent.
@@ -165,8 +187,8 @@ class MLP(Derivatives, Network):
             Weights of the penalty ``l1 Σ |W| + ½ l2 Σ W²``; biases are not penalised. (Decoupled
             weight decay is the optimizer's.)
         dropout : float or sequence of float, default 0
-            Probability to leave a unit out of a step: of hidden layers, or of the input and each
-            hidden layer.
+            Probability of dropping a unit in a training step: of hidden layers, or of the input
+            and each hidden layer.
         clip_value : float, optional
             Every derivative is clipped to ``±clip_value``.
         clip_norm : float, optional

@@ -1,4 +1,4 @@
-"""What the arguments mean that a network is made from."""
+"""Interprets the constructor arguments of a network."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels import Architecture, CustomActivation, _checks
+from fastmlp import kernels
+from fastmlp.kernels import Architecture, CustomActivation
 from numpy.typing import DTypeLike
 
-from .. import initializers
+from .. import _naming, initializers
 from .._inputs.numbers import count, integer
 from .network import Network
 
@@ -21,15 +22,24 @@ def architecture(sizes: Sequence[int], activation: Any, output: str) -> Architec
     layers = tuple(integer("a layer's size", size) for size in sizes)
     if isinstance(activation, str):
         # Checked also where there is no hidden layer to apply it to.
-        _checks.activation(activation)
+        activation = _activation(activation)
     if isinstance(activation, str) or not isinstance(activation, Iterable):
         activation = (activation,) * max(len(layers) - 2, 0)
+    if isinstance(output, str):
+        output = _naming.find("output", output, kernels.OUTPUTS)
+    if output == "softmax" and layers and layers[-1] == 1:
+        raise ValueError(
+            "softmax of a single output is always 1: for two classes use output='sigmoid' with one "
+            f"output, or output='softmax' with two, got sizes {list(layers)}"
+        )
     return Architecture(layers, tuple(map(_activation, activation)), output)
 
 
 def _activation(activation: Any) -> str | CustomActivation:
     """What the kernels take for an activation."""
-    if isinstance(activation, (str, CustomActivation)):
+    if isinstance(activation, str):
+        return _naming.find("activation", activation, kernels.ACTIVATIONS, "fastmlp.activations")
+    if isinstance(activation, CustomActivation):
         return activation
     from .. import activations
 

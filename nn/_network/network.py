@@ -10,6 +10,7 @@ from fastmlp import kernels
 from fastmlp.kernels import Architecture, CustomLoss, Loss, _chooser, _specs
 from numpy.typing import ArrayLike
 
+from .. import _naming
 from .._inputs import arrays
 from .._typing import Array
 from .outputs import Decisions
@@ -72,7 +73,7 @@ class Network(Decisions):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """In which everything is computed, float32 or float64."""
+        """Floating-point type of all computations, float32 or float64."""
         return self._dtype
 
     @property
@@ -241,7 +242,9 @@ class Network(Decisions):
         net = self._architecture
         if loss is None:
             loss = NATURAL_LOSS[net.output]
-        elif not isinstance(loss, (str, Loss, CustomLoss)):
+        elif isinstance(loss, str):
+            loss = _naming.find("loss", loss, kernels.LOSSES, "fastmlp.losses")
+        elif not isinstance(loss, (Loss, CustomLoss)):
             from .. import losses
 
             found = losses.get(loss)

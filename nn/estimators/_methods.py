@@ -17,18 +17,23 @@ def keep_parameters(estimator: Any, arguments: dict[str, Any]) -> None:
 
 
 class available_if:
-    """A method that exists only where ``check(instance)`` does not raise ``AttributeError``."""
+    """A method that exists only where ``check(instance)`` does not raise ``AttributeError``.
 
-    def __init__(self, check: Callable[[Any], None]) -> None:
-        self.check = check
+    With ``reason`` the error says why, beyond scikit-learn's words.
+    """
+
+    def __init__(self, check: Callable[[Any], None], reason: bool = False) -> None:
+        self.check, self.reason = check, reason
 
     def __call__(self, function: Callable[..., Any]) -> Any:
-        return _Conditional(function, self.check)
+        return _Conditional(function, self.check, self.reason)
 
 
 class _Conditional:
-    def __init__(self, function: Callable[..., Any], check: Callable[[Any], None]) -> None:
-        self.function, self.check = function, check
+    def __init__(
+        self, function: Callable[..., Any], check: Callable[[Any], None], reason: bool
+    ) -> None:
+        self.function, self.check, self.reason = function, check, reason
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
 
@@ -39,7 +44,10 @@ class _Conditional:
             self.check(instance)
         except AttributeError as error:
             name = type(instance).__name__
-            raise AttributeError(f"This {name!r} has no attribute {self.__name__!r}") from error
+            why = f": {error}" if self.reason else ""
+            raise AttributeError(
+                f"This {name!r} has no attribute {self.__name__!r}{why}"
+            ) from error
         return MethodType(self.function, instance)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from .._inputs import sparse
 from .._network import decisions
-from .._typing import Array
+from .._typing import Array, SolverName
 from ..metrics import accuracy
 from . import _labels, _names
 from ._base import BaseMLP
@@ -67,10 +67,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         hidden_layer_sizes: Any = (100,),
         activation: Any = "relu",
         *,
-        solver: str = "adam",
+        solver: SolverName | str = "adam",
         alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        batch_size: int | Literal["auto"] | str = "auto",
+        learning_rate: Literal["constant", "invscaling", "adaptive"] | str = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from .._typing import Array
+from .._typing import Array, SolverName
 from ..metrics import r2
 from . import _labels, _names
 from ._base import BaseMLP
-from ._methods import keep_parameters
+from ._methods import available_if, keep_parameters, stochastic
 from ._sklearn.compat import RegressorMixin
 from ._sklearn.documentation import document
 
@@ -68,10 +68,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         hidden_layer_sizes: Any = (100,),
         activation: Any = "relu",
         *,
-        solver: str = "adam",
+        solver: SolverName | str = "adam",
         alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        batch_size: int | Literal["auto"] | str = "auto",
+        learning_rate: Literal["constant", "invscaling", "adaptive"] | str = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -138,11 +138,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
         return self
 
+    @available_if(stochastic, reason=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Go once over the rows, from the present parameters and optimizer state.
 
-        Arguments and result as in :meth:`fit`. ``lbfgs`` runs from the present parameters to its
-        end, as in scikit-learn.
+        Arguments and result as in :meth:`fit`.
         """
         self._fit(X, y, sample_weight, True)
         return self

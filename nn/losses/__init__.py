@@ -35,6 +35,7 @@ from typing import Any
 from fastmlp import kernels
 from fastmlp.kernels import CustomLoss
 
+from .. import _naming
 from ._base import Loss
 from ._of_outputs import AbsoluteError, Huber, Quantile, SquaredError
 from ._of_scores import (
@@ -81,12 +82,7 @@ def get(loss: str | Loss | kernels.Loss | CustomLoss) -> Loss | CustomLoss:
         raise TypeError(
             f"loss must be a name or an object such as fastmlp.losses.Huber(), got {loss!r}"
         )
-    if loss not in Loss.registry:
-        raise ValueError(
-            f"loss must be one of {tuple(Loss.registry)} or an object of fastmlp.losses, "
-            f"got {loss!r}"
-        )
-    return Loss.registry[loss]()
+    return Loss.registry[_naming.find("loss", loss, Loss.registry, "fastmlp.losses")]()
 
 
 def custom(

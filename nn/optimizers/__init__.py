@@ -27,6 +27,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .. import _naming
 from ._adam import Adam, Adamax, AdamW, Nadam, RAdam
 from ._base import Optimizer
 from ._scaled import Adadelta, Adagrad, Ftrl, RMSprop
@@ -81,15 +82,11 @@ def get(optimizer: str | Optimizer) -> Optimizer:
             "optimizer must be a name or an object such as fastmlp.optimizers.Adam(), "
             f"got {optimizer!r}"
         )
-    if optimizer in _FULL_BATCH:
+    names = sorted({*Optimizer.registry, *_FULL_BATCH})
+    name = _naming.find("optimizer", optimizer, names, "fastmlp.optimizers")
+    if name in _FULL_BATCH:
         _load_full_batch()
-    if optimizer not in Optimizer.registry:
-        names = tuple(sorted({*Optimizer.registry, *_FULL_BATCH}))
-        raise ValueError(
-            f"optimizer must be one of {names} or an object of fastmlp.optimizers, "
-            f"got {optimizer!r}"
-        )
-    return Optimizer.registry[optimizer]()
+    return Optimizer.registry[name]()
 
 
 def _load_full_batch() -> Any:

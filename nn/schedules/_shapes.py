@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from .. import _naming
 from .._typing import Array
 from ._schedule import Clock, Schedule, Times, not_negative, positive, share
 
@@ -239,12 +240,8 @@ def get(schedule: str | Schedule | Callable[[float], float]) -> Schedule:
     if isinstance(schedule, Schedule):
         return schedule
     if isinstance(schedule, str):
-        if schedule not in Schedule.registry:
-            raise ValueError(
-                f"learning_rate must be one of {tuple(Schedule.registry)} or an object of "
-                f"fastmlp.schedules, got {schedule!r}"
-            )
-        return Schedule.registry[schedule]()
+        known = Schedule.registry
+        return known[_naming.find("learning_rate", schedule, known, "fastmlp.schedules")]()
     if callable(schedule) and not isinstance(schedule, type):
         return Rate(schedule)
     raise TypeError(

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .. import _naming
 from ._rules import EarlyStopping, GradientNorm, Plateau, StepNorm, StopRule, TimeLimit
 
 __all__ = [
@@ -65,11 +66,7 @@ def get(stop: str | StopRule | Iterable[str | StopRule] | None) -> list[StopRule
                 "a stop rule must be a name or an object such as "
                 f"fastmlp.stopping.EarlyStopping(), got {rule!r}"
             )
-        elif rule not in StopRule.registry:
-            raise ValueError(
-                f"stop must be one of {tuple(StopRule.registry)} or an object of "
-                f"fastmlp.stopping, got {rule!r}"
-            )
         else:
-            rules.append(StopRule.registry[rule]())
+            known = StopRule.registry
+            rules.append(known[_naming.find("stop", rule, known, "fastmlp.stopping")]())
     return rules
