@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 import numpy as np
 import pytest
+from covering import cover
 from fastmlp import kernels
 
 
@@ -17,12 +18,47 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before ``-m`` is looked at
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not any("::" in name for name in config.args):  # what is named is run
+        mark_sweeps(items)
     if not config.getoption("--live-backend"):
         return
     naming = [item for item in items if {"backend", "fast_backend"} & set(item.fixturenames)]
     config.hook.pytest_deselected(items=naming)
     items[:] = [item for item in items if item not in set(naming)]
+
+
+def mark_sweeps(items: list[pytest.Item]) -> None:
+    """Mark what the short suite leaves out of the tests that say what has to be covered."""
+    tests: dict[tuple[str, str], list[pytest.Function]] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("covers"):
+            parent = item.parent.nodeid if item.parent else ""
+            tests.setdefault((parent, item.originalname), []).append(item)
+    for (_, name), combinations in tests.items():
+        marker = combinations[0].get_closest_marker("covers")
+        assert marker is not None
+        groups = [group.split() for group in marker.args] or None
+        cases = [
+            {name: _key(value) for name, value in item.callspec.params.items()}
+            for item in combinations
+        ]
+        unknown = {one for group in groups or () for one in group} - set(cases[0])
+        assert not unknown, f"{name} covers {unknown}, which are no parameters of it"
+        kept = set(cover(cases, groups))
+        for place, item in enumerate(combinations):
+            if place not in kept:
+                item.add_marker("sweep")
+
+
+def _key(value: object) -> Hashable:
+    """What tells a parameter's value from the others."""
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return type(value), value
 
 
 def pytest_report_header() -> str:

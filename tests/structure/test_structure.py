@@ -1,0 +1,153 @@
+"""Sizes that keep the sources readable: files of a folder, lines of a file, lines of a function."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("nn", "kernels", "benchmarks", "tests")
+SUFFIXES = (".py", ".pyx", ".pxi", ".pyi", ".c", ".h")
+GENERATED = ("_core.c",)
+MOST_FILES, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 20, 350, 60
+#: Tables of command-line arguments: one statement after the other, with nothing to take apart.
+ARGUMENT_PARSERS = ("nn/cli/_arguments.py",)
+#: What is still too large, with the size that it must not exceed.
+TOO_LARGE: dict[str, int] = {
+    "tests/kernels": 22,
+    "kernels/jit/vector/code.py": 358,
+    "tests/estimators/test_estimator_extras.py": 375,
+    "tests/native/networks.c": 386,
+    "tests/native/oracle.c": 494,
+    "tests/network/test_stopping.py": 382,
+    "tests/tools/test_cli.py": 394,
+    "tests/tools/test_datasets.py": 388,
+    "benchmarks/harness/plots.py: steps_over_floor": 62,
+    "kernels/compiled/_networks.pxi: run_epoch": 69,
+    "kernels/compiled/src/passes/rows_pass.h: rows_block": 65,
+    "kernels/jit/engine/workspace.py: __init__": 74,
+    "kernels/jit/training.py: __init__": 79,
+    "nn/_training/plan.py: make": 62,
+    "nn/estimators/_fitting/lbfgs.py: fit_lbfgs": 69,
+    "tests/native/networks.c: test_steps": 80,
+    "tests/native/oracle.c: oracle_loss": 68,
+    "tests/native/oracle.c: oracle_update": 89,
+    "tests/native/outputs.c: test_output": 89,
+}
+
+pytestmark = pytest.mark.source_tree
+
+
+def sources() -> list[Path]:
+    """All files of code, in Python, Cython and C."""
+    return [
+        path
+        for folder in FOLDERS
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in SUFFIXES and path.name not in GENERATED
+    ]
+
+
+def python_functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Name and lines of every function, without its docstring."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert node.end_lineno is not None
+            lines = node.end_lineno - node.lineno + 1
+            if ast.get_docstring(node) is not None:
+                first = node.body[0]
+                assert first.end_lineno is not None
+                lines -= first.end_lineno - first.lineno + 1
+            yield node.name, lines
+
+
+def c_functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Name and lines of every function: from its first line to the brace in the first column."""
+    lines = path.read_text("utf-8").splitlines()
+    start = None
+    for number, line in enumerate(lines):
+        if start is None and line[:1].isalpha() and "(" in line and not line.endswith(";"):
+            start = number
+        elif start is not None and line.startswith("}"):
+            name = lines[start].partition("(")[0].split()[-1].lstrip("*")
+            if not name.isupper():  # a macro that makes functions is measured by them
+                yield name, number - start + 1
+            start = None
+        elif start is not None and line.endswith(");") and line[:1].isspace() is False:
+            start = None  # a declaration
+
+
+def cython_functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Name and lines of every ``def`` and ``cdef`` with a body, to the next line as far left."""
+    lines = [*path.read_text("utf-8").splitlines(), "end"]
+    for number, line in enumerate(lines):
+        text = line.lstrip()
+        if not text.startswith(("def ", "cdef ", "cpdef ")) or "(" not in text:
+            continue
+        depth = len(line) - len(text)
+        end = number + 1
+        while not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > depth:
+            end += 1
+        if lines[end].lstrip().startswith(")"):  # the signature's last line, then the body
+            end += 1
+            while not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > depth:
+                end += 1
+        body = [line for line in lines[number:end] if line.strip()]
+        yield text.partition("(")[0].split()[-1].lstrip("*"), len(body)
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Name and lines of the functions of a file in any of the three languages."""
+    if path.suffix in (".c", ".h"):
+        return c_functions(path)
+    return cython_functions(path) if path.suffix in (".pyx", ".pxi") else python_functions(path)
+
+
+def too_large(sizes: dict[str, int], limit: int) -> dict[str, int]:
+    """Those above the limit, or above what is allowed to them."""
+    return {name: size for name, size in sizes.items() if size > TOO_LARGE.get(name, limit)}
+
+
+def test_folders() -> None:
+    """No folder has more files of code than fit on a screen; sub-folders do not count."""
+    sizes: dict[str, int] = {}
+    for path in sources():
+        folder = path.parent.relative_to(ROOT).as_posix()
+        sizes[folder] = sizes.get(folder, 0) + 1
+    assert len(sizes) > 20
+    assert not too_large(sizes, MOST_FILES)
+
+
+def test_files() -> None:
+    sizes = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text("utf-8").splitlines())
+        for path in sources()
+    }
+    assert len(sizes) > 200
+    assert not too_large(sizes, MOST_LINES)
+
+
+def test_functions() -> None:
+    """Code alone: a docstring may be as long as it needs to be."""
+    sizes = {
+        f"{path.relative_to(ROOT).as_posix()}: {name}": lines
+        for path in sources()
+        for name, lines in functions(path)
+        if path.relative_to(ROOT).as_posix() not in ARGUMENT_PARSERS
+    }
+    assert len(sizes) > 2000
+    assert not too_large(sizes, MOST_LINES_OF_A_FUNCTION)
+
+
+def test_functions_of_every_language_are_seen() -> None:
+    """The three readers find functions that are known to be there."""
+    found: dict[str, set[str]] = {}
+    for path in sources():
+        found.setdefault(path.suffix, set()).update(name for name, _ in functions(path))
+    assert {"fit", "train"} <= found[".py"]
+    assert {"dense_forward"} <= found[".pyx"] | found[".pxi"]
+    assert {"rows_block"} <= found[".h"]
+    assert {"fastmlp_step"} <= found[".c"]
