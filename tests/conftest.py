@@ -1,7 +1,12 @@
-"""Fixtures: every test that asks for ``backend`` runs once on each backend that is available."""
+"""Fixtures: every test that asks for ``backend`` runs once on each backend that is available.
+
+And what a short suite needs: a choice among combinations of parameters (``covering.py``), and one
+folder of compiled Numba kernels for all tests that run beside each other.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterator
 
 import numpy as np
@@ -16,6 +21,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="only tests that take the backend as they find it, none that names each itself",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile each Numba kernel once, for all processes of this run and of the next ones."""
+    if "FASTMLP_CACHE_DIR" not in os.environ and (cache := getattr(config, "cache", None)):
+        os.environ["FASTMLP_CACHE_DIR"] = str(cache.mkdir("numba"))
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers() -> int:
+    """A process for each CPU, but not dozens: each has the kernels' threads besides."""
+    cpus = (
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
+    return min(len(cpus), 8)
 
 
 @pytest.hookimpl(tryfirst=True)  # before ``-m`` is looked at

@@ -80,6 +80,7 @@ def fitted_pair(task, solver, dtype):
     return model, expected, x
 
 
+@pytest.mark.covers("task solver", "dtype")
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_same_seed_same_numbers(task, solver, dtype):

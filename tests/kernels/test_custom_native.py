@@ -49,6 +49,7 @@ def call(address, inputs, like, counts):
     return outputs
 
 
+@pytest.mark.covers("name", "dtype")
 @needs_numba
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_native_activation(name, dtype):
@@ -61,6 +62,7 @@ def test_native_activation(name, dtype):
         assert_near(actual, want, dtype)
 
 
+@pytest.mark.covers("name", "dtype", "n_out")
 @needs_numba
 @pytest.mark.parametrize("n_out", [1, 3, 33])
 @pytest.mark.parametrize("name", LOSSES)

@@ -63,6 +63,7 @@ def check_slope(function, flat, slope, rng):
         assert error <= allowed
 
 
+@pytest.mark.covers("activation", "pair")
 @pytest.mark.parametrize("pair", LOSS_PAIRS, ids=show)
 @pytest.mark.parametrize("activation", kernels.ACTIVATIONS)
 def test_network(activation, pair, rng):
@@ -81,6 +82,7 @@ def test_network(activation, pair, rng):
             check_slope(lambda flat, both=both: both(flat)[0], flat, both(flat)[1], rng)
 
 
+@pytest.mark.covers("activation", "pair")
 @pytest.mark.parametrize("pair", LOSS_PAIRS, ids=show)
 @pytest.mark.parametrize("activation", kernels.ACTIVATIONS)
 def test_network_with_dropout(activation, pair, rng):
@@ -99,6 +101,7 @@ def test_network_with_dropout(activation, pair, rng):
         check_slope(value, flat, slope, rng)
 
 
+@pytest.mark.covers("pair", "n_out")
 @pytest.mark.parametrize("n_out", [1, 2, 5])
 @pytest.mark.parametrize("pair", LOSS_PAIRS, ids=show)
 def test_output_delta(pair, n_out, rng):
@@ -131,6 +134,7 @@ def finite_slope(function, z, step=1e-6):
     return (function(z + step) - function(z - step)) / (2 * step)
 
 
+@pytest.mark.covers("backend name", "dtype")
 @pytest.mark.parametrize(
     ("name", "at", "slope"),
     [
@@ -150,6 +154,7 @@ def test_derivative_at_a_kink(backend, dtype, name, at, slope):
     np.testing.assert_allclose(actual, 2 * slope, rtol=4 * np.finfo(dtype).eps)
 
 
+@pytest.mark.covers("backend loss", "dtype")
 @pytest.mark.parametrize("loss", ["absolute_error", "quantile", "hinge", "squared_hinge"])
 def test_slope_at_the_kink_of_a_loss(backend, dtype, loss):
     """Where a loss has a kink and the score lies on it, δ is 0."""

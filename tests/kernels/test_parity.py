@@ -23,6 +23,7 @@ from support import (
 THREADS = (1, 2, 3, 4)
 
 
+@pytest.mark.covers("fast_backend shape", "function shape", "fast_backend dtype function")
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_shapes_and_threads(fast_backend, function, dtype, shape, rng):
@@ -35,6 +36,7 @@ def test_shapes_and_threads(fast_backend, function, dtype, shape, rng):
             assert_agrees(actual, expected, dtype, call.inner, f"{call}, {n_threads} threads")
 
 
+@pytest.mark.covers("backend function", "function layout", "backend dtype layout")
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_layouts(backend, function, dtype, layout, rng, tmp_path):
@@ -82,6 +84,7 @@ UPDATES = {
 }
 
 
+@pytest.mark.covers("fast_backend function n", "dtype function")
 @pytest.mark.parametrize("n", [0, 1, 5, 6, 7, 8, 15, 16, 17, 31, 33, 64, 100, 5000])
 @pytest.mark.parametrize("function", UPDATES)
 def test_updates(fast_backend, function, dtype, n, rng):
@@ -114,6 +117,7 @@ def random_state(rule: UpdateRule, n: int, dtype: np.dtype, rng: np.random.Gener
     return state.astype(dtype)
 
 
+@pytest.mark.covers("fast_backend rule", "fast_backend n", "dtype rule", "dtype n")
 @pytest.mark.parametrize("n", [0, 1, 5, 16, 17, 33, 100, 5000])
 @pytest.mark.parametrize("rule", RULES, ids=show)
 def test_update(fast_backend, rule, dtype, n, rng):
@@ -133,6 +137,7 @@ def test_update(fast_backend, rule, dtype, n, rng):
         np.testing.assert_array_equal(g, gradient, f"{what} changed the gradient")
 
 
+@pytest.mark.covers("backend rule", "dtype")
 @pytest.mark.parametrize("rule", RULES, ids=show)
 def test_update_of_nothing(backend, rule, dtype):
     """A parameter that is 0 stays 0 while its gradient is, from the initial state and from 0."""

@@ -68,6 +68,7 @@ def compare_predictions(net, dtype, rng, rows, threads):
             np.testing.assert_array_equal(out, actual, what)
 
 
+@pytest.mark.covers("fast_backend sizes", "dtype sizes", "activation sizes")
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("activation", ["relu", "mixed"])
 def test_predict(fast_backend, dtype, sizes, activation, rng):
@@ -76,6 +77,7 @@ def test_predict(fast_backend, dtype, sizes, activation, rng):
         compare_predictions(net, dtype, rng, (0, 1, 5, 6, 7, 33, 100), (None, 1, 2, 3, 4))
 
 
+@pytest.mark.covers("fast_backend activation", "dtype")
 @pytest.mark.parametrize("activation", ACTIVATION_LISTS)
 def test_predict_with_activations(fast_backend, dtype, activation, rng):
     for sizes in SIZES[2:]:
@@ -121,6 +123,7 @@ def compare_gradients(net, loss, dtype, rng):
             assert_agrees(slope, gradient, dtype, inner(net, n), f"gradient of {what}")
 
 
+@pytest.mark.covers("fast_backend pair", "dtype pair")
 @pytest.mark.parametrize("pair", LOSS_PAIRS, ids=show)
 def test_losses(fast_backend, dtype, pair, rng):
     loss, output = pair
@@ -130,12 +133,14 @@ def test_losses(fast_backend, dtype, pair, rng):
             compare_gradients(architecture(sizes, activation, output), loss, dtype, rng)
 
 
+@pytest.mark.covers("fast_backend activation", "dtype activation")
 @pytest.mark.parametrize("activation", ACTIVATION_LISTS)
 def test_activations(fast_backend, dtype, activation, rng):
     for sizes in SIZES[2:]:
         compare_gradients(architecture(sizes, activation, "softmax"), CROSS_ENTROPY, dtype, rng)
 
 
+@pytest.mark.covers("backend layout", "dtype layout")
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts(backend, dtype, layout, rng, tmp_path):
     """Rows, targets and weights may lie anyhow, in predictions, gradients and training."""
@@ -224,16 +229,19 @@ def compare_training(loss, output, rule, dtype, rng, activation="tanh", **option
                     assert_agrees(actual[4], exact[4], dtype, length, f"gradient norm: {what}")
 
 
+@pytest.mark.covers("fast_backend pair", "dtype")
 @pytest.mark.parametrize("pair", LOSS_PAIRS, ids=show)
 def test_training_with_losses(fast_backend, dtype, pair, rng):
     compare_training(*pair, UpdateRule("momentum", {"momentum": 0.9}), dtype, rng)
 
 
+@pytest.mark.covers("fast_backend rule", "dtype rule")
 @pytest.mark.parametrize("rule", RULES, ids=show)
 def test_training_with_rules(fast_backend, dtype, rule, rng):
     compare_training(CROSS_ENTROPY, "softmax", rule, dtype, rng)
 
 
+@pytest.mark.covers("fast_backend activation", "dtype")
 @pytest.mark.parametrize("activation", ACTIVATION_LISTS)
 def test_training_with_activations(fast_backend, dtype, activation, rng):
     compare_training(CROSS_ENTROPY, "softmax", ADAM, dtype, rng, activation)
@@ -255,6 +263,7 @@ OPTIONS = (
 )
 
 
+@pytest.mark.covers("fast_backend options", "dtype options", "rule options")
 @pytest.mark.parametrize("rule", [ADAM, UpdateRule("sgd", {"weight_decay": 0.1})], ids=show)
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: ",".join(options))
 def test_training_with_options(fast_backend, dtype, options, rule, rng):
@@ -262,6 +271,7 @@ def test_training_with_options(fast_backend, dtype, options, rule, rng):
         compare_training(CROSS_ENTROPY, "softmax", rule, dtype, rng, activation, **options)
 
 
+@pytest.mark.covers("fast_backend sizes", "dtype sizes", "fast_backend dtype rule")
 @pytest.mark.parametrize(
     "sizes", [(40, 1), (20, 64, 1), (24, 50, 3), (9, 100, 10), (64, 18, 33)], ids=str
 )

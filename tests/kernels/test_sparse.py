@@ -41,6 +41,7 @@ def problem(dtype, rng, n=20, index="int64"):
     return rng.standard_normal(NET.n_parameters).astype(dtype), x, rng.integers(0, 3, n)
 
 
+@pytest.mark.covers("backend index", "dtype")
 @pytest.mark.parametrize("index", ["int32", "int64"])
 def test_network(backend, dtype, index, rng):
     flat, x, y = problem(dtype, rng, index=index)
@@ -73,6 +74,7 @@ def test_rows_are_let_go(backend, rng):
     assert data() is None
 
 
+@pytest.mark.covers("backend dropout shuffled", "dtype")
 @pytest.mark.parametrize("dropout", [(), (0.5, 0.3)])
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_training(backend, dtype, dropout, shuffled, rng):

@@ -26,6 +26,7 @@ def test_names():
         activations.get(None)
 
 
+@pytest.mark.covers("backend", "name")
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes_and_types(backend, name, rng):
     f = activations.get(name)
@@ -42,6 +43,7 @@ def test_shapes_and_types(backend, name, rng):
     assert f(2).shape == ()
 
 
+@pytest.mark.covers("backend", "name")
 @pytest.mark.parametrize("name", NAMES)
 def test_derivatives(backend, name, rng):
     f, z = activations.get(name), rng.uniform(-4, 4, 200)

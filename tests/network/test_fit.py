@@ -281,6 +281,7 @@ def test_wrong_options_change_nothing(options, error, message):
 # Parts by their names, and as objects
 
 
+@pytest.mark.covers("backend", "name")
 @pytest.mark.parametrize("name", [*optimizers.Optimizer.registry, "gradient_descent", "lbfgs"])
 def test_every_optimizer_by_its_name(backend, name):
     optimizer = optimizers.get(name)

@@ -56,6 +56,7 @@ def test_constants_outside_their_range(cls, constants):
         cls(**constants)
 
 
+@pytest.mark.covers("backend", "cls")
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.name)
 def test_value_and_derivative(backend, cls, rng):
     """Lists do, and the derivative is the value's by each score."""

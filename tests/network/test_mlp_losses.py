@@ -19,6 +19,7 @@ def some_targets(loss, rng, n, n_out):
     return rng.dirichlet(np.ones(n_out), size=n)
 
 
+@pytest.mark.covers("backend", "loss output")
 @pytest.mark.parametrize(("loss", "output"), LOSSES_AND_OUTPUTS)
 def test_gradients_are_those_of_the_loss(backend, loss, output):
     net = MLP([3, 4, 2], "tanh", output, dtype=np.float64, random_state=0)

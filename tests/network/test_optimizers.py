@@ -205,6 +205,7 @@ def test_fit_follows_the_formula(backend, optimizer):
     np.testing.assert_allclose(net.parameters, by_hand(optimizer, 3), rtol=1e-12)
 
 
+@pytest.mark.covers("backend", "name")
 @pytest.mark.parametrize("name", NAMES)
 def test_each_one_learns(backend, name, rng):
     """A line through noise: the loss falls, with a learning rate that suits the rule."""

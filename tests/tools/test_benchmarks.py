@@ -62,6 +62,7 @@ def test_every_shape_is_a_network_that_the_kernels_know(harness):
         assert shape.update_rule(1e-8).name == shape.rule
 
 
+@pytest.mark.covers("name", "id dtype")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", [*kernels.available(), "numpy", "sklearn", "torch"])
 @pytest.mark.parametrize("id", ["iris", "nielsen", "tab", "higgs"])
