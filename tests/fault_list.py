@@ -1,0 +1,190 @@
+"""Small faults that somebody might make, and the tests that are meant to find them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PARITY = "tests/kernels/test_parity.py"
+NETWORKS = "tests/kernels/test_parity_networks.py"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One change of one file.
+
+    Attributes
+    ----------
+    name : str
+    file : str
+        From the root of the repository.
+    old, new : str
+        Text that occurs once, and what takes its place; in C both are expressions.
+    tests : str
+        Arguments of pytest.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+    @property
+    def in_c(self) -> bool:
+        return self.file.endswith((".c", ".h"))
+
+
+def _c(name: str, file: str, old: str, new: str, tests: str) -> Fault:
+    return Fault(f"C: {name}", f"kernels/compiled/src/{file}", old, new, tests)
+
+
+def _numba(name: str, file: str, old: str, new: str, tests: str) -> Fault:
+    return Fault(f"Numba: {name}", f"kernels/jit/{file}", old, new, tests)
+
+
+def _reference(name: str, file: str, old: str, new: str, tests: str) -> Fault:
+    return Fault(f"reference: {name}", f"kernels/reference/{file}", old, new, tests)
+
+
+def _nn(name: str, file: str, old: str, new: str, tests: str) -> Fault:
+    return Fault(name, f"nn/{file}", old, new, tests)
+
+
+def _only(tests: str, words: str) -> str:
+    return f"{tests} -k '{words}'"
+
+
+_FORMULAS, _RULES = "formulas/activations.h", "formulas/update_rules.h"
+_C_RULE = _only(PARITY, "test_update and compiled and {}").format
+_JIT_RULE = _only(PARITY, "test_update and numba and {}").format
+
+FAULTS = (
+    # Formulas in C
+    _c("slope of the sigmoid", _FORMULAS, "delta * (a * ((real)1 - a))", "delta * a",
+       _only(PARITY, "compiled and activation_backward")),
+    _c("slope of tanh", _FORMULAS, "delta * FMA(-a, a, SPLAT((real)1))", "delta * (1 - a)",
+       _only(PARITY, "compiled and activation_backward")),
+    _c("slope of softplus", _FORMULAS, "delta * -exp_minus_one(-a)", "delta * exp_minus_one(-a)",
+       _only(PARITY, "compiled and activation_backward")),
+    _c("Adagrad without epsilon", _RULES, "(root(turn, s[0]) + floor_of(u))", "root(turn, s[0])",
+       _C_RULE("adagrad")),
+    _c("AMSGrad forgets the highest", _RULES, "maximum(s[2], s[1])", "s[1]", _C_RULE("amsgrad")),
+    _c("Adamax without a size", _RULES, "absolute(g) + floor_of(u)", "g + floor_of(u)",
+       _C_RULE("adamax")),
+    _c("Nesterov where it is not wanted", _RULES, "CONSTANT(u, nesterov) != 0",
+       "CONSTANT(u, nesterov) == 0", _C_RULE("momentum")),
+    _c("Huber's line", "formulas/losses.h", "r - halve(c)", "r - c",
+       _only(PARITY, "compiled and loss_value")),
+    _c("quantile upside down", "formulas/losses.h",
+       "SPLAT((real)(1 - LOSS_CONSTANT(loss, quantile)))",
+       "SPLAT((real)LOSS_CONSTANT(loss, quantile))", _only(PARITY, "compiled and output_delta")),
+    _c("smoothing to zero", "formulas/losses.h", "SPLAT((real)0.5)", "SPLAT((real)0)",
+       _only(PARITY, "compiled and loss_value")),
+    _c("l1 without its sign", "formulas/penalties.h", "FMA(one, sign_of(x), sum)", "one + sum",
+       _only(NETWORKS, "compiled and options and l1")),
+    _c("dropout without its scale", "formulas/dropout.h", "(real)(1 / (1 - p))", "(real)1",
+       _only(NETWORKS, "compiled and options and dropout")),
+    # Engine in C
+    _c("a chain of rows is lost", "passes/weights_pass.h", "(sum[2] + sum[3])", "sum[2]",
+       _only(NETWORKS, "compiled and training_with_rules")),
+    _c("clipping changes the penalty of biases", "passes/weights_pass.h",
+       "weights && (e->l2 != 0 || e->l1 != 0)", "(e->l2 != 0 || e->l1 != 0)",
+       _only(NETWORKS, "compiled and training_with_options")),
+    _c("a step whose rows weigh nothing", "engine/engine.c", "weight > 0 ? 1 / weight : 0",
+       "1 / weight", _only("tests/kernels/test_regularisation.py tests/network/test_fit.py",
+                           "compiled and (zero or weight)")),
+    _c("penalties of a whole batch", "engine/engine.c", "penalty->l2 * e->scale", "penalty->l2",
+       _only(NETWORKS, "compiled and training_with")),
+    _c("clipped gradients of later passes", "engine/engine.c", "done + e->n_rows == n_rows",
+       "done == 0", _only(NETWORKS, "compiled and cache_line")),
+    _c("the order of rows", "passes/rows_pass.h", "row_at(s->order, e->first_row + r)",
+       "row_at(s->order, r)", _only(NETWORKS, "compiled and training_with_rules")),
+    _c("weights of rows", "passes/rows_pass.h", "weight * e->scale", "e->scale",
+       _only(NETWORKS, "compiled and training_with_rules")),
+    # Numba
+    _numba("slope of the sigmoid", "formulas/activations.py", "d * (a * (1.0 - a))",
+           "d * (a * (1.0 + a))", _only(PARITY, "numba and activation_backward")),
+    _numba("slope of SELU", "formulas/activations.py", "a + _LAMBDA_ALPHA", "a + _LAMBDA",
+           _only(PARITY, "numba and activation_backward")),
+    _numba("Huber's line", "formulas/losses_of_outputs.py", "quadratic * 0.5", "quadratic",
+           _only(PARITY, "numba and loss_value")),
+    _numba("binary smoothing", "formulas/losses_of_scores.py", "columns.constant * 0.5)",
+           "columns.constant)", _only(PARITY, "numba and loss_value")),
+    _numba("squared hinge", "formulas/losses_of_scores.py", "y * reached * -2.0",
+           "y * reached * -1.0", _only(PARITY, "numba and output_delta")),
+    _numba("Nesterov", "formulas/update_rules.py", "code.fma(k[0], v, -change) if nesterov",
+           "code.fma(k[0], v, change) if nesterov", _JIT_RULE("momentum")),
+    _numba("bias correction of Adamax", "formulas/update_rules.py",
+           "k[RATE] = rate / (1 - c[0] ** float(t))\n    k[OWN], k[OWN + 1], k[OWN + 2] = 1 - c[0]",
+           "k[RATE] = rate\n    k[OWN], k[OWN + 1], k[OWN + 2] = 1 - c[0]", _JIT_RULE("adamax")),
+    _numba("decay of Adagrad", "formulas/update_rules.py", "(1 + (t - 1) * c[2])",
+           "(1 + t * c[2])", _JIT_RULE("adagrad")),
+    _numba("scale of a batch", "passes/rows_pass.py",
+           "(1 / total if total != 0.0 else 0.0) if plan.backward else 1.0", "1.0",
+           _only(NETWORKS, "numba and training_with_rules and sgd")),
+    _numba("penalty of biases", "passes/step_constants.py",
+           "k[N_CONSTANTS + L2] = k[N_CONSTANTS + L1] = 0.0", "k[N_CONSTANTS + L1] = 0.0",
+           _only(NETWORKS, "numba and training_with_rules and sgd")),
+    _numba("clipping only what is short", "passes/weights_pass.py", "1.0 if factor >= 1.0",
+           "1.0 if factor <= 1.0", _only(NETWORKS, "numba and options and clip_norm")),
+    # Reference
+    _reference("cross-entropy of soft rows", "losses.py", "log_sum * y.sum(axis=1)", "log_sum",
+               _only("tests/kernels/test_gradients.py", "cross_entropy and test_network")),
+    _reference("quantile's slope", "losses.py", "np.where(r > 0, 1 - c[\"quantile\"]",
+               "np.where(r > 0, c[\"quantile\"]",
+               _only("tests/kernels/test_gradients.py", "quantile and output_delta")),
+    _reference("l1 without a sign", "regularisation.py", "number(l1) * np.sign(w)", "number(l1)",
+               _only("tests/kernels/test_gradients.py", "test_network")),
+    _reference("clipping factor", "regularisation.py", "if not factor >= 1", "if factor >= 1",
+               "tests/kernels/test_regularisation.py"),
+    _reference("columns shorter than the bound", "regularisation.py", "norms > length",
+               "norms > 0", _only("tests/kernels/test_regularisation.py", "MaxNorm")),
+    _reference("Adam's correction", "update_rules.py", "root / (1 - beta_1**step)", "root",
+               "tests/kernels/test_update_rules.py tests/network/test_optimizers.py"),
+    # Training loop
+    _nn("schedule by steps", "schedules/_rates.py", "np.arange(epoch * n, (epoch + 1) * n)",
+        "np.arange(n)", "tests/network/test_schedules.py tests/network/test_descent.py"),
+    _nn("step decay", "schedules/_decays.py", "self.gamma ** (t // size)",
+        "self.gamma ** (t / size)", "tests/network/test_schedules.py"),
+    _nn("plateau's patience", "schedules/_rates.py", "self._waited >= max(rule.patience, 1)",
+        "self._waited > max(rule.patience, 1)", "tests/network/test_schedules.py"),
+    _nn("early stopping's patience", "stopping/_watches.py", "if self.waited < self.patience",
+        "if self.waited <= self.patience", "tests/network/test_stopping.py"),
+    _nn("the best epoch's weights", "stopping/_watches.py", "parameters[...] = self.parameters",
+        "pass", "tests/network/test_stopping.py"),
+    _nn("direction of a score", "stopping/_watches.py", "-1.0 if higher else 1.0", "1.0",
+        "tests/network/test_stopping.py"),
+    _nn("what callbacks change is lost", "_training/loop.py", "run.go_on_from(now)", "pass",
+        "tests/network/test_mlp_training.py"),
+    _nn("a callback's answer", "_training/loop.py", "isinstance(answer, (bool, np.bool_))",
+        "isinstance(answer, bool)", "tests/network tests/estimators -k callback"),
+    _nn("an interrupt is swallowed", "_training/loop.py",
+        "if not hooks.returns_from_interrupt:\n            raise",
+        "if hooks.returns_from_interrupt:\n            raise",
+        "tests/network tests/estimators -k interrupt"),
+    _nn("balanced classes", "_training/class_weights.py", "present * counts", "counts",
+        "tests/network/test_fit.py"),
+    _nn("weights of classes and rows", "_training/class_weights.py", "result = result * weight",
+        "pass", "tests/network/test_fit.py"),
+    _nn("Armijo's condition", "line_search.py",
+        "new < value and new <= value + c1 * step * slope", "new < value",
+        "tests/network/test_line_search.py"),
+    # Estimators
+    _nn("tolerance of the loss", "estimators/_fitting/watching.py",
+        "loss > estimator.best_loss_ - estimator.tol", "loss > estimator.best_loss_",
+        "tests/estimators/test_sklearn_numbers.py tests/estimators/test_estimators_stopping.py"),
+    _nn("rate of Adam as it is shown", "estimators/_fitting/optimizer.py",
+        "math.sqrt(1 - beta_2**self.step)", "1.0", "tests/estimators/test_sklearn_numbers.py"),
+    _nn("default batch size", "estimators/_fitting/descent.py", "min(200, n)", "200",
+        "tests/estimators"),
+    _nn("best weights of early stopping", "estimators/_fitting/descent.py",
+        "run.parameters[...] = self.best", "pass", "tests/estimators"),
+    # Metrics and files
+    _nn("R² of a constant target", "metrics.py", "scores[residual == 0] = 1", "pass",
+        "tests/network/test_metrics.py"),
+    _nn("F1 of what is missing", "metrics.py", "2 * hits, both", "hits, both",
+        "tests/network/test_metrics.py"),
+    _nn("length of a model file", "serialization.py",
+        "start + architecture.n_parameters * dtype.itemsize", "start",
+        "tests/network/test_mlp_storage.py"),
+)  # fmt: skip
