@@ -20,18 +20,19 @@ wrong shape or name ``ValueError``, before anything is computed.
 Formulas follow M. Nielsen, *Neural Networks and Deep Learning*, chapter 2 (with rows for samples).
 
 The files: ``_layers`` and ``_updates`` are the functions; ``_names`` and ``_specs`` names,
-constants and layouts, ``_custom`` what may stand where a name does, ``_checks`` and
-``_array_checks`` checks of arguments, ``_chooser`` the live backend, ``_threads`` the default
-thread count, ``_typing`` the type of arrays; ``reference/``, ``jit/`` and ``compiled/`` the
-backends.
+constants and layouts, ``_options`` the options of a training run, ``_custom`` what may stand where
+a name does, ``_checks`` and ``_array_checks`` checks of arguments, ``_chooser`` the live backend,
+``_threads`` the default thread count, ``_typing`` the type of arrays; ``reference/``, ``jit/`` and
+``compiled/`` the backends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import _checks, _chooser
+from . import _checks, _chooser, _options
 from ._chooser import available, info, use_backend
 from ._custom import CustomActivation, CustomLoss
 from ._layers import (
@@ -54,6 +55,7 @@ from ._names import (
     RULE_CONSTANTS,
     UPDATE_RULES,
 )
+from ._options import TrainingOptions
 from ._specs import CSR, Architecture, Loss, UpdateRule, needs_scores
 from ._typing import Array
 from ._updates import adam_update, momentum_update, sgd_update, update
@@ -77,6 +79,7 @@ __all__ = [
     "CustomActivation",
     "CustomLoss",
     "Loss",
+    "TrainingOptions",
     "UpdateRule",
     "activate",
     "activation_backward",
@@ -151,41 +154,27 @@ def trainer(
     dtype: Any,
     loss: str | Loss,
     update_rule: UpdateRule,
-    *,
-    batch_size: int,
-    l2: float = 0.0,
-    l2_over_batch: bool = False,
-    l1: float = 0.0,
-    dropout: Sequence[float] = (),
-    seed: int = 0,
-    clip_value: float | None = None,
-    clip_norm: float | None = None,
-    max_norm: float | None = None,
-    trainable: Sequence[bool] = (),
-    track_gradient_norm: bool = False,
-    n_threads: int | None = None,
+    options: TrainingOptions | None = None,
+    **keywords: Any,
 ) -> _Trainer:
     """Minibatch descent for one architecture on the live backend.
 
-    See :class:`fastmlp.kernels.reference.Trainer`, which every backend's class mirrors.
+    ``options`` may be given as keywords, of which ``batch_size`` is needed. See
+    :class:`fastmlp.kernels.reference.Trainer`, which every backend's class mirrors.
     """
     _checks.precision(dtype)
-    result: _Trainer = _chooser.active().Trainer(
-        architecture,
-        dtype,
-        loss,
-        update_rule,
-        batch_size=batch_size,
-        l2=l2,
-        l2_over_batch=l2_over_batch,
-        l1=l1,
-        dropout=dropout,
-        seed=seed,
-        clip_value=clip_value,
-        clip_norm=clip_norm,
-        max_norm=max_norm,
-        trainable=trainable,
-        track_gradient_norm=track_gradient_norm,
-        n_threads=n_threads,
-    )
+    if options is None:
+        options = TrainingOptions(**keywords)
+    elif keywords:
+        raise TypeError(f"options are given as a record and by keywords: {', '.join(keywords)}")
+    result: _Trainer = _chooser.active().Trainer(architecture, dtype, loss, update_rule, options)
     return result
+
+
+def _spelled_out(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function that takes the training options, with each of them."""
+    given = list(inspect.signature(function).parameters.values())
+    return inspect.Signature([*given[:-1], *_options.keywords()], return_annotation="Trainer")
+
+
+trainer.__signature__ = _spelled_out(trainer)  # type: ignore[attr-defined]

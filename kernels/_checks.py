@@ -7,8 +7,6 @@ strided, read-only or memory-mapped, except ``out``, which is written.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from ._array_checks import precision as precision
 from ._array_checks import sample_weight as sample_weight
 from ._array_checks import target as target
 from ._array_checks import threads as threads
+from ._options import TrainingOptions
 from ._typing import Array
 
 # One check per kernel: the backends call these with the arguments of the function of that name.
@@ -178,52 +177,14 @@ def learning_rates(value: Any, steps: int) -> None:
         )
 
 
-def penalty(name: str, value: Any) -> None:
-    """Check the weight of a penalty: a finite number, not negative."""
-    if not (value >= 0 and math.isfinite(value)):
-        raise ValueError(f"{name} must be a finite number, not negative, got {value!r}")
-
-
 def training(
-    architecture: _specs.Architecture,
-    loss: str | _specs.Loss,
-    batch_size: int,
-    l2: float,
-    l1: float,
-    dropout: Sequence[float],
-    seed: int,
-    clip_value: float | None,
-    clip_norm: float | None,
-    max_norm: float | None,
-    trainable: Sequence[bool],
+    architecture: _specs.Architecture, loss: str | _specs.Loss, options: TrainingOptions
 ) -> None:
-    """Check the options of a Trainer."""
+    """Check that loss and options fit the architecture of a Trainer."""
+    if not isinstance(options, TrainingOptions):
+        raise TypeError(f"options must be TrainingOptions, got {type(options).__name__}")
     _specs.check_loss(loss, architecture.output, architecture.sizes[-1])
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    penalty("l2", l2)
-    penalty("l1", l1)
-    layers = len(architecture.sizes) - 1
-    if len(dropout) not in (0, layers):
-        raise ValueError(
-            f"dropout must hold {layers} probabilities, of the input and of each hidden layer, "
-            f"got {len(dropout)}"
-        )
-    if not all(0 <= p < 1 for p in dropout):
-        raise ValueError(f"dropout must be at least 0 and below 1, got {tuple(dropout)}")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed must be an integer, got {type(seed).__name__}")
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed must lie in 0…2**64 - 1, got {seed}")
-    for name, limit in (
-        ("clip_value", clip_value),
-        ("clip_norm", clip_norm),
-        ("max_norm", max_norm),
-    ):
-        if limit is not None and not (limit > 0 and math.isfinite(limit)):
-            raise ValueError(f"{name} must be a finite number above 0 or None, got {limit!r}")
-    if len(trainable) not in (0, layers):
-        raise ValueError(f"trainable must hold one bool per layer ({layers}), got {len(trainable)}")
+    options.check_layers(architecture)
 
 
 def flat(name: str, value: Any, architecture: _specs.Architecture, dtype: Any) -> None:

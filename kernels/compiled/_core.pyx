@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _checks, _threads
 from .._custom import CustomLoss, raise_pending
+from .._options import TrainingOptions
 from .._specs import CSR, Loss, check_loss
 
 cimport cython

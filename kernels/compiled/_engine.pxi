@@ -11,20 +11,19 @@ cdef class Engine:
     cdef bint custom  # functions of the user's may have raised something
 
     def __cinit__(
-        self, architecture, dtype, loss, rule, batch_size, n_threads, bint sparse=False, *,
-        dropout=(), seed=0, clip_value=None, clip_norm=None, max_norm=None, trainable=(), with_norm=False,
+        self, architecture, dtype, loss, rule, long batch, options, bint sparse=False,
     ):
         cdef design d
         cdef fastmlp_activation *custom
         cdef cnp.ndarray sizes = np.array(architecture.sizes, np.dtype("long"))
         cdef cnp.ndarray activations = np.zeros(len(sizes), np.intc)
         cdef cnp.ndarray functions = np.zeros(len(sizes), np.uintp)
-        cdef cnp.ndarray probabilities = np.array(dropout, np.float64)
-        cdef cnp.ndarray frozen = np.array([not learns for learns in trainable], np.intc)
+        cdef cnp.ndarray probabilities = np.array(options.dropout, np.float64)
+        cdef cnp.ndarray frozen = np.array([not learns for learns in options.trainable], np.intc)
         cdef int l
         memset(&d, 0, sizeof(design))
         self.dtype = np.dtype(dtype).num
-        self.threads = threads_of(n_threads)
+        self.threads = threads_of(options.n_threads)
         d.n_layers = len(architecture.sizes) - 1
         self.n_in, self.n_out = architecture.sizes[0], architecture.sizes[d.n_layers]
         self.n_parameters = architecture.n_parameters
@@ -41,14 +40,14 @@ cdef class Engine:
         d.custom_activations = <fastmlp_activation **>cnp.PyArray_DATA(functions)
         d.output = known_code("output activation", architecture.output, fastmlp_activation_code)
         d.rule = UPDATE_none if rule is None else update_of(rule).rule
-        d.batch, d.sparse, d.n_threads = batch_size, sparse, self.threads
+        d.batch, d.sparse, d.n_threads = batch, sparse, self.threads
         if probabilities.size:
             d.dropout = <const double *>cnp.PyArray_DATA(probabilities)
-        d.seed = seed
+        d.seed = options.seed
         if frozen.size:
             d.frozen = <const int *>cnp.PyArray_DATA(frozen)
-        d.clip_value, d.clip_norm, d.max_norm = clip_value or 0, clip_norm or 0, max_norm or 0
-        d.with_norm = with_norm
+        d.clip_value, d.clip_norm = options.clip_value or 0, options.clip_norm or 0
+        d.max_norm, d.with_norm = options.max_norm or 0, options.with_norm
         self.e = fastmlp_engine_new(&d)
         if self.e == NULL:
             raise MemoryError("not enough memory for this network and batch size")

@@ -8,7 +8,8 @@ class Network:
         self.architecture = architecture
         self.dtype = np.dtype(dtype)
         self.n_threads = n_threads
-        self._engine = Engine(architecture, dtype, None, None, 0, n_threads)
+        self._options = TrainingOptions(batch_size=1, n_threads=n_threads)
+        self._engine = Engine(architecture, dtype, None, None, 0, self._options)
         self._gradients = {}  # loss, whether rows are sparse -> engine with memory for a batch, while no call uses it
         self._lock = threading.Lock()
 
@@ -94,7 +95,7 @@ class Network:
             return kept
         rows = max(rows, 1)
         return rows, Engine(
-            self.architecture, self.dtype, loss, None, rows, self.n_threads, sparse
+            self.architecture, self.dtype, loss, None, rows, self._options, sparse
         )
 
     def __reduce__(self):
@@ -108,27 +109,11 @@ def _new_network(architecture, dtype, n_threads):
 class Trainer:
     """See :class:`fastmlp.kernels.reference.Trainer`."""
 
-    def __init__(
-        self, architecture, dtype, loss, update_rule, *, batch_size, l2=0.0, l2_over_batch=False,
-        l1=0.0, dropout=(), seed=0, clip_value=None, clip_norm=None, max_norm=None, trainable=(),
-        track_gradient_norm=False, n_threads=None,
-    ):
-        _checks.training(
-            architecture, loss, batch_size, l2, l1, dropout, seed, clip_value, clip_norm, max_norm,
-            trainable,
-        )
-        _checks.threads(n_threads)
+    def __init__(self, architecture, dtype, loss, update_rule, options):
+        _checks.training(architecture, loss, options)
         self._architecture, self._dtype = architecture, np.dtype(dtype)
-        self._rule = update_rule
-        self._batch_size = int(batch_size)
-        self._l2, self._l1, self._l2_over_batch = float(l2), float(l1), bool(l2_over_batch)
-        self._with_norm = bool(track_gradient_norm) or clip_norm is not None
-        self._loss, self._n_threads, self._sparse = Loss.of(loss), n_threads, False
-        self._options = {
-            "dropout": tuple(dropout), "seed": seed, "clip_value": clip_value,
-            "clip_norm": clip_norm, "max_norm": max_norm, "trainable": tuple(trainable),
-            "with_norm": self._with_norm,
-        }
+        self._rule, self._options = update_rule, options
+        self._loss, self._sparse = Loss.of(loss), False
         self._engine = self._new_engine()
         self._state_shape = (len(update_rule.slots), architecture.n_parameters)
         self._in_use = threading.Lock()
@@ -137,8 +122,8 @@ class Trainer:
 
     def _new_engine(self):
         return Engine(
-            self._architecture, self._dtype, self._loss, self._rule, self._batch_size,
-            self._n_threads, self._sparse, **self._options,
+            self._architecture, self._dtype, self._loss, self._rule, self._options.batch_size,
+            self._options, self._sparse,
         )
 
     def _turn(self, sparse):
@@ -197,7 +182,7 @@ class Trainer:
         cdef const double *rate
         cdef double total = 0
         cdef penalty p
-        cdef long n, at = 0, batch = self._batch_size, here, step = self.step, uninterrupted
+        cdef long n, at = 0, batch = self._options.batch_size, here, step = self.step, uninterrupted
         cdef long next_rate
         cdef long steps_between_signals
         cdef unsigned long mode
@@ -216,7 +201,8 @@ class Trainer:
         s.n_rows = n
         set_rows(&s, keep, x)
         set_targets(&s, keep, target, sample_weight, engine.dtype)
-        p.l2, p.l1, p.over_batch = self._l2, self._l1, self._l2_over_batch
+        p.l2, p.l1 = self._options.l2, self._options.l1
+        p.over_batch = self._options.l2_over_batch
         _checks.learning_rates(learning_rate, (n + batch - 1) // batch)
         rates = np.ascontiguousarray(learning_rate, dtype=np.float64)  # at least one, in a vector
         next_rate = 1 if cnp.PyArray_SIZE(rates) > 1 else 0
@@ -248,7 +234,7 @@ class Trainer:
         finally:
             fastmlp_end_epoch(engine.e)
             self.step = step
-            if self._with_norm and n:
+            if self._options.with_norm and n:
                 self.gradient_norm = engine.e.gradient_norm
             self._in_use.release()
         return total / n if n else 0.0

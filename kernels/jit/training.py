@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
+from .._options import TrainingOptions
 from .._specs import CSR, Architecture, Loss, UpdateRule
 from .._typing import Array
 from .compiling.lazy import Task
@@ -39,32 +39,15 @@ class Trainer:
         dtype: Any,
         loss: str | Loss,
         update_rule: UpdateRule,
-        *,
-        batch_size: int,
-        l2: float = 0.0,
-        l2_over_batch: bool = False,
-        l1: float = 0.0,
-        dropout: Sequence[float] = (),
-        seed: int = 0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        max_norm: float | None = None,
-        trainable: Sequence[bool] = (),
-        track_gradient_norm: bool = False,
-        n_threads: int | None = None,
+        options: TrainingOptions,
     ) -> None:
-        _checks.training(
-            architecture,
-            *(loss, batch_size, l2, l1, dropout, seed),
-            *(clip_value, clip_norm, max_norm, trainable),
-        )
-        _checks.threads(n_threads)
+        _checks.training(architecture, loss, options)
         self._architecture, self._dtype = architecture, np.dtype(dtype)
-        self._batch_size, self._rule = int(batch_size), update_rule
+        self._batch_size, self._rule = options.batch_size, update_rule
         products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
         operations = 6.0 * products * self._batch_size
-        self._choice = Choice.of(n_threads, operations)
-        self._with_norm = track_gradient_norm or clip_norm is not None
+        self._choice = Choice.of(options.n_threads, operations)
+        self._with_norm = options.with_norm
         self._n_slots = len(update_rule.slots)
         self._space = space = Workspace(
             architecture.sizes,
@@ -75,37 +58,38 @@ class Trainer:
             with_errors=True,
             n_threads=self._choice.most,
             with_slopes=True,
-            dropout=dropout,
-            trainable=trainable,
+            dropout=options.dropout,
+            trainable=options.trainable,
         )
         plan = self._plan = space.plan
         plan.with_loss = plan.backward = plan.refresh = 1
         space.set_loss(Loss.of(loss), architecture.output)
-        plan.l2, plan.l1, plan.penalty_per_row = float(l2), float(l1), bool(l2_over_batch)
+        plan.l2, plan.l1 = options.l2, options.l1
+        plan.penalty_per_row = options.l2_over_batch
         # One task more than there are blocks of rows sums the penalty, one more than there are
         # blocks of weights accounts for the loss.
-        self._with_penalty = bool(l2 or l1)
+        self._with_penalty = bool(options.l2 or options.l1)
         if self._with_penalty:
             space.use("sums")
-        plan.seed = int(np.uint64(seed).view(np.int64))
-        clipped = clip_value is not None or clip_norm is not None
+        plan.seed = int(np.uint64(options.seed).view(np.int64))
+        clipped = options.clip_value is not None or options.clip_norm is not None
         self._set_rule(clipped)
-        plan.clip_value = math.inf if clip_value is None else float(clip_value)
-        plan.clip_norm = math.inf if clip_norm is None else float(clip_norm)
+        plan.clip_value = math.inf if options.clip_value is None else options.clip_value
+        plan.clip_norm = math.inf if options.clip_norm is None else options.clip_norm
         tasks = [rows_task, weights_task]
         if self._with_norm:
             plan.gradient, plan.collect = space.stores[-1], space.use("update store")
             space.use("norms")
             space.collect_norms()
             tasks += [norm_task, update_task]
-        self._bounded = max_norm is not None
-        if max_norm is not None:
-            plan.max_norm = float(max_norm)
+        self._bounded = options.max_norm is not None
+        if options.max_norm is not None:
+            plan.max_norm = options.max_norm
             space.use("bound_columns")
             tasks.append(bound_task)
         # Plain descent changes only the weights of stored entries of sparse rows.
         plan.direct = kernel_of(update_rule) == "sgd" and not (
-            l2 or clipped or self._with_norm or l1 or plan.weight_decay
+            self._with_penalty or clipped or self._with_norm or plan.weight_decay
         )
         self._job = space.job(*tasks)
         self._job.flush_subnormals()

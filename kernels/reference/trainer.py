@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _checks
+from .._options import TrainingOptions
 from .._specs import CSR, Architecture, Loss, UpdateRule
 from .._typing import Array
 from . import regularisation, sparse, update_rules
@@ -26,28 +26,7 @@ class Trainer:
     loss : str or Loss
         Must be defined for the architecture's output.
     update_rule : UpdateRule
-    batch_size : int
-        Rows of a step; the last step of an epoch takes what is left.
-    l2, l1 : float
-        Weights of the penalty ``½ l2 Σ W² + l1 Σ |W|`` (biases are not penalised).
-    l2_over_batch : bool
-        Divide the penalty by the batch's rows (or total row weight), as scikit-learn does.
-    dropout : sequence of float
-        Probabilities to drop a unit, of the input and of each hidden layer; ``()`` is none.
-    seed : int
-        Of dropout: which units drop out in a step depends on it and on the step alone.
-    clip_value : float, optional
-        Every element of the gradient, with its penalty, is clipped to ``±clip_value``.
-    clip_norm : float, optional
-        Then a gradient longer than this (over all trainable layers) is scaled down to it.
-    max_norm : float, optional
-        After each update, columns of weights longer than this are scaled down to it.
-    trainable : sequence of bool
-        For each layer whether it learns; ``()`` is all. A frozen one keeps its parameters and state
-        bit for bit, and counts in no gradient norm (in the penalty of the loss it does).
-    track_gradient_norm : bool
-        Compute ``gradient_norm`` also where nothing is clipped.
-    n_threads : int, optional
+    options : TrainingOptions
 
     Attributes
     ----------
@@ -64,40 +43,17 @@ class Trainer:
         dtype: Any,
         loss: str | Loss,
         update_rule: UpdateRule,
-        *,
-        batch_size: int,
-        l2: float = 0.0,
-        l2_over_batch: bool = False,
-        l1: float = 0.0,
-        dropout: Sequence[float] = (),
-        seed: int = 0,
-        clip_value: float | None = None,
-        clip_norm: float | None = None,
-        max_norm: float | None = None,
-        trainable: Sequence[bool] = (),
-        track_gradient_norm: bool = False,
-        n_threads: int | None = None,
+        options: TrainingOptions,
     ) -> None:
-        _checks.training(
-            architecture,
-            *(loss, batch_size, l2, l1, dropout, seed),
-            *(clip_value, clip_norm, max_norm, trainable),
-        )
-        self._network = Network(architecture, dtype, n_threads=n_threads)
+        _checks.training(architecture, loss, options)
+        self._network = Network(architecture, dtype, n_threads=options.n_threads)
         self._loss = Loss.of(loss)
-        self._rule = update_rule
-        self._batch_size = int(batch_size)
-        self._l2, self._l1, self._l2_over_batch = float(l2), float(l1), l2_over_batch
-        self._dropout, self._seed = tuple(map(float, dropout)), int(seed)
-        self._clip_value, self._clip_norm, self._max_norm = clip_value, clip_norm, max_norm
-        self._with_norm = track_gradient_norm or clip_norm is not None
+        self._rule, self._options = update_rule, options
         n = architecture.n_parameters
         self._parameters = np.zeros(n, dtype)
         self._gradient = np.zeros(n, dtype)
         self._state = update_rule.initial_state(n, 0.0, dtype)
-        self._trainable = [bool(learns) for learns in trainable] or [True] * len(
-            architecture.layer_shapes
-        )
+        self._trainable = options.trainable or (True,) * len(architecture.layer_shapes)
         self.step = 0
         self.gradient_norm: float | None = None
 
@@ -141,12 +97,12 @@ class Trainer:
         if order is None:
             order = np.arange(len(x), dtype=np.intp)
         _checks.order(order, len(x))
-        starts = range(0, len(order), self._batch_size)
+        starts = range(0, len(order), self._options.batch_size)
         _checks.learning_rates(learning_rate, len(starts))
         rates = np.broadcast_to(learning_rate, len(starts)).tolist()
         summed = 0.0
         for start, rate in zip(starts, rates, strict=True):
-            rows = order[start : start + self._batch_size]
+            rows = order[start : start + self._options.batch_size]
             weight = None if sample_weight is None else sample_weight[rows]
             self.step += 1
             value = self._differentiate(sparse.take(x, rows), target[rows], weight)
@@ -156,21 +112,20 @@ class Trainer:
 
     def _differentiate(self, x: Array | CSR, target: Array, weight: Array | None) -> float:
         """Loss and gradient of a batch, with dropout and penalties."""
-        dropout = None
-        if self._dropout:
-            dropout = regularisation.Dropout(self._dropout, self._seed, self.step)
-        net = self._network
+        options, net, dropout = self._options, self._network, None
+        if options.dropout:
+            dropout = regularisation.Dropout(options.dropout, options.seed, self.step)
         value = net.backpropagate(
             self._parameters, x, target, self._loss, weight, self._gradient, dropout
         )
         share = 1.0
-        if self._l2_over_batch:
+        if options.l2_over_batch:
             total = float(len(x) if weight is None else weight.sum(dtype=np.float64))
             share = 1 / total if total else 0.0
         return value + regularisation.penalise(
             net.architecture,
             *(self._parameters, self._gradient),
-            *(self._l2 * share, self._l1 * share),
+            *(options.l2 * share, options.l1 * share),
         )
 
     def _update(self, learning_rate: float) -> None:
@@ -183,9 +138,9 @@ class Trainer:
             return [a for a, on in zip(weights + biases, self._trainable * 2, strict=True) if on]
 
         gradients = learning(self._gradient)
-        if self._with_norm:
+        if self._options.with_norm:
             self.gradient_norm = regularisation.norm(gradients)
-        regularisation.clip(gradients, self._clip_value, self._clip_norm)
+        regularisation.clip(gradients, self._options.clip_value, self._options.clip_norm)
         if all(self._trainable):  # the rules work on each element alone: all at once, or in parts
             parts = [(self._parameters, self._gradient, *self._state)]
         else:
@@ -194,6 +149,6 @@ class Trainer:
             )
         for parameters, gradient, *state in parts:
             update_rules.apply(self._rule, parameters, gradient, state, self.step, learning_rate)
-        if self._max_norm is not None:
+        if self._options.max_norm is not None:
             weights = zip(views(self._parameters)[0], self._trainable, strict=True)
-            regularisation.bound_columns([w for w, on in weights if on], self._max_norm)
+            regularisation.bound_columns([w for w, on in weights if on], self._options.max_norm)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._inputs.numbers import count, number
+import numpy as np
+from fastmlp.kernels import TrainingOptions
+
+from .._inputs.numbers import number
 
 if TYPE_CHECKING:
     from .._network.network import Network
@@ -39,36 +41,30 @@ class Options:
     verbose: int
 
 
-def batch_size(value: Any) -> int:
-    """Rows of a step; "full" has been dealt with."""
+def batch_size(value: Any, n: int) -> Any:
+    """Rows of a step, all of ``n`` where more are given; "full" has been dealt with."""
     if isinstance(value, str):
         raise ValueError(f"batch_size must be an integer or 'full', got {value!r}")
-    return count("batch_size", value, 1)
+    return n if isinstance(value, (int, np.integer)) and value > n > 0 else value
 
 
-def collect(network: Network, options: Options) -> dict[str, Any]:
-    """Check the options that ``kernels.trainer`` takes; return those that are not its defaults."""
+def collect(
+    network: Network, options: Options, batch_size: Any, *, with_norm: bool
+) -> TrainingOptions:
+    """Options of ``fit`` as those of the engine, which checks them."""
     n_layers = len(network.weights)
-    found: dict[str, Any] = {}
-    for name in ("l1", "l2"):
-        value = number(name, getattr(options, name))
-        if not (value >= 0 and math.isfinite(value)):
-            raise ValueError(f"{name} must be a finite number, not negative, got {value!r}")
-        if value:
-            found[name] = value
-    shares = _dropout(options.dropout, n_layers)
-    if any(shares):
-        found["dropout"] = shares
-    for name in ("clip_value", "clip_norm", "max_norm"):
-        if getattr(options, name) is None:
-            continue
-        value = number(name, getattr(options, name))
-        if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{name} must be a finite number above 0 or None, got {value!r}")
-        found[name] = value
-    if options.trainable is not True:
-        found["trainable"] = _trainable(options.trainable, n_layers)
-    return found
+    return TrainingOptions(
+        batch_size=batch_size,
+        l2=options.l2,
+        l1=options.l1,
+        dropout=_dropout(options.dropout, n_layers),
+        clip_value=options.clip_value,
+        clip_norm=options.clip_norm,
+        max_norm=options.max_norm,
+        trainable=_trainable(options.trainable, n_layers),
+        track_gradient_norm=with_norm,
+        n_threads=network.n_threads,
+    )
 
 
 def _dropout(value: Any, n_layers: int) -> tuple[float, ...]:
@@ -83,12 +79,15 @@ def _dropout(value: Any, n_layers: int) -> tuple[float, ...]:
             f"dropout must be one probability, or {n_layers} for the input and the hidden "
             f"layers, got {len(shares)}"
         )
+    # One probability is checked even where there is no hidden layer to drop units of.
     if not all(0 <= share < 1 for share in given):
         raise ValueError(f"dropout must be at least 0 and below 1, got {value!r}")
-    return shares
+    return shares if any(shares) else ()
 
 
 def _trainable(value: Any, n_layers: int) -> tuple[bool, ...]:
+    if value is True:
+        return ()
     learning = tuple(value) if isinstance(value, Iterable) else ()
     if len(learning) != n_layers:
         raise ValueError(

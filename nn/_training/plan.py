@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import CSR
+from fastmlp.kernels import CSR, TrainingOptions
 
 from .. import callbacks as _callbacks
 from .. import metrics, optimizers, schedules, stopping
@@ -40,11 +40,11 @@ def make(
     method = rule.method() if isinstance(rule, FullBatch) else None
     epochs = numbers.count("epochs", options.epochs, 0)
     full = isinstance(rule, FullBatch) or options.batch_size == "full"
-    batch_size = len(batch.x) if full else engine_options.batch_size(options.batch_size)
+    size = len(batch.x) if full else engine_options.batch_size(options.batch_size, len(batch.x))
     rules = stopping.get(options.stop)
     with_norm = options.track_gradient_norm or options.clip_norm is not None or method is not None
     with_norm = with_norm or any(stop.needs_gradient_norm for stop in rules)
-    engine = engine_options.collect(network, options)
+    engine = engine_options.collect(network, options, size, with_norm=with_norm)
     evaluation = _evaluation(network, options, batch, [*rules, schedule])
     shuffle = numbers.switch("shuffle", options.shuffle)
     listeners = _callbacks.as_callbacks(() if options.callbacks is None else options.callbacks)
@@ -56,8 +56,8 @@ def make(
             raise ValueError("an optimizer with a line search takes no schedule of learning rates")
         trainer = _line_search_trainer(network, batch.loss, method, engine)
     else:
-        engine |= {"track_gradient_norm": True} if with_norm else {}
-        trainer = _trainer(network, batch.loss, rule.update_rule(), batch_size, engine)
+        trainer = _trainer(network, batch.loss, rule.update_rule(), engine)
+    batch_size = engine.batch_size
     if isinstance(rule, FullBatch) and rule.subset is not None:
         batch = _subset(batch, rule.subset, network._generator)
         batch_size = len(batch.x)
@@ -89,19 +89,11 @@ def _rows(network: Network, X: Any, y: Any, loss: Any, options: Options) -> Batc
 
 
 def _trainer(
-    network: Network, loss: Any, update: kernels.UpdateRule, batch_size: int, engine: dict[str, Any]
+    network: Network, loss: Any, update: kernels.UpdateRule, engine: TrainingOptions
 ) -> Any:
-    if engine.get("dropout"):
-        engine["seed"] = int(network._generator.integers(2**63))
-    return kernels.trainer(
-        network.architecture,
-        network.dtype,
-        loss,
-        update,
-        batch_size=batch_size,
-        n_threads=network.n_threads,
-        **engine,
-    )
+    if engine.dropout:
+        engine = dataclasses.replace(engine, seed=int(network._generator.integers(2**63)))
+    return kernels.trainer(network.architecture, network.dtype, loss, update, engine)
 
 
 def _step_size(
@@ -157,26 +149,26 @@ def _subset(batch: Batch, n: int, generator: np.random.Generator) -> Batch:
 
 
 def _line_search_trainer(
-    network: Network, spec: Any, method: Method, engine: dict[str, Any]
+    network: Network, spec: Any, method: Method, engine: TrainingOptions
 ) -> LineSearchTrainer:
-    penalties = {name: engine.pop(name) for name in ("l1", "l2") if name in engine}
-    trainable = engine.pop("trainable", ())
-    if engine:
+    unfit = [name for name in ("dropout", "clip_value", "clip_norm", "max_norm")
+             if getattr(engine, name) not in ((), None)]  # fmt: skip
+    if unfit:
         raise ValueError(
-            f"an optimizer with a line search has no {', '.join(engine)}: it needs the same cost "
+            f"an optimizer with a line search has no {', '.join(unfit)}: it needs the same cost "
             "at every step"
         )
     frozen = None
-    if trainable and not all(trainable):
+    if not all(engine.trainable):
         frozen = np.zeros(network.parameters.size, bool)
         for views in network.architecture.views(frozen):
-            for view, learns in zip(views, trainable, strict=True):
+            for view, learns in zip(views, engine.trainable, strict=True):
                 view[...] = not learns
     net = kernels.network(network.architecture, network.dtype, n_threads=network.n_threads)
 
     def cost(parameters: Array, x: Array, target: Array, weight: Any, out: Array) -> float:
         value, _ = net.loss_and_gradient(
-            parameters, x, target, spec, sample_weight=weight, out=out, **penalties
+            parameters, x, target, spec, sample_weight=weight, l2=engine.l2, l1=engine.l1, out=out
         )
         return float(value)
 

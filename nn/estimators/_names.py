@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from fastmlp.kernels import Architecture, CustomLoss, _chooser
+from fastmlp.kernels import Architecture, CustomLoss, TrainingOptions, _chooser
 
 from .. import activations as _activations
 from .. import losses
@@ -113,5 +113,7 @@ def trainer(
     name: str | None, architecture: Architecture, dtype: Any, loss: Any, rule: Any, **options: Any
 ) -> Any:
     """A trainer on the backend of this name."""
-    trainer: Any = backend(name).Trainer(architecture, dtype, loss, rule, **options)
+    trainer: Any = backend(name).Trainer(
+        architecture, dtype, loss, rule, TrainingOptions(**options)
+    )
     return trainer

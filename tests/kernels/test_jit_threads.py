@@ -239,8 +239,7 @@ def test_a_trainer_tries_both(members, two_cpus):
             np.float32,
             "cross_entropy",
             kernels.UpdateRule("sgd"),
-            batch_size=200,
-            n_threads=n_threads,
+            kernels.TrainingOptions(batch_size=200, n_threads=n_threads),
         )
         trainer.load(np.linspace(-0.1, 0.1, net.n_parameters, dtype=np.float32))
         losses = []

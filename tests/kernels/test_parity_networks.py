@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fastmlp import kernels
-from fastmlp.kernels import Architecture, Loss, UpdateRule, _chooser, reference
+from fastmlp.kernels import Architecture, Loss, TrainingOptions, UpdateRule, _chooser, reference
 from support import (
     LAYOUTS,
     LOSS_PAIRS,
@@ -177,7 +177,7 @@ def test_layouts(backend, dtype, layout, rng, tmp_path):
 
 def train(module, net, dtype, loss, rule, flat, x, target, *, order, weight, epochs=3, **options):
     """Losses of the epochs, parameters, state, step and gradient norm after training."""
-    trainer = module.Trainer(net, dtype, loss, rule, **options)
+    trainer = module.Trainer(net, dtype, loss, rule, TrainingOptions(**options))
     trainer.load(flat)
     rate = 0.002 if net.output == "exp" else 0.05
     losses = [

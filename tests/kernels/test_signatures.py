@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from dataclasses import fields
 
 import pytest
 from fastmlp import kernels
@@ -58,9 +59,14 @@ def test_public_functions_agree(name):
     assert parameters(getattr(kernels, name)) == parameters(getattr(reference, name))
 
 
-@pytest.mark.parametrize(("name", "cls"), [("network", "Network"), ("trainer", "Trainer")])
-def test_public_factories_agree(name, cls):
-    assert parameters(getattr(kernels, name)) == parameters(getattr(reference, cls))
+def test_public_factories_agree():
+    """The factory of trainers takes the options one by one, by their names."""
+    assert parameters(kernels.network) == parameters(reference.Network)
+    given = parameters(kernels.trainer)
+    options = [one for one in given if one[1] == "KEYWORD_ONLY"]
+    assert given[:4] == parameters(reference.Trainer)[:4]
+    assert given[:4] + options == given
+    assert [name for name, *_ in options] == [f.name for f in fields(kernels.TrainingOptions)]
 
 
 @pytest.mark.parametrize("name", [n for n in kernels.__all__ if callable(getattr(kernels, n))])

@@ -49,7 +49,11 @@ def test_a_limit_of_one_starts_no_thread():
 def test_a_trainer_in_use_refuses_a_second_thread():
     architecture = kernels.Architecture((64, 256, 10), ("relu",), "softmax")
     trainer = compiled.Trainer(
-        architecture, np.float32, "cross_entropy", kernels.UpdateRule("sgd"), batch_size=8
+        architecture,
+        np.float32,
+        "cross_entropy",
+        kernels.UpdateRule("sgd"),
+        kernels.TrainingOptions(batch_size=8),
     )
     x = np.zeros((50_000, 64), np.float32)
     labels = np.zeros(len(x), np.intp)

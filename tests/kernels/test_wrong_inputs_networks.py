@@ -213,12 +213,15 @@ def test_trainer(backend):
         *[("clip_norm", bad, ValueError, "clip_norm must be") for bad in (0, -1, np.inf)],
         *[("max_norm", bad, ValueError, "max_norm must be") for bad in (0, -1, np.nan)],
         *[("trainable", bad, ValueError, "one bool per layer") for bad in ((True,), (1, 1, 1))],
+        *[("batch_size", bad, TypeError, "batch_size must be an integer") for bad in (True, 2.0)],
+        *[("batch_size", bad, ValueError, "batch_size must be at") for bad in (0, 2**31, 2**70)],
+        *[(name, "1", TypeError, f"{name} must be a number") for name in ("l1", "l2", "clip_norm")],
     ],
 )
 def test_trainer_options(backend, name, value, error, message):
     rule = UpdateRule("sgd")
     with pytest.raises(error, match=message):
-        kernels.trainer(NET, "f4", "cross_entropy", rule, batch_size=2, **{name: value})
+        kernels.trainer(NET, "f4", "cross_entropy", rule, **{"batch_size": 2, name: value})
 
 
 def test_trainer_seed(backend):
@@ -229,3 +232,23 @@ def test_trainer_seed(backend):
     for error, bad in ((ValueError, -1), (ValueError, 2**64), (TypeError, 1.0), (TypeError, True)):
         with pytest.raises(error, match="seed must"):
             make(bad)
+
+
+def test_options_as_a_record(backend):
+    """They are taken as a record or by keywords, and are those of layers that there are."""
+    rule, options = UpdateRule("sgd"), kernels.TrainingOptions(batch_size=2, trainable=[1, 0])
+    assert options.trainable == (True, False)
+    trained = []
+    for given, keywords in ((options, {}), (None, {"batch_size": 2, "trainable": (True, False)})):
+        trainer = kernels.trainer(NET, "f4", "cross_entropy", rule, given, **keywords)
+        trainer.load(FLAT)
+        trainer.run_epoch(X, LABELS, None, 0.1)
+        trained.append(np.empty_like(FLAT))
+        trainer.store(trained[-1])
+    np.testing.assert_array_equal(*trained)
+    with pytest.raises(TypeError, match="as a record and by keywords: l2"):
+        kernels.trainer(NET, "f4", "cross_entropy", rule, options, l2=0.1)
+    with pytest.raises(TypeError, match="must be TrainingOptions, got dict"):
+        kernels.trainer(NET, "f4", "cross_entropy", rule, {"batch_size": 2})
+    with pytest.raises(TypeError, match="no_such"):
+        kernels.trainer(NET, "f4", "cross_entropy", rule, batch_size=2, no_such=1)
