@@ -46,17 +46,32 @@ from ._layers import (
     weight_gradient,
 )
 from ._names import (
+    ACTIVATION_SPECS,
     ACTIVATIONS,
     LOSS_CONSTANTS,
     LOSS_OUTPUTS,
+    LOSS_SPECS,
     LOSSES,
     NEED_SCORES,
     OUTPUTS,
     RULE_CONSTANTS,
+    RULE_SPECS,
     UPDATE_RULES,
+    ActivationSpec,
+    LossSpec,
+    RuleSpec,
 )
 from ._options import TrainingOptions
-from ._specs import CSR, Architecture, Loss, UpdateRule, needs_scores
+from ._specs import (
+    CSR,
+    Architecture,
+    Loss,
+    UpdateRule,
+    activation_spec,
+    check_loss,
+    loss_spec,
+    needs_scores,
+)
 from ._typing import Array
 from ._updates import adam_update, momentum_update, sgd_update, update
 
@@ -66,29 +81,38 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACTIVATIONS",
+    "ACTIVATION_SPECS",
     "CSR",
     "LOSSES",
     "LOSS_CONSTANTS",
     "LOSS_OUTPUTS",
+    "LOSS_SPECS",
     "NEED_SCORES",
     "OUTPUTS",
     "RULE_CONSTANTS",
+    "RULE_SPECS",
     "UPDATE_RULES",
+    "ActivationSpec",
     "Architecture",
     "Array",
     "CustomActivation",
     "CustomLoss",
     "Loss",
+    "LossSpec",
+    "RuleSpec",
     "TrainingOptions",
     "UpdateRule",
     "activate",
     "activation_backward",
+    "activation_spec",
     "adam_update",
     "available",
     "bias_gradient",
+    "check_loss",
     "delta_backward",
     "dense_forward",
     "info",
+    "loss_spec",
     "loss_value",
     "momentum_update",
     "needs_scores",

@@ -1,100 +1,249 @@
-"""The names that the kernels know, with their constants: tables, and nothing else.
+"""The names that the kernels know: a record for each, with all that differs between them.
 
-The formulas behind the names are in ``reference/``: ``activations``, ``losses``, ``update_rules``.
+A new activation, loss or update rule is one record here and one formula in each backend. The
+formulas are in ``reference/``: ``activations``, ``losses``, ``update_rules``. Code asks a record
+for what it needs to know, and never compares names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal, NamedTuple
 
-#: Activations of hidden layers.
-ACTIVATIONS = (
-    "identity",
-    "sigmoid",
-    "tanh",
-    "hardtanh",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "softplus",
-    "silu",
-    "gelu",
-    "gelu_tanh",
-    "mish",
-)
-#: Those whose derivative is computed from the scores z; for the others the output a is enough.
-NEED_SCORES = ("silu", "gelu", "gelu_tanh", "mish")
-#: Activations of the output layer.
-OUTPUTS = ("identity", "sigmoid", "softmax", "exp")
-#: Losses, each with the output activations it is defined for.
-LOSS_OUTPUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationSpec:
+    """What is known of an activation.
+
+    Attributes
+    ----------
+    hidden, output : bool
+        Whether hidden layers, and the output layer, may have it.
+    keeps : {"output", "pre-activation"}
+        What its derivative is computed from: ``a = σ(z)``, or ``z`` where σ is not one-to-one.
+    init : {"glorot", "he", "lecun"}
+        Variance of the initial weights that keeps the variance of signals: He's for those that let
+        about half of their inputs through.
+    """
+
+    hidden: bool = True
+    output: bool = False
+    keeps: Literal["output", "pre-activation"] = "output"
+    init: Literal["glorot", "he", "lecun"] = "glorot"
+
+
+class Constant(NamedTuple):
+    """A constant of a loss: its default, and what it must be, in words and as a condition."""
+
+    default: float
+    must: str
+    holds: Callable[[float], bool]
+
+
+class Targets(NamedTuple):
+    """The values that a loss takes as targets, in words and as an interval."""
+
+    words: str
+    low: float = -math.inf
+    high: float = math.inf
+
+
+ANY = Targets("numbers as y")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSpec:
+    """What is known of a loss.
+
+    Attributes
+    ----------
+    outputs : tuple of str
+        Output activations that it is defined for; the first is the usual one.
+    constants : mapping of Constant
+    targets : Targets
+        Which values mean something to it.
+    tasks : tuple of str
+        What the estimators offer it for: ``"regression"``, ``"classification"``.
+    low : float
+        Target of the outputs beside the one of a class label, which is 1.
+    margin : bool
+        Whether scores are margins, of which 0 decides and no probabilities come.
+    exclusive : bool
+        Whether a row belongs to one class: its outputs compete.
+    for_one_output : str, optional
+        The loss to take for a single output, for which this one is not defined.
+    """
+
+    outputs: tuple[str, ...]
+    constants: Mapping[str, Constant] = field(default_factory=dict)
+    targets: Targets = ANY
+    tasks: tuple[str, ...] = ("regression", "classification")
+    low: float = 0.0
+    margin: bool = False
+    exclusive: bool = False
+    for_one_output: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleSpec:
+    """What is known of an update rule.
+
+    Attributes
+    ----------
+    slots : mapping of str to float or str
+        The state vectors beside the parameters, and what every element starts at: a number, the
+        name of a constant, or ``"learning_rate"``.
+    constants : mapping of str to float
+        With their defaults: torch.optim's, for ``ftrl`` Keras's. Every rule also takes
+        ``weight_decay``, 0 by default.
+    """
+
+    slots: Mapping[str, float | str] = field(default_factory=dict)
+    constants: Mapping[str, float] = field(default_factory=dict)
+
+
+#: Activations by name.
+ACTIVATION_SPECS: Mapping[str, ActivationSpec] = MappingProxyType(
     {
-        "squared_error": OUTPUTS,
-        "absolute_error": OUTPUTS,
-        "huber": OUTPUTS,
-        "quantile": OUTPUTS,
-        "poisson": ("exp",),
-        "binary_cross_entropy": ("sigmoid",),
-        "cross_entropy": ("softmax",),
-        "hinge": ("identity",),
-        "squared_hinge": ("identity",),
-        "multiclass_hinge": ("identity",),
+        "identity": ActivationSpec(output=True),
+        "sigmoid": ActivationSpec(output=True),
+        "tanh": ActivationSpec(),
+        "hardtanh": ActivationSpec(),
+        "relu": ActivationSpec(init="he"),
+        "leaky_relu": ActivationSpec(init="he"),
+        "elu": ActivationSpec(init="he"),
+        "selu": ActivationSpec(init="lecun"),
+        "softplus": ActivationSpec(),
+        "silu": ActivationSpec(keeps="pre-activation", init="he"),
+        "gelu": ActivationSpec(keeps="pre-activation", init="he"),
+        "gelu_tanh": ActivationSpec(keeps="pre-activation", init="he"),
+        "mish": ActivationSpec(keeps="pre-activation", init="he"),
+        "softmax": ActivationSpec(hidden=False, output=True),
+        "exp": ActivationSpec(hidden=False, output=True),
     }
 )
-LOSSES = tuple(LOSS_OUTPUTS)
+#: Activations of hidden layers.
+ACTIVATIONS = tuple(name for name, spec in ACTIVATION_SPECS.items() if spec.hidden)
+#: Those whose derivative is computed from the pre-activations z; for the others the output a is
+#: enough.
+NEED_SCORES = tuple(n for n, spec in ACTIVATION_SPECS.items() if spec.keeps == "pre-activation")
+#: Activations of the output layer.
+OUTPUTS = tuple(name for name, spec in ACTIVATION_SPECS.items() if spec.output)
+
+_SMOOTHING = {
+    "label_smoothing": Constant(0.0, "be at least 0 and below 1", lambda s: 0 <= s < 1),
+}
+#: Losses by name.
+LOSS_SPECS: Mapping[str, LossSpec] = MappingProxyType(
+    {
+        "squared_error": LossSpec(outputs=OUTPUTS),
+        "absolute_error": LossSpec(outputs=OUTPUTS),
+        "huber": LossSpec(
+            outputs=OUTPUTS, constants={"delta": Constant(1.0, "be above 0", lambda d: d > 0)}
+        ),
+        "quantile": LossSpec(
+            outputs=OUTPUTS,
+            constants={"quantile": Constant(0.5, "lie between 0 and 1", lambda q: 0 < q < 1)},
+            tasks=("regression",),
+        ),
+        "poisson": LossSpec(
+            outputs=("exp",), targets=Targets("y that is not negative", 0), tasks=("regression",)
+        ),
+        "binary_cross_entropy": LossSpec(
+            outputs=("sigmoid",),
+            constants=_SMOOTHING,
+            targets=Targets("y in 0…1", 0, 1),
+            tasks=("log_loss",),
+        ),
+        "cross_entropy": LossSpec(
+            outputs=("softmax",),
+            constants=_SMOOTHING,
+            targets=Targets("probabilities as y", 0),
+            tasks=("log_loss",),
+            exclusive=True,
+        ),
+        "hinge": LossSpec(outputs=("identity",), tasks=("classification",), low=-1.0, margin=True),
+        "squared_hinge": LossSpec(
+            outputs=("identity",), tasks=("classification",), low=-1.0, margin=True
+        ),
+        "multiclass_hinge": LossSpec(
+            outputs=("identity",),
+            tasks=("classification",),
+            margin=True,
+            exclusive=True,
+            for_one_output="hinge",
+        ),
+    }
+)
+#: What holds for a loss that a user has defined.
+CUSTOM_LOSS = LossSpec(outputs=OUTPUTS)
+LOSSES = tuple(LOSS_SPECS)
+#: Losses, each with the output activations it is defined for.
+LOSS_OUTPUTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {name: spec.outputs for name, spec in LOSS_SPECS.items()}
+)
 #: Constants of the losses that have any, with their defaults.
 LOSS_CONSTANTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
-        "huber": {"delta": 1.0},
-        "quantile": {"quantile": 0.5},
-        "binary_cross_entropy": {"label_smoothing": 0.0},
-        "cross_entropy": {"label_smoothing": 0.0},
+        name: {constant: known.default for constant, known in spec.constants.items()}
+        for name, spec in LOSS_SPECS.items()
+        if spec.constants
+    }
+)
+
+_MOMENTS = {"first_moment": 0.0, "second_moment": 0.0}
+_ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+#: Update rules by name.
+RULE_SPECS: Mapping[str, RuleSpec] = MappingProxyType(
+    {
+        "sgd": RuleSpec(),
+        "momentum": RuleSpec(slots={"velocity": 0.0}, constants={"momentum": 0.0, "nesterov": 0.0}),
+        "adagrad": RuleSpec(
+            slots={"sum": "initial_accumulator"},
+            constants={"epsilon": 1e-10, "initial_accumulator": 0.0, "lr_decay": 0.0},
+        ),
+        "adadelta": RuleSpec(
+            slots={"square_average": 0.0, "delta_average": 0.0},
+            constants={"rho": 0.9, "epsilon": 1e-6},
+        ),
+        "rmsprop": RuleSpec(
+            slots={"square_average": 0.0, "gradient_average": 0.0, "buffer": 0.0},
+            constants={"alpha": 0.99, "epsilon": 1e-8, "momentum": 0.0, "centered": 0.0},
+        ),
+        "adam": RuleSpec(slots=_MOMENTS, constants={**_ADAM, "epsilon_hat": 0.0}),
+        "amsgrad": RuleSpec(
+            slots={**_MOMENTS, "highest_second_moment": 0.0},
+            constants={**_ADAM, "epsilon_hat": 0.0},
+        ),
+        "adamax": RuleSpec(slots={"first_moment": 0.0, "infinity_norm": 0.0}, constants=_ADAM),
+        "nadam": RuleSpec(slots=_MOMENTS, constants={**_ADAM, "momentum_decay": 4e-3}),
+        "radam": RuleSpec(slots=_MOMENTS, constants=_ADAM),
+        "ftrl": RuleSpec(
+            slots={"accumulator": "initial_accumulator", "linear": 0.0},
+            constants={
+                "learning_rate_power": -0.5,
+                "initial_accumulator": 0.1,
+                "l1": 0.0,
+                "l2": 0.0,
+                "l2_shrinkage": 0.0,
+                "beta": 0.0,
+            },
+        ),
+        "lion": RuleSpec(slots={"first_moment": 0.0}, constants={"beta_1": 0.9, "beta_2": 0.99}),
+        "rprop": RuleSpec(
+            slots={"previous_gradient": 0.0, "step_size": "learning_rate"},
+            constants={"eta_minus": 0.5, "eta_plus": 1.2, "step_min": 1e-6, "step_max": 50.0},
+        ),
     }
 )
 #: Update rules and the vectors of state that each keeps beside the parameters.
 UPDATE_RULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "sgd": (),
-        "momentum": ("velocity",),
-        "adagrad": ("sum",),
-        "adadelta": ("square_average", "delta_average"),
-        "rmsprop": ("square_average", "gradient_average", "buffer"),
-        "adam": ("first_moment", "second_moment"),
-        "amsgrad": ("first_moment", "second_moment", "highest_second_moment"),
-        "adamax": ("first_moment", "infinity_norm"),
-        "nadam": ("first_moment", "second_moment"),
-        "radam": ("first_moment", "second_moment"),
-        "ftrl": ("accumulator", "linear"),
-        "lion": ("first_moment",),
-        "rprop": ("previous_gradient", "step_size"),
-    }
+    {name: tuple(spec.slots) for name, spec in RULE_SPECS.items()}
 )
-_ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
-#: Constants of each update rule, with their defaults: torch.optim's, for ``ftrl`` Keras's.
-#: Every rule also takes ``weight_decay``, 0 by default.
+#: Constants of each update rule, with their defaults.
 RULE_CONSTANTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {
-        "sgd": {},
-        "momentum": {"momentum": 0.0, "nesterov": 0.0},
-        "adagrad": {"epsilon": 1e-10, "initial_accumulator": 0.0, "lr_decay": 0.0},
-        "adadelta": {"rho": 0.9, "epsilon": 1e-6},
-        "rmsprop": {"alpha": 0.99, "epsilon": 1e-8, "momentum": 0.0, "centered": 0.0},
-        "adam": {**_ADAM, "epsilon_hat": 0.0},
-        "amsgrad": {**_ADAM, "epsilon_hat": 0.0},
-        "adamax": _ADAM,
-        "nadam": {**_ADAM, "momentum_decay": 4e-3},
-        "radam": _ADAM,
-        "ftrl": {
-            "learning_rate_power": -0.5,
-            "initial_accumulator": 0.1,
-            "l1": 0.0,
-            "l2": 0.0,
-            "l2_shrinkage": 0.0,
-            "beta": 0.0,
-        },
-        "lion": {"beta_1": 0.9, "beta_2": 0.99},
-        "rprop": {"eta_minus": 0.5, "eta_plus": 1.2, "step_min": 1e-6, "step_max": 50.0},
-    }
+    {name: spec.constants for name, spec in RULE_SPECS.items()}
 )

@@ -22,14 +22,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._names import (
+    ACTIVATION_SPECS,
     ACTIVATIONS,
+    CUSTOM_LOSS,
     LOSS_CONSTANTS,
-    LOSS_OUTPUTS,
+    LOSS_SPECS,
     LOSSES,
-    NEED_SCORES,
     OUTPUTS,
-    RULE_CONSTANTS,
-    UPDATE_RULES,
+    RULE_SPECS,
+    ActivationSpec,
+    LossSpec,
 )
 from ._typing import Array
 
@@ -112,7 +114,7 @@ class Loss(_Named):
     """A loss: a name of :data:`LOSSES` and its constants, see :data:`LOSS_CONSTANTS`.
 
     ========================  ==================================================================
-    ``huber``                 ``delta > 0``, where the square goes over into the straight line
+    ``huber``                 ``delta > 0``, the error above which the loss is linear, not quadratic
     ``quantile``              ``quantile`` between 0 and 1, both excluded
     ``binary_cross_entropy``  ``label_smoothing = s`` in ``0 ≤ s < 1``: ``y ← y (1 - s) + s / 2``
     ``cross_entropy``         ``label_smoothing = s``: ``y ← y (1 - s) + s / K Σ y``, K outputs
@@ -123,15 +125,9 @@ class Loss(_Named):
         if self.name not in LOSSES:
             raise ValueError(f"loss must be one of {LOSSES}, got {self.name!r}")
         self._complete("loss", LOSS_CONSTANTS.get(self.name, {}))
-        c = self.constants
-        if not c.get("delta", 1.0) > 0:
-            raise ValueError(f"delta must be above 0, got {c['delta']!r}")
-        if not 0 < c.get("quantile", 0.5) < 1:
-            raise ValueError(f"quantile must lie between 0 and 1, got {c['quantile']!r}")
-        if not 0 <= c.get("label_smoothing", 0.0) < 1:
-            raise ValueError(
-                f"label_smoothing must be at least 0 and below 1, got {c['label_smoothing']!r}"
-            )
+        for name, known in LOSS_SPECS[self.name].constants.items():
+            if not known.holds(self.constants[name]):
+                raise ValueError(f"{name} must {known.must}, got {self.constants[name]!r}")
 
     __hash__ = _Named.__hash__
 
@@ -158,22 +154,23 @@ class UpdateRule(_Named):
     """
 
     def __post_init__(self) -> None:
-        if self.name not in UPDATE_RULES:
-            raise ValueError(f"update rule must be one of {tuple(UPDATE_RULES)}, got {self.name!r}")
-        self._complete("update rule", {**RULE_CONSTANTS[self.name], "weight_decay": 0.0})
+        if self.name not in RULE_SPECS:
+            raise ValueError(f"update rule must be one of {tuple(RULE_SPECS)}, got {self.name!r}")
+        self._complete("update rule", {**RULE_SPECS[self.name].constants, "weight_decay": 0.0})
 
     __hash__ = _Named.__hash__
 
     @property
     def slots(self) -> tuple[str, ...]:
         """Names of the state vectors; optimizer state has shape ``(len(slots), n_parameters)``."""
-        return UPDATE_RULES[self.name]
+        return tuple(RULE_SPECS[self.name].slots)
 
-    def initial_value(self, slot: str) -> float:
+    def initial_value(self, slot: str, learning_rate: float = 0.0) -> float:
         """What every element of a state vector starts at."""
-        if slot in ("sum", "accumulator"):
-            return self.constants["initial_accumulator"]
-        return 0.0
+        start = RULE_SPECS[self.name].slots[slot]
+        if isinstance(start, str):
+            return learning_rate if start == "learning_rate" else self.constants[start]
+        return start
 
     def initial_state(self, n: int, learning_rate: float, dtype: Any) -> Array:
         """State before the first step, shape ``(len(slots), n)``.
@@ -183,7 +180,7 @@ class UpdateRule(_Named):
         """
         state = np.empty((len(self.slots), n), dtype)
         for vector, slot in zip(state, self.slots, strict=True):
-            vector[...] = learning_rate if slot == "step_size" else self.initial_value(slot)
+            vector[...] = self.initial_value(slot, learning_rate)
         return state
 
 
@@ -211,17 +208,34 @@ class CSR:
         return int(self.shape[0])
 
 
+def loss_spec(loss: str | Loss) -> LossSpec:
+    """What is known of a loss: a name, or an object with its constants."""
+    # A plain name is by far the most frequent, in calls that take microseconds.
+    name = loss if loss.__class__ is str and loss in LOSS_SPECS else Loss.of(loss).name
+    return LOSS_SPECS.get(name, CUSTOM_LOSS)
+
+
+def activation_spec(activation: str | CustomActivation) -> ActivationSpec:
+    """What is known of an activation: a name, or one that a user has defined."""
+    return ACTIVATION_SPECS[activation] if isinstance(activation, str) else _CUSTOM_ACTIVATION
+
+
+_CUSTOM_ACTIVATION = ActivationSpec(keeps="pre-activation")
+
+
 def check_loss(loss: str | Loss, output: str, n_out: int | None = None) -> None:
     """Raise ``ValueError`` unless ``loss`` is defined for networks with this output layer."""
-    # A plain name is by far the most frequent, in calls that take microseconds.
-    name = loss if loss.__class__ is str and loss in LOSS_OUTPUTS else Loss.of(loss).name
+    spec = loss_spec(loss)
     if output not in OUTPUTS:
         raise ValueError(f"output must be one of {OUTPUTS}, got {output!r}")
-    if output not in LOSS_OUTPUTS.get(name, OUTPUTS):  # a custom loss goes with any
-        allowed = " or ".join(repr(name) for name in LOSS_OUTPUTS[name])
-        raise ValueError(f"loss {name!r} needs output {allowed}, got {output!r}")
-    if name == "multiclass_hinge" and n_out is not None and n_out < 2:
-        raise ValueError(f"loss {name!r} needs at least 2 outputs, got {n_out}; use 'hinge'")
+    if output not in spec.outputs:
+        allowed = " or ".join(map(repr, spec.outputs))
+        raise ValueError(f"loss {Loss.of(loss).name!r} needs output {allowed}, got {output!r}")
+    if spec.for_one_output and n_out is not None and n_out < 2:
+        raise ValueError(
+            f"loss {Loss.of(loss).name!r} needs at least 2 outputs, got {n_out}; "
+            f"use {spec.for_one_output!r}"
+        )
 
 
 def is_activation(activation: Any) -> bool:
@@ -233,7 +247,7 @@ def is_activation(activation: Any) -> bool:
 
 def needs_scores(activation: str | CustomActivation) -> bool:
     """Whether σ' is computed from the scores, not from the activation's output."""
-    return not isinstance(activation, str) or activation in NEED_SCORES
+    return activation_spec(activation).keeps == "pre-activation"
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:

@@ -73,7 +73,7 @@ class Activation:
         z, rows = _rows(z)
         if self.name == "exp":
             return self(z)
-        kept = rows if self.name in kernels.NEED_SCORES else kernels.activate(rows, self.name)
+        kept = rows if kernels.needs_scores(self.name) else kernels.activate(rows, self.name)
         slope = kernels.activation_backward(np.ones_like(rows), kept, self.name)
         return slope.reshape(z.shape)
 

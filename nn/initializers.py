@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from fastmlp.kernels import Architecture
+from fastmlp.kernels import Architecture, CustomActivation, activation_spec
 
 from . import _naming
 from ._typing import Array
@@ -46,10 +46,6 @@ __all__ = [
     "Zeros",
     "get",
 ]
-
-
-#: Activations that let about half of their inputs through: He's variance keeps theirs.
-_RECTIFIERS = ("relu", "leaky_relu", "elu", "silu", "gelu", "gelu_tanh", "mish")
 
 
 class Initializer(ABC):
@@ -246,11 +242,10 @@ def get(init: str | Initializer) -> Initializer:
     return known[_naming.find("init", init, known, "fastmlp.initializers")]()
 
 
-def default(activation: object) -> Initializer:
+def default(activation: str | CustomActivation) -> Initializer:
     """The one that keeps the variance of signals through a layer with this activation."""
-    if activation in _RECTIFIERS:
-        return HeUniform()
-    return LecunUniform() if activation == "selu" else GlorotUniform()
+    known = {"he": HeUniform, "lecun": LecunUniform, "glorot": GlorotUniform}
+    return known[activation_spec(activation).init]()
 
 
 def of_layers(init: Any, architecture: Architecture) -> list[Initializer | tuple[Array, Array]]:

@@ -149,7 +149,7 @@ def _mish_slope(z: Array) -> Array:
     return result
 
 
-# A new activation goes here (and into `ACTIVATIONS` of _names.py).
+# A new activation goes here (and into `ACTIVATION_SPECS` of _names.py).
 TABLE = {
     "identity": Activation(
         lambda z: z.copy(),

@@ -46,7 +46,7 @@ import numpy as np
 
 from .. import _checks
 from .._custom import CustomLoss
-from .._specs import Loss
+from .._specs import Loss, loss_spec
 from .._typing import Array
 from . import activations
 
@@ -124,7 +124,7 @@ def _multiclass_hinge_slope(z: Array, y: Array) -> Array:
     return _where_positive(margin[:, None], delta)
 
 
-# A new loss goes into one of these (and into `LOSS_OUTPUTS` of _names.py).
+# A new loss goes into one of these (and into `LOSS_SPECS` of _names.py).
 OF_OUTPUTS = {
     "squared_error": OfOutputs(lambda r, c: 0.5 * r * r, lambda r, c: r),
     "absolute_error": OfOutputs(lambda r, c: np.abs(r), lambda r, c: np.sign(r)),
@@ -162,10 +162,10 @@ def dense_target(target: Array, n_out: int, dtype: Any, loss: Loss) -> Array:
     if target.ndim == 1:
         y = np.zeros((len(target), n_out), dtype)
         y[np.arange(len(target)), target] = 1
-        if loss.name in ("hinge", "squared_hinge"):
-            y = 2 * y - 1
+        if loss_spec(loss).low:
+            y = y + (1 - y) * loss_spec(loss).low
     if s := loss.constants.get("label_smoothing"):
-        if loss.name == "cross_entropy":
+        if loss_spec(loss).exclusive:
             y = (1 - s) * y + s / n_out * y.sum(axis=1, keepdims=True)
         else:
             y = (1 - s) * y + s / 2

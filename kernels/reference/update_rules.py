@@ -239,7 +239,7 @@ def rprop(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c: Co
     p -= size * np.sign(before)
 
 
-# A new update rule goes here (and into `UPDATE_RULES` and `RULE_CONSTANTS` of _names.py).
+# A new update rule goes here (and into `RULE_SPECS` of _names.py).
 TABLE: dict[str, Callable[[Array, Array, Sequence[Array], int, float, Constants], None]] = {
     "sgd": sgd,
     "momentum": momentum,

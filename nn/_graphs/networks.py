@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels import Architecture, CustomActivation, CustomLoss
+from fastmlp.kernels import Architecture, CustomActivation, CustomLoss, loss_spec
 
 from .._typing import Array
 from ..autodiff import Graph, label
@@ -147,11 +147,10 @@ def dense_target(target: Array, n_out: int, dtype: Any, loss: Any) -> Array:
     y = target.astype(dtype)
     if target.ndim == 1:
         y = np.eye(n_out, dtype=dtype)[target]
-        if loss.name in ("hinge", "squared_hinge"):
-            y = 2 * y - 1
+        y = y + (1 - y) * loss_spec(loss).low
     smoothing = loss.constants.get("label_smoothing", 0.0)
     if not smoothing:
         return y
-    share = y.sum(axis=1, keepdims=True) / n_out if loss.name == "cross_entropy" else 0.5
+    share = y.sum(axis=1, keepdims=True) / n_out if loss_spec(loss).exclusive else 0.5
     smooth: Array = (1 - smoothing) * y + smoothing * share
     return smooth

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels import CSR
+from fastmlp.kernels import CSR, LOSS_SPECS
 
 from .._typing import Array
 from .sparse import for_engine, is_sparse
@@ -61,21 +61,20 @@ def targets(value: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: Any) -> 
 
 def _for_loss(y: Array, loss: str) -> Array:
     """Check that ``(n, n_out)`` targets mean something to the loss."""
-    if not y.size:
+    spec = LOSS_SPECS.get(loss)
+    if spec is None or not y.size:
         return y
-    if loss == "binary_cross_entropy" and not 0 <= y.min() <= y.max() <= 1:
-        raise ValueError(f"binary_cross_entropy needs y in 0…1, got {y.min()}…{y.max()}")
-    if loss == "cross_entropy" and y.min() < 0:
-        raise ValueError(f"cross_entropy needs probabilities as y, got {y.min()}")
-    if loss == "poisson" and y.min() < 0:
-        raise ValueError(f"poisson needs y that is not negative, got {y.min()}")
-    if loss in ("hinge", "squared_hinge"):
+    low, high, (words, lowest, highest) = y.min(), y.max(), spec.targets
+    if not lowest <= low <= high <= highest:
+        got = f"{low}" if highest == np.inf else f"{low}…{high}"
+        raise ValueError(f"{loss} needs {words}, got {got}")
+    if spec.low:
         yes = y == 1
         if np.all(yes | (y == 0)):
-            signs: Array = np.where(yes, y.dtype.type(1), y.dtype.type(-1))
+            signs: Array = np.where(yes, y.dtype.type(1), y.dtype.type(spec.low))
             return signs
-        if not np.all(yes | (y == -1)):
-            raise ValueError(f"{loss} needs y of -1 and 1, or 0 and 1, got {y.min()}…{y.max()}")
+        if not np.all(yes | (y == spec.low)):
+            raise ValueError(f"{loss} needs y of {spec.low:g} and 1, or 0 and 1, got {low}…{high}")
     return y
 
 

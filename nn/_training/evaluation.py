@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from fastmlp.kernels import loss_spec
 
 from .._network import decisions
 from .._typing import Array
@@ -15,8 +16,6 @@ from .run import Batch
 
 if TYPE_CHECKING:
     from .._network.network import Network
-
-HINGES = ("hinge", "squared_hinge", "multiclass_hinge")
 
 
 class Evaluation:
@@ -115,7 +114,7 @@ def prepared(metric: Metric, batch: Batch, output: str) -> Callable[[Array], flo
 
 def _bound(batch: Batch) -> float:
     """Where an output means yes: halfway between the targets for no and yes."""
-    return 0.0 if str(getattr(batch.loss, "name", batch.loss)) in HINGES else 0.5
+    return 0.0 if loss_spec(batch.loss).margin else 0.5
 
 
 def _true_labels(target: Array) -> Array | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from fastmlp import datasets
 from fastmlp.datasets._tables import is_table
+from fastmlp.kernels import LOSS_OUTPUTS, OUTPUTS
 
 from .._model import Preprocessing, of_images, of_table
 from .._typing import Array
@@ -146,7 +147,7 @@ def _table(options: argparse.Namespace) -> Source:
     scale_targets = (
         not classes
         and options.output in (None, "identity")
-        and options.loss in (None, "squared_error", "absolute_error", "huber", "quantile")
+        and (options.loss is None or LOSS_OUTPUTS[options.loss] == OUTPUTS)
     )
     preprocessing = of_table(data, train.x, train.y, scale_targets)
     return Source(train, validation, test, preprocessing, default_epochs=100)

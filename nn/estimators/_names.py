@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from fastmlp.kernels import Architecture, CustomLoss, TrainingOptions, _chooser
+from fastmlp.kernels import LOSS_SPECS, Architecture, CustomLoss, TrainingOptions, _chooser
 
 from .. import activations as _activations
 from .. import losses
@@ -15,12 +15,12 @@ from ._labels import MULTILABEL
 OUTPUTS = {"identity": "identity", "logistic": "sigmoid", "softmax": "softmax", "exp": "exp"}
 
 #: Losses of margins: scores are compared with 0 and -1 stands for "no".
-MARGINS = ("hinge", "squared_hinge", "multiclass_hinge")
+MARGINS = tuple(name for name, spec in LOSS_SPECS.items() if spec.margin)
 
 #: Losses of :class:`MLPClassifier`; ``log_loss`` is the cross-entropy of the output.
-CLASSIFIER = ("log_loss", "squared_error", "absolute_error", "huber", *MARGINS)
+CLASSIFIER = ("log_loss", *(n for n, spec in LOSS_SPECS.items() if "classification" in spec.tasks))
 #: Losses of :class:`MLPRegressor`.
-REGRESSOR = ("squared_error", "poisson", "absolute_error", "huber", "quantile")
+REGRESSOR = tuple(name for name, spec in LOSS_SPECS.items() if "regression" in spec.tasks)
 
 _LOG_LOSS = {"logistic": "binary_cross_entropy", "softmax": "cross_entropy"}
 
@@ -75,9 +75,9 @@ def outputs_for(loss: Any, labels: Any) -> tuple[int, str]:
     """Number of outputs of a classifier and their activation, for ``LabelCodes``."""
     name, multilabel = loss_name(loss), labels.y_type_ == MULTILABEL
     one = labels.y_type_ == "binary"
-    if name == "multiclass_hinge":
+    if name in LOSS_SPECS and LOSS_SPECS[name].for_one_output:
         if multilabel or len(labels.classes_) < 2:
-            raise ValueError("loss='multiclass_hinge' needs one label a row and two classes")
+            raise ValueError(f"loss={name!r} needs one label a row and two classes")
         one = False
     outputs = 1 if one else len(labels.classes_)
     if name in MARGINS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+from fastmlp.kernels import LOSS_OUTPUTS, LOSS_SPECS
 
 from .._typing import Array, SolverName
 from ..metrics import r2
@@ -162,7 +163,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._check_values(y)
         if first_pass:
             self.n_outputs_ = outputs
-            self.out_activation_ = "exp" if _names.loss_name(self.loss) == "poisson" else "identity"
+            name = _names.loss_name(self.loss)
+            self.out_activation_ = LOSS_OUTPUTS.get(name, ("identity",))[0]
         else:
             self.n_outputs_ = len(self.intercepts_[-1])
             self._check_validation_targets(y)
@@ -176,8 +178,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _check_values(self, y: Array) -> None:
         if y.dtype.kind not in "fiub":
             raise ValueError(f"y must hold real numbers, got dtype {y.dtype}")
-        if _names.loss_name(self.loss) == "poisson" and y.size and y.min() < 0:
-            raise ValueError(f"loss='poisson' needs targets that are not negative, got {y.min()}")
+        name = _names.loss_name(self.loss)
+        if name in LOSS_SPECS and y.size and y.min() < LOSS_SPECS[name].targets.low:
+            raise ValueError(f"loss={name!r} needs targets that are not negative, got {y.min()}")
 
     def _encode(self, y: Array, dtype: Any) -> Array:
         return y.reshape(len(y), -1).astype(dtype, copy=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..._specs import Loss
+from ..._specs import Loss, loss_spec
 from ..vector.code import Code, Real
 from ..vector.host import LINE
 from .columns import Columns
@@ -29,8 +29,7 @@ def kernel_of(loss: Loss, output: str) -> tuple[str, float, float]:
     labels beside the label."""
     (constant,) = loss.constants.values() or (0.0,)
     smoothed = "-smoothed" if loss.constants.get("label_smoothing") else ""
-    low = -1.0 if loss.name in ("hinge", "squared_hinge") else 0.0
-    return f"{loss.name}{smoothed} {output}", constant, low
+    return f"{loss.name}{smoothed} {output}", constant, loss_spec(loss).low
 
 
 def softmax(code: Code) -> Any:
