@@ -10,6 +10,7 @@ over rows; :class:`.methods.Derivatives` gives a network its methods. In the ord
 ``curvature``     second derivatives of activations and losses
 ``second``        products with the Hessian of a loss; second derivatives by inputs
 ``gauss_newton``  the matrix of second-order training, ``Σ Jᵀ H J``
-``methods``       checks of arguments, blocks of rows: the methods of a network
+``arguments``     checks of what they are given
+``methods``       blocks of rows: the methods of a network
 ================  ====================================================================
 """

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import CSR
 from numpy.typing import ArrayLike
 
-from .._inputs import arrays, numbers
+from .._inputs import arrays
 from .._typing import Array
+from . import arguments
 
 if TYPE_CHECKING:
     from .tape import Tape
 
 #: Numbers that the largest array of a block of rows holds: its values stay in a core's cache.
 _BLOCK = 1 << 18
-#: Bytes that a Jacobian by the parameters may take.
-_MOST_BYTES = 1 << 32
 
 
 class Derivatives:
@@ -56,7 +53,7 @@ class Derivatives:
         (1, 5)
         """
         sizes = self.architecture.sizes
-        place = _layer(layer, len(sizes))
+        place = arguments.layer(layer, len(sizes))
         x = arrays.rows(X, sizes[0], self.dtype)
         out = np.empty((len(x), sizes[place]), self.dtype)
         for rows, tape in self._tapes(x, False, max(sizes)):
@@ -94,9 +91,9 @@ class Derivatives:
 
         net = self.architecture
         x = arrays.rows(X, net.sizes[0], self.dtype)
-        d_y = _like(dY, "dY", (len(x), net.sizes[-1]), self.dtype)
+        d_y = arguments.like(dY, "dY", (len(x), net.sizes[-1]), self.dtype)
         d_x = np.empty((len(x), net.sizes[0]), self.dtype)
-        gradient = np.zeros_like(self.parameters) if parameters else None
+        gradient = np.zerosarguments.like(self.parameters) if parameters else None
         for rows, tape in self._tapes(x, scores, max(net.sizes)):
             delta = tape.through_output(d_y[rows])
             if gradient is None:
@@ -125,7 +122,7 @@ class Derivatives:
 
         sizes = self.architecture.sizes
         x = arrays.rows(X, sizes[0], self.dtype)
-        d_x = _like(dX, "dX", (len(x), sizes[0]), self.dtype)
+        d_x = arguments.like(dX, "dX", (len(x), sizes[0]), self.dtype)
         d_y = np.empty((len(x), sizes[-1]), self.dtype)
         for rows, tape in self._tapes(x, scores, max(sizes)):
             d_y[rows] = first.jvp(tape, d_x[rows])
@@ -175,7 +172,7 @@ class Derivatives:
         net = self.architecture
         x = arrays.rows(X, net.sizes[0], self.dtype)
         shape = (len(x), net.sizes[-1], net.n_parameters)
-        out = np.empty(_affordable(shape, self.dtype.itemsize), self.dtype)
+        out = np.empty(arguments.affordable(shape, self.dtype.itemsize), self.dtype)
         for rows, tape in self._tapes(x, scores, net.sizes[-1] * net.n_parameters):
             first.parameter_jacobian(tape, out[rows], net.views)
         return out
@@ -249,9 +246,9 @@ class Derivatives:
         x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
         spec = kernels.Loss.of(name)
         curvature.check(spec, *net.activations)
-        direction = _like(v, "v", self.parameters.shape, self.dtype)
-        result = np.zeros_like(self.parameters)
-        scale = _shares(len(x), weight).astype(self.dtype)[:, None]
+        direction = arguments.like(v, "v", self.parameters.shape, self.dtype)
+        result = np.zerosarguments.like(self.parameters)
+        scale = arguments.shares(len(x), weight).astype(self.dtype)[:, None]
         parts = net.views(direction), net.views(result)
         for rows, tape in self._tapes(x, False, max(net.sizes)):
             second.add_hessian_product(tape, target[rows], spec, scale[rows], *parts)
@@ -293,9 +290,9 @@ class Derivatives:
         x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
         spec = kernels.Loss.of(name)
         matrix.check(spec)
-        out = np.zeros(_affordable((net.n_parameters, net.n_parameters), 8))
+        out = np.zeros(arguments.affordable((net.n_parameters, net.n_parameters), 8))
         places = first.parameter_slices(net.views, net.n_parameters)
-        roots = np.sqrt(_shares(len(x), weight)).astype(self.dtype)[:, None, None]
+        roots = np.sqrt(arguments.shares(len(x), weight)).astype(self.dtype)[:, None, None]
         numbers_a_row = net.sizes[-1] * net.n_parameters
         for rows, tape in self._tapes(x, False, numbers_a_row):
             error = matrix.root(tape, target[rows], spec) * roots[rows]
@@ -333,50 +330,4 @@ class Derivatives:
         block = max(64, _BLOCK // numbers_a_row)
         for begin in range(0, len(x), block):
             rows = slice(begin, min(begin + block, len(x)))
-            yield rows, Tape(self, _dense(x, rows), scores)  # type: ignore[arg-type]
-
-
-def _dense(x: Any, rows: slice) -> Array:
-    """Some rows as an array."""
-    if not isinstance(x, CSR):
-        part: Array = x[rows]
-        return part
-    out = np.zeros((rows.stop - rows.start, x.shape[1]), x.data.dtype)
-    starts = x.indptr[rows.start : rows.stop + 1]
-    entries = slice(int(starts[0]), int(starts[-1]))
-    of_row = np.repeat(np.arange(len(out)), np.diff(starts))
-    np.add.at(out, (of_row, x.indices[entries]), x.data[entries])  # an entry may stand twice
-    return out
-
-
-def _shares(n: int, weight: Array | None) -> Array:
-    """What each row's loss is multiplied by in the mean, ``(n,)`` in float64."""
-    share = np.ones(n) if weight is None else weight.astype(np.float64)
-    result: Array = share / share.sum()
-    return result
-
-
-def _affordable(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """The shape; ``MemoryError`` that says how much it takes where that is too much."""
-    size = math.prod(shape) * itemsize
-    if size > _MOST_BYTES:
-        raise MemoryError(
-            f"an array of shape {shape} takes {size / 2**30:.1f} GiB, and at most "
-            f"{_MOST_BYTES >> 30} are allowed here"
-        )
-    return shape
-
-
-def _layer(layer: Any, n: int) -> int:
-    place = numbers.integer("layer", layer)
-    if not -n <= place < n:
-        raise ValueError(f"layer must lie in {-n}…{n - 1}, 0 being the input, got {layer}")
-    return place % n
-
-
-def _like(value: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """An array of exactly this shape."""
-    array = arrays.numeric(value, name)
-    if array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-    return np.ascontiguousarray(array, dtype)
+            yield rows, Tape(self, arguments.dense(x, rows), scores)  # type: ignore[arg-type]

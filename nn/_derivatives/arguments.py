@@ -1,0 +1,62 @@
+"""Arguments of derivatives: checked, and in the shape in which they are computed with."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from fastmlp.kernels import CSR
+
+from .._inputs import arrays, numbers
+from .._typing import Array
+
+#: Bytes that an array made of all parameters may take.
+MOST_BYTES = 1 << 32
+
+
+def dense(x: Any, rows: slice) -> Array:
+    """Some rows as an array."""
+    if not isinstance(x, CSR):
+        part: Array = x[rows]
+        return part
+    out = np.zeros((rows.stop - rows.start, x.shape[1]), x.data.dtype)
+    starts = x.indptr[rows.start : rows.stop + 1]
+    entries = slice(int(starts[0]), int(starts[-1]))
+    of_row = np.repeat(np.arange(len(out)), np.diff(starts))
+    np.add.at(out, (of_row, x.indices[entries]), x.data[entries])  # an entry may stand twice
+    return out
+
+
+def shares(n: int, weight: Array | None) -> Array:
+    """What each row's loss is multiplied by in the mean, ``(n,)`` in float64."""
+    share = np.ones(n) if weight is None else weight.astype(np.float64)
+    result: Array = share / share.sum()
+    return result
+
+
+def affordable(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """The shape; ``MemoryError`` that says how much it takes where that is too much."""
+    size = math.prod(shape) * itemsize
+    if size > MOST_BYTES:
+        raise MemoryError(
+            f"an array of shape {shape} takes {size / 2**30:.1f} GiB, and at most "
+            f"{MOST_BYTES >> 30} are allowed here"
+        )
+    return shape
+
+
+def layer(value: Any, n: int) -> int:
+    """The place of a layer, which may be counted from the end."""
+    place = numbers.integer("layer", value)
+    if not -n <= place < n:
+        raise ValueError(f"layer must lie in {-n}…{n - 1}, 0 being the input, got {value}")
+    return place % n
+
+
+def like(value: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An array of exactly this shape."""
+    array = arrays.numeric(value, name)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    return np.ascontiguousarray(array, dtype)
