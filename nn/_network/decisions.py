@@ -64,3 +64,12 @@ def true_classes(target: Array) -> Array | None:
         places: Array = hits.argmax(axis=1)
         return places
     return None
+
+
+def true_labels(target: Array) -> Array | None:
+    """0 and 1 for each label of targets ``(n, n_out)`` of 0 and 1 or -1 and 1, else ``None``."""
+    yes = target == 1
+    if np.all(yes | (target == 0)) or np.all(yes | (target == -1)):
+        numbers: Array = yes.astype(np.intp)
+        return numbers
+    return None

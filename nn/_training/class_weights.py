@@ -33,8 +33,16 @@ def by_class(
     weight : (n,) array or None
         Weights so far.
     """
+    found = factors(class_weight, target, n_out)
+    return weight if found is None else weighted(found, target, weight, dtype)
+
+
+def factors(
+    class_weight: Mapping[int, float] | str | None, target: Array, n_out: int
+) -> Array | None:
+    """Weight of each class, ``(n_classes,)``; see :func:`by_class`."""
     if class_weight is None:
-        return weight
+        return None
     rows = true_classes(target)
     if rows is None:
         raise ValueError(
@@ -47,12 +55,24 @@ def by_class(
             raise ValueError(f"class_weight must be a dict or 'balanced', got {class_weight!r}")
         counts = np.bincount(rows, minlength=n_classes)
         present = np.count_nonzero(counts)
-        factors = np.divide(len(rows), present * counts, out=np.ones(n_classes), where=counts > 0)
-    elif isinstance(class_weight, Mapping):
-        factors = _given(class_weight, n_classes)
-    else:
-        raise TypeError(f"class_weight must be a dict or 'balanced', got {class_weight!r}")
-    result: Array = factors[rows].astype(dtype)
+        return np.divide(len(rows), present * counts, out=np.ones(n_classes), where=counts > 0)
+    if isinstance(class_weight, Mapping):
+        return _given(class_weight, n_classes)
+    raise TypeError(f"class_weight must be a dict or 'balanced', got {class_weight!r}")
+
+
+def weighted(found: Array, target: Array, weight: Array | None, dtype: Any) -> Array:
+    """Weights of rows times those of their classes.
+
+    Raises
+    ------
+    ValueError
+        Where no row has a weight.
+    """
+    rows = true_classes(target)
+    if rows is None:
+        raise ValueError("class_weight needs targets with one class a row")
+    result: Array = found[rows].astype(dtype)
     if weight is not None:
         result = result * weight
     if not result.any():
@@ -61,7 +81,7 @@ def by_class(
 
 
 def _given(class_weight: Mapping[int, float], n_classes: int) -> Array:
-    factors = np.ones(n_classes)
+    found = np.ones(n_classes)
     for label, value in class_weight.items():
         if label not in range(n_classes):
             raise ValueError(
@@ -72,5 +92,5 @@ def _given(class_weight: Mapping[int, float], n_classes: int) -> Array:
             raise ValueError(
                 f"class_weight must be finite and not negative, got {value!r} for class {label}"
             )
-        factors[int(label)] = factor
-    return factors
+        found[int(label)] = factor
+    return found

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from fastmlp.kernels import loss_spec
-
-from .._network import decisions
+from .._inputs import arrays
 from .._typing import Array
+from .._warn import warn
 from ..history import History
-from ..metrics import Metric, f1
+from ..metrics import Metric
+from . import class_weights, measures
 from .run import Batch
 
 if TYPE_CHECKING:
@@ -25,9 +24,15 @@ class Evaluation:
     ----------
     network : Network
     metrics : sequence of Metric
-        On the training rows, and on the validation rows where there are any.
+        On the training rows, and on the validation rows where there are any. Each is tried on a
+        few rows.
     training : Batch
     validation : Batch or None
+
+    Raises
+    ------
+    ValueError
+        Where a metric does not fit the task, or fails.
     """
 
     def __init__(
@@ -38,17 +43,25 @@ class Evaluation:
         validation: Batch | None,
     ) -> None:
         self._network, self._validation = network, validation
-        output = network.architecture.output
-        self._measures: list[tuple[Array, list[tuple[str, Callable[[Array], float]]]]] = []
-        for batch, prefix in ((training, ""), (validation, "validation_")):
-            if batch is not None and metrics:
-                found = [(prefix + m.name, prepared(m, batch, output)) for m in metrics]
-                self._measures.append((batch.x, found))
-
-    @property
-    def curves(self) -> list[str]:
-        """Names of the metrics in the history."""
-        return [name for _, found in self._measures for name, _ in found]
+        #: Each curve that is recorded, and whether it is better low ("min") or high ("max").
+        self.modes: dict[str, str | None] = {"loss": "min"}
+        self._measures: list[tuple[Any, list[tuple[str, measures.Measure]]]] = []
+        if validation is not None:
+            self.modes["validation_loss"] = "min"
+        if not metrics:
+            return
+        batches = [batch for batch in (training, validation) if batch is not None]
+        net = network.architecture
+        targets = [batch.target for batch in batches]
+        task = measures.Task.of(training.loss, net.output, net.sizes[-1], targets)
+        for batch, prefix in zip(batches, ("", "validation_"), strict=False):
+            found = []
+            for metric in metrics:
+                measure = measures.prepared(metric, task, batch.target, batch.weight)
+                measures.try_out(measure, network, batch.x, prefix)
+                found.append((prefix + metric.name, measure))
+                self.modes[prefix + metric.name] = metric.direction
+            self._measures.append((batch.x, found))
 
     @property
     def empty(self) -> bool:
@@ -75,51 +88,38 @@ class Evaluation:
                 history.metrics.setdefault(name, []).append(value(outputs))
 
 
-def prepared(metric: Metric, batch: Batch, output: str) -> Callable[[Array], float]:
-    """A metric as a function of the outputs, with all that does not change worked out.
+def validation_batch(
+    network: Network, given: Any, loss: Any, factors: Array | None = None
+) -> Batch | None:
+    """The rows of ``validation_data``, checked as those of training are.
 
-    Raises
-    ------
-    ValueError
-        Where it does not fit the targets.
+    Parameters
+    ----------
+    given : (X, y), (X, y, sample_weight) or None
+    loss : object
+        That of training.
+    factors : (n_classes,) array, optional
+        Weights of the classes, as in training.
+
+    Warns
+    -----
+    RuntimeWarning
+        Where rows are not finite, on which nothing can be measured.
     """
-    target, weight, function = batch.target, batch.weight, metric.function
-    if metric.takes == "probabilities":
-        n_out = target.shape[1] if target.ndim == 2 else 2
-        if output not in ("sigmoid", "softmax") or (output == "sigmoid" and n_out > 1):
-            raise ValueError(
-                f"metric {metric.name!r} needs probabilities of classes: output 'softmax', or one "
-                f"output 'sigmoid', got {output!r}"
-            )
-        return lambda outputs: float(function(target, outputs, weight))
-    one, bound = decisions.true_classes(target), _bound(batch)
-    decide = decisions.classes if one is not None else decisions.labels
-    truth = one if one is not None else _true_labels(target)
-    if metric.takes == "classes" and truth is None:
-        raise ValueError(f"metric {metric.name!r} needs classes as targets, got real values")
-    if metric.takes == "values" and target.ndim == 1:
-        raise ValueError(f"metric {metric.name!r} needs real values as targets, got class labels")
-    if truth is None or metric.takes == "values":
-        values = target[:, 0] if target.shape[1] == 1 else target
-        arguments = () if metric.takes == "either" else (weight,)
-        return lambda outputs: float(function(values, outputs.reshape(values.shape), *arguments))
-    if metric.takes == "either":
-        return lambda outputs: float(function(truth, decide(outputs, bound)))
-    if function is f1:
-        binary = target.ndim == 2 and target.shape[1] == 1
-        average: Literal["binary", "macro"] = "binary" if binary else "macro"
-        return lambda outputs: float(f1(truth, decide(outputs, bound), weight, average))
-    return lambda outputs: float(function(truth, decide(outputs, bound), weight))
-
-
-def _bound(batch: Batch) -> float:
-    """Where an output means yes: halfway between the targets for no and yes."""
-    return 0.0 if loss_spec(batch.loss).margin else 0.5
-
-
-def _true_labels(target: Array) -> Array | None:
-    yes = target == 1
-    if np.all(yes | (target == 0)) or np.all(yes | (target == -1)):
-        numbers: Array = yes.astype(np.intp)
-        return numbers
-    return None
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        items = f"{len(given)} items" if isinstance(given, (tuple, list)) else type(given)
+        raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {items}")
+    x, y, *weight = given
+    try:
+        x, target, weights, _ = network._batch(x, y, loss, *weight)
+        if factors is not None:
+            weights = class_weights.weighted(factors, target, weights, network.dtype)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation_data: {error}") from None
+    try:
+        arrays.finite(x, "X")
+    except ValueError as error:
+        warn(f"validation_data: {error}; its loss and metrics will not be finite", RuntimeWarning)
+    return Batch(x, target, weights, loss)

@@ -21,7 +21,7 @@ from ..optimizers._full_batch import FullBatch
 from ..schedules._rates import Rates
 from . import class_weights
 from . import options as engine_options
-from .evaluation import Evaluation
+from .evaluation import Evaluation, validation_batch
 from .fit import NetworkHooks
 from .line_search import LineSearchTrainer
 from .options import Options
@@ -46,6 +46,7 @@ def make(
     with_norm = with_norm or any(stop.needs_gradient_norm for stop in rules)
     engine = engine_options.collect(network, options, size, with_norm=with_norm)
     evaluation = _evaluation(network, options, batch, [*rules, schedule])
+    rules = [stop.resolved(evaluation.modes) for stop in rules]
     shuffle = numbers.switch("shuffle", options.shuffle)
     listeners = _callbacks.as_callbacks(() if options.callbacks is None else options.callbacks)
     if numbers.count("verbose", options.verbose, 0):
@@ -117,23 +118,13 @@ def _evaluation(
     watching: list[stopping.StopRule | schedules.Schedule],
 ) -> Evaluation:
     """What is measured after each epoch; checks that all that watch it will find their curve."""
-    validation = None
-    if options.validation_data is not None:
-        given = options.validation_data
-        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-            items = f"{len(given)} items" if isinstance(given, (tuple, list)) else type(given)
-            raise ValueError(
-                f"validation_data must be (X, y) or (X, y, sample_weight), got {items}"
-            )
-        x, y, *weight = given
-        validation = Batch(*network._batch(x, y, batch.loss, *weight))
+    n_out = network.architecture.sizes[-1]
+    factors = class_weights.factors(options.class_weight, batch.target, n_out)
+    validation = validation_batch(network, options.validation_data, batch.loss, factors)
     measured = metrics.get(options.metrics) if options.metrics else []
     evaluation = Evaluation(network, measured, batch, validation)
-    known = {"loss", *evaluation.curves}
-    if validation is not None:
-        known.add("validation_loss")
     for watcher in watching:
-        watcher.check(known)
+        watcher.check(evaluation.modes)
     return evaluation
 
 

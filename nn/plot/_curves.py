@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..history import History
-from ..metrics import greater_is_better
+from ..metrics import direction
 from . import _style
 
 if TYPE_CHECKING:
@@ -66,21 +66,21 @@ def learning_curves(
     _losses(history, found[0])
     for name, panel in zip(names, found[1:], strict=True):
         _style.dress(panel, name.replace("_", " "), "epoch")
-        _both(history, name, panel, greater_is_better(name))
+        _both(history, name, panel, direction(name))
         _style.legend(panel)
     return found
 
 
 def _losses(history: History, ax: Axes) -> None:
     _style.dress(ax, "loss", "epoch", "mean over rows")
-    _both(history, "loss", ax, False)
+    _both(history, "loss", ax, "min")
     _log_where_wide(ax, [history.loss, history.validation_loss])
     if history.validation_loss:
         _style.legend(ax)
 
 
-def _both(history: History, name: str, ax: Axes, higher: bool) -> None:
-    """A curve on training rows and, with its best point, on validation rows."""
+def _both(history: History, name: str, ax: Axes, mode: str | None) -> None:
+    """A curve on training rows and on validation rows, with its best point where that is known."""
     _line(ax, history.curve(name), _style.TRAINING, "training")
     known = f"validation_{name}" in history.metrics or (
         name == "loss" and bool(history.validation_loss)
@@ -90,10 +90,10 @@ def _both(history: History, name: str, ax: Axes, higher: bool) -> None:
     curve = history.curve(f"validation_{name}")
     _line(ax, curve, _style.VALIDATION, "validation")
     finite = [value for value in curve if math.isfinite(value)]
-    if finite:
-        value = max(finite) if higher else min(finite)
+    if finite and mode is not None:
+        value = max(finite) if mode == "max" else min(finite)
         epoch = curve.index(value) + 1
-        word = "highest" if higher else "lowest"
+        word = "highest" if mode == "max" else "lowest"
         label = f"{word}, {value:.4g} in epoch {epoch}"
         ax.plot(epoch, value, "o", color=_style.VALIDATION, ms=7, mec="white", mew=1.2, label=label)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from .._inputs.numbers import count, number
+from ..metrics import greater_is_better
 from ._watches import Below, Best, Clock, Watch
 
 
@@ -36,6 +37,13 @@ class StopRule(ABC):
     def check(self, known: Iterable[str]) -> None:
         """Raise ``ValueError`` where the run will not record what the rule looks at."""
         return None
+
+    def resolved(self, modes: Mapping[str, str | None]) -> StopRule:
+        """The rule for a run that records these curves, each better at its ``"min"`` or ``"max"``.
+
+        ``None`` stands for what is not known.
+        """
+        return self
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,8 @@ class EarlyStopping(StopRule):
     patience : int, default 10
         Epochs in a row without improvement.
     mode : {"auto", "min", "max"}, default "auto"
-        Whether lower or higher is better; ``"auto"`` knows it from the name.
+        Whether lower or higher is better; ``"auto"`` knows it from the metric, by its name or its
+        scorer, and is an error where nothing tells it.
     restore_best_weights : bool, default True
         Give the network the parameters of its best epoch at the end, also where the run ends for
         another reason; ``history.best_epoch`` is its number.
@@ -158,8 +167,14 @@ class EarlyStopping(StopRule):
                 f"{sorted(known)}{hint}"
             )
 
+    def resolved(self, modes: Mapping[str, str | None]) -> EarlyStopping:
+        if self.mode != "auto":
+            return self
+        mode = modes.get(self.monitor)
+        return replace(self, mode=mode or ("max" if greater_is_better(self.monitor) else "min"))
+
     def watch(self) -> Watch:
-        higher = self.mode == "max" or (self.mode == "auto" and _higher_is_better(self.monitor))
+        higher = self.mode == "max" or (self.mode == "auto" and greater_is_better(self.monitor))
         return Best(self.monitor, self.min_delta, self.patience, higher, self.restore_best_weights)
 
 
@@ -183,13 +198,6 @@ class TimeLimit(StopRule):
 
     def watch(self) -> Watch:
         return Clock(self.seconds)
-
-
-def _higher_is_better(curve: str) -> bool:
-    from .. import metrics
-
-    name = curve.removeprefix("validation_")
-    return name != "loss" and metrics.greater_is_better(name)
 
 
 def _not_negative(name: str, value: float) -> None:

@@ -136,7 +136,10 @@ def test_functions_and_lists():
 
 def test_which_way_is_better():
     higher = [name for name in metrics.METRICS if metrics.greater_is_better(name)]
-    assert higher == ["accuracy", "balanced_accuracy", "f1", "r2"]
+    assert higher == [
+        *("accuracy", "balanced_accuracy", "f1", "mcc"),
+        *("roc_auc", "average_precision", "top_k", "r2", "d2"),
+    ]
     assert metrics.greater_is_better("matthews_corrcoef")
     assert not metrics.greater_is_better("mean_absolute_error")
 

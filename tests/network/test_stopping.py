@@ -314,12 +314,14 @@ def test_a_validation_loss_that_is_nan_does_not_reset_patience_in_a_fit():
     x, y = data()
     broken = x.copy()
     broken[0, 0] = np.nan
-    history = network().fit(
-        *(x, y),
-        epochs=50,
-        validation_data=(broken, y),
-        stop=stopping.EarlyStopping(patience=3),
-    )
+    with pytest.warns(RuntimeWarning, match="validation_data: X must be finite, got nan") as said:
+        history = network().fit(
+            *(x, y),
+            epochs=50,
+            validation_data=(broken, y),
+            stop=stopping.EarlyStopping(patience=3),
+        )
+    assert said[0].filename == __file__
     assert np.isnan(history.validation_loss).all()
     assert (history.stop_reason, history.epochs) == ("early_stopping", 3)
     assert "never" in history.stop_message

@@ -1,19 +1,14 @@
-"""Warnings that point at the user's own line."""
+"""Warnings of the estimators, which the filters for scikit-learn's silence."""
 
 from __future__ import annotations
 
-import sys
-import warnings
-
-#: Whose frames lie between the user's line and the warning.
-_WITHIN = (__name__.partition(".")[0] + ".", "sklearn.", "contextlib")
+from ..._warn import warn as warn_user
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn as from the line that called the estimator, however many frames away it is."""
-    level = 2
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_WITHIN):
-        frame = frame.f_back
-        level += 1
-    warnings.warn(message, category, stacklevel=level)
+    """Warn at the user's line, with the module where scikit-learn would warn.
+
+    ``filterwarnings("ignore", category=ConvergenceWarning, module="sklearn")``, as its examples
+    have it, so needs no change.
+    """
+    warn_user(message, category, module="sklearn.neural_network._multilayer_perceptron")
