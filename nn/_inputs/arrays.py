@@ -12,6 +12,7 @@ import numpy as np
 from fastmlp.kernels import CSR, LOSS_SPECS
 
 from .._typing import Array
+from . import tables
 from .sparse import for_engine, is_sparse
 
 
@@ -110,14 +111,25 @@ def numeric(value: Any, name: str) -> Array:
     """An array of real numbers or booleans."""
     if is_sparse(value):
         raise TypeError(f"{name} is a sparse matrix; convert it with {name}.toarray()")
+    not_masked(value, name)
+    if tables.is_table(value):
+        return tables.array(value, name)
     try:
-        array = np.asarray(value)
+        array = np.asarray(tables.column(value))
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name} must be an array: {error}") from None
     if array.dtype.kind not in "fiub":
         hint = "; MLPClassifier takes class names as labels" if name == "y" else ""
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}{hint}")
     return array
+
+
+def not_masked(value: Any, name: str) -> None:
+    """Raise ``TypeError`` for a masked array, whose mask would be lost."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array; leave out what is masked, or fill it with {name}.filled(…)"
+        )
 
 
 def finite(array: Any, name: str) -> None:

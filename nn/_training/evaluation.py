@@ -117,7 +117,8 @@ def validation_batch(
         if factors is not None:
             weights = class_weights.weighted(factors, target, weights, network.dtype)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"validation_data: {error}") from None
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"validation_data: {error}") from None
     try:
         arrays.finite(x, "X")
     except ValueError as error:

@@ -81,8 +81,12 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
         """The engine's targets for checked ``y``."""
         raise NotImplementedError
 
-    def _weigh(self, y: Array, weight: Array | None, incremental: bool, dtype: Any) -> Array | None:
-        """Row weights, with what the parameters add to them."""
+    def _class_factors(self, y: Any, weight: Array | None, incremental: bool) -> Array | None:
+        """What the parameters multiply weights of rows by, for each class."""
+        return None
+
+    def _weigh(self, factors: Array | None, y: Any, weight: Array | None, dtype: Any) -> Any:
+        """Weights of rows with these factors, or ``None``."""
         return weight
 
     def _score_outputs(self, target: Array, outputs: Array, weight: Array | None) -> float:
@@ -136,9 +140,10 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
         dtype = self._dtype_of_fit(x.dtype, first_pass)
         weight = row_weights(sample_weight, x, dtype)
         self._learn_targets(y, first_pass, incremental, classes)
-        weight = self._weigh(y, weight, incremental, dtype)
+        factors = self._class_factors(y, weight, incremental)
+        weight = self._weigh(factors, y, weight, dtype)
         rows = Rows(x.astype(dtype, copy=False), y, self._encode(y, dtype), weight)
-        validation = self._validation_rows(held_out, dtype)
+        validation = self._validation_rows(held_out, dtype, factors)
         if self.solver != "lbfgs":
             check_watching(self, validation is not None)
         self._random_state = random_state_of(self.random_state)
@@ -174,7 +179,9 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
             if incremental:
                 check_endless(self.schedule, None if optimizer is None else optimizer.followed)
 
-    def _validation_rows(self, held_out: tuple[Any, Any, Any], dtype: Any) -> Rows | None:
+    def _validation_rows(
+        self, held_out: tuple[Any, Any, Any], dtype: Any, factors: Array | None
+    ) -> Rows | None:
         """Checked validation rows, where some were given to ``fit``."""
         X, y, sample_weight = held_out
         if X is None and y is None and sample_weight is None:
@@ -183,10 +190,14 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
             raise ValueError("X_val and y_val must be given together")
         if self.solver not in STOCHASTIC_SOLVERS:
             raise ValueError(f"X_val needs solver 'sgd' or 'adam', got {self.solver!r}")
-        x, y = validate(self, X, y, reset=False, y_numeric=self._y_numeric)
-        y = self._shape_targets(y)
-        self._check_validation_targets(y)
-        weight = row_weights(sample_weight, x, dtype)
+        try:
+            x, y = validate(self, X, y, reset=False, y_numeric=self._y_numeric)
+            y = self._shape_targets(y)
+            self._check_validation_targets(y)
+            weight = self._weigh(factors, y, row_weights(sample_weight, x, dtype), dtype)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"validation rows X_val, y_val: {error}") from None
         return Rows(x.astype(dtype, copy=False), y, self._encode(y, dtype), weight)
 
     def _dtype_of_fit(self, dtype: Any, first_pass: bool) -> Any:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from .._inputs.arrays import not_masked
 from .._inputs.sparse import is_sparse
 from .._typing import Array
 from ._sklearn.compat import DataConversionWarning
@@ -50,7 +51,7 @@ class LabelCodes:
         sparse = is_sparse(y)
         if sparse or check_kind(y):
             return cls(np.arange(y.shape[1]), MULTILABEL, sparse)
-        return cls.of_classes(np.unique(y))
+        return cls.of_classes(np.unique(plain(y)))
 
     @classmethod
     def of_classes(cls, classes: Array) -> LabelCodes:
@@ -66,6 +67,32 @@ def are_plain_labels(y: Any, classes: Any) -> bool:
         and y.dtype.kind in "biuU"
         and y.dtype.kind == getattr(getattr(classes, "dtype", None), "kind", "")
     )
+
+
+def plain(y: Any) -> Array:
+    """Labels as scikit-learn's classes are: native numbers or strings, no Python objects.
+
+    Raises
+    ------
+    ValueError
+        For objects that are no strings.
+    TypeError
+        For strings among other objects.
+    """
+    not_masked(y, "labels")
+    labels = np.asarray(y)
+    if labels.dtype.kind == "O" and labels.size:
+        kinds = sorted({type(label).__name__ for label in labels.ravel().tolist()})
+        if "str" not in kinds:
+            raise ValueError(
+                f"Unknown label type: unknown. Labels must be numbers or strings, got objects: "
+                f"{', '.join(kinds)}; convert them, as by y.astype(int)"
+            )
+        if kinds != ["str"]:
+            raise TypeError(f"labels must be of one kind, got {' and '.join(kinds)}")
+        return np.array(labels.tolist())
+    native: Array = labels.astype(labels.dtype.newbyteorder("="), copy=False)
+    return native
 
 
 def flatten_column(y: Array) -> Array:
@@ -137,23 +164,24 @@ def _indicator(positive: Array, sparse: bool) -> Any:
     return csr_matrix(positive.astype(int))
 
 
-def class_weights(
+def class_factors(
     class_weight: dict[Any, float] | str | None, labels: Any, y: Any, weight: Array | None
 ) -> Array | None:
-    """Factor of each row from its class: of a dictionary, or balanced, ``Σ w / (k Σ_class w)``.
+    """Factor of each class: of a dictionary, or balanced, ``Σ w / (k Σ_class w)``.
 
-    ``k`` is the number of classes that occur. For several labels a row the balanced factor is the
-    product over its labels, each a matter of two classes.
+    ``k`` is the number of classes that occur in ``y``.
+
+    Returns
+    -------
+    (n_classes,) array, or (n_labels, 2) for several labels a row, each a matter of two classes
     """
     if class_weight is None:
         return None
     if isinstance(class_weight, str):
         if labels.y_type_ != MULTILABEL:
-            return _balanced(indices(y, labels.classes_), weight)
+            return _balanced(indices(y, labels.classes_), len(labels.classes_), weight)
         dense = y.toarray() if is_sparse(y) else y
-        columns = [_balanced((column > 0).astype(np.intp), weight) for column in dense.T]
-        product: Array = np.prod(columns, axis=0)
-        return product
+        return np.array([_balanced((column > 0).astype(np.intp), 2, weight) for column in dense.T])
     if labels.y_type_ == MULTILABEL:
         raise ValueError("class_weight must be 'balanced' or None for multilabel targets")
     classes = labels.classes_
@@ -163,12 +191,30 @@ def class_weights(
     factors = np.array([class_weight.get(c, 1.0) for c in classes.tolist()], np.float64)
     if not (np.isfinite(factors).all() and (factors >= 0).all()):
         raise ValueError(f"class_weight must be finite and not negative, got {class_weight!r}")
-    result: Array = factors[indices(y, classes)]
-    return result
+    return factors
 
 
-def _balanced(positions: Array, weight: Array | None) -> Array:
-    totals = np.bincount(positions, weights=weight)
-    factors = totals.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1))
-    result: Array = factors[positions]
-    return result
+def weigh(factors: Array, labels: Any, y: Any, weight: Array | None, dtype: Any) -> Array:
+    """Weights of rows times the factors of their classes, of several labels the product.
+
+    Raises
+    ------
+    ValueError
+        Where they leave no row a weight.
+    """
+    if labels.y_type_ == MULTILABEL:
+        dense = y.toarray() if is_sparse(y) else y
+        places = (dense > 0).astype(np.intp)
+        of_rows = np.prod(np.take_along_axis(factors, places.T, axis=1), axis=0)
+    else:
+        of_rows = factors[indices(y, labels.classes_)]
+    found: Array = (of_rows if weight is None else weight * of_rows).astype(dtype)
+    if len(found) and not found.any():
+        raise ValueError("class_weight and sample_weight leave every row the weight zero")
+    return found
+
+
+def _balanced(positions: Array, n_classes: int, weight: Array | None) -> Array:
+    totals = np.bincount(positions, weights=weight, minlength=n_classes)
+    factors: Array = totals.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1))
+    return factors

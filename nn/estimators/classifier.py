@@ -158,7 +158,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         known = getattr(self, "classes_", None)
         if classes is None and known is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        given = None if classes is None else np.unique(np.asarray(classes))
+        given = None if classes is None else np.unique(_labels.plain(classes))
         if given is not None and known is not None and not np.array_equal(given, known):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, "
@@ -230,7 +230,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     # Fitting
 
     def _shape_targets(self, y: Any) -> Any:
-        return y if sparse.is_sparse(y) else _labels.flatten_column(y)
+        return y if sparse.is_sparse(y) else _labels.plain(_labels.flatten_column(y))
 
     def _learn_targets(self, y: Array, first_pass: bool, incremental: bool, classes: Any) -> None:
         found = LabelCodes.of(y)
@@ -273,21 +273,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         low = -1.0 if self.out_activation_ == "identity" else 0.0
         return _labels.encode(y, self._label_binarizer, self.n_outputs_, dtype, low)
 
-    def _weigh(self, y: Array, weight: Array | None, incremental: bool, dtype: Any) -> Array | None:
+    def _class_factors(self, y: Any, weight: Array | None, incremental: bool) -> Array | None:
         if incremental and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all rows at once; give partial_fit a dict"
             )
-        factors = _labels.class_weights(self.class_weight, self._label_binarizer, y, weight)
+        return _labels.class_factors(self.class_weight, self._label_binarizer, y, weight)
+
+    def _weigh(self, factors: Array | None, y: Any, weight: Array | None, dtype: Any) -> Any:
         if factors is None:
             return weight
-        return factors.astype(dtype) if weight is None else (weight * factors).astype(dtype)
+        return _labels.weigh(factors, self._label_binarizer, y, weight, dtype)
 
     def _stratum(self, target: Array) -> Array | None:
         # scikit-learn balances the parts for a single output column only.
         return target[:, 0] if self.n_outputs_ == 1 else None
 
     def _score_outputs(self, target: Array, outputs: Array, weight: Array | None) -> float:
+        if len(self.classes_) == 1 and self._label_binarizer.y_type_ != MULTILABEL:
+            return 1.0  # as for `predict`, there is nothing else
         if target.ndim == 1:
             return accuracy(target, outputs.argmax(axis=1), weight)
         threshold = 0.0 if self.out_activation_ == "identity" else 0.5

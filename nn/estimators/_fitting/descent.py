@@ -130,7 +130,12 @@ def split(estimator: Any, rows: Rows) -> tuple[Rows, Rows]:
     except ValueError:
         compat.split_error(n, fraction, stratum)
         raise
-    return rows.take(train), rows.take(held_out)
+    rest = rows.take(train)
+    if rest.weight is not None and not rest.weight.any():
+        raise ValueError(
+            "early_stopping sets all rows apart that have a weight: none are left to train on"
+        )
+    return rest, rows.take(held_out)
 
 
 class EstimatorHooks(Hooks):

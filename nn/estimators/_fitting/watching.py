@@ -42,6 +42,8 @@ class Validation:
     """Score and loss of validation rows for the present parameters, from one forward pass."""
 
     def __init__(self, estimator: Any, rows: Rows, dtype: Any) -> None:
+        if rows.weight is not None and not rows.weight.any():
+            raise ValueError("the validation rows all have the weight 0: nothing can be measured")
         self._estimator = estimator
         self._rows = rows
         self._x = sparse.for_engine(rows.x, dtype)
@@ -53,7 +55,7 @@ class Validation:
         self._by_loss = scoring == "loss"
         self._scorer = None
         if scoring is not None and not self._by_loss:
-            self._scorer = compat.scorer_of(estimator, scoring)
+            self._scorer = compat.scorer_of(scoring)
 
     def __call__(self, flat: Array) -> tuple[float, float]:
         """``(score, loss)``; higher scores are better."""
@@ -65,8 +67,7 @@ class Validation:
         if self._by_loss:
             return -loss, loss
         if self._scorer is not None:
-            given = {} if rows.weight is None else {"sample_weight": rows.weight}
-            return float(self._scorer(self._estimator, rows.x, rows.y, **given)), loss
+            return self._scorer(self._estimator, rows.x, rows.y, rows.weight), loss
         if self._output != "identity":
             scores = backend.activate(scores, self._output)
         score = self._estimator._score_outputs(rows.target, scores, rows.weight)

@@ -6,12 +6,13 @@ scikit-learn carries no types.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._inputs import arrays
+from ..._inputs import arrays, tables
 from ..._typing import Array
 from . import standalone
 
@@ -95,7 +96,14 @@ def validate(
         if reset:
             estimator.n_features_in_ = X.shape[1]
         return X if y is NO_TARGET else (X, y)
-    if y is NO_TARGET and getattr(getattr(X, "dtype", None), "kind", "f") in "SU":
+    for value, name in ((X, "X"), (y, "y")):
+        arrays.not_masked(value, name)
+    kind = getattr(getattr(X, "dtype", None), "kind", "f")
+    if kind in "mM":
+        raise TypeError(f"X must hold real numbers, got dates or times of dtype {X.dtype}")
+    if tables.is_table(X):
+        X = tables.frame(X, "X")
+    if y is NO_TARGET and kind in "SU":
         # Only where it learns does scikit-learn read numbers from text.
         raise ValueError("X must hold numbers, and is an array of bytes/strings")
     if _sklearn is None:
@@ -150,6 +158,7 @@ def row_weights(value: Any, x: Any, dtype: Any) -> Array | None:
     if value is None:
         return None
     n = x.shape[0]
+    arrays.not_masked(value, "sample_weight")
     if _sklearn is not None:
         value = _check_sample_weight(value, x)
     elif np.ndim(value) == 0:
@@ -174,10 +183,29 @@ def split_error(n: int, fraction: float, labels: Array | None) -> None:
         train_test_split(np.arange(n), test_size=fraction, random_state=0, stratify=stratify)
 
 
-def scorer_of(estimator: Any, scoring: str | Callable[..., float]) -> Callable[..., float]:
-    """``scorer(estimator, X, y)``: the function itself, or scikit-learn's of that name."""
-    if callable(scoring):
-        return scoring
+def scorer_of(scoring: str | Callable[..., float]) -> Callable[..., float]:
+    """``scorer(estimator, X, y, weight)`` for a function of the user's, or scikit-learn's scorer.
+
+    Weights of rows, which may be ``None``, are passed on where the function takes them.
+    """
+    scorer = scoring if callable(scoring) else _named_scorer(scoring)
+    weighs = _has_weights(getattr(scorer, "_score_func", scorer))
+
+    def score(estimator: Any, X: Any, y: Any, weight: Array | None) -> float:
+        given = {"sample_weight": weight} if weighs and weight is not None else {}
+        return float(scorer(estimator, X, y, **given))
+
+    return score
+
+
+def _has_weights(function: Any) -> bool:
+    try:
+        return "sample_weight" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a builtin that does not say
+        return False
+
+
+def _named_scorer(scoring: str) -> Callable[..., float]:
     if _sklearn is None:
         raise ImportError(
             f"scoring={scoring!r} needs scikit-learn: pip install 'fastmlp[sklearn]', or pass a "

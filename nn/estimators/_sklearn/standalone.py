@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._inputs import arrays, sparse
+from ..._inputs import arrays, sparse, tables
 from ..._typing import Array
 from ...metrics import accuracy, r2
 
@@ -125,7 +125,7 @@ def validate(estimator: Any, X: Any, y: Any, *, reset: bool, y_numeric: bool) ->
     x = validate_rows(estimator, X, reset=reset)
     if y is None:
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but it is None")
-    target = np.asarray(y)
+    target = np.asarray(tables.column(y))
     if y_numeric and target.dtype.kind not in "fiub":
         target = target.astype(np.float64)
     n = x.shape[0]
