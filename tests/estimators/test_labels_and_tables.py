@@ -77,10 +77,11 @@ def test_classes_are_scikit_learns(name, y):
         (np.ma.masked_array([1, 2] * (N // 2), mask=[0, 1] * (N // 2)), TypeError, "masked"),
     ],
 )
-def test_labels_that_scikit_learn_refuses(y, error, words):
+def test_labels_that_are_refused(y, error, words):
     theirs = pytest.importorskip("sklearn.neural_network")
-    with pytest.raises((TypeError, ValueError)):
-        theirs.MLPClassifier((3,)).fit(X, y)
+    if words != "masked":  # where a mask is lost in silence
+        with pytest.raises((TypeError, ValueError)):
+            theirs.MLPClassifier((3,)).fit(X, y)
     for model in (classifier(), fastmlp.MLPClassifier((3,), early_stopping=True)):
         with pytest.raises(error, match=words):
             model.fit(X, y)
