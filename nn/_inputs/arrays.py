@@ -21,15 +21,22 @@ def rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X") -> Any:
     if is_sparse(value):
         return _sparse_rows(value, n_in, dtype, name)
     x = numeric(value, name)
-    if x.ndim == 1 and n_in == 1:
-        hint = f"reshape it with {name}.reshape(-1, 1)"
-    else:
-        hint = f"reshape one sample with {name}.reshape(1, -1)"
     if x.ndim != 2:
-        raise ValueError(f"{name} must have shape (n, {n_in}), got {x.shape}; {hint}")
+        raise ValueError(
+            f"{name} must have shape (n, {n_in}), got {x.shape}; {_advice(x, n_in, name)}"
+        )
     if x.shape[1] != n_in:
         raise ValueError(f"{name} must have shape (n, {n_in}) for this network, got {x.shape}")
     return x.astype(dtype, copy=False)
+
+
+def _advice(x: Array, n_in: int, name: str) -> str:
+    """How to make rows of an array that has none."""
+    if x.ndim > 2:
+        return f"make each sample a row with {name}.reshape(len({name}), -1)"
+    if x.ndim == 1 and n_in == 1:
+        return f"reshape it with {name}.reshape(-1, 1)"
+    return f"reshape one sample with {name}.reshape(1, -1)"
 
 
 def _sparse_rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str) -> CSR:

@@ -50,7 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> float:
         from fastmlp.plot import learning_curves, weight_images
 
         panels = learning_curves(history)
-        assert isinstance(panels, list)
         _common.save(panels[0].figure, options.out, "mnist_cross_entropy")
         images = weight_images(network, data.shape)
         _common.save(images.figure, options.out, "mnist_weights")

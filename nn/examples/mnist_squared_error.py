@@ -54,7 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> float:
         from fastmlp.plot import learning_curves
 
         panels = learning_curves(history)
-        assert isinstance(panels, list)
         _common.save(panels[0].figure, options.out, "mnist_squared_error")
     return accuracy
 

@@ -8,8 +8,10 @@
                           a descent on them
 ========================  ======================================================================
 
-Each function draws on the axes that are given, or on a new figure, and returns the axes, whose
-``figure`` may be shown or saved. ``_style.py`` holds colours and what all pictures share.
+Each function takes a network or a fitted estimator (of this package or of scikit-learn), draws on
+the axes that are given, or on a new figure, and returns the axes, whose ``figure`` may be shown or
+saved; :func:`learning_curves`, which may need several, returns an array of them. ``_style.py``
+holds colours and what all pictures share, ``_models.py`` reads networks out of estimators.
 """
 
 from ._curves import learning_curves

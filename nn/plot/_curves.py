@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from .._typing import Array
 from ..history import History
 from ..metrics import direction
-from . import _style
+from . import _models, _style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def learning_curves(
-    history: History | Mapping[str, History],
+    history: Any,
     curve: str = "loss",
     *,
-    x: str = "epoch",
+    x: Literal["epoch", "seconds"] = "epoch",
     ax: Axes | None = None,
-) -> Axes | list[Axes]:
+) -> Array:
     """Draw loss and metrics over the epochs.
 
     Parameters
     ----------
-    history : History, or dict of label → History
+    history : History or fitted estimator, or dict of label → these
         One run: the losses of training and validation, and beside them its metrics, if there are
         any. Several runs: one curve of each, to compare.
     curve : str, default "loss"
@@ -37,7 +40,9 @@ def learning_curves(
 
     Returns
     -------
-    Axes, or list of Axes where there are panels for losses and metrics
+    (n_panels,) array of Axes
+        The losses (or of several runs the curve) first, then a panel for each metric of one run.
+        ``learning_curves(…)[0].figure`` is the figure.
 
     Raises
     ------
@@ -48,27 +53,34 @@ def learning_curves(
     """
     if x not in ("epoch", "seconds"):
         raise ValueError(f"x must be 'epoch' or 'seconds', got {x!r}")
-    if not isinstance(history, (History, Mapping)):
-        raise TypeError(
-            f"history must be a History or a dict of label → History, got {type(history).__name__}"
-        )
-    runs = {"": history} if isinstance(history, History) else dict(history)
+    several = isinstance(history, Mapping)
+    given = dict(history) if isinstance(history, Mapping) else {"": history}
+    runs = {label: _models.history(run) for label, run in given.items()}
     if not runs or any(run.epochs == 0 for run in runs.values()):
         raise ValueError("there is no epoch to draw")
-    if not isinstance(history, History):
-        return _several(runs, curve, x, _style.axes(ax, (7.2, 4.4)))
-    names = [name for name in history.metrics if not name.startswith("validation_")]
+    if several:
+        return _panels([_several(runs, curve, x, _style.axes(ax, (7.2, 4.4)))])
+    run = runs[""]
+    # Estimators keep a score of validation rows only.
+    names = list(dict.fromkeys(name.removeprefix("validation_") for name in run.metrics))
     if ax is not None or not names:
         ax = _style.axes(ax)
-        _losses(history, ax)
-        return ax
+        _losses(run, ax)
+        return _panels([ax])
     found = _style.panels(1 + len(names), (5.2 * (1 + len(names)), 4.0))
-    _losses(history, found[0])
+    _losses(run, found[0])
     for name, panel in zip(names, found[1:], strict=True):
         _style.dress(panel, name.replace("_", " "), "epoch")
-        _both(history, name, panel, direction(name))
+        _both(run, name, panel, "max" if name == "score" else direction(name))
         _style.legend(panel)
-    return found
+    return _panels(found)
+
+
+def _panels(found: list[Axes]) -> Array:
+    """One array, however many panels there are."""
+    panels = np.empty(len(found), object)
+    panels[:] = found
+    return panels
 
 
 def _losses(history: History, ax: Axes) -> None:
@@ -81,7 +93,8 @@ def _losses(history: History, ax: Axes) -> None:
 
 def _both(history: History, name: str, ax: Axes, mode: str | None) -> None:
     """A curve on training rows and on validation rows, with its best point where that is known."""
-    _line(ax, history.curve(name), _style.TRAINING, "training")
+    if name == "loss" or name in history.metrics:
+        _line(ax, history.curve(name), _style.TRAINING, "training")
     known = f"validation_{name}" in history.metrics or (
         name == "loss" and bool(history.validation_loss)
     )

@@ -10,16 +10,14 @@ from numpy.typing import ArrayLike
 from .._inputs import arrays
 from .._inputs.numbers import count
 from .._network import decisions
-from . import _style
+from . import _models, _style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..mlp import MLP
-
 
 def decision_regions(
-    network: MLP,
+    network: Any,
     X: ArrayLike,
     y: ArrayLike | None = None,
     *,
@@ -35,14 +33,14 @@ def decision_regions(
 
     Parameters
     ----------
-    network : MLP
+    network : MLP, or fitted classifier
         With two inputs.
     X : (n, 2) array-like
         Rows, which also set the part of the plane that is drawn.
     y : (n,) array-like of classes, or one-hot rows, optional
-        Colours of the rows.
+        Colours of the rows. For a classifier, its labels.
     labels : tuple of str, optional
-        Names of the classes, for the legend.
+        Names of the classes, for the legend; by default those of a classifier.
     feature_names : (str, str)
     resolution : int, default 240
         Points along each axis.
@@ -59,7 +57,9 @@ def decision_regions(
     ValueError
         For another number of inputs, infinite rows, or ``y`` or ``labels`` that do not fit.
     """
-    x = arrays.numeric(X, "X").astype(np.float64)
+    model = _models.subject(network)
+    network = model.network
+    x = _models.rows(X)
     if network.architecture.sizes[0] != 2 or x.ndim != 2 or x.shape[1] != 2:
         raise ValueError(
             f"decision regions need two inputs, got X of shape {x.shape} and a network with "
@@ -69,7 +69,11 @@ def decision_regions(
         raise ValueError("X has no rows")
     arrays.finite(x, "X")
     n_classes = max(network.architecture.sizes[-1], 2)
-    classes = None if y is None else _classes(y, len(x), n_classes)
+    classes = None if y is None else _classes(model.class_numbers(y), len(x), n_classes)
+    if labels is None and model.classes is not None:
+        labels = tuple(str(label) for label in model.classes)
+        # With a single label in the data the network knows another one, which nothing is called.
+        labels += ("other",) * (n_classes - len(labels))
     if labels is not None and len(labels) != n_classes:
         raise ValueError(f"labels must name {n_classes} classes, got {len(labels)}")
     count("resolution", resolution, 2)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from .._inputs.numbers import count, number
 from .._typing import Array
-from . import _style
+from . import _models, _style
 from ._planes import Plane, choose, span_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def loss_surface(
-    network: MLP,
+    network: Any,
     X: ArrayLike,
     y: ArrayLike,
     *,
@@ -44,9 +44,10 @@ def loss_surface(
 
     Parameters
     ----------
-    network : MLP
+    network : MLP, or fitted estimator
     X, y, loss
-        As in ``MLP.loss``.
+        As in ``MLP.loss``; for an estimator as in its ``fit``, with the loss that it was fitted
+        for, without the penalty.
     directions : str, pair of int, or pair of (n_parameters,) arrays, default "random"
         ``"random"``: two random directions, each neuron's weights scaled to the length of the
         network's own (filter normalisation); ``"path"``: the two in which the path is longest (its
@@ -89,6 +90,9 @@ def loss_surface(
     count("gradients", gradients, 0)
     if span is not None and not 0 < number("span", span) < math.inf:
         raise ValueError(f"span must be positive and finite, got {span}")
+    model = _models.subject(network)
+    network, y = model.network, model.target(y)
+    loss = model.loss if loss is None else loss
     points = None if path is None else _points(path, network.parameters.size)
     ax = _style.axes(ax, (6.8, 5.8))
     plane = choose(network, directions, points, random_state)

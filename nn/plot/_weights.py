@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._inputs.numbers import count
-from . import _style
+from . import _models, _style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..mlp import MLP
-
 
 def weight_images(
-    network: MLP,
+    network: Any,
     shape: tuple[int, int] | None = None,
     *,
     layer: int = 0,
@@ -31,7 +29,7 @@ def weight_images(
 
     Parameters
     ----------
-    network : MLP
+    network : MLP, or fitted estimator
     shape : (height, width), optional
         Of an image; by default a square.
     layer : int, default 0
@@ -51,6 +49,7 @@ def weight_images(
         Where there is no such layer, or its inputs do not fill such an image.
     """
     count("n_images", n_images, 1)
+    network = _models.subject(network).network
     if count("layer", layer, 0) >= len(network.weights):
         raise ValueError(f"layer must lie in 0…{len(network.weights) - 1}, got {layer}")
     weights = np.asarray(network.weights[layer], np.float64)

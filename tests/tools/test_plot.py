@@ -73,9 +73,10 @@ def test_learning_curves_of_one_run(classified, tmp_path):
 
 def test_learning_curves_of_several_runs(classified, tmp_path):
     _, _, _, history, _ = classified
-    ax = drawn(plot.learning_curves({"one": history, "two": history}), tmp_path)
+    (ax,) = plot.learning_curves({"one": history, "two": history})
+    drawn(ax, tmp_path)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
-    ax = plot.learning_curves({"a": history}, "validation_accuracy", x="seconds")
+    (ax,) = plot.learning_curves({"a": history}, "validation_accuracy", x="seconds")
     np.testing.assert_allclose(ax.lines[0].get_xdata(), np.cumsum(history.seconds))
     assert list(ax.lines[0].get_ydata()) == history.metrics["validation_accuracy"]
 
@@ -83,7 +84,8 @@ def test_learning_curves_of_several_runs(classified, tmp_path):
 def test_learning_curves_on_given_axes_and_of_curves_with_gaps(tmp_path):
     _, ax = pyplot.subplots()
     history = History(loss=[100.0, 1.0, np.nan], validation_loss=[np.nan, 3.0, 2.0])
-    assert plot.learning_curves(history, ax=ax) is ax
+    (given,) = plot.learning_curves(history, ax=ax)
+    assert given is ax
     assert ax.get_yscale() == "log"
     assert ax.lines[2].get_ydata()[0] == 2.0
     drawn(ax, tmp_path)

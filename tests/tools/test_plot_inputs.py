@@ -119,7 +119,7 @@ def test_curves_are_of_histories(thing):
 
 
 def test_a_single_epoch_has_whole_ticks(net):
-    ax = plot.learning_curves(net.fit(X, Y, epochs=1))
+    (ax,) = plot.learning_curves(net.fit(X, Y, epochs=1))
     ax.figure.canvas.draw()
     shown = [t for t in ax.get_xticks() if ax.get_xlim()[0] <= t <= ax.get_xlim()[1]]
     assert shown == [1]

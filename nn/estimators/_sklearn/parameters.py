@@ -193,7 +193,9 @@ def hidden_sizes(estimator: Any) -> tuple[int, ...]:
     sizes = [value] if isinstance(value, Integral) else list(value)
     for size in sizes:
         if not _integer(size, 1):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+            whole = isinstance(size, Integral) and not isinstance(size, bool)
+            wanted = "> 0" if whole else "whole numbers"
+            raise ValueError(f"hidden_layer_sizes must be {wanted}, got {sizes}.")
     return tuple(int(size) for size in sizes)
 
 
