@@ -12,10 +12,13 @@ from fastmlp.kernels import Array
 __all__ = [
     "ActivationName",
     "Array",
+    "ClassifierLoss",
     "InitializerName",
     "LossName",
+    "MetricName",
     "OptimizerName",
     "OutputName",
+    "RegressorLoss",
     "ScheduleName",
     "SolverName",
     "StopName",
@@ -48,6 +51,36 @@ LossName: TypeAlias = Literal[
     "hinge",
     "squared_hinge",
     "multiclass_hinge",
+]
+ClassifierLoss: TypeAlias = Literal[
+    "log_loss",
+    "squared_error",
+    "absolute_error",
+    "huber",
+    "hinge",
+    "squared_hinge",
+    "multiclass_hinge",
+]
+RegressorLoss: TypeAlias = Literal[
+    "squared_error", "poisson", "absolute_error", "huber", "quantile"
+]
+MetricName: TypeAlias = Literal[
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "mcc",
+    "log_loss",
+    "brier",
+    "roc_auc",
+    "average_precision",
+    "top_k",
+    "r2",
+    "d2",
+    "mae",
+    "mse",
+    "rmse",
+    "mape",
+    "pinball",
 ]
 OptimizerName: TypeAlias = Literal[
     "adam",

@@ -17,12 +17,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from ._typing import Array
-
-if TYPE_CHECKING:
-    from .history import History
+from .history import History
 
 __all__ = ["Callback", "ParameterPath", "ProgressBar", "ProgressLine"]
 
@@ -70,7 +68,7 @@ class Callback:
         """Run once after the last epoch, also where training ends by an exception."""
 
 
-EpochFunction = Callable[[Model, "History"], bool | None]
+EpochFunction = Callable[[Model, History], bool | None]
 
 
 class _FromFunction(Callback):

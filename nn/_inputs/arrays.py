@@ -43,7 +43,8 @@ def _sparse_rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str) -> CSR:
     if len(value.shape) != 2 or value.shape[1] != n_in:
         raise ValueError(f"{name} must have shape (n, {n_in}) for this network, got {value.shape}")
     numeric(value.data if isinstance(value, CSR) else value.dtype.type(0), name)
-    return for_engine(value, dtype)
+    found: CSR = for_engine(value, dtype)
+    return found
 
 
 def targets(value: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: Any) -> Array:

@@ -37,7 +37,7 @@ def log_probabilities(scores: Array, output: str) -> Array:
     Softmax: ``z - log Σ exp z``; sigmoid: ``-log(1 + exp(-z))``.
     """
     if output == "softmax":
-        shifted = scores - scores.max(axis=1, keepdims=True)
+        shifted: Array = scores - scores.max(axis=1, keepdims=True)
         shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         return shifted
     logs: Array = -np.logaddexp(scores.dtype.type(0), -scores)

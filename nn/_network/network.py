@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import fastmlp
 import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import Architecture, CustomLoss, Loss, _chooser, _specs
@@ -15,10 +16,6 @@ from .._inputs import arrays
 from .._typing import Array
 from .outputs import Decisions
 from .parameters import ParameterList
-
-if TYPE_CHECKING:
-    from ..autodiff import Graph
-
 
 #: The loss whose output error is ``a - y`` for each output activation.
 NATURAL_LOSS = {
@@ -184,7 +181,7 @@ class Network(Decisions):
         y: ArrayLike,
         loss: Any = None,
         sample_weight: ArrayLike | None = None,
-    ) -> Graph:
+    ) -> fastmlp.autodiff.Graph:
         """The network with its loss as a computation graph; parameters as in :meth:`fit`.
 
         Returns

@@ -55,7 +55,10 @@ def factors(
             raise ValueError(f"class_weight must be a dict or 'balanced', got {class_weight!r}")
         counts = np.bincount(rows, minlength=n_classes)
         present = np.count_nonzero(counts)
-        return np.divide(len(rows), present * counts, out=np.ones(n_classes), where=counts > 0)
+        balanced: Array = np.divide(
+            len(rows), present * counts, out=np.ones(n_classes), where=counts > 0
+        )
+        return balanced
     if isinstance(class_weight, Mapping):
         return _given(class_weight, n_classes)
     raise TypeError(f"class_weight must be a dict or 'balanced', got {class_weight!r}")

@@ -30,7 +30,7 @@ def supported() -> list[str]:
 
 def name_of(function: Any) -> str:
     """The name of a function as it is written after ``import numpy as np``."""
-    return function.__module__.replace("numpy", "np", 1) + "." + str(function.__name__)
+    return f"{str(function.__module__).replace('numpy', 'np', 1)}.{function.__name__}"
 
 
 def unsupported(name: str) -> TypeError:

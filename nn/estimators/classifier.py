@@ -8,7 +8,15 @@ import numpy as np
 
 from .._inputs import sparse
 from .._network import decisions
-from .._typing import Array, SolverName
+from .._typing import (
+    ActivationName,
+    Array,
+    ClassifierLoss,
+    InitializerName,
+    OptimizerName,
+    ScheduleName,
+    SolverName,
+)
 from ..metrics import accuracy
 from . import _labels, _names
 from ._base import BaseMLP
@@ -65,7 +73,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        activation: Literal["logistic"] | ActivationName | Any = "relu",
         *,
         solver: SolverName | str = "adam",
         alpha: float = 0.0001,
@@ -88,11 +96,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
-        loss: Any = "log_loss",
+        loss: ClassifierLoss | Any = "log_loss",
         class_weight: Any = None,
-        optimizer: Any = None,
-        schedule: Any = None,
-        init: Any = None,
+        optimizer: OptimizerName | Any = None,
+        schedule: ScheduleName | Any = None,
+        init: InitializerName | Any = None,
         l1: float = 0.0,
         dropout: Any = 0.0,
         clip_value: float | None = None,

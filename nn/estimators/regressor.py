@@ -7,7 +7,15 @@ from typing import Any, Literal
 import numpy as np
 from fastmlp.kernels import LOSS_OUTPUTS, LOSS_SPECS
 
-from .._typing import Array, SolverName
+from .._typing import (
+    ActivationName,
+    Array,
+    InitializerName,
+    OptimizerName,
+    RegressorLoss,
+    ScheduleName,
+    SolverName,
+)
 from ..metrics import r2
 from . import _labels, _names
 from ._base import BaseMLP
@@ -65,9 +73,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def __init__(
         self,
-        loss: Any = "squared_error",
+        loss: RegressorLoss | Any = "squared_error",
         hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
+        activation: Literal["logistic"] | ActivationName | Any = "relu",
         *,
         solver: SolverName | str = "adam",
         alpha: float = 0.0001,
@@ -91,9 +99,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         output_reduction: str = "mean",
-        optimizer: Any = None,
-        schedule: Any = None,
-        init: Any = None,
+        optimizer: OptimizerName | Any = None,
+        schedule: ScheduleName | Any = None,
+        init: InitializerName | Any = None,
         l1: float = 0.0,
         dropout: Any = 0.0,
         clip_value: float | None = None,

@@ -71,7 +71,7 @@ def top_k(
         scores = np.column_stack([~yes, yes]).astype(np.float64)
     highest = np.argsort(scores, axis=1, kind="stable")[:, ::-1][:, :k]
     hits = np.take_along_axis(_one_hot(y_true, scores.shape), highest, axis=1)
-    return mean(hits.any(axis=1), sample_weight)
+    return mean(np.any(hits, axis=1), sample_weight)
 
 
 def roc_auc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,16 +13,13 @@ from ..history import History
 from ..metrics import direction
 from . import _models, _style
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 
 def learning_curves(
     history: Any,
     curve: str = "loss",
     *,
     x: Literal["epoch", "seconds"] = "epoch",
-    ax: Axes | None = None,
+    ax: _style.Axes | None = None,
 ) -> Array:
     """Draw loss and metrics over the epochs.
 
@@ -35,7 +32,7 @@ def learning_curves(
         Of several runs: which curve, such as ``"validation_loss"`` or ``"accuracy"``.
     x : {"epoch", "seconds"}, default "epoch"
         Of several runs: over epochs, or over the time of training.
-    ax : Axes, optional
+    ax : _style.Axes, optional
         Draw here; of one run only the losses.
 
     Returns
@@ -76,14 +73,14 @@ def learning_curves(
     return _panels(found)
 
 
-def _panels(found: list[Axes]) -> Array:
+def _panels(found: list[_style.Axes]) -> Array:
     """One array, however many panels there are."""
     panels = np.empty(len(found), object)
     panels[:] = found
     return panels
 
 
-def _losses(history: History, ax: Axes) -> None:
+def _losses(history: History, ax: _style.Axes) -> None:
     _style.dress(ax, "loss", "epoch", "mean over rows")
     _both(history, "loss", ax, "min")
     _log_where_wide(ax, [history.loss, history.validation_loss])
@@ -91,7 +88,7 @@ def _losses(history: History, ax: Axes) -> None:
         _style.legend(ax)
 
 
-def _both(history: History, name: str, ax: Axes, mode: str | None) -> None:
+def _both(history: History, name: str, ax: _style.Axes, mode: str | None) -> None:
     """A curve on training rows and on validation rows, with its best point where that is known."""
     if name == "loss" or name in history.metrics:
         _line(ax, history.curve(name), _style.TRAINING, "training")
@@ -111,7 +108,7 @@ def _both(history: History, name: str, ax: Axes, mode: str | None) -> None:
         ax.plot(epoch, value, "o", color=_style.VALIDATION, ms=7, mec="white", mew=1.2, label=label)
 
 
-def _several(runs: Mapping[str, History], curve: str, x: str, ax: Axes) -> Axes:
+def _several(runs: Mapping[str, History], curve: str, x: str, ax: _style.Axes) -> _style.Axes:
     _style.dress(ax, curve.replace("_", " "), "epoch" if x == "epoch" else "seconds of training")
     curves = []
     for i, (label, run) in enumerate(runs.items()):
@@ -140,14 +137,14 @@ def _elapsed(seconds: Sequence[float]) -> list[float]:
     return times
 
 
-def _line(ax: Axes, values: Sequence[float], colour: str, label: str) -> None:
+def _line(ax: _style.Axes, values: Sequence[float], colour: str, label: str) -> None:
     # A single epoch is a point, which a line would not show.
     marker = "o" if len(values) <= 12 else None
     ax.plot(range(1, len(values) + 1), values, color=colour, lw=2, marker=marker, ms=4, label=label)
     _style.whole_numbers(ax)
 
 
-def _log_where_wide(ax: Axes, curves: Sequence[Sequence[float]]) -> None:
+def _log_where_wide(ax: _style.Axes, curves: Sequence[Sequence[float]]) -> None:
     """A logarithmic scale where the values differ by more than a factor of 20."""
     values = [value for curve in curves for value in curve if math.isfinite(value)]
     if values and min(values) > 0 and max(values) > 20 * min(values):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,9 +11,6 @@ from .._inputs import arrays
 from .._inputs.numbers import count
 from .._network import decisions
 from . import _models, _style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def decision_regions(
@@ -24,8 +21,8 @@ def decision_regions(
     labels: tuple[str, ...] | None = None,
     feature_names: tuple[str, str] = ("$x_1$", "$x_2$"),
     resolution: int = 240,
-    ax: Axes | None = None,
-) -> Axes:
+    ax: _style.Axes | None = None,
+) -> _style.Axes:
     """Draw which class the network chooses where, and the rows.
 
     A colour is the paler, the less sure the network is: the share of its class's probability above
@@ -44,7 +41,7 @@ def decision_regions(
     feature_names : (str, str)
     resolution : int, default 240
         Points along each axis.
-    ax : Axes, optional
+    ax : _style.Axes, optional
 
     Returns
     -------
@@ -103,7 +100,7 @@ def decision_regions(
     return ax
 
 
-def _points(ax: Axes, x: Any, y: Any, colours: Any, labels: tuple[str, ...] | None) -> None:
+def _points(ax: _style.Axes, x: Any, y: Any, colours: Any, labels: tuple[str, ...] | None) -> None:
     for k, colour in enumerate(colours):
         rows = x[y == k]
         if not len(rows):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes as Axes
 
 INK, GRID = "#333333", "#E3E3E3"
 #: Colours of lines and classes, told apart also by people who see few colours (Okabe and Ito,
@@ -16,6 +16,15 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 #: For classes beyond them, such as ten digits.
 MORE_COLOURS = ("#5C3D1E", "#B6C800")
 TRAINING, VALIDATION = COLOURS[0], COLOURS[1]
+
+
+def __getattr__(name: str) -> Any:
+    """``Axes`` of annotations, which are evaluated where matplotlib is there."""
+    if name != "Axes":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from matplotlib.axes import Axes
+
+    return Axes
 
 
 def pyplot() -> Any:

@@ -11,13 +11,11 @@ from numpy.typing import ArrayLike
 
 from .._inputs.numbers import count, number
 from .._typing import Array
+from ..callbacks import ParameterPath
 from . import _models, _style
 from ._planes import Plane, choose, span_of
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from ..callbacks import ParameterPath
     from ..mlp import MLP
 
 
@@ -35,8 +33,8 @@ def loss_surface(
     gradients: int = 6,
     filled: bool = True,
     random_state: int | None = 0,
-    ax: Axes | None = None,
-) -> Axes:
+    ax: _style.Axes | None = None,
+) -> _style.Axes:
     """Draw contours of the loss over two parameters or directions, and a descent on them.
 
     The plane goes through the network's present parameters (the end of the path). Both axes have
@@ -67,7 +65,7 @@ def loss_surface(
         be told apart.
     random_state : int, default 0
         Of random directions.
-    ax : Axes, optional
+    ax : _style.Axes, optional
 
     Returns
     -------
@@ -138,7 +136,7 @@ def _levels(values: Array, n: int) -> Array:
 
 
 def _arrows(
-    ax: Axes,
+    ax: _style.Axes,
     network: MLP,
     X: ArrayLike,
     y: ArrayLike,
@@ -171,7 +169,7 @@ def _arrows(
     )
 
 
-def _path(ax: Axes, placed: Array) -> None:
+def _path(ax: _style.Axes, placed: Array) -> None:
     marker = "o" if len(placed) <= 60 else None
     ax.plot(*placed.T, color="#FFFFFF", lw=3.4, zorder=2, solid_capstyle="round")
     ax.plot(

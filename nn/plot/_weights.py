@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .._inputs.numbers import count
 from . import _models, _style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def weight_images(
@@ -20,8 +17,8 @@ def weight_images(
     *,
     layer: int = 0,
     n_images: int = 40,
-    ax: Axes | None = None,
-) -> Axes:
+    ax: _style.Axes | None = None,
+) -> _style.Axes:
     """Draw the incoming weights of each neuron of a layer as an image, most active ones first.
 
     All images have one scale: blue is negative, white zero, red positive. The neurons with the
@@ -35,7 +32,7 @@ def weight_images(
     layer : int, default 0
     n_images : int, default 40
         Neurons to draw at most.
-    ax : Axes, optional
+    ax : _style.Axes, optional
 
     Returns
     -------
