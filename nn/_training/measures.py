@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from fastmlp.kernels import loss_spec
 
 from .._inputs import sparse
 from .._network import decisions
@@ -18,8 +19,6 @@ from ..metrics._sklearn import is_theirs
 if TYPE_CHECKING:
     from .._network.network import Network
 
-#: Losses of margins: scores are compared with 0.
-HINGES = ("hinge", "squared_hinge", "multiclass_hinge")
 #: Rows that a metric is tried on, and as many more as there are classes.
 FEW = 32
 
@@ -52,14 +51,14 @@ class Task:
     @classmethod
     def of(cls, loss: Any, output: str, n_out: int, targets: Sequence[Array]) -> Task:
         """The task of a loss and an output layer, with targets of training first."""
-        hinge = str(getattr(loss, "name", loss)) in HINGES
+        margin = loss_spec(loss).margin
         first = targets[0]
         labels = first.ndim == 1
         one_class = labels or all(decisions.true_classes(t) is not None for t in targets)
         decided = one_class or decisions.true_labels(first) is not None
-        decides = labels or hinge or output in ("sigmoid", "softmax")
+        decides = labels or margin or output in ("sigmoid", "softmax")
         signs = not labels and first.size > 0 and first.min() == -1
-        bound = 0.0 if hinge or (decided and signs) else 0.5
+        bound = 0.0 if margin or (decided and signs) else 0.5
         return cls(output, n_out, bound, decides and decided, one_class)
 
     def truth(self, target: Array) -> Array | None:
