@@ -66,7 +66,13 @@ def mark_sweeps(items: list[pytest.Item]) -> None:
         ]
         unknown = {one for group in groups or () for one in group} - set(cases[0])
         assert not unknown, f"{name} covers {unknown}, which are no parameters of it"
-        kept = set(cover(cases, groups))
+        without = set(str(marker.kwargs.get("without", "")).split())
+        places = [
+            place
+            for place, item in enumerate(combinations)
+            if not without or not without <= {str(one) for one in item.callspec.params.values()}
+        ]
+        kept = {places[i] for i in cover([cases[place] for place in places], groups)}
         for place, item in enumerate(combinations):
             if place not in kept:
                 item.add_marker("sweep")

@@ -4,7 +4,9 @@ A test marked ``covers`` names the groups of parameters whose combinations must 
 every fault depends on one parameter, or on two together. ``covers()`` means every pair. Of the
 combinations that pytest collects for the test, enough are kept that each value combination of each
 group occurs, and the others are marked ``sweep``, which the short suite leaves out
-(``pytest -m ""`` runs them all).
+(``pytest -m ""`` runs them all). ``without="numba float64"`` leaves all combinations with both of
+these values to the long suite: one source makes the kernels of both precisions, and compiling each
+of them takes longer than all that is asked of it.
 """
 
 from __future__ import annotations

@@ -142,8 +142,9 @@ FAULTS = (
     _reference("Adam's correction", "update_rules.py", "root / (1 - beta_1**step)", "root",
                "tests/kernels/test_update_rules.py tests/network/test_optimizers.py"),
     # Training loop
-    _nn("schedule by steps", "schedules/_rates.py", "np.arange(epoch * n, (epoch + 1) * n)",
-        "np.arange(n)", "tests/network/test_schedules.py tests/network/test_descent.py"),
+    _nn("schedule by steps", "schedules/_rates.py",
+        "start = epoch * n if step is None", "start = 0 if step is None",
+        "tests/network/test_schedules.py tests/network/test_descent.py"),
     _nn("step decay", "schedules/_decays.py", "self.gamma ** (t // size)",
         "self.gamma ** (t / size)", "tests/network/test_schedules.py"),
     _nn("plateau's patience", "schedules/_rates.py", "self._waited >= max(rule.patience, 1)",

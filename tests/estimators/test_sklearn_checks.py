@@ -21,6 +21,8 @@ ESTIMATORS = (
     MLPRegressor(solver="sgd", max_iter=100),
     MLPRegressor(solver="lbfgs", max_iter=100),
 )
+#: Both classes and both loops of training; the others are for the long suite.
+SHORT = (ESTIMATORS[0], ESTIMATORS[5])
 
 
 def name_of(check):
@@ -34,8 +36,14 @@ CHECKS = [pair for estimator in ESTIMATORS for pair in estimator_checks_generato
 
 @pytest.mark.parametrize(
     ("estimator", "check"),
-    CHECKS,
-    ids=[f"{estimator!r}-{name_of(check)}" for estimator, check in CHECKS],
+    [
+        pytest.param(
+            *(estimator, check),
+            id=f"{estimator!r}-{name_of(check)}",
+            marks=[] if estimator in SHORT else [pytest.mark.sweep],
+        )
+        for estimator, check in CHECKS
+    ],
 )
 def test_scikit_learns_check(estimator, check):
     check(estimator)

@@ -23,7 +23,7 @@ NETS = [
 ]
 
 
-@pytest.mark.covers("fast_backend function", "function shape", "dtype")
+@pytest.mark.covers("fast_backend function", "function shape", "dtype", without="numba float64")
 @pytest.mark.parametrize("shape", [(1, 5, 3), (33, 31, 17), (400, 200, 120)], ids=str)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_threads_of_kernels(fast_backend, function, dtype, shape, rng):
@@ -58,7 +58,9 @@ def train(net, dtype, flat, x, labels, batch_size, rule, n_threads):
     return result, losses
 
 
-@pytest.mark.covers("fast_backend sizes", "dtype sizes", "fast_backend rule")
+@pytest.mark.covers(
+    "fast_backend sizes", "dtype sizes", "fast_backend rule", without="numba float64"
+)
 @pytest.mark.parametrize(("sizes", "batch_size", "n"), NETS, ids=str)
 @pytest.mark.parametrize("rule", [ADAM, MOMENTUM], ids=lambda rule: rule.name)
 def test_threads_of_training(fast_backend, dtype, sizes, batch_size, n, rule, rng):
@@ -71,7 +73,7 @@ def test_threads_of_training(fast_backend, dtype, sizes, batch_size, n, rule, rn
         np.testing.assert_array_equal(again, first, f"{n_threads} threads")
 
 
-@pytest.mark.covers("fast_backend sizes", "dtype")
+@pytest.mark.covers("fast_backend sizes", "dtype", without="numba float64")
 @pytest.mark.parametrize(("sizes", "batch_size", "n"), NETS, ids=str)
 def test_threads_of_networks(fast_backend, dtype, sizes, batch_size, n, rng):
     net, flat, x, labels = problem(sizes, n, dtype, rng)
@@ -88,7 +90,7 @@ def test_threads_of_networks(fast_backend, dtype, sizes, batch_size, n, rng):
         np.testing.assert_array_equal(slope, gradient)
 
 
-@pytest.mark.covers("fast_backend sizes", "output sizes", "dtype")
+@pytest.mark.covers("fast_backend sizes", "output sizes", "dtype", without="numba float64")
 @pytest.mark.parametrize("output", kernels.OUTPUTS)
 @pytest.mark.parametrize("sizes", [(4, 3), (7, 31, 17, 5), (64, 100, 10), (20, 64, 64, 1)], ids=str)
 def test_row_alone_or_in_any_batch(fast_backend, dtype, sizes, output, rng):
@@ -104,7 +106,7 @@ def test_row_alone_or_in_any_batch(fast_backend, dtype, sizes, output, rng):
         np.testing.assert_array_equal(backwards[::-1], whole)
 
 
-@pytest.mark.covers("fast_backend name", "dtype")
+@pytest.mark.covers("fast_backend name", "dtype", without="numba float64")
 @pytest.mark.parametrize("name", [*kernels.ACTIVATIONS, "softmax", "exp"])
 def test_row_alone_or_in_any_batch_of_a_layer(fast_backend, dtype, name, rng):
     for n_in, n_out in ((5, 3), (31, 17), (100, 64)):
@@ -139,6 +141,7 @@ def assert_same(actual, expected):
         np.testing.assert_array_equal(have, want)
 
 
+@pytest.mark.covers("fast_backend", "dtype", without="numba float64")
 def test_concurrent_callers(fast_backend, dtype):
     """Four Python threads that each use two threads of the kernels, all at once."""
     expected = everything(dtype, 1)
@@ -165,6 +168,7 @@ def test_concurrent_callers(fast_backend, dtype):
             assert_same(answer, expected)
 
 
+@pytest.mark.covers("fast_backend", "dtype", without="numba float64")
 def test_shared_network(fast_backend, dtype, rng):
     """One network object used by several Python threads, with different rows and losses."""
     net, flat, x, labels = problem((30, 50, 4), 200, dtype, rng)
@@ -202,6 +206,7 @@ def _in_child(pipe, dtype):
     pipe.send(everything(dtype, 2))
 
 
+@pytest.mark.covers("fast_backend", "dtype", without="numba float64")
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_forked_child(fast_backend, dtype):

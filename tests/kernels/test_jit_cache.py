@@ -77,6 +77,7 @@ def test_warm(cold):
     assert {p: p.stat().st_mtime_ns for p in Path(first["folder"]).iterdir()} == before
 
 
+@pytest.mark.sweep  # compiles in several processes
 def test_two_processes_at_once(cold, tmp_path):
     """Both compile into one folder at the same time; a third finds everything there."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("FASTMLP_")}
@@ -100,6 +101,7 @@ def test_two_processes_at_once(cold, tmp_path):
     same(third, cold[1])
 
 
+@pytest.mark.sweep  # compiles in several processes
 def test_no_folder_can_be_made(cold, tmp_path):
     """In memory then, with one warning that names the place and what to do."""
     (tmp_path / "file").write_text("not a folder")
@@ -154,6 +156,7 @@ def test_damaged_files_are_compiled_again(cold, tmp_path):
     assert step(tmp_path)["compiled"] == []
 
 
+@pytest.mark.sweep  # compiles in several processes
 def test_changed_version(cold):
     """Other sources have another folder; the old one stays for those who still run it."""
     folder, first = cold
@@ -401,6 +404,7 @@ table._common = lambda code: {}
 """
 
 
+@pytest.mark.sweep  # compiles in several processes
 def test_warmup_command(tmp_path):
     """Says what it compiles and where to; after it nothing is left to compile."""
     command = FEW + "from fastmlp.cli import main; main(['warmup', '--threads', '1'])"

@@ -23,7 +23,9 @@ from support import (
 THREADS = (1, 2, 3, 4)
 
 
-@pytest.mark.covers("fast_backend shape", "function shape", "fast_backend dtype function")
+@pytest.mark.covers(
+    "fast_backend shape", "function shape", "fast_backend dtype function", without="numba float64"
+)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_shapes_and_threads(fast_backend, function, dtype, shape, rng):
@@ -36,7 +38,9 @@ def test_shapes_and_threads(fast_backend, function, dtype, shape, rng):
             assert_agrees(actual, expected, dtype, call.inner, f"{call}, {n_threads} threads")
 
 
-@pytest.mark.covers("backend function", "function layout", "backend dtype layout")
+@pytest.mark.covers(
+    "backend function", "function layout", "backend dtype layout", without="numba float64"
+)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_layouts(backend, function, dtype, layout, rng, tmp_path):
@@ -57,6 +61,7 @@ def test_layouts(backend, function, dtype, layout, rng, tmp_path):
             np.testing.assert_array_equal(array, copy, f"an input of {changed} was changed")
 
 
+@pytest.mark.covers("backend function", "dtype function", without="numba float64")
 @pytest.mark.parametrize("function", WITH_OUT)
 def test_out_is_filled_and_returned(backend, function, dtype, rng):
     for shape in ((0, 5, 3), (7, 17, 15), (3, 0, 4)):
@@ -84,7 +89,7 @@ UPDATES = {
 }
 
 
-@pytest.mark.covers("fast_backend function n", "dtype function")
+@pytest.mark.covers("fast_backend function n", "dtype function", without="numba float64")
 @pytest.mark.parametrize("n", [0, 1, 5, 6, 7, 8, 15, 16, 17, 31, 33, 64, 100, 5000])
 @pytest.mark.parametrize("function", UPDATES)
 def test_updates(fast_backend, function, dtype, n, rng):
@@ -117,7 +122,9 @@ def random_state(rule: UpdateRule, n: int, dtype: np.dtype, rng: np.random.Gener
     return state.astype(dtype)
 
 
-@pytest.mark.covers("fast_backend rule", "fast_backend n", "dtype rule", "dtype n")
+@pytest.mark.covers(
+    "fast_backend rule", "fast_backend n", "dtype rule", "dtype n", without="numba float64"
+)
 @pytest.mark.parametrize("n", [0, 1, 5, 16, 17, 33, 100, 5000])
 @pytest.mark.parametrize("rule", RULES, ids=show)
 def test_update(fast_backend, rule, dtype, n, rng):
@@ -137,7 +144,7 @@ def test_update(fast_backend, rule, dtype, n, rng):
         np.testing.assert_array_equal(g, gradient, f"{what} changed the gradient")
 
 
-@pytest.mark.covers("backend rule", "dtype")
+@pytest.mark.covers("backend rule", "dtype", without="numba float64")
 @pytest.mark.parametrize("rule", RULES, ids=show)
 def test_update_of_nothing(backend, rule, dtype):
     """A parameter that is 0 stays 0 while its gradient is, from the initial state and from 0."""

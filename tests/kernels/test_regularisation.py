@@ -225,7 +225,7 @@ class TestMaxNorm:
 
 
 class TestFrozenLayers:
-    @pytest.mark.covers("backend rule", "dtype")
+    @pytest.mark.covers("backend rule", "dtype", without="numba float64")
     @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.slots], ids=show)
     def test_they_keep_parameters_and_state(self, backend, dtype, rule, rng):
         """Bit for bit, decay and bounds included, while the others learn as ever."""

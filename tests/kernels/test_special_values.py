@@ -25,7 +25,7 @@ def quietly(function, *args, **kwargs):
 ABSOLUTE = ("elu", "selu", "softplus", *kernels.NEED_SCORES)
 
 
-@pytest.mark.covers("backend name", "dtype name")
+@pytest.mark.covers("backend name", "dtype name", without="numba float64")
 @pytest.mark.parametrize("name", [*kernels.ACTIVATIONS, "exp"])
 def test_activations(backend, dtype, name):
     values = special(dtype)
@@ -42,7 +42,7 @@ def test_activations(backend, dtype, name):
             np.testing.assert_allclose(actual, wanted, 1e-6 if dtype == "f4" else 1e-14, smallest)
 
 
-@pytest.mark.covers("backend name", "dtype name")
+@pytest.mark.covers("backend name", "dtype name", without="numba float64")
 @pytest.mark.parametrize(
     ("name", "low", "high"),
     [
@@ -64,7 +64,7 @@ def test_limits(backend, dtype, name, low, high):
     np.testing.assert_allclose(slope, steep, rtol=2 * np.finfo(dtype).eps)
 
 
-@pytest.mark.covers("backend name", "dtype name")
+@pytest.mark.covers("backend name", "dtype name", without="numba float64")
 @pytest.mark.parametrize("name", kernels.ACTIVATIONS)
 def test_derivatives(backend, dtype, name):
     """Where σ' is zero by cases the product is zero whatever the error holds, even NaN."""
@@ -115,7 +115,7 @@ def test_softmax_rows(backend, dtype):
     assert_agrees(actual, wanted, dtype, 5, "softmax of rows")
 
 
-@pytest.mark.covers("backend bad", "dtype")
+@pytest.mark.covers("backend bad", "dtype", without="numba float64")
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_bad_row_stays_alone(backend, dtype, bad, rng):
     """NaN and inf spread as in the reference: through their row, and no other."""
@@ -139,7 +139,7 @@ def test_bad_row_stays_alone(backend, dtype, bad, rng):
     np.testing.assert_array_equal(np.isfinite(gradient), np.isfinite(wanted))
 
 
-@pytest.mark.covers("backend pair", "dtype")
+@pytest.mark.covers("backend pair", "dtype", without="numba float64")
 @pytest.mark.parametrize("pair", LOSS_PAIRS, ids=show)
 def test_losses_far_out(backend, dtype, pair):
     """No finite score gives an infinite loss or δ, unless its square or exp overflows."""
@@ -162,7 +162,7 @@ def test_losses_far_out(backend, dtype, pair):
             assert_agrees(delta, wanted, dtype, 12, f"δ of {what}")
 
 
-@pytest.mark.covers("backend pair", "bad pair", "dtype")
+@pytest.mark.covers("backend pair", "bad pair", "dtype", without="numba float64")
 @pytest.mark.parametrize("pair", LOSS_PAIRS, ids=show)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_losses_of_bad_scores(backend, dtype, pair, bad):

@@ -156,7 +156,7 @@ def test_lion_by_its_formula(backend, rng):
     np.testing.assert_allclose(descend(rule, 0.01, start, gradient), path, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.covers("backend rule", "dtype")
+@pytest.mark.covers("backend rule", "dtype", without="numba float64")
 @pytest.mark.parametrize("rule", RULES, ids=show)
 def test_decay_comes_first(backend, dtype, rule, rng):
     """λ is ``p ← p (1 - η λ)``, and then the same update as without it."""
@@ -170,7 +170,7 @@ def test_decay_comes_first(backend, dtype, rule, rng):
     np.testing.assert_allclose(p, q, rtol=0, atol=inner * np.finfo(dtype).eps)
 
 
-@pytest.mark.covers("backend rule", "dtype rule")
+@pytest.mark.covers("backend rule", "dtype rule", without="numba float64")
 @pytest.mark.parametrize("rule", RULES, ids=show)
 def test_kernel_and_trainer_agree(backend, dtype, rule, rng):
     """A trainer's steps on one linear layer are the kernel's, also after a load in between."""

@@ -39,7 +39,7 @@ def test_nothing_and_one_parameter():
     assert cover([{"a": 1}, {"a": 2}, {"a": 1}]) == [0, 1]
 
 
-@pytest.mark.covers("a", "b c")
+@pytest.mark.covers("a", "b c", without="x 1")
 @pytest.mark.parametrize("a", [{}, [], 0, 1, "x"], ids=repr)
 @pytest.mark.parametrize(("b", "c"), [(0, 0), (0, 1), (1, 0)])
 def test_marked(a, b, c, request):
@@ -48,3 +48,4 @@ def test_marked(a, b, c, request):
     short = [item for item in tests if "sweep" not in item.keywords]
     if not any("::" in name for name in request.config.args):  # what is named is run
         assert len(short) == 5
+        assert not any({"x", "1"} <= {*map(str, item.callspec.params.values())} for item in short)
