@@ -26,8 +26,15 @@ if sys.platform == "darwin":
 SOURCES = Path("kernels/compiled/src")
 # Compiled once, unlike kernels.c.
 C_FILES = (
-    *("engine/calls", "engine/dispatch", "engine/engine", "engine/memory", "engine/names"),
-    *("engine/sparse", "threads/pool", "threads/tuner"),
+    "engine/calls",
+    "engine/dispatch",
+    "engine/engine",
+    "engine/memory",
+    "engine/names",
+    "engine/predictions",
+    "engine/sparse",
+    "threads/pool",
+    "threads/tuner",
 )
 # No -ffast-math: the kernels must see NaN, and at link time it would flush subnormal numbers to
 # zero in the whole process. Contraction is off so that every FMA is one that the source spells out.

@@ -119,28 +119,31 @@ cdef int known_code(str what, object name, int (*lookup)(const char *) noexcept 
     return code
 
 
-cdef size_t native_address(object custom, object dtype, object n_out=None) except 0:
+cdef size_t native_address(object custom, object dtype, object n_out, bint *calls_back) except 0:
     """Address of a user's function: compiled, or one that calls back into NumPy."""
     address = custom.address(dtype) if n_out is None else custom.address(dtype, n_out)
+    calls_back[0] |= address is None
     return custom.callback(dtype) if address is None else address
 
 
-cdef int activation_of(object activation, object dtype, fastmlp_activation **custom) except -1:
+cdef int activation_of(
+    object activation, object dtype, fastmlp_activation **custom, bint *calls_back
+) except -1:
     """Code of a name, or of an activation that a user has defined."""
     custom[0] = NULL
     if isinstance(activation, str):
         return known_code("activation", activation, fastmlp_activation_code)
-    custom[0] = <fastmlp_activation *>native_address(activation, dtype)
+    custom[0] = <fastmlp_activation *>native_address(activation, dtype, None, calls_back)
     return ACTIVATION_custom
 
 
-cdef c_loss loss_of(object loss, object dtype, long n_out) except *:
+cdef c_loss loss_of(object loss, object dtype, long n_out, bint *calls_back) except *:
     """A Loss with all of its constants, or one that a user has defined."""
     cdef c_loss l
     memset(&l, 0, sizeof(c_loss))
     if isinstance(loss, CustomLoss):
         l.code = LOSS_custom
-        l.custom = <fastmlp_loss *>native_address(loss, dtype, n_out)
+        l.custom = <fastmlp_loss *>native_address(loss, dtype, n_out, calls_back)
         return l
     l.code = known_code("loss", loss.name, fastmlp_loss_code)
     for name, value in loss.constants.items():
@@ -163,9 +166,19 @@ cdef c_update update_of(object rule) except *:
     return u
 
 
-cdef int check_memory(int status) except -1:
-    if status:
-        raise MemoryError("not enough memory for the kernel's working space")
+cdef int check_memory(double missing, str what="the kernel's working space") except -1:
+    """Raise MemoryError where a call says how many bytes it could not have."""
+    if missing:
+        size = f"{missing / 2**30:,.1f} GiB" if missing >= 2**30 else f"{missing / 2**20:.1f} MiB"
+        raise MemoryError(f"not enough memory for {what}: {size} are needed")
+    return 0
+
+
+cdef int check_fault(int fault) except -1:
+    """Raise IndexError where C has met labels or sparse rows that are not what was checked before."""
+    if fault:
+        what = "class labels" if fault == FAULT_label else "x.indices and x.indptr"
+        raise IndexError(f"{what} must not change while they are used: they point outside now")
     return 0
 
 
@@ -174,7 +187,7 @@ cdef object set_csr(csr *to, object x):
     cdef cnp.ndarray values = np.ascontiguousarray(aligned(x.data))
     cdef cnp.ndarray columns = np.ascontiguousarray(aligned(x.indices))
     cdef cnp.ndarray starts = np.ascontiguousarray(aligned(x.indptr))
-    to.values = cnp.PyArray_DATA(values)
+    to.values, to.n_entries = cnp.PyArray_DATA(values), cnp.PyArray_SIZE(values)
     to.columns, to.column_bytes = cnp.PyArray_DATA(columns), <int>cnp.PyArray_ITEMSIZE(columns)
     to.starts, to.start_bytes = cnp.PyArray_DATA(starts), <int>cnp.PyArray_ITEMSIZE(starts)
     return values, columns, starts

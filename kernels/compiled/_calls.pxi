@@ -5,8 +5,10 @@
 def dense_forward(x, weights, bias, activation="identity", *, out=None, n_threads=None):
     """See :func:`fastmlp.kernels.dense_forward`."""
     cdef product p
-    cdef int status, threads, code = code_of(activation, fastmlp_activation_code)
+    cdef int threads, code = code_of(activation, fastmlp_activation_code)
     cdef cnp.ndarray a, b, c, d
+    cdef double missing
+    cdef bint calls_back = False
     checked = None
     if (
         code >= 0 and plain_threads(n_threads) and plain(x, 2, -1)
@@ -27,17 +29,17 @@ def dense_forward(x, weights, bias, activation="identity", *, out=None, n_thread
         return out
     p.kernels = kernels_of(c)
     p.a, p.b, p.activations = matrix_of(a), matrix_of(b), no_matrix()
-    p.a_by_columns, p.factor = 0, 1
+    p.over_rows, p.factor = 0, 1
     p.custom = NULL
-    p.activation = code if code >= 0 else activation_of(activation, c.dtype, &p.custom)
+    p.activation = code if code >= 0 else activation_of(activation, c.dtype, &p.custom, &calls_back)
     p.n, p.depth, p.columns = cnp.PyArray_DIM(c, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(c, 1)
     p.bias, p.c = cnp.PyArray_DATA(d), cnp.PyArray_DATA(c)
     threads = threads_of(n_threads)
     with nogil:
-        status = fastmlp_product(&p, threads)
+        missing = fastmlp_product(&p, threads)
     if p.custom != NULL:
         raise_pending()
-    check_memory(status)
+    check_memory(missing)
     return out
 
 
@@ -49,8 +51,10 @@ cdef inline bint is_hidden(int code) noexcept:
 def delta_backward(delta, weights, activations, activation, *, out=None, n_threads=None):
     """See :func:`fastmlp.kernels.delta_backward`."""
     cdef product p
-    cdef int status, threads, code = code_of(activation, fastmlp_activation_code)
+    cdef int threads, code = code_of(activation, fastmlp_activation_code)
     cdef cnp.ndarray a, b, c, d
+    cdef double missing
+    cdef bint calls_back = False
     checked = None
     if (
         is_hidden(code) and plain_threads(n_threads) and plain(delta, 2, -1)
@@ -72,24 +76,25 @@ def delta_backward(delta, weights, activations, activation, *, out=None, n_threa
         return out
     p.kernels = kernels_of(c)
     p.a, p.b, p.activations = matrix_of(a), transposed(matrix_of(b)), matrix_of(d)
-    p.a_by_columns, p.factor = 0, 1
+    p.over_rows, p.factor = 0, 1
     p.custom = NULL
-    p.activation = code if code >= 0 else activation_of(activation, c.dtype, &p.custom)
+    p.activation = code if code >= 0 else activation_of(activation, c.dtype, &p.custom, &calls_back)
     p.n, p.depth, p.columns = cnp.PyArray_DIM(c, 0), cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(c, 1)
     p.bias, p.c = NULL, cnp.PyArray_DATA(c)
     threads = threads_of(n_threads)
     with nogil:
-        status = fastmlp_product(&p, threads)
+        missing = fastmlp_product(&p, threads)
     if p.custom != NULL:
         raise_pending()
-    check_memory(status)
+    check_memory(missing)
     return out
 
 
 def weight_gradient(x, delta, *, out=None, n_threads=None):
     """See :func:`fastmlp.kernels.weight_gradient`."""
     cdef product p
-    cdef int status, threads
+    cdef int threads
+    cdef double missing
     cdef cnp.ndarray a, b, c
     checked = None
     if (
@@ -109,15 +114,15 @@ def weight_gradient(x, delta, *, out=None, n_threads=None):
         return out
     p.kernels = kernels_of(c)
     p.a, p.b, p.activations = transposed(matrix_of(a)), matrix_of(b), no_matrix()
-    p.a_by_columns = cnp.PyArray_STRIDE(a, 1) == cnp.PyArray_ITEMSIZE(a)
+    p.over_rows = 1
     p.n, p.depth, p.columns = cnp.PyArray_DIM(c, 0), cnp.PyArray_DIM(a, 0), cnp.PyArray_DIM(c, 1)
     p.activation, p.custom = fastmlp_activation_code("identity"), NULL
     p.factor = 1.0 / max(p.depth, 1)
     p.bias, p.c = NULL, cnp.PyArray_DATA(c)
     threads = threads_of(n_threads)
     with nogil:
-        status = fastmlp_product(&p, threads)
-    check_memory(status)
+        missing = fastmlp_product(&p, threads)
+    check_memory(missing)
     return out
 
 
@@ -156,7 +161,8 @@ def activate(z, activation, *, out=None, n_threads=None):
     out = _checks.activate(z, activation, out, n_threads)
     cdef cnp.ndarray a = aligned(z)
     cdef elements e = elements_of(ELEMENTS_activation, a)
-    e.activation = activation_of(activation, a.dtype, &e.custom)
+    cdef bint calls_back = False
+    e.activation = activation_of(activation, a.dtype, &e.custom, &calls_back)
     run_elements(&e, out, n_threads)
     return out
 
@@ -166,8 +172,9 @@ def activation_backward(delta, activations, activation, *, out=None, n_threads=N
     out = _checks.activation_backward(delta, activations, activation, out, n_threads)
     cdef cnp.ndarray a = aligned(delta), b = aligned(activations)
     cdef elements e = elements_of(ELEMENTS_activation, a)
+    cdef bint calls_back = False
     e.b = matrix_of(b)
-    e.activation = activation_of(activation, a.dtype, &e.custom)
+    e.activation = activation_of(activation, a.dtype, &e.custom, &calls_back)
     run_elements(&e, out, n_threads)
     return out
 
@@ -209,7 +216,9 @@ cdef int run_output(
     object delta, object row_loss, object n_threads,
 ) except -1:
     cdef output_rows o
-    cdef int status, threads = threads_of(n_threads)
+    cdef int threads = threads_of(n_threads)
+    cdef double missing
+    cdef bint calls_back = False
     cdef cnp.ndarray z = aligned(scores)
     cdef list keep = []
     o.kernels = kernels_of(z)
@@ -218,15 +227,16 @@ cdef int run_output(
     o.samples.labels, o.samples.sample_weight, o.samples.order = NULL, NULL, NULL
     set_targets(&o.samples, keep, target, sample_weight, cnp.PyArray_TYPE(z))
     o.n, o.n_out = cnp.PyArray_DIM(z, 0), cnp.PyArray_DIM(z, 1)
-    o.loss = loss_of(Loss.of(loss), z.dtype, o.n_out)
+    o.loss = loss_of(Loss.of(loss), z.dtype, o.n_out, &calls_back)
     o.output = known_code("output activation", output, fastmlp_activation_code)
     o.delta = cnp.PyArray_DATA(<cnp.ndarray>delta) if delta is not None else NULL
     o.row_loss = cnp.PyArray_DATA(<cnp.ndarray>row_loss) if row_loss is not None else NULL
     with nogil:
-        status = fastmlp_output(&o, threads)
+        missing = fastmlp_output(&o, threads)
     if o.loss.custom != NULL:
         raise_pending()
-    return check_memory(status)
+    check_fault(o.fault)
+    return check_memory(missing)
 
 
 def output_delta(scores, target, loss, output, *, sample_weight=None, out=None, n_threads=None):

@@ -29,6 +29,7 @@ cdef extern from "fastmlp.h" nogil:
     enum: ACTIVATION_custom
     enum: LOSS_custom
     enum: UPDATE_none
+    enum: FAULT_label
     enum: ELEMENTS_activation
     enum: ELEMENTS_column_sums
     enum: ELEMENTS_update
@@ -52,6 +53,7 @@ cdef extern from "fastmlp.h" nogil:
         const void *values
         const void *columns
         const void *starts
+        long n_entries
         int column_bytes, start_bytes
     struct samples:
         matrix x, target
@@ -60,13 +62,19 @@ cdef extern from "fastmlp.h" nogil:
         const void *sample_weight
         const int64_t *order
         long n_rows
-    struct choice:
+    struct tuner:
         int best
         int *threads
-    struct engine:
-        choice choice
-        double gradient_norm
     struct design:
+        c_loss loss
+    struct c_pass "pass":
+        int fault
+    struct engine:
+        design design
+        c_pass c_pass "pass"
+        tuner tuner
+        double gradient_norm
+    struct request:
         const kernels *kernels
         int n_layers
         const long *sizes
@@ -87,7 +95,7 @@ cdef extern from "fastmlp.h" nogil:
     struct product:
         const kernels *kernels
         matrix a, b, activations
-        int a_by_columns, activation
+        int over_rows, activation
         fastmlp_activation *custom
         long n, depth, columns
         const void *bias
@@ -101,6 +109,15 @@ cdef extern from "fastmlp.h" nogil:
         c_loss loss
         void *delta
         void *row_loss
+        int fault
+    struct forward:
+        matrix x
+        const csr *sparse
+        const void *flat
+        long n
+        int scores
+        void *out
+        int fault
     struct elements:
         const kernels *kernels
         int what, activation
@@ -122,26 +139,26 @@ cdef extern from "fastmlp.h" nogil:
     int fastmlp_loss_constant_code(const char *)
     int fastmlp_states(int)
     void fastmlp_update_at(c_update *, double, double)
-    engine *fastmlp_engine_new(const design *)
+    engine *fastmlp_engine_new(const request *, double *)
     void fastmlp_engine_free(engine *)
     void fastmlp_load(engine *, const void *, const void *)
-    int fastmlp_reserve_entries(engine *, const samples *, long)
-    void fastmlp_store(engine *, void *, void *)
-    unsigned long fastmlp_enter_steps()
+    double fastmlp_reserve_entries(engine *, const samples *, long)
+    void fastmlp_store(const engine *, void *, void *)
+    unsigned long fastmlp_enter_steps(int)
     void fastmlp_leave_steps(unsigned long)
     void fastmlp_end_epoch(engine *)
     double fastmlp_operations(const engine *, long)
     double fastmlp_step(
         engine *, const samples *, long, long, long, const penalty *, const c_update *
     )
-    void fastmlp_choice_pause(choice *)
+    void fastmlp_tuner_pause(tuner *)
     void fastmlp_set_default_threads(int)
     double fastmlp_gradient(
         engine *, const void *, const samples *, long, const penalty *, void *
     )
-    int fastmlp_forward(const engine *, const void *, matrix, const csr *, long, int, void *, int)
-    int fastmlp_product(product *, int)
-    int fastmlp_output(output_rows *, int)
+    double fastmlp_forward(const design *, forward *, int)
+    double fastmlp_product(product *, int)
+    double fastmlp_output(output_rows *, int)
     void fastmlp_elements(const elements *, int)
 
 
@@ -158,6 +175,8 @@ def _select_isa():
 
 
 _select_isa()
+# More than any memory holds, and still far from the ends of a long.
+MAX_SIZE = 2**60
 cdef int default_threads = _threads.default_threads()
 fastmlp_set_default_threads(default_threads)
 
@@ -167,9 +186,10 @@ def isa():
     return fastmlp_isa().decode()
 
 
-# Four parts of one module, not modules of their own: compiled code is shared between modules
+# Five parts of one module, not modules of their own: compiled code is shared between modules
 # through .pxd files, which a package mapped from another folder cannot use (cython#2452).
 include "_arrays.pxi"
 include "_calls.pxi"
 include "_engine.pxi"
 include "_networks.pxi"
+include "_for_tests.pxi"

@@ -6,34 +6,37 @@ cdef class Engine:
     """Owner of a C engine."""
 
     cdef engine *e
-    cdef int dtype, loss, threads
+    cdef int dtype, threads
+    cdef object loss, activations  # whose native code the engine calls: alive as long as it is
     cdef long n_in, n_out, n_parameters
-    cdef bint custom  # functions of the user's may have raised something
+    cdef bint custom  # functions of users may have raised something
+    cdef bint calls_back  # some of them are in Python
 
     def __cinit__(
         self, architecture, dtype, loss, rule, long batch, options, bint sparse=False,
     ):
-        cdef design d
+        cdef request d
         cdef fastmlp_activation *custom
+        cdef double missing
+        if architecture.n_parameters > MAX_SIZE:
+            check_memory(architecture.n_parameters * np.dtype(dtype).itemsize, "this network")
         cdef cnp.ndarray sizes = np.array(architecture.sizes, np.dtype("long"))
         cdef cnp.ndarray activations = np.zeros(len(sizes), np.intc)
         cdef cnp.ndarray functions = np.zeros(len(sizes), np.uintp)
         cdef cnp.ndarray probabilities = np.array(options.dropout, np.float64)
         cdef cnp.ndarray frozen = np.array([not learns for learns in options.trainable], np.intc)
         cdef int l
-        memset(&d, 0, sizeof(design))
+        memset(&d, 0, sizeof(request))
         self.dtype = np.dtype(dtype).num
         self.threads = threads_of(options.n_threads)
         d.n_layers = len(architecture.sizes) - 1
         self.n_in, self.n_out = architecture.sizes[0], architecture.sizes[d.n_layers]
         self.n_parameters = architecture.n_parameters
+        self.activations = architecture.activations
         for l, name in enumerate(architecture.activations):
-            activations[l] = activation_of(name, dtype, &custom)
+            activations[l] = activation_of(name, dtype, &custom, &self.calls_back)
             functions[l] = <size_t>custom
             self.custom |= custom != NULL
-        if loss is not None:
-            d.loss = loss_of(loss, dtype, self.n_out)
-            self.custom |= d.loss.custom != NULL
         d.kernels = fastmlp_kernels(np.dtype(dtype).itemsize)
         d.sizes = <const long *>cnp.PyArray_DATA(sizes)
         d.activations = <const int *>cnp.PyArray_DATA(activations)
@@ -48,12 +51,21 @@ cdef class Engine:
             d.frozen = <const int *>cnp.PyArray_DATA(frozen)
         d.clip_value, d.clip_norm = options.clip_value or 0, options.clip_norm or 0
         d.max_norm, d.with_norm = options.max_norm or 0, options.with_norm
-        self.e = fastmlp_engine_new(&d)
+        self.e = fastmlp_engine_new(&d, &missing)
         if self.e == NULL:
-            raise MemoryError("not enough memory for this network and batch size")
+            check_memory(missing, "this network and batch size")
+        if loss is not None:
+            self.set_loss(loss, dtype)
 
     def __dealloc__(self):
         fastmlp_engine_free(self.e)
+
+    cdef int set_loss(self, object loss, object dtype) except -1:
+        """Go over to another loss: no memory depends on it."""
+        self.e.design.loss = loss_of(loss, dtype, self.n_out, &self.calls_back)
+        self.custom |= self.e.design.loss.custom != NULL
+        self.loss = loss
+        return 0
 
     cdef bint fits(self, object flat) noexcept:
         return (
@@ -63,28 +75,26 @@ cdef class Engine:
         )
 
     cdef int forward(self, cnp.ndarray flat, object x, cnp.ndarray out, bint scores) except -1:
-        cdef matrix m = no_matrix()
+        cdef forward f
         cdef csr entries
-        cdef const csr *sparse = NULL
         cdef object kept
+        cdef double missing
+        memset(&f, 0, sizeof(forward))
+        f.flat, f.out = cnp.PyArray_DATA(flat), cnp.PyArray_DATA(out)
+        f.n, f.scores = cnp.PyArray_DIM(out, 0), scores
         if isinstance(x, cnp.ndarray):
-            m = matrix_of(<cnp.ndarray>x)
+            f.x = matrix_of(<cnp.ndarray>x)
         else:
             kept = set_csr(&entries, x)
-            sparse = &entries
-        cdef long n = cnp.PyArray_DIM(out, 0)
-        cdef const void *parameters = cnp.PyArray_DATA(flat)
-        cdef void *to = cnp.PyArray_DATA(out)
-        cdef int status
-        if n == 0:
+            f.sparse = &entries
+        if f.n == 0:
             return 0
-        if n == 1:  # handing the GIL over would take longer than the prediction
-            status = fastmlp_forward(self.e, parameters, m, sparse, n, scores, to, 1)
+        if f.n == 1:  # handing the GIL over would take longer than the prediction
+            missing = fastmlp_forward(&self.e.design, &f, 1)
         else:
             with nogil:
-                status = fastmlp_forward(
-                    self.e, parameters, m, sparse, n, scores, to, self.threads
-                )
+                missing = fastmlp_forward(&self.e.design, &f, self.threads)
         if self.custom:
             raise_pending()
-        return check_memory(status)
+        check_fault(f.fault)
+        return check_memory(missing)

@@ -10,8 +10,8 @@ class Network:
         self.n_threads = n_threads
         self._options = TrainingOptions(batch_size=1, n_threads=n_threads)
         self._engine = Engine(architecture, dtype, None, None, 0, self._options)
-        self._gradients = {}  # loss, whether rows are sparse -> engine with memory for a batch, while no call uses it
-        self._lock = threading.Lock()
+        # Whether rows are sparse -> their most, and an engine for them that no call uses at present.
+        self._gradients = {}
 
     def predict(self, parameters, x, *, out=None):
         """Values of the output layer, shape ``(n, n_out)``."""
@@ -69,15 +69,15 @@ class Network:
         set_targets(&s, keep, target, sample_weight, cnp.PyArray_TYPE(flat))
         rows, engine = self._take_engine(loss, n, sparse)
         if sparse:
-            check_memory(fastmlp_reserve_entries(engine.e, &s, max(n, 1)))
+            check_memory(fastmlp_reserve_entries(engine.e, &s, max(n, 1)), "the entries of x")
         with nogil:
             value = fastmlp_gradient(
                 engine.e, cnp.PyArray_DATA(flat), &s, n, &p, cnp.PyArray_DATA(gradient)
             )
-        with self._lock:
-            self._gradients[loss, sparse] = rows, engine
         if engine.custom:
             raise_pending()
+        check_fault(engine.e.c_pass.fault)
+        self._gradients[sparse] = rows, engine
         return value, out
 
     def check(self, parameters, x, target, loss, sample_weight):
@@ -88,15 +88,21 @@ class Network:
         _checks.rows(self.architecture, self.dtype, x, target, sample_weight)
 
     def _take_engine(self, loss, rows, sparse):
-        """An engine for gradients of that many rows that no other thread uses: (rows, engine)."""
-        with self._lock:
-            kept = self._gradients.pop((loss, sparse), None)
-        if kept is not None and rows <= kept[0]:
-            return kept
-        rows = max(rows, 1)
-        return rows, Engine(
-            self.architecture, self.dtype, loss, None, rows, self._options, sparse
-        )
+        """An engine for gradients of that many rows that no other call uses: (rows, engine).
+
+        It is taken out by one operation of a dictionary, not under a lock: a signal handler may come
+        here while the call that it has interrupted does.
+        """
+        cdef Engine engine
+        kept = self._gradients.pop(sparse, None)
+        if kept is None or rows > kept[0]:
+            rows = max(rows, 1)
+            return rows, Engine(
+                self.architecture, self.dtype, loss, None, rows, self._options, sparse
+            )
+        engine = kept[1]
+        engine.set_loss(loss, self.dtype)
+        return kept
 
     def __reduce__(self):
         return _new_network, (self.architecture, self.dtype, self.n_threads)
@@ -106,6 +112,52 @@ def _new_network(architecture, dtype, n_threads):
     return Network(architecture, dtype, n_threads=n_threads)
 
 
+cdef double run_steps(trainer, Engine engine, const samples *s, cnp.ndarray rates) except? -1:
+    """The steps of an epoch: the mean loss of its rows. Signals are looked at between steps."""
+    cdef c_update u = update_of(trainer._rule)
+    cdef const double *rate = <const double *>cnp.PyArray_DATA(rates)
+    cdef long next_rate = 1 if cnp.PyArray_SIZE(rates) > 1 else 0
+    cdef long at = 0, n = s.n_rows, batch = trainer._options.batch_size, step = trainer.step, here
+    cdef long uninterrupted, steps_between_signals
+    cdef double total = 0
+    cdef unsigned long mode
+    cdef penalty p
+    p.l2, p.l1 = trainer._options.l2, trainer._options.l1
+    p.over_batch = trainer._options.l2_over_batch
+    engine.e.c_pass.fault = 0
+    try:
+        if trainer._sparse_rows:
+            check_memory(fastmlp_reserve_entries(engine.e, s, min(batch, max(n, 1))), "the entries of x")
+        # About 10 ms of work on one slow core.
+        steps_between_signals = 1 + <long>(1e8 / (fastmlp_operations(engine.e, min(batch, n)) + 3e4))
+        while at < n:
+            with nogil:
+                mode = fastmlp_enter_steps(not engine.calls_back)
+                uninterrupted = steps_between_signals
+                while at < n and uninterrupted > 0:
+                    here = batch if n - at > batch else n - at
+                    fastmlp_update_at(&u, <double>(step + 1), rate[0])
+                    total += here * fastmlp_step(engine.e, s, at, here, step + 1, &p, &u)
+                    if engine.e.c_pass.fault:
+                        break
+                    step += 1
+                    at += here
+                    rate += next_rate
+                    uninterrupted -= 1
+                fastmlp_tuner_pause(&engine.e.tuner)
+                fastmlp_leave_steps(mode)
+            trainer.step = step
+            if engine.custom:
+                raise_pending()
+            check_fault(engine.e.c_pass.fault)
+            PyErr_CheckSignals()
+    finally:
+        fastmlp_end_epoch(engine.e)
+        if trainer._options.with_norm and n:
+            trainer.gradient_norm = engine.e.gradient_norm
+    return total / n if n else 0.0
+
+
 class Trainer:
     """See :class:`fastmlp.kernels.reference.Trainer`."""
 
@@ -113,55 +165,98 @@ class Trainer:
         _checks.training(architecture, loss, options)
         self._architecture, self._dtype = architecture, np.dtype(dtype)
         self._rule, self._options = update_rule, options
-        self._loss, self._sparse = Loss.of(loss), False
-        self._engine = self._new_engine()
+        self._loss = Loss.of(loss)
         self._state_shape = (len(update_rule.slots), architecture.n_parameters)
+        self._sparse_rows = 0  # of a batch, at most: what the engine for sparse rows is made for
+        self._engine = self._new_engine()
         self._in_use = threading.Lock()
+        self._user = None  # the thread that has taken the lock
         self.step = 0
         self.gradient_norm = None
 
     def _new_engine(self):
         return Engine(
-            self._architecture, self._dtype, self._loss, self._rule, self._options.batch_size,
-            self._options, self._sparse,
+            self._architecture, self._dtype, self._loss, self._rule,
+            self._sparse_rows or self._options.batch_size, self._options, self._sparse_rows > 0,
         )
 
-    def _turn(self, sparse):
-        """Go over to an engine for rows of the other kind, with parameters and state."""
+    def _begin(self):
+        """Take the trainer for one call, or raise: nothing of it has been touched then.
+
+        A trainer is free, or taken by one thread from ``_begin`` to ``_end``. What a signal handler or
+        a function of the user does in the meantime, in that thread or another, raises; only
+        ``store`` of the same thread is answered, with the parameters of the last finished step.
+        """
+        if not self._in_use.acquire(blocking=False):
+            here = self._user == threading.get_ident()
+            raise RuntimeError(
+                f"this Trainer is in use by {'a call of this' if here else 'another'} thread"
+            )
+        self._user = threading.get_ident()
+
+    def _end(self):
+        self._user = None
+        self._in_use.release()
+
+    def _prepare(self, sparse, rows):
+        """Have an engine for rows of that kind and number; parameters and state go over to it."""
+        batch = min(self._options.batch_size, max(rows, 1)) if sparse else 0
+        if batch <= self._sparse_rows if sparse else self._sparse_rows == 0:
+            return
+        before = self._engine, self._sparse_rows
         parameters = np.empty(self._state_shape[1], self._dtype)
         state = np.empty(self._state_shape, self._dtype)
-        self.store(parameters, state)
-        self._sparse = sparse
-        self._engine = self._new_engine()
-        self.load(parameters, state, self.step)
+        self._copy_out(parameters, state)
+        try:
+            self._sparse_rows = batch
+            self._engine = self._new_engine()
+            self._copy_in(parameters, state)
+        except BaseException:
+            self._engine, self._sparse_rows = before
+            raise
+
+    def _copy_in(self, cnp.ndarray parameters, state):
+        cdef Engine engine = self._engine
+        cdef const void *moments = NULL
+        if state is not None:
+            moments = cnp.PyArray_DATA(<cnp.ndarray>state)
+        fastmlp_load(engine.e, cnp.PyArray_DATA(parameters), moments)
+
+    def _copy_out(self, cnp.ndarray parameters, state):
+        cdef Engine engine = self._engine
+        cdef void *moments = NULL
+        if state is not None:
+            moments = cnp.PyArray_DATA(<cnp.ndarray>state)
+        fastmlp_store(engine.e, cnp.PyArray_DATA(parameters), moments)
 
     def load(self, parameters, state=None, step=0):
         """Copy parameters in, and optimizer state; without one it starts anew."""
-        cdef Engine engine = self._engine
-        cdef const void *moments = NULL
-        cdef cnp.ndarray flat, states
         self._check_vectors(parameters, state)
-        flat = aligned(parameters)
         if state is None and any(map(self._rule.initial_value, self._rule.slots)):
-            state = self._rule.initial_state(engine.n_parameters, 0.0, self._dtype)
+            state = self._rule.initial_state(self._state_shape[1], 0.0, self._dtype)
         if state is not None:
-            states = np.ascontiguousarray(aligned(state))
-            moments = cnp.PyArray_DATA(states)
-        with self._in_use:
-            fastmlp_load(engine.e, cnp.PyArray_DATA(flat), moments)
+            state = np.ascontiguousarray(aligned(state))
+        self._begin()
+        try:
+            self._copy_in(aligned(parameters), state)
             self.step = int(step)
+        finally:
+            self._end()
 
     def store(self, parameters, state=None):
         """Copy parameters (and optimizer state) out, as of the last finished step."""
-        cdef Engine engine = self._engine
         self._check_vectors(parameters, state)
-        copy = np.empty(engine.n_parameters, self._dtype)
+        copy = np.empty(self._state_shape[1], self._dtype)
         moments = None if state is None else np.empty(self._state_shape, self._dtype)
-        with self._in_use:
-            fastmlp_store(
-                engine.e, cnp.PyArray_DATA(<cnp.ndarray>copy),
-                NULL if moments is None else cnp.PyArray_DATA(<cnp.ndarray>moments),
-            )
+        # Between two steps of a run, or before the weights of one change, this thread may look.
+        looks_on = self._user == threading.get_ident()
+        if not looks_on:
+            self._begin()
+        try:
+            self._copy_out(copy, moments)
+        finally:
+            if not looks_on:
+                self._end()
         parameters[...] = copy
         if state is not None:
             state[...] = moments
@@ -173,113 +268,40 @@ class Trainer:
         loss of the epoch, each batch's loss (with its penalty, before its update) weighted by its
         rows. Runs without the GIL; signals are looked at between steps.
         """
-        cdef Engine engine
         cdef samples s
         cdef list keep = []
-        cdef cnp.ndarray rows = None
-        cdef c_update u = update_of(self._rule)
         cdef cnp.ndarray rates
-        cdef const double *rate
-        cdef double total = 0
-        cdef penalty p
-        cdef long n, at = 0, batch = self._options.batch_size, here, step = self.step, uninterrupted
-        cdef long next_rate
-        cdef long steps_between_signals
-        cdef unsigned long mode
+        cdef long n, batch = self._options.batch_size
 
         _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
-        if isinstance(x, CSR) != self._sparse:
-            self._turn(not self._sparse)
-        engine = self._engine
+        memset(&s, 0, sizeof(samples))
         n = len(x)
-        s.labels, s.sample_weight, s.order = NULL, NULL, NULL
         if order is not None:
+            # A copy is what is checked and used: nobody else can change it.
+            order = order.copy() if isinstance(order, np.ndarray) else order
             _checks.order(order, n)
-            rows = np.ascontiguousarray(order, dtype=np.int64)
-            s.order = <const int64_t *>cnp.PyArray_DATA(rows)
-            n = len(rows)
+            order = np.ascontiguousarray(order, dtype=np.int64)
+            s.order = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>order)
+            n = len(order)
         s.n_rows = n
         set_rows(&s, keep, x)
-        set_targets(&s, keep, target, sample_weight, engine.dtype)
-        p.l2, p.l1 = self._options.l2, self._options.l1
-        p.over_batch = self._options.l2_over_batch
+        set_targets(&s, keep, target, sample_weight, np.dtype(self._dtype).num)
         _checks.learning_rates(learning_rate, (n + batch - 1) // batch)
         rates = np.ascontiguousarray(learning_rate, dtype=np.float64)  # at least one, in a vector
-        next_rate = 1 if cnp.PyArray_SIZE(rates) > 1 else 0
-        rate = <const double *>cnp.PyArray_DATA(rates)
-        if not self._in_use.acquire(blocking=False):
-            raise RuntimeError("this Trainer is in use by another thread")
+        self._begin()
         try:
-            if self._sparse:
-                check_memory(fastmlp_reserve_entries(engine.e, &s, batch))
-            # About 10 ms of work on one slow core.
-            steps_between_signals = 1 + <long>(1e8 / (fastmlp_operations(engine.e, batch) + 3e4))
-            while at < n:
-                with nogil:
-                    mode = fastmlp_enter_steps()
-                    uninterrupted = steps_between_signals
-                    while at < n and uninterrupted > 0:
-                        here = batch if n - at > batch else n - at
-                        step += 1
-                        fastmlp_update_at(&u, <double>step, rate[0])
-                        total += here * fastmlp_step(engine.e, &s, at, here, step, &p, &u)
-                        at += here
-                        rate += next_rate
-                        uninterrupted -= 1
-                    fastmlp_choice_pause(&engine.e.choice)
-                    fastmlp_leave_steps(mode)
-                if engine.custom:
-                    raise_pending()
-                PyErr_CheckSignals()
+            self._prepare(isinstance(x, CSR), n)
+            return run_steps(self, self._engine, &s, rates)
         finally:
-            fastmlp_end_epoch(engine.e)
-            self.step = step
-            if self._options.with_norm and n:
-                self.gradient_norm = engine.e.gradient_norm
-            self._in_use.release()
-        return total / n if n else 0.0
+            self._end()
 
     @property
     def threads_in_use(self):
-        """Threads that steps use at present: the fastest number so far, see src/choice.c."""
+        """Threads that steps use at present: the fastest number so far, see src/threads/tuner.c."""
         cdef Engine engine = self._engine
-        return engine.e.choice.threads[engine.e.choice.best]
+        return engine.e.tuner.threads[engine.e.tuner.best]
 
     def _check_vectors(self, parameters, state):
         _checks.flat("parameters", parameters, self._architecture, self._dtype)
         if state is not None:
             _checks.array("state", state, self._state_shape, self._dtype)
-
-
-#: As they are numbered in src/functions.h.
-VECTOR_FUNCTIONS = (
-    "exp", "log", "tanh", "sigmoid", "log1p", "expm1", "softplus", "normal_tail",
-    "sqrt",
-)
-
-
-def _vector_function(name, x):
-    """One of the functions of src/vmath.h, of a contiguous vector: for their test."""
-    cdef cnp.ndarray a = np.ascontiguousarray(x)
-    cdef cnp.ndarray out = np.empty_like(a)
-    cdef int which = VECTOR_FUNCTIONS.index(name)
-    kernels_of(a).function(which, cnp.PyArray_DATA(a), cnp.PyArray_DATA(out), cnp.PyArray_SIZE(a))
-    return out
-
-
-def _contract(kind, name):
-    """What C knows of a name, None for nothing: for the test that compares its lists with Python's.
-
-    The number of an activation, loss or constant; of a rule, its number and vectors of state.
-    """
-    lookups = {
-        "activation": code_of(name, fastmlp_activation_code),
-        "loss": code_of(name, fastmlp_loss_code),
-        "loss constant": code_of(name, fastmlp_loss_constant_code),
-        "rule": code_of(name, fastmlp_update_code),
-        "rule constant": code_of(name, fastmlp_constant_code),
-    }
-    code = lookups[kind]
-    if code < 0:
-        return None
-    return (code, fastmlp_states(code)) if kind == "rule" else code

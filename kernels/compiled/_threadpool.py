@@ -17,7 +17,7 @@ def register() -> None:
         return
 
     class FastmlpController(threadpoolctl.LibController):  # type: ignore[misc]
-        """The pool of ``src/pool.c``; a limit of its default thread count or more is none."""
+        """The pool of ``src/threads/pool.c``; a limit of its default or more is none."""
 
         user_api = "fastmlp"
         internal_api = "fastmlp"

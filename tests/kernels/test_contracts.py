@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fastmlp import kernels
 from fastmlp.kernels import _names
+from fastmlp.kernels._options import TrainingOptions
 from fastmlp.kernels._specs import Loss, UpdateRule
 
 core = pytest.importorskip(
@@ -63,7 +64,7 @@ def test_an_update_rule_that_c_does_not_know_is_refused(rule, message, monkeypat
     np.testing.assert_array_equal(p, 1)
     architecture = kernels.Architecture((2, 2), (), "identity")
     with pytest.raises(ValueError, match=message):
-        core.Trainer(architecture, np.float64, "squared_error", rule, batch_size=4)
+        core.Trainer(architecture, np.float64, "squared_error", rule, TrainingOptions(batch_size=4))
 
 
 def test_a_wrong_number_of_vectors_of_state_is_refused(monkeypatch):

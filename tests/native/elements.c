@@ -149,7 +149,7 @@ static void test_update(const struct kernels *k, const struct rule_case *rule, d
     for (int i = 0; i < VECTORS; i++) {
         p[i] = array_new(real, 1, n, LAYOUT_rows);
         start[i] = array_new(real, 1, n, LAYOUT_rows);
-        array_fill(&p[i], i == 0 ? -1 : 0.25, u.centered != 0 && i == 2 ? 0.3 : 1);
+        array_fill(&p[i], i == 0 ? -1 : 0.25, CONSTANT(&u, centered) != 0 && i == 2 ? 0.3 : 1);
         array_copy(&start[i], &p[i]);
         want[i] = malloc((size_t)n * sizeof *want[i]);
     }
@@ -195,7 +195,7 @@ static void test_padding(const struct kernels *k, const struct rule_case *rule)
         return;
     struct update u = rule->update;
     struct array p = array_new(k->real_bytes, 1, N, LAYOUT_rows), zeros[1 + MAX_STATES];
-    u.epsilon = 0;
+    CONSTANT(&u, epsilon) = 0;
     for (int i = 0; i <= MAX_STATES; i++) {
         zeros[i] = array_new(k->real_bytes, 1, N, LAYOUT_rows);
         array_fill(&zeros[i], 0, 0);

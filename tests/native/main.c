@@ -15,7 +15,7 @@ static const struct {
 } families[] = {
     {"functions", test_functions}, {"products", test_products}, {"elements", test_elements},
     {"outputs", test_outputs},     {"networks", test_networks}, {"predictions", test_predictions},
-    {"threads", test_threads},     {"choice", test_choice},
+    {"threads", test_threads},     {"choice", test_tuner},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 

@@ -108,11 +108,11 @@ extern const long n_rule_cases, n_sign_cases; /* of signs: the last ones */
 /* One step from the formula alone: nothing that fastmlp_update_at has set is used. */
 void oracle_update(const struct update *, double step, double rate, double *p, double g, double *s);
 
-enum { MOST_LAYERS = 6 };
+enum { MAX_LAYERS = 6 };
 struct network {
     int n_layers;
-    long sizes[MOST_LAYERS + 1];
-    int activations[MOST_LAYERS];
+    long sizes[MAX_LAYERS + 1];
+    int activations[MAX_LAYERS];
     struct loss_case end;
 };
 long network_parameters(const struct network *);
@@ -142,6 +142,6 @@ void test_outputs(const struct kernels *);
 void test_networks(const struct kernels *);
 void test_predictions(const struct kernels *);
 void test_threads(const struct kernels *);
-void test_choice(const struct kernels *);
+void test_tuner(const struct kernels *);
 
 #endif

@@ -22,7 +22,7 @@ static const struct network shapes[] = {
     {.n_layers = 5, .sizes = {6, 97, 12, 13, 2, 5}},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
-enum { STEPS = 3, MOST_THREADS = 4 };
+enum { STEPS = 3, MAX_THREADS = 4 };
 static const long batches[] = {1, 5, 6, 16, 17, 97, 200};
 enum { N_BATCHES = sizeof batches / sizeof *batches };
 
@@ -137,16 +137,16 @@ static struct samples samples_of(const struct problem *q)
 static struct engine *engine_for(const struct kernels *k, const struct problem *q, long batch,
                                  int threads)
 {
-    struct engine *e = fastmlp_engine_new(&(struct design){
+    struct engine *e = fastmlp_engine_new(&(struct request){
         .kernels = k, .n_layers = q->net.n_layers, .sizes = q->net.sizes,
         .activations = q->net.activations, .output = q->net.end.output,   .loss = loss_of(&q->net.end),
-        .rule = q->rule, .batch = batch, .n_threads = threads});
+        .rule = q->rule, .batch = batch, .n_threads = threads}, &(double){0});
     if (e == NULL) {
         puts("not enough memory for an engine");
         exit(2);
     }
     /* That many threads, not as many as it finds worth while. */
-    e->choice = (struct choice){.n = 1, .threads = {threads}, .direction = -1, .stretch_steps = 1};
+    e->tuner = (struct tuner){.n = 1, .threads = {threads}, .direction = -1, .stretch_steps = 1};
     return e;
 }
 
@@ -176,7 +176,7 @@ static void test_steps(const struct kernels *k, const struct network *net,
                        const struct rule_case *rule, long batch, long number)
 {
     static const char *const weights_names[] = {"no", "some", "zero"};
-    const int threads = 2 + (int)(number % (MOST_THREADS - 1));
+    const int threads = 2 + (int)(number % (MAX_THREADS - 1));
     /* Velocities would make exp overflow; Ftrl sets to 0 what has had no gradient at all, which
        rounding alone may decide. */
     const int zero_state = net->end.output == ACTIVATION_exp ||
@@ -266,7 +266,7 @@ static void test_gradient(const struct kernels *k, const struct network *net, lo
     const struct samples samples = samples_of(&q);
     struct array first = {0};
     double loss = 0;
-    for (int threads = 1; threads <= MOST_THREADS; threads += 1 + (int)(number % 2)) {
+    for (int threads = 1; threads <= MAX_THREADS; threads += 1 + (int)(number % 2)) {
         struct engine *e = engine_for(k, &q, batch, threads);
         struct array gradient = array_new(k->real_bytes, 1, q.n_parameters, LAYOUT_rows);
         double value = fastmlp_gradient(e, array_data(&q.parameters), &samples, batch,
@@ -333,7 +333,7 @@ static void test_prediction(const struct kernels *k, const struct network *net, 
         return;
     struct problem q = problem_new(k, net, n, UPDATE_sgd, number);
     const long width = network_width(net), n_out = net->sizes[net->n_layers];
-    struct engine *e = engine_for(k, &q, 0, MOST_THREADS);
+    struct engine *e = engine_for(k, &q, 0, MAX_THREADS);
     struct array out = array_new(k->real_bytes, n, n_out, LAYOUT_rows);
     double *want = malloc((size_t)(n * n_out + width) * sizeof *want), *values = want + n * n_out;
     for (long r = 0; r < n; r++) {
@@ -345,9 +345,10 @@ static void test_prediction(const struct kernels *k, const struct network *net, 
         else
             oracle_output(net->end.output, n_out, values + width - n_out, want + r * n_out);
     }
-    for (int threads = 1; threads <= MOST_THREADS; threads++) {
+    for (int threads = 1; threads <= MAX_THREADS; threads++) {
         struct array again = array_new(k->real_bytes, n, n_out, LAYOUT_rows);
-        if (fastmlp_forward(e, array_data(&q.parameters), q.x.m, NULL, n, scores, array_data(&again), threads))
+        if (fastmlp_forward(&e->design, &(struct forward){.flat = array_data(&q.parameters), .x = q.x.m, .n = n,
+                                                 .scores = scores, .out = array_data(&again)}, threads))
             fail("no memory");
         if (threads == 1)
             array_copy(&out, &again);
@@ -359,7 +360,8 @@ static void test_prediction(const struct kernels *k, const struct network *net, 
     for (long r = 0; r < n; r += 1 + n / 20) {
         struct matrix x = q.x.m;
         x.data += r * x.row_stride;
-        if (fastmlp_forward(e, array_data(&q.parameters), x, NULL, 1, scores, array_data(&one), 1))
+        if (fastmlp_forward(&e->design, &(struct forward){.flat = array_data(&q.parameters), .x = x, .n = 1,
+                                                 .scores = scores, .out = array_data(&one)}, 1))
             fail("no memory");
         struct array row = out;
         row.rows = 1;

@@ -71,7 +71,7 @@ static void multiply(const struct kernels *k, struct operands *o, enum kind kind
                      double factor, int by_columns, int threads)
 {
     struct product p = {
-        .kernels = k, .a = o->a.m, .b = o->b.m, .a_by_columns = by_columns, .n = o->a.rows,
+        .kernels = k, .a = o->a.m, .b = o->b.m, .over_rows = by_columns, .n = o->a.rows,
         .depth = o->a.columns, .columns = o->b.columns, .factor = factor, .activation = activation,
         .bias = kind == FORWARD ? array_data(&o->bias) : NULL, .c = array_data(&o->c),
     };

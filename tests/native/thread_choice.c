@@ -16,14 +16,14 @@ static int simulated_clock(clockid_t clock, struct timespec *t)
 }
 
 #define clock_gettime simulated_clock
-#define fastmlp_choice_start choice_start
-#define fastmlp_choice_begin choice_begin
-#define fastmlp_choice_pause choice_pause
-#define fastmlp_choice_end choice_end
-void choice_start(struct choice *, int n_threads, double operations);
-int choice_begin(struct choice *);
-void choice_pause(struct choice *);
-void choice_end(struct choice *, long rows);
+#define fastmlp_tuner_start choice_start
+#define fastmlp_tuner_begin choice_begin
+#define fastmlp_tuner_pause choice_pause
+#define fastmlp_tuner_end choice_end
+void choice_start(struct tuner *, int n_threads, double operations);
+int choice_begin(struct tuner *);
+void choice_pause(struct tuner *);
+void choice_end(struct tuner *, long rows);
 #include "threads/tuner.c"
 
 /* Seconds of a step: the fastest number of threads, and each doubling away from it takes half as long
@@ -34,7 +34,7 @@ static double seconds_of(double shortest, int fastest, int threads)
 }
 
 /* How many times as long as with the fastest number epochs of ten steps take, for `total` seconds. */
-static double excess(struct choice *c, double shortest, int fastest, double total)
+static double excess(struct tuner *c, double shortest, int fastest, double total)
 {
     double spent = 0;
     long steps = 0;
@@ -51,7 +51,7 @@ static double excess(struct choice *c, double shortest, int fastest, double tota
     return spent / ((double)steps * shortest);
 }
 
-void test_choice(const struct kernels *k)
+void test_tuner(const struct kernels *k)
 {
     static const double durations[] = {2e-5, 3e-4, 2e-3, 0.04, 0.5}, operations[] = {3e5, 1e7, 1e9};
     static const int most[] = {2, 6}, fastest[] = {1, 2, 4, 6};
@@ -60,7 +60,7 @@ void test_choice(const struct kernels *k)
         for (int o = 0; o < 3; o++)
             for (int m = 0; m < 2; m++)
                 for (int f = 0; f < 4 && fastest[f] <= most[m]; f++) {
-                    struct choice c;
+                    struct tuner c;
                     if (!begin_case("steps of %g s, %g operations, %d threads, %d are the fastest",
                                     durations[d], operations[o], most[m], fastest[f]))
                         continue;

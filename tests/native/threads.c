@@ -9,13 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_TASKS = 1000, MOST_THREADS = 9, CALLERS = 4 };
+enum { MOST_TASKS = 1000, MAX_THREADS = 9, CALLERS = 4 };
 
 /* Tasks write plain memory, each its own part: a race detector sees whether loops end too early. */
 struct loop {
-    long n, calls[MOST_TASKS], thread_calls[MOST_THREADS];
+    long n, calls[MOST_TASKS], thread_calls[MAX_THREADS];
     int threads, wrong_thread;
-    atomic_int busy[MOST_THREADS];
+    atomic_int busy[MAX_THREADS];
 };
 
 static void count(void *context, long index, int thread)
@@ -37,7 +37,7 @@ static int run_loop(struct loop *loop, int threads, long n)
     loop->threads = threads;
     fastmlp_parallel(threads, n, count, loop);
     long total = 0;
-    for (int t = 0; t < MOST_THREADS; t++)
+    for (int t = 0; t < MAX_THREADS; t++)
         total += loop->thread_calls[t];
     int good = total == n && !loop->wrong_thread;
     for (long i = 0; i < n; i++)
@@ -68,7 +68,7 @@ static void test_loops(void)
 {
     static const long counts[] = {0, 1, 2, 3, 7, 64, MOST_TASKS};
     struct loop loop;
-    for (int threads = 1; threads < MOST_THREADS; threads++)
+    for (int threads = 1; threads < MAX_THREADS; threads++)
         for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
             if (!begin_case("loops of %ld tasks on %d threads", counts[i], threads))
                 continue;
@@ -169,7 +169,7 @@ static void test_limit(void)
             fail("limit %d is read as %d", limit, fastmlp_get_num_threads());
         for (int i = 0; i < 200; i++) {
             run_loop(&loop, 4, 64);
-            for (int t = limit; t < MOST_THREADS; t++)
+            for (int t = limit; t < MAX_THREADS; t++)
                 if (loop.thread_calls[t])
                     fail("thread %d worked under a limit of %d", t, limit);
         }
@@ -260,17 +260,18 @@ static void *train(void *context)
     struct trainer *t = context;
     const long sizes[] = {SIZE, SIZE, 5};
     const int activations[] = {ACTIVATION_tanh};
-    struct update u = {.rule = UPDATE_adam, SET(beta_1) = 0.9, SET(beta_2) = 0.99, SET(epsilon) = 1e-8};
+    struct update u = {.rule = UPDATE_adam, SET(beta_1) = 0.9, SET(beta_2) = 0.99,
+                       SET(epsilon) = 1e-8};
     fastmlp_update_at(&u, 1, 0.01);
     struct samples s = {.x = t->x.m, .target = t->target.m, .n_rows = ROWS};
     /* Dropout and clipping too: random numbers by counters, a third and a fourth parallel loop. */
     const double dropout[] = {0.1, 0.4};
-    struct engine *e = fastmlp_engine_new(&(struct design){
+    struct engine *e = fastmlp_engine_new(&(struct request){
         .kernels = t->kernels, .n_layers = 2, .sizes = sizes, .activations = activations,
         .output = ACTIVATION_identity, .loss = {LOSS_squared_error}, .rule = UPDATE_adam,
         .batch = 100, .n_threads = t->threads, .dropout = dropout, .seed = 5, .clip_value = 0.5,
-        .clip_norm = 0.1, .max_norm = 0.9});
-    e->choice = (struct choice){.n = 1, .threads = {t->threads}, .direction = -1, .stretch_steps = 1};
+        .clip_norm = 0.1, .max_norm = 0.9}, &(double){0});
+    e->tuner = (struct tuner){.n = 1, .threads = {t->threads}, .direction = -1, .stretch_steps = 1};
     fastmlp_load(e, array_data(&t->start), NULL);
     for (int step = 0; step < 12; step++)
         fastmlp_step(e, &s, step % 3 * 100, 100, step + 1,
@@ -278,7 +279,9 @@ static void *train(void *context)
     fastmlp_store(e, array_data(&t->parameters), NULL);
     fastmlp_engine_free(e);
     for (int i = 0; i < PREDICTED; i++)
-        fastmlp_forward(t->shared, array_data(&t->parameters), t->x.m, NULL, i ? ROWS : 1, 0, array_data(&t->out), t->threads);
+        fastmlp_forward(&t->shared->design, &(struct forward){.flat = array_data(&t->parameters), .x = t->x.m,
+                                                     .n = i ? ROWS : 1, .out = array_data(&t->out)},
+                        t->threads);
     return NULL;
 }
 
@@ -289,9 +292,9 @@ static void test_concurrent_networks(const struct kernels *k)
     struct trainer trainers[CALLERS + 1];
     if (!begin_case("%d threads train and predict at once", CALLERS))
         return;
-    struct engine *shared = fastmlp_engine_new(&(struct design){
+    struct engine *shared = fastmlp_engine_new(&(struct request){
         .kernels = k, .n_layers = 2, .sizes = sizes, .activations = activations,
-        .output = ACTIVATION_identity, .rule = UPDATE_sgd, .n_threads = 4});
+        .output = ACTIVATION_identity, .rule = UPDATE_sgd, .n_threads = 4}, &(double){0});
     struct array x = array_new(k->real_bytes, ROWS, SIZE, LAYOUT_rows);
     struct array target = array_new(k->real_bytes, ROWS, 5, LAYOUT_rows);
     struct array start = array_new(k->real_bytes, 1, (SIZE + 1) * (SIZE + 5), LAYOUT_rows);

@@ -9,8 +9,8 @@
 #define FASTMLP_FROM_OUTPUT(X)                                                                     \
     X(identity) X(sigmoid) X(tanh) X(hardtanh) X(relu) X(leaky_relu) X(elu) X(selu) X(softplus)    \
     X(exp)
-#define FASTMLP_FROM_SCORES(X) X(silu) X(gelu) X(gelu_tanh) X(mish)
-#define FASTMLP_ACTIVATIONS(X) FASTMLP_FROM_OUTPUT(X) FASTMLP_FROM_SCORES(X)
+#define FASTMLP_FROM_PREACTIVATIONS(X) X(silu) X(gelu) X(gelu_tanh) X(mish)
+#define FASTMLP_ACTIVATIONS(X) FASTMLP_FROM_OUTPUT(X) FASTMLP_FROM_PREACTIVATIONS(X)
 /* Losses that are a sum of functions of a - y, and those with a form of their own. */
 #define FASTMLP_RESIDUAL_LOSSES(X) X(squared_error) X(absolute_error) X(huber) X(quantile)
 #define FASTMLP_SCORE_LOSSES(X)                                                                    \

@@ -2,31 +2,48 @@
 #ifndef FASTMLP_WORK_H
 #define FASTMLP_WORK_H
 
+#include <limits.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "fastmlp.h"
 
 enum {
     LINE = 64,
     BLOCK_ROWS = 192, /* a multiple of every tile's rows */
+    PART_ROWS = 2048, /* of the sums of a single call, a multiple of SUM_ROWS, see tiles.h */
     SPARSE_SCRATCH = 16 << 10, /* bytes of the gradient of a few features of a sparse layer */
 };
 
 /* Multiplications and additions of a forward product of one row with all layers. */
-static inline double layer_flops(const struct engine *e)
+static inline double layer_flops(const struct design *d)
 {
     double flops = 0;
-    for (int l = 0; l < e->n_layers; l++)
-        flops += 2.0 * (double)e->layers[l].n_in * (double)e->layers[l].n_out;
+    for (int l = 0; l < d->n_layers; l++)
+        flops += 2.0 * (double)d->layers[l].n_in * (double)d->layers[l].n_out;
     return flops;
 }
 
 /* Below this many multiplications and additions two threads cost more than they gain. */
 #define PARALLEL_FLOPS 1.5e6
 
-static inline long round_up(long n, long unit) { return (n + unit - 1) / unit * unit; }
-static inline long least(long a, long b) { return a < b ? a : b; }
-static inline long most(long a, long b) { return a > b ? a : b; }
+/* Sums and products of sizes; LONG_MAX where they do not fit, which no memory does either. */
+static inline long plus(long a, long b)
+{
+    long sum;
+    return __builtin_add_overflow(a, b, &sum) ? LONG_MAX : sum;
+}
+static inline long times(long a, long b)
+{
+    long product;
+    return __builtin_mul_overflow(a, b, &product) ? LONG_MAX : product;
+}
+static inline long round_up(long n, long unit)
+{
+    return n > LONG_MAX - unit ? LONG_MAX : (n + unit - 1) / unit * unit;
+}
+static inline long min(long a, long b) { return a < b ? a : b; }
+static inline long max(long a, long b) { return a > b ? a : b; }
 
 static inline int threads_for(double flops, int n_threads)
 {
@@ -38,10 +55,10 @@ static inline long rows_of_block(long n, int threads)
 {
     long blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
     if (threads > 1)
-        blocks = least(n, round_up(blocks, threads));
+        blocks = min(n, round_up(blocks, threads));
     return blocks ? (n + blocks - 1) / blocks : 1;
 }
-static inline long blocks_of(long n, long block_rows) { return (n + block_rows - 1) / block_rows; }
+static inline long blocks_of(long n, long block_rows) { return n / block_rows + (n % block_rows > 0); }
 
 /* Number of the row at a position of an order, NULL for that of the rows themselves. */
 static inline long row_at(const int64_t *order, long position)
@@ -49,14 +66,37 @@ static inline long row_at(const int64_t *order, long position)
     return order ? order[position] : position;
 }
 
-/* An integer of 4 or 8 bytes. */
+/* An integer of 4 or 8 bytes, read once: what is checked is what is used. */
 static inline long integer_at(const void *values, int bytes, long i)
 {
-    return bytes == 4 ? ((const int32_t *)values)[i] : (long)((const int64_t *)values)[i];
+    return bytes == 4 ? __atomic_load_n((const int32_t *)values + i, __ATOMIC_RELAXED)
+                      : (long)__atomic_load_n((const int64_t *)values + i, __ATOMIC_RELAXED);
 }
 
-/* Memory for one call, aligned to cache lines; NULL without memory. */
-char *fastmlp_scratch_take(long bytes);
-void fastmlp_scratch_give(char *memory);
+/* Where a row's entries are: 0 if what the caller's array says lies outside of it. */
+static inline int entries_of(const struct csr *x, long row, long *begin, long *end)
+{
+    *begin = integer_at(x->starts, x->start_bytes, row);
+    *end = integer_at(x->starts, x->start_bytes, row + 1);
+    return 0 <= *begin && *begin <= *end && *end <= x->n_entries;
+}
+
+/* A row's weight times `unit`. Subnormal weights count, although the mode that steps compute in takes
+   them as zero; `unit`, a power of two, keeps the sum of very small or large ones in range. */
+static inline double weight_at(const void *weights, int real_bytes, long row, double unit)
+{
+    if (real_bytes == 4) {
+        uint32_t bits;
+        memcpy(&bits, (const char *)weights + 4 * row, 4);
+        if (__builtin_expect((bits & 0x7f800000) == 0, 0))
+            return (double)(bits & 0x7fffff) * 0x1p-149 * unit;
+        return (double)((const float *)weights)[row] * unit;
+    }
+    uint64_t bits;
+    memcpy(&bits, (const char *)weights + 8 * row, 8);
+    if (__builtin_expect(bits >> 52 == 0, 0))
+        return (double)bits * (0x1p-537 * unit) * 0x1p-537;
+    return ((const double *)weights)[row] * unit;
+}
 
 #endif

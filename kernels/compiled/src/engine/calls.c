@@ -11,6 +11,7 @@ static const double ELEMENT_FLOPS = 30;
 enum {
     PRODUCT_ROWS = 192, PRODUCT_LINES = 16, /* of a block of C */
     IN_PLACE_ROWS = 2, /* for each of them B is read once more */
+    IN_PLACE_SUMS = 128, /* rows of x that a gradient sums in one chain */
 };
 
 /* Equal blocks of n, none longer than `longest`, a multiple of `threads` of them, whole units. */
@@ -34,7 +35,9 @@ char *fastmlp_scratch_take(long bytes)
     struct scratch *s = atomic_exchange(&kept, NULL);
     if (s == NULL || s->bytes < bytes) {
         free(s);
-        s = aligned_alloc(LINE, (size_t)round_up(bytes, LINE) + sizeof *s);
+        s = bytes < LONG_MAX / 2
+                ? aligned_alloc(LINE, (size_t)round_up(bytes, LINE) + sizeof *s)
+                : NULL;
         if (s == NULL)
             return NULL;
         s->bytes = bytes;
@@ -54,27 +57,29 @@ void fastmlp_scratch_give(char *memory)
 static int in_place(const struct product *p)
 {
     const long real = p->kernels->real_bytes;
-    return p->n <= IN_PLACE_ROWS && p->a.column_stride == real &&
+    return p->n <= IN_PLACE_ROWS && !(p->over_rows && p->depth > IN_PLACE_SUMS) && p->a.column_stride == real &&
            ((p->b.column_stride == real && p->b.row_stride % real == 0) ||
             (p->b.row_stride == real && p->b.column_stride % real == 0));
 }
 
-/* A product of n >= 1 rows and columns >= 1: 0, or -1 without memory. */
-int fastmlp_product(struct product *p, int n_threads)
+/* A product of n >= 1 rows and columns >= 1. */
+double fastmlp_product(struct product *p, int n_threads)
 {
     const struct kernels *k = p->kernels;
     double flops = 2.0 * (double)p->n * (double)p->depth * (double)p->columns;
     int threads = threads_for(flops, n_threads);
     p->in_place = in_place(p);
+    p->several_sums = p->over_rows && p->depth > PART_ROWS;
     /* Blocks of C that stay in the second-level cache; at least as many as threads. */
     p->block_rows = block_of(p->n, PRODUCT_ROWS, p->n >= p->columns ? threads : 1, 1);
     p->block_columns =
         block_of(p->columns, p->in_place ? p->columns : PRODUCT_LINES * k->panel,
                  p->n < p->columns ? threads : 1, k->panel);
     p->scratch_bytes = k->product_scratch(p);
-    p->scratch = fastmlp_scratch_take(p->scratch_bytes * threads);
+    const long bytes = times(p->scratch_bytes, threads);
+    p->scratch = fastmlp_scratch_take(bytes);
     if (p->scratch == NULL)
-        return -1;
+        return (double)bytes;
     long blocks = blocks_of(p->n, p->block_rows) * blocks_of(p->columns, p->block_columns);
     fastmlp_parallel(threads, blocks, k->product_block, p);
     fastmlp_scratch_give(p->scratch);
@@ -87,17 +92,19 @@ int fastmlp_product(struct product *p, int n_threads)
     return 0;
 }
 
-/* Errors or losses of n >= 1 rows of scores: 0, or -1 without memory. */
-int fastmlp_output(struct output_rows *o, int n_threads)
+/* Errors or losses of n >= 1 rows of scores. */
+double fastmlp_output(struct output_rows *o, int n_threads)
 {
     const struct kernels *k = o->kernels;
     int threads = threads_for(ELEMENT_FLOPS * (double)o->n * (double)o->n_out, n_threads);
     o->block_rows = rows_of_block(o->n, threads);
     long panels = round_up(o->n_out, k->panel) / k->panel;
-    o->scratch_bytes = 3 * panels * (o->block_rows | 1) * LINE + k->output_scratch(o->n_out);
-    o->scratch = fastmlp_scratch_take(o->scratch_bytes * threads);
+    o->fault = FAULT_none;
+    o->scratch_bytes = plus(times(times(3 * LINE, panels), o->block_rows | 1), k->output_scratch(o->n_out));
+    const long bytes = times(o->scratch_bytes, threads);
+    o->scratch = fastmlp_scratch_take(bytes);
     if (o->scratch == NULL)
-        return -1;
+        return (double)bytes;
     fastmlp_parallel(threads, blocks_of(o->n, o->block_rows), k->output_block, o);
     fastmlp_scratch_give(o->scratch);
     return 0;
@@ -115,7 +122,7 @@ static void chunk_of_elements(void *context, long index, int thread)
     const struct chunks *c = context;
     const struct elements *e = c->call;
     const struct kernels *k = e->kernels;
-    long first = index * c->chunk, n = least(c->chunk, c->n - first), real = k->real_bytes;
+    long first = index * c->chunk, n = min(c->chunk, c->n - first), real = k->real_bytes;
     struct matrix a = e->a, b = e->b;
     char *out = (char *)e->out + first * real;
     if (e->what == ELEMENTS_update) {
@@ -143,7 +150,7 @@ void fastmlp_elements(const struct elements *e, int n_threads)
     struct chunks c = {.call = e};
     c.n = e->what == ELEMENTS_activation ? e->rows : e->columns;
     int threads = threads_for(ELEMENT_FLOPS * elements, n_threads);
-    c.chunk = threads == 1 ? c.n : most(1, c.n / (4 * threads));
+    c.chunk = threads == 1 ? c.n : max(1, c.n / (4 * threads));
     if (e->what != ELEMENTS_activation)
         c.chunk = round_up(c.chunk, LINE);
     fastmlp_parallel(threads, (c.n + c.chunk - 1) / c.chunk, chunk_of_elements, &c);

@@ -1,5 +1,23 @@
 /* What an engine is made of: layers, tasks of the weights pass, and one piece of memory for all that a
-   step needs. */
+   step needs. A step allocates nothing.
+
+     arena.memory
+     | tasks, their sums            | n_tasks each                     filled when the engine is made
+     | parameters, states           | n_packed each: panels of all     loaded and stored; updated by
+     |                              | weights, then of all biases      the weights pass
+     | gradient, rest               | n_packed each; only where the    from pass to pass of a batch, or to
+     |                              | gradient outlives its task       update_task
+     | W^T of layers 1 ...          | panels, for errors               remade with each update
+     | input                        | capacity rows of x               gathered by the rows pass
+     | output, delta (, slope) of   | capacity rows each               written by the rows pass, read by
+     |   every layer                |                                  the weights pass behind it
+     | target or labels, row scale, | capacity rows                    the rows pass alone
+     |   row loss                   |
+     | scratch                      | one piece a thread               one task
+     v
+   Panels of the batch are batch_panel elements apart, an odd number of cache lines. Sparse rows have
+   memory of their own (sparse.c), in place of the input. */
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,92 +36,131 @@ enum {
 static void *piece(char *memory, long *used, long bytes)
 {
     char *at = memory ? memory + *used : NULL;
-    *used += round_up(bytes, LINE);
+    *used = plus(*used, round_up(bytes, LINE));
     return at;
 }
 
 /* Whether the derivative of a layer does not follow from what it gives to the next one. */
 static int keeps_slope(const struct layer *layer)
 {
-#define FROM_SCORES(NAME) || layer->activation == ACTIVATION_##NAME
+#define FROM_PREACTIVATIONS(NAME) || layer->activation == ACTIVATION_##NAME
     return layer->dropout > 0 ||
-           layer->activation == ACTIVATION_custom FASTMLP_FROM_SCORES(FROM_SCORES);
+           layer->activation == ACTIVATION_custom FASTMLP_FROM_PREACTIVATIONS(FROM_PREACTIVATIONS);
 }
 
-static long lay_out(struct engine *e, int rule, char *memory)
+static void *reals(const struct engine *e, char *memory, long *used, long n)
 {
-    long used = 0, real = e->kernels->real_bytes, panel = e->kernels->panel;
-    long batch = e->batch_panel * real;
+    return piece(memory, used, times(n, e->design.kernels->real_bytes));
+}
 
-    e->tasks = piece(memory, &used, e->n_tasks * (long)sizeof *e->tasks);
-    e->task_penalty = piece(memory, &used, e->n_tasks * (long)sizeof *e->task_penalty);
-    e->task_norm = piece(memory, &used, e->n_tasks * (long)sizeof *e->task_norm);
-    e->task_clipped = piece(memory, &used, e->n_tasks * (long)sizeof *e->task_clipped);
-    if (e->capacity == 0) /* only describes a network */
-        return used;
-    e->parameters = piece(memory, &used, e->n_packed * real);
-    for (int i = 0; i < fastmlp_states(rule); i++)
-        e->state[i] = piece(memory, &used, e->n_packed * real);
-    for (int l = 1; l < e->n_layers; l++) {
-        struct layer *layer = &e->layers[l];
-        layer->transposed =
-            piece(memory, &used, layer->in_rows * layer->out_panels * panel * real);
+/* Parameters and what belongs to each of them. The gradient is kept where it is what is wanted, or not
+   complete after one task or pass; with several passes, `rest` keeps the digits that sums lose. */
+static void lay_out_parameters(struct engine *e, const struct request *r, char *memory, long *used)
+{
+    const int several = r->batch > e->design.capacity;
+    e->arena.parameters = reals(e, memory, used, e->design.n_packed);
+    for (int i = 0; i < fastmlp_states(r->rule); i++)
+        e->arena.state[i] = reals(e, memory, used, e->design.n_packed);
+    if (r->rule == UPDATE_none || several || e->design.clip_norm > 0)
+        e->arena.gradient = reals(e, memory, used, e->design.n_packed);
+    if (several)
+        e->arena.rest = reals(e, memory, used, e->design.n_packed);
+    for (int l = 1; l < e->design.n_layers; l++) {
+        struct layer *layer = &e->design.layers[l];
+        layer->transposed = reals(e, memory, used, times(times(layer->in_rows, layer->out_panels),
+                                                         e->design.kernels->panel));
     }
-    if (e->sparse) {
-        long features = e->layers[0].n_in * (long)sizeof(int32_t);
-        e->entries.touched = piece(memory, &used, features);
-        e->entries.count = piece(memory, &used, features);
-        e->entries.last = piece(memory, &used, features);
+}
+
+static void lay_out_rows(struct engine *e, char *memory, long *used)
+{
+    const struct layer *top = &e->design.layers[e->design.n_layers - 1];
+    if (e->design.sparse) {
+        const long features = times(e->design.layers[0].n_in, (long)sizeof(int32_t));
+        e->arena.entries.touched = piece(memory, used, features);
+        e->arena.entries.count = piece(memory, used, features);
+        e->arena.entries.last = piece(memory, used, features);
     } else {
-        e->input = piece(memory, &used, e->layers[0].in_panels * batch);
+        e->arena.input = reals(e, memory, used, times(e->design.layers[0].in_panels, e->design.batch_panel));
     }
-    for (int l = 0; l < e->n_layers; l++) {
-        e->layers[l].output = piece(memory, &used, e->layers[l].out_panels * batch);
-        e->layers[l].delta = piece(memory, &used, e->layers[l].out_panels * batch);
-        if (keeps_slope(&e->layers[l]))
-            e->layers[l].slope = piece(memory, &used, e->layers[l].out_panels * batch);
+    for (int l = 0; l < e->design.n_layers; l++) {
+        struct layer *layer = &e->design.layers[l];
+        const long n = times(layer->out_panels, e->design.batch_panel);
+        layer->output = reals(e, memory, used, n);
+        layer->delta = reals(e, memory, used, n);
+        if (keeps_slope(layer))
+            layer->slope = reals(e, memory, used, n);
     }
-    e->target = piece(memory, &used, e->layers[e->n_layers - 1].out_panels * batch);
-    e->labels = piece(memory, &used, e->capacity * (long)sizeof *e->labels);
-    e->row_scale = piece(memory, &used, e->capacity * real);
-    e->row_loss = piece(memory, &used, e->capacity * real);
-    e->scratch_bytes = most((e->kernels->task_features + 1) * e->kernels->tile_panels * LINE,
-                            e->kernels->output_scratch(e->layers[e->n_layers - 1].n_out));
-    if (e->sparse)
-        e->scratch_bytes = most(e->scratch_bytes, most(SPARSE_SCRATCH, e->layers[0].out_panels * LINE));
-    e->scratch = piece(memory, &used, e->scratch_bytes * e->n_threads);
+    e->arena.target = reals(e, memory, used, times(top->out_panels, e->design.batch_panel));
+    e->arena.labels = piece(memory, used, times(e->design.capacity, (long)sizeof *e->arena.labels));
+    e->arena.row_scale = reals(e, memory, used, e->design.capacity);
+    e->arena.row_loss = reals(e, memory, used, e->design.capacity);
+}
+
+/* Bytes of all that an engine needs. */
+static long lay_out(struct engine *e, const struct request *r, char *memory)
+{
+    const struct layer *top = &e->design.layers[e->design.n_layers - 1];
+    const long sum = (long)sizeof(double);
+    long used = 0;
+    e->arena.tasks = piece(memory, &used, times(e->design.n_tasks, (long)sizeof *e->arena.tasks));
+    e->arena.task_penalty = piece(memory, &used, times(e->design.n_tasks, sum));
+    e->arena.task_norm = piece(memory, &used, times(e->design.n_tasks, sum));
+    e->arena.task_clipped = piece(memory, &used, times(e->design.n_tasks, sum));
+    if (e->design.capacity == 0) /* only describes a network */
+        return used;
+    lay_out_parameters(e, r, memory, &used);
+    lay_out_rows(e, memory, &used);
+    e->arena.scratch_bytes = max((e->design.kernels->task_features + 1) * e->design.kernels->tile_panels * LINE,
+                           e->design.kernels->output_scratch(top->n_out));
+    if (e->design.sparse)
+        e->arena.scratch_bytes =
+            max(e->arena.scratch_bytes, max(SPARSE_SCRATCH, times(e->design.layers[0].out_panels, LINE)));
+    e->arena.scratch = piece(memory, &used, times(e->arena.scratch_bytes, e->design.n_threads));
     return used;
+}
+
+/* Features of a task of a sparse first layer. */
+static long sparse_task_features(const struct engine *e)
+{
+    return max(e->design.kernels->task_features, e->design.layers[0].n_in / SPARSE_TASKS);
+}
+
+static long count_tasks(const struct engine *e)
+{
+    long n = e->design.sparse ? blocks_of(e->design.layers[0].n_in, sparse_task_features(e)) : 0;
+    for (int l = e->design.sparse; l < e->design.n_layers; l++)
+        n = plus(n, times(blocks_of(e->design.layers[l].out_panels, e->design.kernels->tile_panels),
+                          blocks_of(e->design.layers[l].n_in, e->design.kernels->task_features)));
+    return n;
 }
 
 static void list_tasks(struct engine *e)
 {
-    long n = 0, features = e->kernels->task_features, panels = e->kernels->tile_panels;
-    if (e->sparse) { /* all panels of some features */
-        const long n_in = e->layers[0].n_in, most_features = most(features, n_in / SPARSE_TASKS);
-        for (long f = 0; f < n_in; f += most_features, n++)
-            if (e->tasks)
-                e->tasks[n] = (struct weight_task){0, 0, 0, f, least(f + most_features, n_in)};
+    const long features = e->design.kernels->task_features, panels = e->design.kernels->tile_panels;
+    struct weight_task *task = e->arena.tasks;
+    if (e->design.sparse) { /* all panels of some features */
+        const long n_in = e->design.layers[0].n_in, some = sparse_task_features(e);
+        for (long f = 0; f < n_in; f += some)
+            *task++ = (struct weight_task){0, 0, 0, f, min(f + some, n_in)};
     }
-    for (int l = e->sparse; l < e->n_layers; l++)
-        for (long p = 0; p < e->layers[l].out_panels; p += panels)
-            for (long f = 0; f < e->layers[l].n_in; f += features, n++)
-                if (e->tasks)
-                    e->tasks[n] = (struct weight_task){
-                        l, (int)least(panels, e->layers[l].out_panels - p), p, f,
-                        least(f + features, e->layers[l].n_in)};
-    e->n_tasks = n;
+    for (int l = e->design.sparse; l < e->design.n_layers; l++)
+        for (long p = 0; p < e->design.layers[l].out_panels; p += panels)
+            for (long f = 0; f < e->design.layers[l].n_in; f += features)
+                *task++ = (struct weight_task){l, (int)min(panels, e->design.layers[l].out_panels - p), p,
+                                               f, min(f + features, e->design.layers[l].n_in)};
 }
 
-/* Zeros, at the start of a cache line, which `e` owns. Large networks are walked over in many streams
-   at once: in small pages the processor would look up a new one every few microseconds. What is
+/* Zeros, at the start of a cache line, which `e` owns. Steps go over large networks in many
+   streams at once: in small pages the processor would look up a new one every few microseconds. What is
    never touched costs nothing: calloc leaves large pieces to the system, which hands out zeros. */
 static char *take_memory(struct engine *e, long bytes)
 {
     const long unit = bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : LINE, size = round_up(bytes + 1, unit);
-    e->memory = calloc(1, (size_t)(size + unit));
-    if (e->memory == NULL)
+    e->arena.memory = calloc(1, (size_t)(size + unit));
+    if (e->arena.memory == NULL)
         return NULL;
-    char *memory = e->memory + (unit - (long)((uintptr_t)e->memory % (uintptr_t)unit)) % unit;
+    char *memory = e->arena.memory + (unit - (long)((uintptr_t)e->arena.memory % (uintptr_t)unit)) % unit;
 #ifdef MADV_HUGEPAGE
     if (unit == HUGE_PAGE)
         madvise(memory, (size_t)size, MADV_HUGEPAGE); /* an advice: nothing is lost without it */
@@ -111,30 +168,30 @@ static char *take_memory(struct engine *e, long bytes)
     return memory;
 }
 
-static void describe_layers(struct engine *e, const struct design *d)
+static void describe_layers(struct engine *e, const struct request *r)
 {
-    const long panel = e->kernels->panel;
-    e->lowest = d->n_layers;
-    for (int l = 0; l < d->n_layers; l++) {
-        struct layer *layer = &e->layers[l];
-        const int hidden = l < d->n_layers - 1;
-        layer->n_in = d->sizes[l];
-        layer->n_out = d->sizes[l + 1];
+    const long panel = e->design.kernels->panel;
+    e->design.lowest = r->n_layers;
+    for (int l = 0; l < r->n_layers; l++) {
+        struct layer *layer = &e->design.layers[l];
+        const int hidden = l < r->n_layers - 1;
+        layer->n_in = r->sizes[l];
+        layer->n_out = r->sizes[l + 1];
         layer->in_rows = round_up(layer->n_in, panel);
         layer->in_panels = layer->in_rows / panel;
         layer->out_panels = round_up(layer->n_out, panel) / panel;
-        layer->activation = hidden ? d->activations[l] : ACTIVATION_identity;
-        layer->custom = hidden && d->custom_activations ? d->custom_activations[l] : NULL;
-        layer->dropout = hidden && d->dropout ? d->dropout[l + 1] : 0;
-        layer->frozen = d->frozen && d->frozen[l];
-        if (!layer->frozen && e->lowest == d->n_layers)
-            e->lowest = l;
-        layer->weights = e->n_packed;
-        e->n_packed += layer->out_panels * layer->in_rows * panel;
+        layer->activation = hidden ? r->activations[l] : ACTIVATION_identity;
+        layer->custom = hidden && r->custom_activations ? r->custom_activations[l] : NULL;
+        layer->dropout = hidden && r->dropout ? r->dropout[l + 1] : 0;
+        layer->frozen = r->frozen && r->frozen[l];
+        if (!layer->frozen && e->design.lowest == r->n_layers)
+            e->design.lowest = l;
+        layer->weights = e->design.n_packed;
+        e->design.n_packed = plus(e->design.n_packed, times(times(layer->out_panels, layer->in_rows), panel));
     }
-    for (int l = 0; l < d->n_layers; l++) {
-        e->layers[l].bias = e->n_packed;
-        e->n_packed += e->layers[l].out_panels * panel;
+    for (int l = 0; l < r->n_layers; l++) {
+        e->design.layers[l].bias = e->design.n_packed;
+        e->design.n_packed = plus(e->design.n_packed, times(e->design.layers[l].out_panels, panel));
     }
 }
 
@@ -142,53 +199,54 @@ static void describe_layers(struct engine *e, const struct design *d)
 static long rows_of_pass(const struct engine *e, long batch)
 {
     long bytes = 0;
-    for (int l = 0; l < e->n_layers; l++) {
-        const struct layer *layer = &e->layers[l];
-        bytes += (layer->in_panels + (2 + keeps_slope(layer)) * layer->out_panels) * LINE;
+    for (int l = 0; l < e->design.n_layers; l++) {
+        const struct layer *layer = &e->design.layers[l];
+        const long outputs = times(2 + keeps_slope(layer), layer->out_panels);
+        bytes = plus(bytes, times(plus(layer->in_panels, outputs), LINE));
     }
-    return e->sparse ? batch : least(batch, most(PASS_ROWS, PASS_BYTES / bytes));
+    return e->design.sparse ? batch : min(batch, max(PASS_ROWS, PASS_BYTES / bytes));
 }
 
-/* NULL when there is no memory. All sizes are at least 1. */
-struct engine *fastmlp_engine_new(const struct design *d)
+/* A limit, or 0 for none; not so small that the mode of steps takes it as none. */
+static double limit_of(double limit) { return limit > 0 && limit < DBL_MIN ? DBL_MIN : limit; }
+
+/* All sizes are at least 1. */
+struct engine *fastmlp_engine_new(const struct request *r, double *wanted)
 {
-    struct engine *e = calloc(1, sizeof *e + (size_t)d->n_layers * sizeof(struct layer));
+    struct engine *e = calloc(1, sizeof *e + (size_t)r->n_layers * sizeof(struct layer));
+    *wanted = sizeof *e;
     if (e == NULL)
         return NULL;
-    e->kernels = d->kernels;
-    e->n_layers = d->n_layers;
-    e->layers = (struct layer *)(e + 1);
-    e->output = d->output;
-    e->loss = d->loss;
-    e->input_dropout = d->dropout ? d->dropout[0] : 0;
-    e->seed = d->seed;
-    e->clip_value = d->clip_value;
-    e->clip_norm = d->clip_norm;
-    e->max_norm = d->max_norm;
-    e->with_norm = d->with_norm || d->clip_norm > 0;
-    e->n_threads = d->n_threads;
-    e->sparse = d->sparse;
-    e->shrink = e->next_shrink = 1;
-    e->squares = -1;
-    describe_layers(e, d);
-    e->capacity = rows_of_pass(e, d->batch);
-    e->batch_panel = (e->capacity | 1) * e->kernels->panel; /* odd: not in the same sets of L1 */
-    list_tasks(e);
-    /* The gradient is kept where it is what is wanted, or not complete after one pass or task. */
-    long bytes = lay_out(e, d->rule, NULL), kept_gradient = 0;
-    if (d->rule == UPDATE_none || d->batch > e->capacity || e->clip_norm > 0)
-        kept_gradient = round_up(e->n_packed * e->kernels->real_bytes, LINE);
-    char *memory = take_memory(e, bytes + kept_gradient);
+    e->design.kernels = r->kernels;
+    e->design.n_layers = r->n_layers;
+    e->design.layers = (struct layer *)(e + 1);
+    e->design.output = r->output;
+    e->design.loss = r->loss;
+    e->design.input_dropout = r->dropout ? r->dropout[0] : 0;
+    e->design.seed = r->seed;
+    e->design.clip_value = limit_of(r->clip_value);
+    e->design.clip_norm = limit_of(r->clip_norm);
+    e->design.max_norm = limit_of(r->max_norm);
+    e->design.with_norm = r->with_norm || e->design.clip_norm > 0;
+    e->design.n_threads = r->n_threads;
+    e->design.sparse = r->sparse;
+    e->arena.shrink = e->arena.next_shrink = 1;
+    e->arena.squares = -1;
+    describe_layers(e, r);
+    e->design.capacity = rows_of_pass(e, r->batch);
+    e->design.batch_panel = times(e->design.capacity | 1, e->design.kernels->panel); /* odd: not in the same sets of L1 */
+    e->design.n_tasks = count_tasks(e);
+    const long bytes = lay_out(e, r, NULL);
+    *wanted = (double)bytes;
+    char *memory = bytes < LONG_MAX / 2 ? take_memory(e, bytes) : NULL;
     if (memory == NULL) {
         free(e);
         return NULL;
     }
-    lay_out(e, d->rule, memory);
+    lay_out(e, r, memory);
     list_tasks(e);
-    if (kept_gradient)
-        e->gradient = memory + bytes;
-    e->update.rule = d->rule;
-    fastmlp_choice_start(&e->choice, d->n_threads, 3 * layer_flops(e) * (double)e->capacity);
+    e->pass.update.rule = r->rule;
+    fastmlp_tuner_start(&e->tuner, r->n_threads, 3 * layer_flops(&e->design) * (double)e->design.capacity);
     return e;
 }
 
@@ -196,7 +254,7 @@ void fastmlp_engine_free(struct engine *e)
 {
     if (e == NULL)
         return;
-    free(e->entries_memory);
-    free(e->memory);
+    free(e->arena.entries_memory);
+    free(e->arena.memory);
     free(e);
 }

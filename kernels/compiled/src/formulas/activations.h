@@ -3,7 +3,7 @@
    Most derivatives are computed from the activation itself:
        forward_NAME(z)              the activation of a score
        backward_NAME(delta, a)      delta times the derivative
-   Others need the score (FASTMLP_FROM_SCORES in names.h):
+   Others need the score (FASTMLP_FROM_PREACTIVATIONS in names.h):
        both_NAME(z, &slope)         the activation and its derivative, which share exponentials
    and their backward takes z in the place of a. A new activation needs its function or functions
    here and its name in one of the two lists of names.h.
@@ -33,27 +33,27 @@ INLINE vec forward_hardtanh(vec z)
 }
 INLINE vec backward_hardtanh(vec delta, vec a)
 {
-    return keep(absolute(a) < SPLAT((real)1), delta);
+    return masked(absolute(a) < SPLAT((real)1), delta);
 }
 
 INLINE vec forward_relu(vec z) { return maximum(SPLAT((real)0), z); }
-INLINE vec backward_relu(vec delta, vec a) { return keep(a > SPLAT((real)0), delta); }
+INLINE vec backward_relu(vec delta, vec a) { return masked(a > SPLAT((real)0), delta); }
 
 #define LEAK ((real)0.01)
-INLINE vec forward_leaky_relu(vec z) { return choose(z > SPLAT((real)0), z, LEAK * z); }
+INLINE vec forward_leaky_relu(vec z) { return blend(z > SPLAT((real)0), z, LEAK * z); }
 INLINE vec backward_leaky_relu(vec delta, vec a)
 {
-    return choose(a > SPLAT((real)0), delta, LEAK * delta);
+    return blend(a > SPLAT((real)0), delta, LEAK * delta);
 }
 
 /* exp(z) - 1 below zero, where its derivative is exp(z) = a + 1 */
 INLINE vec forward_elu(vec z)
 {
-    return choose(z > SPLAT((real)0), z, exp_minus_one(minimum(SPLAT((real)0), z)));
+    return blend(z > SPLAT((real)0), z, exp_minus_one(minimum(SPLAT((real)0), z)));
 }
 INLINE vec backward_elu(vec delta, vec a)
 {
-    return choose(a > SPLAT((real)0), delta, delta * (a + (real)1));
+    return blend(a > SPLAT((real)0), delta, delta * (a + (real)1));
 }
 
 /* Klambauer and others, 2017 */
@@ -63,11 +63,11 @@ INLINE vec backward_elu(vec delta, vec a)
 INLINE vec forward_selu(vec z)
 {
     vec below = SELU_LOWEST * exp_minus_one(minimum(SPLAT((real)0), z));
-    return choose(z > SPLAT((real)0), (real)SELU_SCALE * z, below);
+    return blend(z > SPLAT((real)0), (real)SELU_SCALE * z, below);
 }
 INLINE vec backward_selu(vec delta, vec a)
 {
-    return delta * choose(a > SPLAT((real)0), SPLAT((real)SELU_SCALE), a + SELU_LOWEST);
+    return delta * blend(a > SPLAT((real)0), SPLAT((real)SELU_SCALE), a + SELU_LOWEST);
 }
 
 /* The derivative is sigmoid(z) = 1 - exp(-a). */
@@ -84,8 +84,8 @@ INLINE vec sigmoid_pair(vec z, vec *other)
 {
     vec e = exp_down(z), large = (real)1 / (e + (real)1), small = e * large;
     ivec below = z < SPLAT((real)0);
-    *other = choose(below, large, small);
-    return choose(below, small, large);
+    *other = blend(below, large, small);
+    return blend(below, small, large);
 }
 
 /* z s(z), s being the sigmoid;  s + z s (1 - s) */
@@ -100,7 +100,7 @@ INLINE vec both_silu(vec z, vec *slope)
 INLINE vec both_gelu(vec z, vec *slope)
 {
     vec above = maximum(SPLAT((real)-TAIL_END), z), e, tail = normal_tail(absolute(z), &e);
-    vec phi = choose(z < SPLAT((real)0), tail, (real)1 - tail);
+    vec phi = blend(z < SPLAT((real)0), tail, (real)1 - tail);
     vec inside = minimum(SPLAT((real)TAIL_END), above);
     *slope = FMA(inside * (real)0.39894228040143267794, e, phi);
     return above * phi;
@@ -127,9 +127,9 @@ INLINE vec both_mish(vec z, vec *slope)
     vec above = maximum(SPLAT((real)EXP_LOWEST), z), e = exp_down(above), square = e * e;
     vec inside = minimum(SPLAT((real)-EXP_LOWEST), above);
     ivec below = z < SPLAT((real)0);
-    vec two_e = e + e, n = choose(below, square + two_e, two_e + (real)1);
-    vec r = (real)1 / (n + choose(below, SPLAT((real)2), square + square)), w = n * r;
-    vec k = choose(below, e, square) * (e + (real)1) * (real)4;
+    vec two_e = e + e, n = blend(below, square + two_e, two_e + (real)1);
+    vec r = (real)1 / (n + blend(below, SPLAT((real)2), square + square)), w = n * r;
+    vec k = blend(below, e, square) * (e + (real)1) * (real)4;
     *slope = FMA(inside * k, r * r, w);
     return above * w;
 }
@@ -146,7 +146,7 @@ INLINE vec both_mish(vec z, vec *slope)
 FASTMLP_FROM_OUTPUT(FROM_OUTPUT)
 #undef FROM_OUTPUT
 
-#define FROM_SCORES(NAME)                                                                          \
+#define FROM_PREACTIVATIONS(NAME)                                                                          \
     INLINE vec forward_##NAME(vec z)                                                               \
     {                                                                                              \
         vec slope;                                                                                 \
@@ -158,8 +158,8 @@ FASTMLP_FROM_OUTPUT(FROM_OUTPUT)
         both_##NAME(z, &slope);                                                                    \
         return delta * slope;                                                                      \
     }
-FASTMLP_FROM_SCORES(FROM_SCORES)
-#undef FROM_SCORES
+FASTMLP_FROM_PREACTIVATIONS(FROM_PREACTIVATIONS)
+#undef FROM_PREACTIVATIONS
 
 /* Runs ---------------------------------------------------------------------------------------- */
 

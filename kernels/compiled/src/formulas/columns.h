@@ -31,13 +31,21 @@ static void rows_to_columns(const real *panels, long panel, long rows, long n_ou
     }
 }
 
-/* One-hot targets of labels, as columns. */
-static void labels_to_columns(const int64_t *labels, long rows, long n_out, real *columns)
+/* One-hot targets of labels, as columns. Returns whether all labels are in 0 … n_out - 1, which another
+   thread may have changed. */
+static int labels_to_columns(const int64_t *labels, long rows, long n_out, real *columns)
 {
+    int sound = 1;
     for (long c = 0; c < n_out; c++)
         store(columns + c * LANES, (vec){0});
-    for (long r = 0; r < rows; r++)
-        columns[labels[r] * LANES + r] = 1;
+    for (long r = 0; r < rows; r++) {
+        const uint64_t label = (uint64_t)__atomic_load_n(labels + r, __ATOMIC_RELAXED);
+        if (label < (uint64_t)n_out)
+            columns[(long)label * LANES + r] = 1;
+        else
+            sound = 0;
+    }
+    return sound;
 }
 
 /* The way back; whole panels are written. */

@@ -87,7 +87,7 @@ INLINE void philox(const struct dropout *d, counters c0, counters c1, uint32_t *
     memcpy(to + 2 * COUNTERS, &upper, sizeof upper);
 }
 
-INLINE void drop(real *at, ivec kept, vec scale) { store(at, keep(kept, load(at) * scale)); }
+INLINE void drop(real *at, ivec kept, vec scale) { store(at, masked(kept, load(at) * scale)); }
 
 /* Drops units of one panel in consecutive rows of the batch, and their slopes (or NULL). */
 OUTLINE void drop_run(const struct dropout *d, long panel, long row, long rows, real *a, real *slope)

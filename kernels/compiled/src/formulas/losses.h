@@ -23,6 +23,7 @@ struct output_layer {
     const int64_t *labels;  /* of each row, in place of y, or NULL */
     const real *scale;      /* of each row, or NULL */
     real *delta, *row_loss; /* either may be NULL */
+    int *fault;             /* where to report labels that are none */
     real *columns;          /* working space: COLUMN_SETS x output_columns(n_out) x LANES */
 };
 
@@ -64,8 +65,8 @@ INLINE vec residual_huber(const struct loss *loss, vec r, vec total, vec *slope)
 /* Koenker and Bassett, 1978: (1 - q) r above the target, -q r below it, q = quantile */
 INLINE vec residual_quantile(const struct loss *loss, vec r, vec total, vec *slope)
 {
-    vec zero = {0}, below = choose(r < zero, SPLAT((real)-LOSS_CONSTANT(loss, quantile)), r); /* r: 0 or NaN */
-    *slope = choose(r > zero, SPLAT((real)(1 - LOSS_CONSTANT(loss, quantile))), below);
+    vec zero = {0}, below = blend(r < zero, SPLAT((real)-LOSS_CONSTANT(loss, quantile)), r); /* r: 0 or NaN */
+    *slope = blend(r > zero, SPLAT((real)(1 - LOSS_CONSTANT(loss, quantile))), below);
     return total + absolute(*slope * r);
 }
 
@@ -104,7 +105,7 @@ static vec loss_poisson(const struct output_layer *o, const struct columns *c)
     vec total = {0}, zero = {0};
     for (long i = 0; i < c->n; i += LANES) {
         vec z = load(c->z + i), y = load(c->y + i), residual = vector_exp(z) - y;
-        total += FMA(y, choose(y == zero, zero, vector_log(y) - z), residual);
+        total += FMA(y, blend(y == zero, zero, vector_log(y) - z), residual);
         store(c->delta + i, residual);
     }
     return total;
@@ -128,7 +129,7 @@ static vec loss_binary_cross_entropy(const struct output_layer *o, const struct 
     for (long i = 0; i < c->n; i += LANES) {
         vec z = load(c->z + i), y = load(c->y + i), e = exp_down(z);
         total += (maximum(zero, z) - y * z) + log_one_plus(e);
-        store(c->delta + i, choose(z < zero, e, SPLAT((real)1)) / (e + (real)1) - y);
+        store(c->delta + i, blend(z < zero, e, SPLAT((real)1)) / (e + (real)1) - y);
     }
     return total;
 }
@@ -160,7 +161,7 @@ INLINE vec margins(const struct output_layer *o, const struct columns *c, const 
         vec t = load(c->y + i) * factor - shift;
         vec m = maximum(zero, FMA(-t, load(c->z + i), SPLAT((real)1)));
         total = squared ? FMA(m, m, total) : total + m;
-        vec slope = squared ? m + m : choose(m > zero, SPLAT((real)1), m); /* m: 0 or NaN */
+        vec slope = squared ? m + m : blend(m > zero, SPLAT((real)1), m); /* m: 0 or NaN */
         store(c->delta + i, -t * slope);
     }
     return total;
@@ -183,22 +184,22 @@ static vec loss_multiclass_hinge(const struct output_layer *o, const struct colu
     for (long i = 1; i < o->n_out; i++) {
         vec y = load(c->y + i * LANES);
         ivec higher = y > highest, here = higher & (integer)i;
-        highest = choose(higher, y, highest);
-        own = choose(higher, load(c->z + i * LANES), own);
+        highest = blend(higher, y, highest);
+        own = blend(higher, load(c->z + i * LANES), own);
         wanted = here | (wanted & ~higher);
     }
     for (long i = 0; i < o->n_out; i++) {
         vec z = load(c->z + i * LANES);
         ivec is_wanted = wanted == (integer)i, higher = (z > other) & ~is_wanted;
-        other = choose(higher, z, other);
+        other = blend(higher, z, other);
         rival = (higher & (integer)i) | (rival & ~higher);
-        nan = choose(z != z, z, nan);
+        nan = blend(z != z, z, nan);
     }
     vec zero = {0}, one = SPLAT((real)1), loss = maximum(zero, (other - own) + one);
-    loss = choose(nan != nan, nan, loss);
-    vec active = choose(loss > zero, one, loss); /* loss: 0 or NaN */
+    loss = blend(nan != nan, nan, loss);
+    vec active = blend(loss > zero, one, loss); /* loss: 0 or NaN */
     for (long i = 0; i < o->n_out; i++) {
-        vec sign = choose(wanted == (integer)i, -one, choose(rival == (integer)i, one, zero));
+        vec sign = blend(wanted == (integer)i, -one, blend(rival == (integer)i, one, zero));
         store(c->delta + i * LANES, sign * active);
     }
     return loss;
@@ -217,7 +218,11 @@ static void custom_layer(const struct output_layer *o)
             gather_row(o->z + (row + r) * PANEL, o->panel, n_out, z + r * n_out);
             if (o->labels) {
                 memset(y + r * n_out, 0, (size_t)n_out * sizeof(real));
-                y[r * n_out + o->labels[row + r]] = 1;
+                const uint64_t label = (uint64_t)__atomic_load_n(o->labels + row + r, __ATOMIC_RELAXED);
+                if (label < (uint64_t)n_out)
+                    y[r * n_out + (long)label] = 1;
+                else
+                    report(o->fault, FAULT_label);
             } else {
                 gather_row(o->y + (row + r) * PANEL, o->panel, n_out, y + r * n_out);
             }
@@ -248,9 +253,9 @@ static void output_layer(const struct output_layer *o)
     for (long row = 0; row < o->rows; row += LANES) {
         long rows = o->rows - row < LANES ? o->rows - row : LANES;
         rows_to_columns(o->z + row * PANEL, o->panel, rows, o->n_out, c.z);
-        if (o->labels)
-            labels_to_columns(o->labels + row, rows, o->n_out, c.y);
-        else
+        if (o->labels && !labels_to_columns(o->labels + row, rows, o->n_out, c.y))
+            report(o->fault, FAULT_label);
+        if (!o->labels)
             rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, c.y);
         vec loss = {0};
         switch (o->loss->code) {

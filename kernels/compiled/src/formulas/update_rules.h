@@ -29,6 +29,13 @@ INLINE vec decaying_mean(double beta, vec old, vec new)
     return FMA(SPLAT((real)(1 - beta)), new - old, old);
 }
 
+/* The mean of g g, and infinity from where a square has overflowed on, where inf - inf would make it NaN.
+   Steps divided by its root are 0 then, as scikit-learn's and torch's. */
+INLINE vec mean_square(double beta, vec old, vec g)
+{
+    return blend(old == SPLAT((real)INFINITY), old, decaying_mean(beta, old, g * g));
+}
+
 /* p <- p - rate g */
 INLINE void step_sgd(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
@@ -58,7 +65,7 @@ INLINE void step_adagrad(const struct update *u, const int turn, vec *p, vec g, 
    p <- p - rate d */
 INLINE void step_adadelta(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
-    s[0] = decaying_mean(CONSTANT(u, rho), s[0], g * g);
+    s[0] = mean_square(CONSTANT(u, rho), s[0], g);
     vec d = root(turn, (s[1] + floor_of(u)) / (s[0] + floor_of(u))) * g;
     s[1] = decaying_mean(CONSTANT(u, rho), s[1], d * d);
     *p = FMA(SPLAT((real)-u->rate), d, *p);
@@ -70,11 +77,12 @@ INLINE void step_adadelta(const struct update *u, const int turn, vec *p, vec g,
 INLINE void rmsprop(const struct update *u, const int turn, vec *p, vec g, vec *s,
                     const int centred, const int buffered)
 {
-    s[0] = decaying_mean(CONSTANT(u, alpha), s[0], g * g);
+    s[0] = mean_square(CONSTANT(u, alpha), s[0], g);
     vec square = s[0];
     if (centred) {
         s[1] = decaying_mean(CONSTANT(u, alpha), s[1], g);
         square = maximum(SPLAT((real)0), FMA(-s[1], s[1], square));
+        square = blend(s[0] == SPLAT((real)INFINITY), s[0], square);
     }
     vec d = g / (root(turn, square) + floor_of(u));
     if (buffered)
@@ -86,7 +94,7 @@ INLINE void rmsprop(const struct update *u, const int turn, vec *p, vec g, vec *
 INLINE void step_adam(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
     s[0] = decaying_mean(CONSTANT(u, beta_1), s[0], g);
-    s[1] = decaying_mean(CONSTANT(u, beta_2), s[1], g * g);
+    s[1] = mean_square(CONSTANT(u, beta_2), s[1], g);
     *p -= SPLAT((real)u->rate) * s[0] / (root(turn, s[1]) + floor_of(u));
 }
 
@@ -94,7 +102,7 @@ INLINE void step_adam(const struct update *u, const int turn, vec *p, vec g, vec
 INLINE void step_amsgrad(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
     s[0] = decaying_mean(CONSTANT(u, beta_1), s[0], g);
-    s[1] = decaying_mean(CONSTANT(u, beta_2), s[1], g * g);
+    s[1] = mean_square(CONSTANT(u, beta_2), s[1], g);
     s[2] = maximum(s[2], s[1]);
     *p -= SPLAT((real)u->rate) * s[0] / (root(turn, s[2]) + floor_of(u));
 }
@@ -112,7 +120,7 @@ INLINE void step_adamax(const struct update *u, const int turn, vec *p, vec g, v
 INLINE void step_nadam(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
     s[0] = decaying_mean(CONSTANT(u, beta_1), s[0], g);
-    s[1] = decaying_mean(CONSTANT(u, beta_2), s[1], g * g);
+    s[1] = mean_square(CONSTANT(u, beta_2), s[1], g);
     vec along = FMA(SPLAT((real)u->rate), g, SPLAT((real)u->mean_rate) * s[0]);
     *p -= along / (root(turn, s[1]) + floor_of(u));
 }
@@ -121,7 +129,7 @@ INLINE void step_nadam(const struct update *u, const int turn, vec *p, vec g, ve
 INLINE void step_radam(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
     s[0] = decaying_mean(CONSTANT(u, beta_1), s[0], g);
-    s[1] = decaying_mean(CONSTANT(u, beta_2), s[1], g * g);
+    s[1] = mean_square(CONSTANT(u, beta_2), s[1], g);
     vec along = SPLAT((real)u->rate) * s[0];
     *p -= u->rectified ? along / (root(turn, s[1]) + floor_of(u)) : along;
 }
@@ -138,17 +146,22 @@ INLINE vec ftrl_power(const struct update *u, const int turn, vec x)
 
 /* McMahan and others, 2013, as in Keras:  n <- n + g g;
    z <- z + g + 2 l2_shrinkage p - (n^q - old n^q) / rate p   with q = -learning_rate_power;
-   p <- (clip(z, -l1, l1) - z) / ((n^q + beta) / rate + 2 l2) */
+   p <- (clip(z, -l1, l1) - z) / ((n^q + beta) / rate + 2 l2).
+   Where n^q overflows the learning rate has become 0: p and z stay. */
 INLINE void step_ftrl(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
     vec before = ftrl_power(u, turn, s[0]), inverse_rate = SPLAT((real)(1 / u->rate));
     s[0] = FMA(g, g, s[0]);
     vec after = ftrl_power(u, turn, s[0]);
-    s[1] += FMA(SPLAT((real)(2 * CONSTANT(u, l2_shrinkage))), *p, g);
-    s[1] -= (after - before) * inverse_rate * *p;
-    vec curvature = FMA(after + (real)CONSTANT(u, beta), inverse_rate, SPLAT((real)(2 * CONSTANT(u, l2))));
-    vec clipped = minimum(SPLAT((real)CONSTANT(u, l1)), maximum(SPLAT((real)-CONSTANT(u, l1)), s[1]));
-    *p = (clipped - s[1]) / maximum(at_least_tiny(0), curvature);
+    ivec frozen = after == SPLAT((real)INFINITY);
+    vec z = s[1] + FMA(SPLAT((real)(2 * CONSTANT(u, l2_shrinkage))), *p, g);
+    z -= (after - before) * inverse_rate * *p;
+    vec curvature = FMA(after + (real)CONSTANT(u, beta), inverse_rate,
+                        SPLAT((real)(2 * CONSTANT(u, l2))));
+    vec clipped =
+        minimum(SPLAT((real)CONSTANT(u, l1)), maximum(SPLAT((real)-CONSTANT(u, l1)), z));
+    *p = blend(frozen, *p, (clipped - z) / maximum(at_least_tiny(0), curvature));
+    s[1] = blend(frozen, s[1], z);
 }
 
 /* Chen and others, 2023:  p <- p - rate sign(beta_1 m + (1 - beta_1) g);  m <- mean of g */
@@ -167,11 +180,11 @@ INLINE void step_rprop(const struct update *u, const int turn, vec *p, vec g, ve
 {
     (void)turn;
     vec zero = {0}, agreement = sign_of(g) * sign_of(s[0]);
-    vec factor = choose(agreement > zero, SPLAT((real)CONSTANT(u, eta_plus)), SPLAT((real)1));
-    factor = choose(agreement < zero, SPLAT((real)CONSTANT(u, eta_minus)), factor);
-    vec size = choose(s[1] == zero, SPLAT((real)u->rate), s[1]) * factor;
+    vec factor = blend(agreement > zero, SPLAT((real)CONSTANT(u, eta_plus)), SPLAT((real)1));
+    factor = blend(agreement < zero, SPLAT((real)CONSTANT(u, eta_minus)), factor);
+    vec size = blend(s[1] == zero, SPLAT((real)u->rate), s[1]) * factor;
     s[1] = minimum(SPLAT((real)CONSTANT(u, step_max)), maximum(SPLAT((real)CONSTANT(u, step_min)), size));
-    s[0] = choose(agreement < zero, zero, g);
+    s[0] = blend(agreement < zero, zero, g);
     *p -= sign_of(s[0]) * s[1];
 }
 

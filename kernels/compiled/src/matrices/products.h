@@ -9,7 +9,7 @@
 
 enum {
     /* Depth (rows of W, or rows of the batch) of which a tile's panels stay in L1. */
-    DEPTH_BLOCK = 256 * 4 / (int)sizeof(real),
+    DEPTH_BLOCK = SUM_ROWS,
 };
 
 /* Equal blocks of the depth, whole panels of it. */
@@ -24,24 +24,24 @@ static const real zeros[TILE_PANELS * PANEL] __attribute__((aligned(64)));
 
 /* Whether tiles apply this activation, and multiply by its derivative, themselves. */
 INLINE int in_tiles(int activation) { return activation == ACTIVATION_relu; }
-INLINE struct ending forward_ending(int activation)
+INLINE struct epilogue forward_epilogue(int activation)
 {
-    return in_tiles(activation) ? (struct ending){0, 0} : PLAIN_ENDING;
+    return in_tiles(activation) ? (struct epilogue){0, 0} : PLAIN_EPILOGUE;
 }
 /* For errors `delta`, of the layer with these activations. */
-INLINE struct ending backward_ending(int activation, const real *delta, const real *activations)
+INLINE struct epilogue backward_epilogue(int activation, const real *delta, const real *activations)
 {
-    return (struct ending){-(real)INFINITY, in_tiles(activation) ? activations - delta : 0};
+    return (struct epilogue){-(real)INFINITY, in_tiles(activation) ? activations - delta : 0};
 }
 
-/* c = bias + a w for a block of rows, with this ending; bias NULL stands for zeros, with `accumulate`
+/* c = bias + a w for a block of rows, with this epilogue; bias NULL stands for zeros, with `accumulate`
    c += a w.
 
    A block of depth is finished for all panels before the next one begins: so much of `a` stays in
    the second-level cache, and a tile's part of w in the first-level cache while all rows pass over
-   it. The first of them asks for the next part. */
+   it. The first of them prefetches the next part. */
 static void layer_product(long rows, long depth, const real *a, long a_panel, const real *w,
-                          long w_panel, const real *bias, int accumulate, struct ending ending,
+                          long w_panel, const real *bias, int accumulate, struct epilogue epilogue,
                           real *c, long c_panel, long panels)
 {
     const long block = depth_block(depth);
@@ -49,7 +49,7 @@ static void layer_product(long rows, long depth, const real *a, long a_panel, co
     long k = 0;
     do { /* once even for depth 0 */
         const long deep = depth - k < block ? depth - k : block;
-        const struct ending here = k + block < depth ? PLAIN_ENDING : ending;
+        const struct epilogue here = k + block < depth ? PLAIN_EPILOGUE : epilogue;
         const real *a_k = a + k / PANEL * a_panel;
         for (long p = 0, wide; p < panels; p += wide) {
             wide = panels - p < TILE_PANELS ? panels - p : TILE_PANELS;
@@ -89,13 +89,13 @@ INLINE vec dot_rows(const int all, long rows, long depth, const real *a, long a_
         for (int v = 0; v < PANEL; v += LANES) {
             const vec right = load(w + v);
             UNROLL for (int i = 0; i < LANES; i++)
-                sum[i] = FMA(load(a + (all ? i : least(i, rows - 1)) * PANEL + v), right, sum[i]);
+                sum[i] = FMA(load(a + (all ? i : min(i, rows - 1)) * PANEL + v), right, sum[i]);
         }
     for (int v = 0; v < depth; v += LANES) { /* padding of A may be anything */
-        const long n = least(depth - v, LANES);
+        const long n = min(depth - v, LANES);
         const vec right = load(w + v);
         UNROLL for (int i = 0; i < LANES; i++)
-            sum[i] = FMA(load_partial(a + (all ? i : least(i, rows - 1)) * PANEL + v, n), right,
+            sum[i] = FMA(load_partial(a + (all ? i : min(i, rows - 1)) * PANEL + v, n), right,
                          sum[i]);
     }
     UNROLL for (int half = LANES / 2; half > 0; half /= 2)
@@ -109,7 +109,7 @@ static void narrow_product(long rows, long depth, const real *a, long a_panel, c
                            long w_panel, const real *bias, real *c, long columns)
 {
     for (long r = 0; r < rows; r += LANES, a += LANES * PANEL, c += LANES * PANEL) {
-        const long here = least(rows - r, LANES);
+        const long here = min(rows - r, LANES);
         for (long j = 0; j < columns; j++) {
             const real *w_j = w + j * PANEL;
             vec z = here == LANES ? dot_rows(1, here, depth, a, a_panel, w_j, w_panel)

@@ -12,56 +12,58 @@
 #include "passes/sparse.h"
 
 /* From one row of weights to the next, and from one panel to the next. */
-INLINE long weight_row(const struct engine *e, int l)
+INLINE long weight_row(const struct design *d, int l)
 {
-    return e->sparse && l == 0 ? e->layers[0].out_panels * PANEL : PANEL;
+    return d->sparse && l == 0 ? d->layers[0].out_panels * PANEL : PANEL;
 }
-INLINE long weight_panel(const struct engine *e, int l)
+INLINE long weight_panel(const struct design *d, int l)
 {
-    return e->sparse && l == 0 ? PANEL : e->layers[l].in_rows * PANEL;
+    return d->sparse && l == 0 ? PANEL : d->layers[l].in_rows * PANEL;
 }
 
-/* Plain parameters, as scikit-learn's users see them, into panels, and back. */
-static void pack(const struct engine *e, const void *flat, void *packed, int from_layer)
+/* Plain parameters, as scikit-learn's users see them, into panels, and back. `packed` is where element
+   `skipped` of the panels is. */
+static void pack(const struct design *d, const void *flat, void *packed, int from_layer, long skipped)
 {
     const real *from = flat;
-    for (int l = 0; l < e->n_layers; from += e->layers[l].n_in * e->layers[l].n_out, l++) {
-        const struct layer *layer = &e->layers[l];
+    real *to = packed;
+    for (int l = 0; l < d->n_layers; from += d->layers[l].n_in * d->layers[l].n_out, l++) {
+        const struct layer *layer = &d->layers[l];
         if (l < from_layer)
             continue;
-        if (e->sparse && l == 0) {
+        if (d->sparse && l == 0) {
             for (long r = 0; r < layer->n_in; r++)
                 scatter_row((const char *)(from + r * layer->n_out), sizeof(real), layer->n_out,
-                            (real *)packed + layer->weights + r * weight_row(e, 0), PANEL, 1);
+                            to + (layer->weights - skipped) + r * weight_row(d, 0), PANEL, 1);
             continue;
         }
         struct matrix m = {(const char *)from, layer->n_out * (long)sizeof(real), sizeof(real)};
-        pack_panels(m, layer->n_in, layer->n_out, (real *)packed + layer->weights,
+        pack_panels(m, layer->n_in, layer->n_out, to + (layer->weights - skipped),
                     layer->in_rows * PANEL);
     }
-    for (int l = 0; l < e->n_layers; from += e->layers[l].n_out, l++)
-        scatter_row((const char *)from, sizeof(real), e->layers[l].n_out,
-                    (real *)packed + e->layers[l].bias, PANEL, 1);
+    for (int l = 0; l < d->n_layers; from += d->layers[l].n_out, l++)
+        scatter_row((const char *)from, sizeof(real), d->layers[l].n_out,
+                    to + (d->layers[l].bias - skipped), PANEL, 1);
 }
 
-static void unpack(const struct engine *e, const void *packed, void *flat)
+static void unpack(const struct design *d, const void *packed, void *flat)
 {
     real *to = flat;
-    for (int l = 0; l < e->n_layers; l++) {
-        const struct layer *layer = &e->layers[l];
+    for (int l = 0; l < d->n_layers; l++) {
+        const struct layer *layer = &d->layers[l];
         for (long r = 0; r < layer->n_in; r++, to += layer->n_out)
-            gather_row((const real *)packed + layer->weights + r * weight_row(e, l),
-                       weight_panel(e, l), layer->n_out, to);
+            gather_row((const real *)packed + layer->weights + r * weight_row(d, l),
+                       weight_panel(d, l), layer->n_out, to);
     }
-    for (int l = 0; l < e->n_layers; to += e->layers[l].n_out, l++)
-        gather_row((const real *)packed + e->layers[l].bias, PANEL, e->layers[l].n_out, to);
+    for (int l = 0; l < d->n_layers; to += d->layers[l].n_out, l++)
+        gather_row((const real *)packed + d->layers[l].bias, PANEL, d->layers[l].n_out, to);
 }
 
 /* Some features of one panel of W into the panels of W^T, for the errors of the layer below. */
 static void transpose_weights(const struct engine *e, const struct layer *layer, long panel,
                               long first, long last)
 {
-    const real *weights = (const real *)e->parameters + layer->weights;
+    const real *weights = (const real *)e->arena.parameters + layer->weights;
     real *transposed = layer->transposed;
     for (long f = first; f < last; f += PANEL)
         transpose_block(weights + (panel * layer->in_rows + f) * PANEL, PANEL,
@@ -70,9 +72,9 @@ static void transpose_weights(const struct engine *e, const struct layer *layer,
 
 static void refresh_transposed(const struct engine *e)
 {
-    for (int l = 1; l < e->n_layers; l++)
-        for (long p = 0; p < e->layers[l].out_panels; p++)
-            transpose_weights(e, &e->layers[l], p, 0, e->layers[l].in_rows);
+    for (int l = 1; l < e->design.n_layers; l++)
+        for (long p = 0; p < e->design.layers[l].out_panels; p++)
+            transpose_weights(e, &e->design.layers[l], p, 0, e->design.layers[l].in_rows);
 }
 
 /* Output activation of rows in panels, where no loss is wanted. */
@@ -88,16 +90,16 @@ static void finish_rows(int output, real *z, long rows, long n_out, long panel, 
 /* Weights of the first layer as users have them. */
 INLINE struct weight_rows plain_weights(const struct forward *f)
 {
-    const struct layer *layer = &f->engine->layers[0];
+    const struct layer *layer = &f->design->layers[0];
     const real *w = f->flat;
-    return (struct weight_rows){w, w + layer->n_in * layer->n_out, layer->n_out};
+    return (struct weight_rows){w, w + layer->n_in * layer->n_out, layer->n_out, layer->n_in};
 }
 
 /* Predictions of a block of rows, from packed parameters. */
 static void forward_block(void *context, long block, int thread)
 {
-    const struct forward *f = context;
-    const struct engine *e = f->engine;
+    struct forward *f = context;
+    const struct design *d = f->design;
     long first = block * f->block_rows, panel = (f->block_rows | 1) * PANEL;
     long n = f->n - first < f->block_rows ? f->n - first : f->block_rows;
     real *here = (real *)(f->scratch + thread * f->scratch_bytes);
@@ -105,18 +107,19 @@ static void forward_block(void *context, long block, int thread)
     real *columns = (real *)((char *)there + f->half_bytes);
     const char *x = f->x.data + first * f->x.row_stride;
     for (long r = 0; !f->sparse && r < n; r++, x += f->x.row_stride)
-        scatter_row(x, f->x.column_stride, e->layers[0].n_in, here + r * PANEL, panel, 0);
-    const real *parameters = e->parameters;
-    for (int l = 0; l < e->n_layers; l++) {
-        const struct layer *layer = &e->layers[l];
+        scatter_row(x, f->x.column_stride, d->layers[0].n_in, here + r * PANEL, panel, 0);
+    const real *parameters = f->packed;
+    for (int l = 0; l < d->n_layers; l++) {
+        const struct layer *layer = &d->layers[l];
         const int by_entries = f->sparse && l == 0;
+        const real *bias = parameters + (layer->bias - f->skipped);
         if (by_entries)
-            sparse_product(f->sparse, NULL, first, n, plain_weights(f), layer->out_panels, 1,
-                           parameters + layer->bias, there, panel);
+            sparse_product(f->sparse, NULL, first, n, plain_weights(f), layer->out_panels, 1, bias,
+                           there, panel, &f->fault);
         else
-            layer_product(n, layer->n_in, here, panel, parameters + layer->weights,
-                          layer->in_rows * PANEL, parameters + layer->bias, 0,
-                          forward_ending(layer->activation), there, panel, layer->out_panels);
+            layer_product(n, layer->n_in, here, panel, parameters + (layer->weights - f->skipped),
+                          layer->in_rows * PANEL, bias, 0,
+                          forward_epilogue(layer->activation), there, panel, layer->out_panels);
         if (by_entries || !in_tiles(layer->activation))
             for (long p = 0; p < layer->out_panels; p++)
                 activate_run(layer->activation, layer->custom, there + p * panel, n * PANEL);
@@ -124,33 +127,33 @@ static void forward_block(void *context, long block, int thread)
         here = there;
         there = swap;
     }
-    const struct layer *top = &e->layers[e->n_layers - 1];
+    const struct layer *top = &d->layers[d->n_layers - 1];
     if (!f->scores)
-        finish_rows(e->output, here, n, top->n_out, panel, columns);
+        finish_rows(d->output, here, n, top->n_out, panel, columns);
     for (long r = 0; r < n; r++)
         gather_row(here + r * PANEL, panel, top->n_out,
                    (real *)f->out + (first + r) * top->n_out);
 }
 
 /* Predictions of a few rows, from plain parameters: packing them would cost more. */
-static void forward_few(const struct engine *e, const void *flat, const struct forward *f)
+static void forward_few(const struct design *d, const void *flat, struct forward *f)
 {
     real *here = (real *)f->scratch, *there = (real *)(f->scratch + f->half_bytes);
     real *columns = (real *)(f->scratch + 2 * f->half_bytes);
-    const struct layer *top = &e->layers[e->n_layers - 1];
+    const struct layer *top = &d->layers[d->n_layers - 1];
     for (long row = 0; row < f->n; row++) {
         const char *x = f->x.data + row * f->x.row_stride;
-        for (long c = 0; !f->sparse && c < e->layers[0].n_in; c++, x += f->x.column_stride)
+        for (long c = 0; !f->sparse && c < d->layers[0].n_in; c++, x += f->x.column_stride)
             here[c] = *(const real *)x;
         const real *w = flat, *bias = w;
-        for (int l = 0; l < e->n_layers; l++)
-            bias += e->layers[l].n_in * e->layers[l].n_out;
-        for (int l = 0; l < e->n_layers; l++) {
-            const struct layer *layer = &e->layers[l];
+        for (int l = 0; l < d->n_layers; l++)
+            bias += d->layers[l].n_in * d->layers[l].n_out;
+        for (int l = 0; l < d->n_layers; l++) {
+            const struct layer *layer = &d->layers[l];
             if (f->sparse && l == 0) { /* `here` is free for the bias with its padding */
                 scatter_row((const char *)bias, sizeof(real), layer->n_out, here, PANEL, 1);
                 sparse_product(f->sparse, NULL, row, 1, plain_weights(f), layer->out_panels, 1,
-                               here, there, PANEL);
+                               here, there, PANEL, &f->fault);
             } else {
                 row_product(here, layer->n_in, w, layer->n_out, layer->n_out, bias, there);
             }
@@ -162,7 +165,7 @@ static void forward_few(const struct engine *e, const void *flat, const struct f
             there = swap;
         }
         if (!f->scores) /* one row is a panel of its own: panels follow each other */
-            finish_rows(e->output, here, 1, top->n_out, PANEL, columns);
+            finish_rows(d->output, here, 1, top->n_out, PANEL, columns);
         memcpy((real *)f->out + row * top->n_out, here, (size_t)top->n_out * sizeof(real));
     }
 }

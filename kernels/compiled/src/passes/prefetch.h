@@ -1,6 +1,6 @@
-/* Rows that are asked for before they are needed: shuffling has put them anywhere in memory. */
-#ifndef FASTMLP_LOOK_AHEAD_H
-#define FASTMLP_LOOK_AHEAD_H
+/* Prefetches of rows before they are gathered: shuffling has put them anywhere in memory. */
+#ifndef FASTMLP_PREFETCH_H
+#define FASTMLP_PREFETCH_H
 
 #include "fastmlp.h"
 #include "matrices/panels.h"
@@ -9,16 +9,16 @@
 
 enum { SOON_ELEMENTS = 1024, SOON_ROWS = 16 };
 
-/* How many rows before it is gathered a row of n elements is asked for. */
+/* How many rows before it is gathered a row of n elements is prefetched. */
 static inline long rows_ahead(long n)
 {
-    return least(SOON_ELEMENTS / (n + 1), SOON_ROWS) + 2;
+    return min(SOON_ELEMENTS / (n + 1), SOON_ROWS) + 2;
 }
 
-/* scatter_row without padding. Every line that it copies asks for the same one of a row that is
-   gathered soon: requests between stores cost next to nothing, those in a run wait for each other. */
-INLINE void scatter_and_ask(const char *from, const char *soon, long stride, long columns, real *to,
-                            long panel)
+/* scatter_row without padding. With every line that it copies it prefetches the same one of a row that
+   is gathered soon: prefetches between stores cost next to nothing, those in a run wait for each other. */
+INLINE void scatter_and_prefetch(const char *from, const char *soon, long stride, long columns,
+                                 real *to, long panel)
 {
     for (; stride == (long)sizeof(real) && columns >= PANEL; columns -= PANEL, to += panel) {
         __builtin_prefetch(soon, 0, 2);
@@ -32,8 +32,8 @@ INLINE void scatter_and_ask(const char *from, const char *soon, long stride, lon
     }
 }
 
-/* A weight task's share of the next pass's rows, asked for a few cache lines at a time: between
-   tiles they cost next to nothing, all at once they would wait for each other. */
+/* A weight task's share of the next pass's rows, prefetched a few cache lines at a time: between tiles
+   they cost next to nothing, all at once they would wait for each other. */
 struct share {
     const struct samples *samples;
     const int64_t *row, *last; /* rows not yet begun */
@@ -43,18 +43,18 @@ struct share {
 
 static struct share share_of(const struct engine *e, long index, long turns)
 {
-    long first = e->look_ahead.first, rows = e->look_ahead.rows;
-    struct share share = {.samples = e->samples};
+    long first = e->pass.upcoming.first, rows = e->pass.upcoming.rows;
+    struct share share = {.samples = e->pass.samples};
     if (rows > 0) {
-        share.row_bytes = e->layers[0].n_in * (long)sizeof(real);
-        share.row = e->samples->order + first + rows * index / e->n_tasks;
-        share.last = e->samples->order + first + rows * (index + 1) / e->n_tasks;
+        share.row_bytes = e->design.layers[0].n_in * (long)sizeof(real);
+        share.row = e->pass.samples->order + first + rows * index / e->design.n_tasks;
+        share.last = e->pass.samples->order + first + rows * (index + 1) / e->design.n_tasks;
         share.lines = (share.last - share.row) * (share.row_bytes / LINE + 1) / turns + 1;
     }
     return share;
 }
 
-INLINE void ask_for_rows(struct share *share)
+INLINE void prefetch_rows(struct share *share)
 {
     const struct samples *s = share->samples;
     for (long left = share->lines; left > 0;) {
@@ -69,7 +69,7 @@ INLINE void ask_for_rows(struct share *share)
             else
                 __builtin_prefetch(s->target.data + row * s->target.row_stride, 0, 2);
         }
-        const char *end = share->at + least(left * LINE, share->end - share->at);
+        const char *end = share->at + min(left * LINE, share->end - share->at);
         for (; share->at < end; share->at += LINE, left--)
             __builtin_prefetch(share->at, 0, 2);
         share->at = end;

@@ -19,25 +19,26 @@
    never read there. */
 static void gather_rows(const struct engine *e, long first, long n)
 {
-    const struct samples *s = e->samples;
-    const struct layer *bottom = &e->layers[0], *top = &e->layers[e->n_layers - 1];
-    real *target = e->target, *input = e->input, *scale = e->row_scale;
+    const struct samples *s = e->pass.samples;
+    const struct layer *bottom = &e->design.layers[0], *top = &e->design.layers[e->design.n_layers - 1];
+    real *target = e->arena.target, *input = e->arena.input, *scale = e->arena.row_scale;
     const long ahead = rows_ahead(bottom->n_in), last = s->n_rows - 1;
     for (long r = first; r < first + n; r++) {
-        long at = row_at(s->order, e->first_row + r);
-        if (!e->sparse) {
-            const long soon = row_at(s->order, least(e->first_row + r + ahead, last));
-            scatter_and_ask(s->x.data + at * s->x.row_stride, s->x.data + soon * s->x.row_stride,
-                            s->x.column_stride, bottom->n_in, input + r * PANEL, e->batch_panel);
+        long at = row_at(s->order, e->pass.first_row + r);
+        if (!e->design.sparse) {
+            const long soon = row_at(s->order, min(e->pass.first_row + r + ahead, last));
+            scatter_and_prefetch(s->x.data + at * s->x.row_stride, s->x.data + soon * s->x.row_stride,
+                            s->x.column_stride, bottom->n_in, input + r * PANEL, e->design.batch_panel);
         }
         if (s->labels) {
-            e->labels[r] = s->labels[at];
+            e->arena.labels[r] = s->labels[at];
         } else {
             scatter_row(s->target.data + at * s->target.row_stride, s->target.column_stride,
-                        top->n_out, target + r * PANEL, e->batch_panel, 0);
+                        top->n_out, target + r * PANEL, e->design.batch_panel, 0);
         }
-        real weight = s->sample_weight ? ((const real *)s->sample_weight)[at] : (real)1;
-        scale[r] = (real)(weight * e->scale);
+        const double weight =
+            s->sample_weight ? weight_at(s->sample_weight, sizeof(real), at, e->pass.unit) : 1;
+        scale[r] = (real)(weight * e->pass.scale);
     }
 }
 
@@ -45,17 +46,17 @@ static void gather_rows(const struct engine *e, long first, long n)
 static void drop_units(const struct engine *e, int layer, double p, long first, long rows,
                        long panels, real *a, real *slope)
 {
-    const struct dropout d = dropout_of(p, e->seed, e->step, layer);
+    const struct dropout d = dropout_of(p, e->design.seed, e->pass.step, layer);
     for (long i = 0; i < panels; i++)
-        drop_run(&d, i, e->position + first, rows, a + i * e->batch_panel,
-                 slope ? slope + i * e->batch_panel : NULL);
+        drop_run(&d, i, e->pass.position + first, rows, a + i * e->design.batch_panel,
+                 slope ? slope + i * e->design.batch_panel : NULL);
 }
 
-/* Activations of a layer from its scores, in place; with what its derivatives need. */
+/* Activations of a layer from its pre-activations, in place; with what its derivatives need. */
 static void activate_rows(const struct engine *e, int l, long first, long rows)
 {
-    const struct layer *layer = &e->layers[l];
-    const long panel = e->batch_panel;
+    const struct layer *layer = &e->design.layers[l];
+    const long panel = e->design.batch_panel;
     real *z = (real *)layer->output + first * PANEL;
     if (layer->slope == NULL) {
         for (long p = 0; p < layer->out_panels; p++)
@@ -69,69 +70,84 @@ static void activate_rows(const struct engine *e, int l, long first, long rows)
         drop_units(e, l + 1, layer->dropout, first, rows, layer->out_panels, z, slope);
 }
 
-static void rows_block(void *engine, long block, int thread)
+/* One layer's activations of a block of rows, from those of the layer below. */
+static void forward_layer(struct engine *e, int l, long first, long n, const real *a)
 {
-    const struct engine *e = engine;
-    long first = block * e->block_rows, panel = e->batch_panel, start = first * PANEL;
-    long n = e->n_rows - first < e->block_rows ? e->n_rows - first : e->block_rows;
-    gather_rows(e, first, n);
-    if (e->input_dropout > 0 && !e->sparse)
-        drop_units(e, 0, e->input_dropout, first, n, e->layers[0].in_panels,
-                   (real *)e->input + start, NULL);
+    const struct layer *layer = &e->design.layers[l];
+    const real *parameters = e->arena.parameters;
+    const real *weights = parameters + layer->weights, *bias = parameters + layer->bias;
+    const long panel = e->design.batch_panel;
+    const int by_entries = e->design.sparse && l == 0;
+    real *z = (real *)layer->output + first * PANEL;
+    if (by_entries)
+        sparse_product(&e->pass.rows.x, e->pass.rows.order, e->pass.rows.first + first, n,
+                       (struct weight_rows){weights, NULL, weight_row(&e->design, 0), layer->n_in},
+                       layer->out_panels, (real)e->arena.shrink, bias, z, panel, &e->pass.fault);
+    else if (l == e->design.n_layers - 1 && layer->transposed &&
+             is_narrow_product(layer->n_in, layer->n_out))
+        narrow_product(n, layer->n_in, a, panel, layer->transposed,
+                       layer->out_panels * PANEL * PANEL, bias, z, layer->n_out);
+    else
+        layer_product(n, layer->n_in, a, panel, weights, layer->in_rows * PANEL, bias, 0,
+                      layer->slope ? PLAIN_EPILOGUE : forward_epilogue(layer->activation), z, panel,
+                      layer->out_panels);
+    if (by_entries || layer->slope || !in_tiles(layer->activation))
+        activate_rows(e, l, first, n);
+}
 
-    const real *parameters = e->parameters, *a = (const real *)e->input + start;
-    for (int l = 0; l < e->n_layers; l++) {
-        const struct layer *layer = &e->layers[l];
-        real *z = (real *)layer->output + start;
-        const int by_entries = e->sparse && l == 0;
-        if (by_entries)
-            sparse_product(&e->rows.x, e->rows.order, e->rows.first + first, n,
-                           (struct weight_rows){parameters + layer->weights, NULL,
-                                                weight_row(e, 0)},
-                           layer->out_panels, (real)e->shrink, parameters + layer->bias, z, panel);
-        else if (l == e->n_layers - 1 && layer->transposed &&
-                 is_narrow_product(layer->n_in, layer->n_out))
-            narrow_product(n, layer->n_in, a, panel, layer->transposed,
-                           layer->out_panels * PANEL * PANEL, parameters + layer->bias, z,
-                           layer->n_out);
-        else
-            layer_product(n, layer->n_in, a, panel, parameters + layer->weights,
-                          layer->in_rows * PANEL, parameters + layer->bias, 0,
-                          layer->slope ? PLAIN_ENDING : forward_ending(layer->activation), z, panel,
-                          layer->out_panels);
-        if (by_entries || layer->slope || !in_tiles(layer->activation))
-            activate_rows(e, l, first, n);
-        a = z;
-    }
-
-    const struct layer *top = &e->layers[e->n_layers - 1];
+/* Loss and errors of the output layer. */
+static void output_errors(struct engine *e, long first, long n, int thread)
+{
+    const struct layer *top = &e->design.layers[e->design.n_layers - 1];
+    const long start = first * PANEL;
     struct output_layer output = {
-        .loss = &e->loss, .output = e->output, .rows = n, .n_out = top->n_out, .panel = panel,
-        .z = (const real *)top->output + start, .y = (const real *)e->target + start,
-        .labels = e->samples->labels ? e->labels + first : NULL,
-        .scale = (const real *)e->row_scale + first,
-        .delta = (real *)top->delta + start, .row_loss = (real *)e->row_loss + first,
-        .columns = (real *)(e->scratch + thread * e->scratch_bytes),
+        .loss = &e->design.loss, .output = e->design.output, .fault = &e->pass.fault,
+        .rows = n, .n_out = top->n_out, .panel = e->design.batch_panel,
+        .z = (const real *)top->output + start, .y = (const real *)e->arena.target + start,
+        .labels = e->pass.samples->labels ? e->arena.labels + first : NULL,
+        .scale = (const real *)e->arena.row_scale + first,
+        .delta = (real *)top->delta + start, .row_loss = (real *)e->arena.row_loss + first,
+        .columns = (real *)(e->arena.scratch + thread * e->arena.scratch_bytes),
     };
     output_layer(&output);
+}
 
-    for (int l = e->n_layers - 1; l > e->lowest; l--) { /* below, nothing learns */
-        const struct layer *above = &e->layers[l], *layer = &e->layers[l - 1];
-        real *delta = (real *)layer->delta + start;
-        const real *activations = (const real *)layer->output + start;
-        const struct ending ending = layer->slope ? PLAIN_ENDING
-                                                  : backward_ending(layer->activation, delta, activations);
-        layer_product(n, above->n_out, (const real *)above->delta + start, panel,
-                      above->transposed, above->out_panels * PANEL * PANEL, NULL, 0, ending, delta,
-                      panel, layer->out_panels);
-        const real *slope = layer->slope ? (const real *)layer->slope + start : NULL;
-        for (long p = 0; p < layer->out_panels && !ending.gate; p++)
-            if (slope)
-                multiply_run(delta + p * panel, slope + p * panel, n * PANEL);
-            else
-                backward_run(layer->activation, delta + p * panel, activations + p * panel,
-                             n * PANEL);
+/* Errors of the layer below layer l. */
+static void backward_layer(const struct engine *e, int l, long first, long n)
+{
+    const struct layer *above = &e->design.layers[l], *layer = &e->design.layers[l - 1];
+    const long panel = e->design.batch_panel, start = first * PANEL;
+    real *delta = (real *)layer->delta + start;
+    const real *activations = (const real *)layer->output + start;
+    const struct epilogue epilogue =
+        layer->slope ? PLAIN_EPILOGUE : backward_epilogue(layer->activation, delta, activations);
+    layer_product(n, above->n_out, (const real *)above->delta + start, panel, above->transposed,
+                  above->out_panels * PANEL * PANEL, NULL, 0, epilogue, delta, panel,
+                  layer->out_panels);
+    const real *slope = layer->slope ? (const real *)layer->slope + start : NULL;
+    for (long p = 0; p < layer->out_panels && !epilogue.gate; p++)
+        if (slope)
+            multiply_run(delta + p * panel, slope + p * panel, n * PANEL);
+        else
+            backward_run(layer->activation, delta + p * panel, activations + p * panel, n * PANEL);
+}
+
+static void rows_block(void *engine, long block, int thread)
+{
+    struct engine *e = engine;
+    const long first = block * e->pass.block_rows, n = min(e->pass.n_rows - first, e->pass.block_rows);
+    gather_rows(e, first, n);
+    if (e->design.input_dropout > 0 && !e->design.sparse)
+        drop_units(e, 0, e->design.input_dropout, first, n, e->design.layers[0].in_panels,
+                   (real *)e->arena.input + first * PANEL, NULL);
+    const real *a = (const real *)e->arena.input + first * PANEL;
+    for (int l = 0; l < e->design.n_layers; l++) {
+        forward_layer(e, l, first, n, a);
+        a = (const real *)e->design.layers[l].output + first * PANEL;
     }
+    output_errors(e, first, n, thread);
+    for (int l = e->design.n_layers - 1; l > e->design.lowest; l--) /* below, nothing learns */
+        backward_layer(e, l, first, n);
 }
 
 #endif

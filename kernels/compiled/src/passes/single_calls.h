@@ -6,11 +6,13 @@
 #include "passes/rows_pass.h"
 #include "passes/weights_pass.h"
 
-/* Room for one block: C, the larger of a piece of A and a block of activations, a piece of B, and
-   the bias; all in lines, with an odd number of them from panel to panel. */
+enum { COLUMNS_AT_ONCE = 256, COLUMN_ROWS = 64 }; /* of column sums */
+
+/* Room for one block: C, the larger of a piece of A and a block of activations, a piece of B, the bias,
+   and for sums in parts two more of C; all in lines, with an odd number of them from panel to panel. */
 struct product_space {
     long c_panel, a_panel, b_panel; /* elements */
-    long c, a, b, lines;
+    long c, a, b, columns, lines;
 };
 
 static struct product_space product_space(const struct product *p)
@@ -18,22 +20,23 @@ static struct product_space product_space(const struct product *p)
     const long depth = p->depth < DEPTH_BLOCK ? p->depth : DEPTH_BLOCK;
     const long rows = p->block_rows | 1, deep = depth | 1;
     const long columns = p->block_columns / PANEL, row_panels = (rows + PANEL - 1) / PANEL;
-    const long a_lines = p->a_by_columns ? row_panels * deep : (depth + PANEL - 1) / PANEL * rows;
+    const long a_lines = p->over_rows ? row_panels * deep : (depth + PANEL - 1) / PANEL * rows;
     struct product_space s = {.c_panel = rows * PANEL,
-                              .a_panel = (p->a_by_columns ? deep : rows) * PANEL,
+                              .a_panel = (p->over_rows ? deep : rows) * PANEL,
                               .b_panel = deep * PANEL};
     s.c = columns * rows;
     s.a = a_lines > s.c ? a_lines : s.c;
     s.b = columns * deep;
-    s.lines = s.c + s.a + s.b + columns;
+    s.columns = columns;
+    s.lines = s.c + s.a + s.b + columns + (p->several_sums ? 2 * s.c : 0);
     return s;
 }
 
 static long product_scratch(const struct product *p) { return product_space(p).lines * 64; }
 
-/* c += a b for a piece of A, packed as it is stored by columns: row k of a panel holds PANEL
-   consecutive elements of column k of A. */
-static void product_by_columns(const struct product_space *s, long n, long deep, const real *a,
+/* c += a b for a piece of A = x^T, packed by its columns: row k of a panel holds PANEL consecutive
+   elements of row k of x. */
+static void product_over_rows(const struct product_space *s, long n, long deep, const real *a,
                                const real *b, int accumulate, real *c, long panels)
 {
     for (long j = 0, wide; j < panels; j += wide) {
@@ -44,7 +47,7 @@ static void product_by_columns(const struct product_space *s, long n, long deep,
             for (long i = 0, t = 0, part; i < PANEL && r + i < n; i += part, t++) {
                 part = part_at(parts, t);
                 gradient_tiles[wide - 1][part - 1](deep, a_r + i, b + j * s->b_panel, s->b_panel,
-                                                   accumulate, ahead_of_tiles(next),
+                                                   accumulate, prefetch_tiles(next),
                                                    c + j * s->c_panel + (r + i) * PANEL,
                                                    s->c_panel);
             }
@@ -135,6 +138,24 @@ static void block_in_place(const struct product *p, long row, long n, long colum
     }
 }
 
+/* Add a part of the sums of C over rows to those before it; the last one leaves all of it in c. */
+static void add_part(real *c, long c_panel, long n, long panels, real *total, real *rest, int first,
+                     int last)
+{
+    for (long j = 0; j < panels; j++)
+        for (long i = j * c_panel; i < j * c_panel + n * PANEL; i += LANES) {
+            vec sum = load(c + i), lost = {0};
+            if (!first) {
+                lost = load(rest + i);
+                sum = sum_with_rest(load(total + i), sum, &lost);
+            }
+            store(total + i, sum);
+            store(rest + i, lost);
+            if (last)
+                store(c + i, sum + lost);
+        }
+}
+
 /* One block of C, over the depth in pieces that stay in the cache. */
 static void product_block(void *context, long block, int thread)
 {
@@ -152,6 +173,7 @@ static void product_block(void *context, long block, int thread)
     }
     real *c = (real *)(p->scratch + thread * p->scratch_bytes);
     real *a = c + s.c * PANEL, *b = a + s.a * PANEL, *bias = b + s.b * PANEL;
+    real *total = bias + s.columns * PANEL, *rest = total + s.c * PANEL;
     struct matrix from_a = p->a, from_b = p->b;
     from_a.data += row * from_a.row_stride;
     from_b.data += column * from_b.column_stride;
@@ -162,13 +184,15 @@ static void product_block(void *context, long block, int thread)
     do { /* once even for depth 0 */
         const long deep = p->depth - k < DEPTH_BLOCK ? p->depth - k : DEPTH_BLOCK;
         pack_panels(from_b, deep, columns, b, s.b_panel);
-        if (p->a_by_columns) {
+        if (p->over_rows) {
             struct matrix turned = {from_a.data, from_a.column_stride, from_a.row_stride};
             pack_panels(turned, deep, n, a, s.a_panel);
-            product_by_columns(&s, n, deep, a, b, k > 0, c, panels);
+            product_over_rows(&s, n, deep, a, b, k % PART_ROWS != 0, c, panels);
+            if (p->several_sums && ((k + deep) % PART_ROWS == 0 || k + deep == p->depth))
+                add_part(c, s.c_panel, n, panels, total, rest, k < PART_ROWS, k + deep == p->depth);
         } else {
             pack_panels(from_a, n, deep, a, s.a_panel);
-            layer_product(n, deep, a, s.a_panel, b, s.b_panel, p->bias ? bias : NULL, k > 0, PLAIN_ENDING, c,
+            layer_product(n, deep, a, s.a_panel, b, s.b_panel, p->bias ? bias : NULL, k > 0, PLAIN_EPILOGUE, c,
                           s.c_panel, panels);
         }
         from_a.data += deep * from_a.column_stride;
@@ -180,7 +204,7 @@ static void product_block(void *context, long block, int thread)
 /* Errors and losses of a block of rows. */
 static void output_block(void *context, long block, int thread)
 {
-    const struct output_rows *o = context;
+    struct output_rows *o = context;
     const struct samples *s = &o->samples;
     long first = block * o->block_rows, panel = (o->block_rows | 1) * PANEL;
     long n = o->n - first < o->block_rows ? o->n - first : o->block_rows;
@@ -195,7 +219,7 @@ static void output_block(void *context, long block, int thread)
                         s->target.column_stride, o->n_out, y + r * PANEL, panel, 1);
     }
     struct output_layer layer = {
-        .loss = &o->loss, .output = o->output,
+        .loss = &o->loss, .output = o->output, .fault = &o->fault,
         .rows = n, .n_out = o->n_out, .panel = panel,
         .z = z, .y = y, .labels = s->labels ? s->labels + first : NULL, .columns = columns,
         .scale = s->sample_weight ? (const real *)s->sample_weight + first : NULL,
@@ -251,22 +275,38 @@ static void activate_backward(int activation, fastmlp_activation *custom, struct
     }
 }
 
+/* Sums of a few columns: blocks of rows, whose sums are added up in double precision. */
+static void sum_columns(struct matrix d, long rows, const long columns, double *total)
+{
+    for (long first = 0; first < rows; first += COLUMN_ROWS) {
+        real sum[COLUMNS_AT_ONCE] = {0};
+        const long end = min(first + COLUMN_ROWS, rows);
+        for (long r = first; r < end; r++) {
+            const char *from = d.data + r * d.row_stride;
+            if (d.column_stride == (long)sizeof(real))
+                for (long c = 0; c < columns; c++)
+                    sum[c] += ((const real *)from)[c];
+            else
+                for (long c = 0; c < columns; c++, from += d.column_stride)
+                    sum[c] += *(const real *)from;
+        }
+        for (long c = 0; c < columns; c++)
+            total[c] += (double)sum[c];
+    }
+}
+
 static void column_sums(struct matrix d, long rows, long columns, double factor, void *out)
 {
     real *to = out;
-    for (long c = 0; c < columns; c++)
-        to[c] = 0;
-    for (long r = 0; r < rows; r++) {
-        const char *from = d.data + r * d.row_stride;
-        if (d.column_stride == (long)sizeof(real))
-            for (long c = 0; c < columns; c++)
-                to[c] += ((const real *)from)[c];
-        else
-            for (long c = 0; c < columns; c++, from += d.column_stride)
-                to[c] += *(const real *)from;
+    for (long first = 0; first < columns; first += COLUMNS_AT_ONCE) {
+        double total[COLUMNS_AT_ONCE] = {0};
+        const long n = min(COLUMNS_AT_ONCE, columns - first);
+        struct matrix some = d;
+        some.data += first * d.column_stride;
+        sum_columns(some, rows, n, total);
+        for (long c = 0; c < n; c++)
+            to[first + c] = (real)(total[c] * factor);
     }
-    for (long c = 0; c < columns; c++)
-        to[c] *= (real)factor;
 }
 
 static void update(const struct update *u, void *p, const void *g, void *const *state, long at,

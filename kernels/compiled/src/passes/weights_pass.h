@@ -15,19 +15,25 @@
 #include "formulas/update_rules.h"
 #include "work.h"
 
-/* Sum of the rows of one panel, as four chains of every fourth row. */
-INLINE void sum_rows(const real *d, long rows, int accumulate, real *to)
+/* Sum of the rows of one panel: blocks as of the tiles, each as four chains of every fourth row. */
+static void sum_rows(const real *d, long rows, real *to)
 {
+    const long block = depth_block(rows);
     for (int v = 0; v < VECTORS; v++, d += LANES, to += LANES) {
-        vec sum[4] = {{0}, {0}, {0}, {0}};
-        long r = 0;
-        for (; r + 4 <= rows; r += 4)
-            UNROLL for (int i = 0; i < 4; i++)
-                sum[i] += load(d + (r + i) * PANEL);
-        for (; r < rows; r++)
-            sum[0] += load(d + r * PANEL);
-        vec total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-        store(to, accumulate ? load(to) + total : total);
+        vec total = {0};
+        for (long first = 0; first < rows; first += block) {
+            const long end = min(first + block, rows);
+            vec sum[4] = {{0}, {0}, {0}, {0}};
+            long r = first;
+            for (; r + 4 <= end; r += 4)
+                UNROLL for (int i = 0; i < 4; i++)
+                    sum[i] += load(d + (r + i) * PANEL);
+            for (; r < end; r++)
+                sum[0] += load(d + r * PANEL);
+            const vec here = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+            total = first ? total + here : here;
+        }
+        store(to, total);
     }
 }
 
@@ -40,38 +46,43 @@ struct sums {
 static void finish_run(const struct engine *e, long at, real *g, long n, int weights,
                        struct sums *sums)
 {
-    if (weights && (e->l2 != 0 || e->l1 != 0))
-        sums->penalty += penalise_run(e->l2, e->l1, (const real *)e->parameters + at, g, n);
-    if (e->with_norm)
+    if (weights && (e->pass.l2 != 0 || e->pass.l1 != 0))
+        sums->penalty += penalise_run(e->pass.l2, e->pass.l1, (const real *)e->arena.parameters + at, g, n);
+    if (e->design.with_norm)
         sums->norm += squares_run(g, n);
-    if (e->clip_value > 0) {
-        clip_run(e->clip_value, g, n);
-        if (e->clip_norm > 0)
+    if (e->design.clip_value > 0) {
+        clip_run(e->design.clip_value, g, n);
+        if (e->design.clip_norm > 0)
             sums->clipped += squares_run(g, n);
     }
-    if (e->clip_norm <= 0) /* else all of the gradient must be known first */
-        update_run(&e->update, (real *)e->parameters + at, g, e->state, at, n);
+    if (e->design.clip_norm <= 0) /* else all of the gradient must be known first */
+        update_run(&e->pass.update, (real *)e->arena.parameters + at, g, e->arena.state, at, n);
 }
 
 static void keep_sums(const struct engine *e, long index, const struct sums *sums)
 {
-    if (e->l2 != 0 || e->l1 != 0)
-        e->task_penalty[index] = sums->penalty;
-    if (e->with_norm)
-        e->task_norm[index] = sums->norm;
-    if (e->clip_value > 0)
-        e->task_clipped[index] = sums->clipped;
+    if (e->pass.l2 != 0 || e->pass.l1 != 0)
+        e->arena.task_penalty[index] = sums->penalty;
+    if (e->design.with_norm)
+        e->arena.task_norm[index] = sums->norm;
+    if (e->design.clip_value > 0)
+        e->arena.task_clipped[index] = sums->clipped;
 }
 
-/* Biases of some panels of a layer. */
+/* Biases of some panels of a layer: a pass's gradient in `g`, and with the last pass their update. */
 static void finish_bias(const struct engine *e, const struct layer *layer, long first, long panels,
-                        real *gradient, struct sums *sums)
+                        real *g, struct sums *sums)
 {
-    const real *delta = (const real *)layer->delta + first * e->batch_panel;
+    const real *delta = (const real *)layer->delta + first * e->design.batch_panel;
+    const long at = layer->bias + first * PANEL, n = panels * PANEL;
     for (long p = 0; p < panels; p++)
-        sum_rows(delta + p * e->batch_panel, e->n_rows, e->accumulate, gradient + p * PANEL);
-    if (e->finish)
-        finish_run(e, layer->bias + first * PANEL, gradient, panels * PANEL, 0, sums);
+        sum_rows(delta + p * e->design.batch_panel, e->pass.n_rows, g + p * PANEL);
+    if (e->arena.rest) {
+        add_pass(e, at, g, n);
+        g = (real *)e->arena.gradient + at;
+    }
+    if (e->pass.finish)
+        finish_run(e, at, g, n, 0, sums);
 }
 
 /* The penalty of weights that stay as they are. */
@@ -80,7 +91,7 @@ static double frozen_penalty(const struct engine *e, const struct weight_task *t
     const struct runs runs = runs_of(e, task);
     double penalty = 0;
     for (long i = 0; i < runs.n; i++)
-        penalty += penalise_run(e->l2, e->l1, (const real *)e->parameters + runs.at + i * runs.step,
+        penalty += penalise_run(e->pass.l2, e->pass.l1, (const real *)e->arena.parameters + runs.at + i * runs.step,
                                 NULL, runs.length);
     return penalty;
 }
@@ -88,24 +99,24 @@ static double frozen_penalty(const struct engine *e, const struct weight_task *t
 /* The weights of a range of features of a sparse first layer. */
 static void sparse_task(const struct engine *e, long index, int thread)
 {
-    const struct weight_task *task = &e->tasks[index];
-    const struct layer *layer = &e->layers[0];
-    const long width = weight_row(e, 0), most_rows = sparse_features_at_once(width);
-    real *scratch = (real *)(e->scratch + thread * e->scratch_bytes);
+    const struct weight_task *task = &e->arena.tasks[index];
+    const struct layer *layer = &e->design.layers[0];
+    const long width = weight_row(&e->design, 0), some = sparse_features_at_once(width);
+    real *scratch = (real *)(e->arena.scratch + thread * e->arena.scratch_bytes);
     struct sums sums = {0, 0, 0};
     if (task->first == 0)
         finish_bias(e, layer, 0, layer->out_panels,
-                    e->gradient ? (real *)e->gradient + layer->bias : scratch, &sums);
-    if (e->lazy) {
-        const long touched = e->entries.n_touched;
-        e->task_penalty[index] = sparse_descent(e, touched * task->first / layer->n_in,
+                    e->arena.gradient ? (real *)e->arena.gradient + layer->bias : scratch, &sums);
+    if (e->pass.lazy) {
+        const long touched = e->arena.entries.n_touched;
+        e->arena.task_penalty[index] = sparse_descent(e, touched * task->first / layer->n_in,
                                                 touched * task->last / layer->n_in, scratch);
         return;
     }
     for (long f = task->first, here; f < task->last; f += here) {
-        here = least(task->last - f, most_rows);
+        here = min(task->last - f, some);
         const long at = layer->weights + f * width;
-        real *g = e->gradient ? (real *)e->gradient + at : scratch;
+        real *g = e->arena.gradient ? (real *)e->arena.gradient + at : scratch;
         for (long i = 0; i < here; i++)
             sparse_gradient(e, f + i, g + i * width);
         finish_run(e, at, g, here * width, 1, &sums);
@@ -116,8 +127,8 @@ static void sparse_task(const struct engine *e, long index, int thread)
 /* The copy of updated weights for the errors of the layer below. */
 static void transpose_task(const struct engine *e, const struct weight_task *task)
 {
-    const struct layer *layer = &e->layers[task->layer];
-    if (layer->transposed && e->update.rule != UPDATE_none)
+    const struct layer *layer = &e->design.layers[task->layer];
+    if (layer->transposed && e->pass.update.rule != UPDATE_none)
         for (int p = 0; p < task->panels; p++)
             transpose_weights(e, layer, task->panel + p, task->first, task->last);
 }
@@ -125,38 +136,43 @@ static void transpose_task(const struct engine *e, const struct weight_task *tas
 static void weights_task(void *engine, long index, int thread)
 {
     const struct engine *e = engine;
-    const struct weight_task *task = &e->tasks[index];
-    const struct layer *layer = &e->layers[task->layer];
+    const struct weight_task *task = &e->arena.tasks[index];
+    const struct layer *layer = &e->design.layers[task->layer];
     if (layer->frozen) {
-        e->task_penalty[index] = e->finish && (e->l2 != 0 || e->l1 != 0) ? frozen_penalty(e, task) : 0;
+        e->arena.task_penalty[index] = e->pass.finish && (e->pass.l2 != 0 || e->pass.l1 != 0) ? frozen_penalty(e, task) : 0;
         return;
     }
-    if (e->sparse && task->layer == 0) {
+    if (e->design.sparse && task->layer == 0) {
         sparse_task(e, index, thread);
         return;
     }
     const struct task_gradient g = gradient_of(e, task, thread);
     const int descend = descends_in_tiles(e, task);
+    const struct runs runs = runs_of(e, task);
     struct sums sums = {0, 0, 0};
-    sums.penalty = 0.5 * e->l2 * gradient_walk(e, index, &g, descend);
+    sums.penalty = 0.5 * e->pass.l2 * gradient_loop(e, index, &g, descend);
     if (task->first == 0)
         finish_bias(e, layer, task->panel, task->panels, g.bias, &sums);
-    if (!e->finish)
+    for (long i = 0; i < runs.n && e->arena.rest; i++)
+        add_pass(e, runs.at + i * runs.step, g.weights + i * g.panel, runs.length);
+    if (!e->pass.finish)
         return;
-    const struct runs runs = runs_of(e, task);
-    for (long i = 0; i < runs.n && !descend; i++)
-        finish_run(e, runs.at + i * runs.step, g.weights + i * g.panel, runs.length, 1, &sums);
+    for (long i = 0; i < runs.n && !descend; i++) {
+        const long at = runs.at + i * runs.step;
+        real *weights = e->arena.rest ? (real *)e->arena.gradient + at : g.weights + i * g.panel;
+        finish_run(e, at, weights, runs.length, 1, &sums);
+    }
     keep_sums(e, index, &sums);
-    if (e->clip_norm <= 0)
+    if (e->design.clip_norm <= 0)
         transpose_task(e, task);
 }
 
 static void scale_and_update(const struct engine *e, long at, long n)
 {
-    real *g = (real *)e->gradient + at;
-    if (e->factor != 1)
-        scale_run(e->factor, g, n);
-    update_run(&e->update, (real *)e->parameters + at, g, e->state, at, n);
+    real *g = (real *)e->arena.gradient + at;
+    if (e->pass.factor != 1)
+        scale_run(e->pass.factor, g, n);
+    update_run(&e->pass.update, (real *)e->arena.parameters + at, g, e->arena.state, at, n);
 }
 
 /* The update of a task whose gradient is clipped by the norm of all of it. */
@@ -164,15 +180,15 @@ static void update_task(void *engine, long index, int thread)
 {
     (void)thread;
     const struct engine *e = engine;
-    const struct weight_task *task = &e->tasks[index];
-    const struct layer *layer = &e->layers[task->layer];
+    const struct weight_task *task = &e->arena.tasks[index];
+    const struct layer *layer = &e->design.layers[task->layer];
     if (layer->frozen)
         return;
     const struct runs runs = runs_of(e, task);
     for (long i = 0; i < runs.n; i++)
         scale_and_update(e, runs.at + i * runs.step, runs.length);
     if (task->first == 0) {
-        const long panels = e->sparse && task->layer == 0 ? layer->out_panels : task->panels;
+        const long panels = e->design.sparse && task->layer == 0 ? layer->out_panels : task->panels;
         scale_and_update(e, layer->bias + task->panel * PANEL, panels * PANEL);
     }
     transpose_task(e, task);
@@ -184,13 +200,13 @@ static void bound_task(void *engine, long index, int thread)
     (void)thread;
     const struct engine *e = engine;
     int l = 0;
-    for (; index >= e->layers[l].out_panels; l++)
-        index -= e->layers[l].out_panels;
-    const struct layer *layer = &e->layers[l];
+    for (; index >= e->design.layers[l].out_panels; l++)
+        index -= e->design.layers[l].out_panels;
+    const struct layer *layer = &e->design.layers[l];
     if (layer->frozen)
         return;
-    bound_panel(e->max_norm, (real *)e->parameters + layer->weights + index * weight_panel(e, l),
-                layer->n_in, weight_row(e, l));
+    bound_panel(e->design.max_norm, (real *)e->arena.parameters + layer->weights + index * weight_panel(&e->design, l),
+                layer->n_in, weight_row(&e->design, l));
     if (layer->transposed)
         transpose_weights(e, layer, index, 0, layer->n_in);
 }

@@ -23,7 +23,7 @@
 #endif
 
 enum {
-    MOST_THREADS = 256,
+    MAX_THREADS = 256,
     SPINS = 4000,          /* about 50 us before a thread sleeps */
     SPINS_TO_YIELD = 1000, /* of the caller, waiting for the last tasks */
 };
@@ -49,7 +49,8 @@ static pthread_once_t fork_handler = PTHREAD_ONCE_INIT;
 static atomic_int thread_limit, default_threads = 1;
 #define EXPORTED __attribute__((visibility("default")))
 
-/* A limit of the default or more is none: what was asked for explicitly may go beyond it again. */
+/* A limit at or above the default counts as no limit, so that an explicit n_threads may exceed the default
+   again. */
 EXPORTED void fastmlp_set_num_threads(int limit)
 {
     atomic_store(&thread_limit, limit < atomic_load(&default_threads) ? limit : 0);
@@ -134,7 +135,7 @@ static void start_workers(int wanted)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (n_workers < wanted - 1 && n_workers < MOST_THREADS - 1) {
+    while (n_workers < wanted - 1 && n_workers < MAX_THREADS - 1) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, work, (void *)(intptr_t)(n_workers + 1)))
             break; /* fewer threads, same results */

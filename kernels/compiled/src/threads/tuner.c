@@ -31,10 +31,10 @@ static double now(void)
 }
 
 /* For steps of `operations` multiplications and additions on at most n_threads threads. */
-void fastmlp_choice_start(struct choice *c, int n_threads, double operations)
+void fastmlp_tuner_start(struct tuner *c, int n_threads, double operations)
 {
-    *c = (struct choice){.direction = -1, .stretch_steps = 1};
-    for (int n = 1; n < n_threads && c->n < MOST_CHOICES - 1; n *= 2)
+    *c = (struct tuner){.direction = -1, .stretch_steps = 1};
+    for (int n = 1; n < n_threads && c->n < MAX_COUNTS - 1; n *= 2)
         c->threads[c->n++] = n;
     c->threads[c->n++] = n_threads;
     for (int i = 0; i < c->n; i++)
@@ -47,7 +47,7 @@ void fastmlp_choice_start(struct choice *c, int n_threads, double operations)
 }
 
 /* Threads for the next step. */
-int fastmlp_choice_begin(struct choice *c)
+int fastmlp_tuner_begin(struct tuner *c)
 {
     if (c->n > 1 && !c->running) {
         c->running = 1;
@@ -57,20 +57,20 @@ int fastmlp_choice_begin(struct choice *c)
 }
 
 /* The caller leaves the loop of steps: the clock stops. */
-void fastmlp_choice_pause(struct choice *c)
+void fastmlp_tuner_pause(struct tuner *c)
 {
     if (c->running)
         c->spent += now() - c->since;
     c->running = 0;
 }
 
-static void move_to(struct choice *c, int at)
+static void move_to(struct tuner *c, int at)
 {
     c->settling = at != c->at;
     c->at = at;
 }
 
-static void end_stretch(struct choice *c)
+static void end_stretch(struct tuner *c)
 {
     double cost = c->spent / (double)c->rows, rows_of_step = (double)c->rows / (double)c->steps;
     double *known = &c->cost[c->at];
@@ -82,7 +82,7 @@ static void end_stretch(struct choice *c)
         c->settling = 0;
         return;
     }
-    /* What lasts counts, and so does what happens now and then: a moving average. */
+    /* Exponential moving average: weighs lasting changes and still notices occasional ones. */
     *known = *known < 0 ? cost : 0.75 * *known + 0.25 * cost;
     if (c->at != c->best) { /* that was a try */
         if (*known < CLEARLY * c->cost[c->best])
@@ -105,7 +105,7 @@ static void end_stretch(struct choice *c)
 }
 
 /* A step of that many rows is done. */
-void fastmlp_choice_end(struct choice *c, long rows)
+void fastmlp_tuner_end(struct tuner *c, long rows)
 {
     if (c->n == 1)
         return;

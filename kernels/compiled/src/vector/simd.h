@@ -162,17 +162,18 @@ INLINE vec load_partial(const real *p, long n)
 }
 INLINE void store_partial(real *p, vec v, long n) { memcpy(p, &v, (size_t)n * sizeof(real)); }
 
-INLINE vec choose(ivec mask, vec yes, vec no)
+/* `yes` where the mask is set, else `no`; v or 0. */
+INLINE vec blend(ivec mask, vec yes, vec no)
 {
     return (vec)(((ivec)yes & mask) | ((ivec)no & ~mask));
 }
-INLINE vec keep(ivec mask, vec v) { return (vec)((ivec)v & mask); }
+INLINE vec masked(ivec mask, vec v) { return (vec)((ivec)v & mask); }
 INLINE vec absolute(vec v) { return (vec)((ivec)v & ~(ivec)SPLAT((real)-0.0)); }
-/* b unless a is the larger, or smaller: NaN in b wins in both, as in numpy.maximum(a, b) for a number
-   a. What x86 has does just that. */
+/* Returns b unless a is greater (smaller). A NaN in b is therefore returned, as in numpy.maximum for a
+   non-NaN a; this is what the x86 instructions do. */
 #ifndef MAXIMUM
-#define MAXIMUM(a, b) choose((b) < (a), a, b)
-#define MINIMUM(a, b) choose((b) > (a), a, b)
+#define MAXIMUM(a, b) blend((b) < (a), a, b)
+#define MINIMUM(a, b) blend((b) > (a), a, b)
 #endif
 INLINE vec maximum(vec a, vec b) { return MAXIMUM(a, b); }
 INLINE vec minimum(vec a, vec b) { return MINIMUM(a, b); }
@@ -181,7 +182,7 @@ INLINE vec minimum(vec a, vec b) { return MINIMUM(a, b); }
 INLINE vec sign_of(vec x)
 {
     vec one = (vec)(((ivec)x & (ivec)SPLAT((real)-0.0)) | (ivec)SPLAT((real)1));
-    return choose((x < SPLAT((real)0)) | (x > SPLAT((real)0)), one, x);
+    return blend((x < SPLAT((real)0)) | (x > SPLAT((real)0)), one, x);
 }
 
 INLINE real sum_lanes(vec v)

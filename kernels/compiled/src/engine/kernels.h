@@ -1,0 +1,79 @@
+/* The seam between the two kinds of translation units: the table of kernels, which passes/kernels.c fills
+   once per instruction set and precision, and the caller's arrays as the kernels see them. */
+#ifndef FASTMLP_KERNELS_H
+#define FASTMLP_KERNELS_H
+
+#include <stdint.h>
+
+#include "names.h"
+
+/* A matrix of the caller's, any strides (in bytes). */
+struct matrix {
+    const char *data;
+    long row_stride, column_stride;
+};
+
+/* Rows in compressed sparse form: row r has the values starts[r] … starts[r + 1] - 1. */
+struct csr {
+    const void *values, *columns, *starts;
+    long n_entries;                /* of values and columns */
+    int column_bytes, start_bytes; /* of the integers: 4 or 8 */
+};
+
+/* The caller's samples. Row r of a pass is row order[r] of x (r itself without an order). */
+struct samples {
+    struct matrix x, target;   /* x.data is NULL for sparse rows */
+    struct csr sparse;
+    const int64_t *labels;     /* class labels instead of targets, or NULL */
+    const void *sample_weight; /* contiguous, or NULL */
+    const int64_t *order;      /* or NULL */
+    long n_rows;               /* of the order, or of x without one */
+};
+
+/* What the caller's integers turned out to be, checked where they are read: another thread may have
+   changed them since the call began. */
+enum fault { FAULT_none, FAULT_label, FAULT_entry };
+static inline void report(int *fault, int what) { __atomic_store_n(fault, what, __ATOMIC_RELAXED); }
+
+struct design;
+struct engine;
+struct product;
+struct forward;
+
+/* What is compiled once per instruction set and precision (kernels.c). */
+struct kernels {
+    const char *isa;
+    int real_bytes, panel;
+    int tile_panels;
+    int task_features; /* features of a weight task */
+    long (*output_scratch)(long n_out);
+    void (*pack)(const struct design *, const void *flat, void *packed, int from_layer, long skipped);
+    void (*unpack)(const struct design *, const void *packed, void *flat);
+    void (*refresh_transposed)(const struct engine *);
+    void (*gather_entries)(struct engine *);
+    double (*fold_shrink)(const struct engine *, double factor);
+    void (*rows_block)(void *engine, long block, int thread);
+    void (*weights_task)(void *engine, long task, int thread);
+    void (*update_task)(void *engine, long task, int thread);
+    void (*bound_task)(void *engine, long panel, int thread);
+    long (*product_scratch)(const struct product *);
+    void (*product_block)(void *product, long block, int thread);
+    void (*forward_block)(void *forward, long block, int thread);
+    void (*forward_few)(const struct design *, const void *flat, struct forward *);
+    void (*output_block)(void *output_rows, long block, int thread);
+    void (*activate)(int activation, fastmlp_activation *custom, struct matrix z, long rows,
+                     long columns, void *out);
+    void (*activate_backward)(int activation, fastmlp_activation *custom, struct matrix delta,
+                              struct matrix a, long rows, long columns, void *out);
+    void (*column_sums)(struct matrix d, long rows, long columns, double factor, void *out);
+    void (*update)(const struct update *, void *p, const void *g, void *const *state, long at,
+                   long n);
+    void (*function)(int which, const void *x, void *out, long n);
+};
+
+/* dispatch.c */
+const struct kernels *fastmlp_kernels(int real_bytes);
+const char *fastmlp_select_isa(const char *wanted); /* NULL, or what is wrong */
+const char *fastmlp_isa(void);
+
+#endif
