@@ -10,7 +10,7 @@ from .. import _checks
 from .._specs import CSR, Architecture, Loss, check_loss
 from .._typing import Array
 from .engine.functions import set_output
-from .engine.operands import set_sparse, set_weights
+from .engine.operands import own_structure, set_sparse, set_weights
 from .engine.prepared_calls import NO_LABELS, Call, first_step, last_step, shelves
 from .engine.workspace import Workspace
 from .formulas.update_rules import L1, L2
@@ -68,7 +68,7 @@ class Network:
                 shelves.give(key, call)
                 return out
             out = None
-        net = self.architecture
+        x, net = own_structure(x), self.architecture
         _checks.flat("parameters", parameters, net, self.dtype)
         _checks.rows(net, self.dtype, x)
         out = _checks.output("out", out, (len(x), self._n_out), self.dtype, x, parameters)
@@ -114,6 +114,7 @@ class Network:
         sample_weight: Array | None = None,
     ) -> float:
         """Mean loss of the rows, without a penalty."""
+        x = own_structure(x)
         self._check(parameters, x, target, loss, sample_weight)
         if len(x) == 0:
             return 0.0
@@ -149,6 +150,7 @@ class Network:
         out: Array | None = None,
     ) -> tuple[float, Array]:
         """Mean loss plus ``½ l2 Σ W² + l1 Σ |W|``, and its gradient as a flat vector."""
+        x = own_structure(x)
         self._check(parameters, x, target, loss, sample_weight)
         out = _checks.output("out", out, parameters.shape, self.dtype, parameters, x)
         n, kind, penalised = len(x), Loss.of(loss), bool(l2 or l1)

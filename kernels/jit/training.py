@@ -13,7 +13,7 @@ from .._options import TrainingOptions
 from .._specs import CSR, Architecture, Loss, UpdateRule
 from .._typing import Array
 from .compiling.lazy import Task
-from .engine.operands import set_rates, set_rows, set_weights
+from .engine.operands import own_structure, set_rates, set_rows, set_weights
 from .engine.workspace import Workspace
 from .formulas.update_rules import RULES, constants_of, kernel_of
 from .memory.arena import address, ceil
@@ -22,6 +22,7 @@ from .passes.rows_pass import rows_task
 from .passes.step_constants import prepare_task
 from .passes.weights_pass import bound_task, norm_task, update_task, weights_task
 from .threads.tuner import STRETCH, Choice
+from .threads.use import Use
 
 _CHUNK_SECONDS = 0.06  # between two looks for Ctrl-C
 
@@ -42,6 +43,7 @@ class Trainer:
         options: TrainingOptions,
     ) -> None:
         _checks.training(architecture, loss, options)
+        self._use = Use("Trainer")
         self._architecture, self._dtype = architecture, np.dtype(dtype)
         self._batch_size, self._rule = options.batch_size, update_rule
         products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
@@ -124,18 +126,20 @@ class Trainer:
         self._check(parameters, state)
         if state is None:
             state = self._rule.initial_state(len(parameters), 0.0, self._dtype)
-        for flat, store in zip((parameters, *state), self._space.stores, strict=False):
-            self._copy(load_task, np.ascontiguousarray(flat), store)
-        self._plan.steps_made = int(step)
+        with self._use.by("load", anew=True):
+            for flat, store in zip((parameters, *state), self._space.stores, strict=False):
+                self._copy(load_task, np.ascontiguousarray(flat), store)
+            self._plan.steps_made = int(step)
 
     def store(self, parameters: Array, state: Array | None = None) -> None:
         """Copy parameters (and optimizer state) out, as of the last finished step."""
         self._check(parameters, state)
-        for target, store in zip(
-            (parameters, *(() if state is None else state)), self._space.stores, strict=False
-        ):
-            flat = np.empty(len(parameters), self._dtype)
-            self._copy(store_task, flat, store)
+        targets = parameters, *(() if state is None else state)
+        copies = [np.empty(len(parameters), self._dtype) for _ in targets]
+        with self._use.by("store", within="run_epoch"):
+            for flat, store in zip(copies, self._space.stores, strict=False):
+                self._copy(store_task, flat, store)
+        for target, flat in zip(targets, copies, strict=True):
             target[...] = flat
 
     def _check(self, parameters: Array, state: Array | None) -> None:
@@ -165,17 +169,31 @@ class Trainer:
         Returns the mean loss of the epoch, each batch's loss (with its penalty, before its
         update) weighted by its rows.
         """
+        x = own_structure(x)
         _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
         if order is not None:
+            order = order.copy() if isinstance(order, np.ndarray) else order
             _checks.order(order, len(x))
             if sample_weight is not None:
                 sample_weight = sample_weight[order]
-        space, plan = self._space, self._plan
         n = len(x) if order is None else len(order)
-        steps = ceil(n, self._batch_size)
-        _checks.learning_rates(learning_rate, steps)
+        _checks.learning_rates(learning_rate, ceil(n, self._batch_size))
+        with self._use.by("run_epoch"):
+            return self._epoch(x, target, order, learning_rate, sample_weight, n)
+
+    def _epoch(
+        self,
+        x: Array | CSR,
+        target: Array,
+        order: Array | None,
+        learning_rate: float | Array,
+        weights: Array | None,
+        n: int,
+    ) -> float:
+        """An epoch over ``n`` rows whose arguments have been checked."""
+        space, plan, steps = self._space, self._plan, ceil(n, self._batch_size)
         set_rows(space, x, target, order)
-        set_weights(space, sample_weight)
+        set_weights(space, weights)
         set_rates(space, learning_rate)
         shared = self._with_penalty and plan.penalty_per_row
         varies = RULES[kernel_of(self._rule)].varies or self._with_norm  # clipping sets its factor

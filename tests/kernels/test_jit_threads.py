@@ -284,10 +284,8 @@ class TestSums:
         weights = rng.random(333).astype(dtype)
         net = kernels.Architecture(sizes, ("tanh",), "softmax")
         flat = (0.1 * rng.normal(size=net.n_parameters)).astype(dtype)
-        trainer = jit.Trainer(
-            net, dtype, "cross_entropy", kernels.UpdateRule("sgd"),
-            batch_size=100, n_threads=n_threads, **options,
-        )  # fmt: skip
+        options = kernels.TrainingOptions(batch_size=100, n_threads=n_threads, **options)
+        trainer = jit.Trainer(net, dtype, "cross_entropy", kernels.UpdateRule("sgd"), options)
         trainer.load(flat)
         found = []
         for _ in range(3):
@@ -309,10 +307,8 @@ class TestSums:
         x, y = rng.normal(size=(64, 19)), rng.normal(size=(64, 3))
         net = kernels.Architecture((19, 37, 3), ("tanh",), "identity")
         flat = 0.1 * rng.normal(size=net.n_parameters)
-        trainer = jit.Trainer(
-            net, "f8", "squared_error", kernels.UpdateRule("sgd"),
-            batch_size=64, n_threads=3, track_gradient_norm=True,
-        )  # fmt: skip
+        options = kernels.TrainingOptions(batch_size=64, n_threads=3, track_gradient_norm=True)
+        trainer = jit.Trainer(net, "f8", "squared_error", kernels.UpdateRule("sgd"), options)
         trainer.load(flat)
         trainer.run_epoch(x, y, None, 0.1)
         gradient = kernels.reference.Network(net, "f8").loss_and_gradient(

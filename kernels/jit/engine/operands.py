@@ -14,6 +14,15 @@ from ..memory.records import DENSE, LABELS
 from .workspace import Workspace
 
 
+def own_structure(x: Array | CSR) -> Array | CSR:
+    """Sparse rows with places of their own, which another thread cannot change after they have
+    been checked: they are addresses for the kernels."""
+    if not isinstance(x, CSR):
+        return x
+    places = (a.copy() if isinstance(a, np.ndarray) else a for a in (x.indices, x.indptr))
+    return CSR(x.data, *places, x.shape)
+
+
 def set_rows(space: Workspace, x: Array | CSR, target: Array, order: Array | None = None) -> None:
     """Point the plan at input rows, targets and visiting order; release what it had before."""
     plan = space.plan

@@ -175,7 +175,7 @@ class _Shelves:
 
     def reset(self) -> None:
         """Forget everything (in a forked child, another thread may have been in the middle)."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may predict, too
         self._shelves: dict[Any, list[Call]] = {}
         self._sizes: dict[Any, int] = {}
 
@@ -195,9 +195,12 @@ class _Shelves:
             with self._lock:
                 self._shelves.setdefault(key, [])
                 self._sizes[key] = self._sizes.pop(key, 0) + call.space.nbytes
-                while len(self._sizes) > self._count or sum(self._sizes.values()) > self._nbytes:
-                    oldest = next(iter(self._sizes))
-                    del self._sizes[oldest], self._shelves[oldest]
+                while len(sizes := tuple(self._sizes.items())) > self._count or (
+                    sum(size for _, size in sizes) > self._nbytes
+                ):
+                    oldest = sizes[0][0]
+                    self._sizes.pop(oldest, None)
+                    self._shelves.pop(oldest, None)
         return call
 
     def give(self, key: Any, call: Call) -> None:
