@@ -124,7 +124,7 @@ class CustomActivation:
 
     def address(self, dtype: Any) -> int | None:
         """Address of native code, or ``None`` where there is none."""
-        return _native(self.program(), np.dtype(dtype))
+        return _native(self, self.program(), np.dtype(dtype))
 
     def callback(self, dtype: Any) -> int:
         """Address of a function that calls :meth:`evaluate`; says once that it is slow."""
@@ -180,7 +180,7 @@ class CustomLoss(Loss):
         Some losses need to be told the number of outputs: those in which it, or an array with a
         number for each output, takes part.
         """
-        return _native(self.program(n_out), np.dtype(dtype))
+        return _native(self, self.program(n_out), np.dtype(dtype))
 
     def callback(self, dtype: Any) -> int:
         """Address of a function that calls :meth:`evaluate`; says once that it is slow."""
@@ -209,13 +209,13 @@ def _fitted(what: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any])
     return result.astype(dtype, copy=False)
 
 
-def _native(program: Program | None, dtype: np.dtype[Any]) -> int | None:
-    """Address of a compiled program; the code lives as long as the process."""
+def _native(owner: Any, program: Program | None, dtype: np.dtype[Any]) -> int | None:
+    """Address of a compiled program; the code lives as long as its owners."""
     if program is None or importlib.util.find_spec("numba") is None:
         return None
     # Native code is written in the Numba backend's vector language, whichever backend calls it.
     jit = importlib.import_module(".jit.compiling.custom_functions", __package__)
-    address: int | None = jit.address(program, dtype.itemsize)
+    address: int | None = jit.address(program, dtype.itemsize, owner)
     return address
 
 

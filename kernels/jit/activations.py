@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from .. import _checks
 from .._typing import Array
 from .engine.elements import run, run_plain
-from .engine.functions import set_output
 from .engine.prepared_calls import NO_LABELS, Call, shelves
 from .engine.workspace import Workspace
 from .layers import STEP_ROWS
@@ -50,7 +49,7 @@ def _softmax(z: Array, n_threads: int | None) -> Call:
         n_threads=choice.most,
     )
     space.plan.forward = 0
-    set_output(space.plan, "softmax")
+    space.set_output("softmax")
     return Call(space, [(rows_task, space.row_counts(n))], n, choice, ceil(n, space.rows))
 
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from .. import _checks
 from .._typing import Array
-from .engine.functions import set_output
 from .engine.prepared_calls import NO_LABELS, Call, first_step, shelves
 from .engine.workspace import Workspace
 from .formulas.update_rules import FACTOR
@@ -63,7 +62,7 @@ def _forward(x: Array, weights: Array, activation: str, n_threads: int | None) -
         n_threads=choice.most,
     )  # fmt: skip
     layer, store = space.layers[0], space.stores[0]
-    set_output(space.plan, activation)
+    space.set_output(activation)
     load, count = space.gathers(
         Copy(operand=_MATRIX, rows=n_in, columns=n_out, panels=store + layer.weights,
              step=layer.weight_step),

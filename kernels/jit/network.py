@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,6 @@ import numpy as np
 from .. import _checks
 from .._specs import CSR, Architecture, Loss, check_loss
 from .._typing import Array
-from .engine.functions import set_output
 from .engine.operands import own_structure, set_sparse, set_weights
 from .engine.prepared_calls import NO_LABELS, Call, first_step, last_step, shelves
 from .engine.workspace import Workspace
@@ -22,8 +22,11 @@ from .passes.rows_pass import rows_task
 from .passes.weights_pass import weights_task
 from .threads.tuner import Choice
 
-# A number for each kind of network, as hashing a description takes longer than a prediction.
+# A number for each kind of network, as hashing a description takes longer than a prediction; a
+# kind that has been forgotten gets another one. Descriptions keep users' functions alive.
 _NUMBERS: dict[Any, int] = {}
+_MOST_KINDS = 64
+_counter = itertools.count()
 
 
 def _rows(call: Call, x: Array | CSR) -> Array:
@@ -49,7 +52,9 @@ class Network:
         self.n_threads = n_threads
         # Of all that calls of this network are prepared for, the part that stays.
         described = (architecture, self.dtype.itemsize, n_threads)
-        self._key = _NUMBERS.setdefault(described, len(_NUMBERS))
+        self._key = _NUMBERS.setdefault(described, next(_counter))
+        if len(_NUMBERS) > _MOST_KINDS:
+            _NUMBERS.clear()
         self._n_out = architecture.sizes[-1]
         self._products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
 
@@ -95,7 +100,7 @@ class Network:
     def _prediction(self, n: int) -> Call:
         choice = Choice.of(self.n_threads, 2.0 * self._products * n)
         space = self._space(min(n, STEP_ROWS), 1, False, choice.most)
-        set_output(space.plan, self.architecture.output)
+        space.set_output(self.architecture.output)
         return self._over_steps(space, n, choice)
 
     def _over_steps(self, space: Workspace, n: int, choice: Choice, *more: Any) -> Call:

@@ -8,16 +8,14 @@ nothing is stored between loops, so no memory is needed and any thread may call.
 from __future__ import annotations
 
 import hashlib
+import weakref
 from typing import Any
-
-from numba import types
 
 from ..._custom import REDUCTION_STEPS, Program
 from ..formulas.expressions import REDUCTIONS, Block, Value, emit
 from ..vector.code import Code
-from ..vector.host import host
 from ..vector.values import Int
-from .lazy import compiled_task, intrinsic, renamed
+from .machine_code import MachineCode
 from .turn import compiling
 
 
@@ -95,7 +93,11 @@ def _row(block: Block, z: Int, y: Int, row_loss: Int, delta: Int, row: Int, n_ou
 
 # Compiling
 
-_compiled: dict[tuple[Program, int], Any] = {}
+#: Functions that somebody uses.
+_compiled: weakref.WeakValueDictionary[tuple[Program, int], MachineCode]
+_compiled = weakref.WeakValueDictionary()
+#: What the owners of functions keep alive, by their identity.
+_owned: dict[int, set[MachineCode]] = {}
 
 
 def name_of(program: Program) -> str:
@@ -103,41 +105,21 @@ def name_of(program: Program) -> str:
     return hashlib.sha256(repr(program).encode()).hexdigest()[:32]
 
 
-def address(program: Program, itemsize: int) -> int:
-    """Address of the C function of a program; it is compiled once and kept."""
-    key = program, itemsize
+def address(program: Program, itemsize: int, owner: Any) -> int:
+    """Address of the C function of a program, which is there as long as its owners."""
     with compiling():
-        if key not in _compiled:
-            _compiled[key] = _compile(program, itemsize)
-        return int(_compiled[key].address)
-
-
-def _run_activation(z: int, a: int, slope: int, n: int) -> None:
-    kernel(z, a, slope, n)  # type: ignore[name-defined]  # noqa: F821
-
-
-def _run_loss(z: int, y: int, row_loss: int, delta: int, rows: int, n: int) -> None:
-    kernel(z, y, row_loss, delta, rows, n)  # type: ignore[name-defined]  # noqa: F821
-
-
-def _compile(program: Program, itemsize: int) -> Any:
-    is_loss = program.n_inputs == 2
-    kind = types.void(*[types.int64] * (6 if is_loss else 4))
-    name = f"custom_{name_of(program)}_float{8 * itemsize}"
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        code = Code(builder.module, host(), itemsize, name, len(args))
-        builder.call((_loss if is_loss else _activation)(code, program), args)
-        return context.get_dummy_value()
-
-    @intrinsic
-    def loss(typingctx: Any, z: Any, y: Any, row_loss: Any, delta: Any, rows: Any, n: Any) -> Any:
-        return kind, generate
-
-    @intrinsic
-    def activation(typingctx: Any, z: Any, a: Any, slope: Any, n: Any) -> Any:
-        return kind, generate
-
-    run, kernel = (_run_loss, loss) if is_loss else (_run_activation, activation)
-    function = renamed(run, name, kernel=kernel)
-    return compiled_task(function, kind)
+        code = _compiled.get((program, itemsize))
+        if code is None:
+            build, n_ints = (_loss, 6) if program.n_inputs == 2 else (_activation, 4)
+            code = _compiled[program, itemsize] = MachineCode(
+                f"custom_{name_of(program)}",
+                lambda code: build(code, program),
+                n_ints,
+                0,
+                itemsize,
+            )
+        if id(owner) not in _owned:
+            _owned[id(owner)] = set()
+            weakref.finalize(owner, _owned.pop, id(owner)).atexit = False
+        _owned[id(owner)].add(code)
+        return code.address

@@ -23,33 +23,33 @@ from ..vector.code import Code
 from ..vector.host import LINE
 from ..vector.values import Int, Real
 from .custom_functions import name_of
-from .table import add, compiled_alone
+from .machine_code import MachineCode
+from .table import Kernel, add
 
 
-def activation(kind: str, custom: CustomActivation, itemsize: int) -> int:
-    """Index of a kernel ``"activation"``, ``"activation_with_slope"`` or ``"derivative"``."""
+def activation(kind: str, custom: CustomActivation, itemsize: int) -> Kernel:
+    """A kernel ``"activation"``, ``"activation_with_slope"`` or ``"derivative"``."""
     program = custom.program()
 
-    def address() -> int:
+    def make() -> Any:
         if program is None:
             return _called_activation(kind, custom, itemsize)
         build = _activation(kind, program)
-        return compiled_alone(f"{kind} {name_of(program)}", build, ARGUMENTS, 0, itemsize)
+        return MachineCode(f"{kind}_{name_of(program)}", build, ARGUMENTS, 0, itemsize)
 
-    return add((kind, program or custom), itemsize, address)
+    return add((kind, program or custom), itemsize, make)
 
 
-def loss(custom: CustomLoss, n_out: int, itemsize: int) -> int:
-    """Index of a kernel ``"loss"`` for rows with so many outputs."""
+def loss(custom: CustomLoss, n_out: int, itemsize: int) -> Kernel:
+    """A kernel ``"loss"`` for rows with so many outputs."""
     program = custom.program(None) or custom.program(n_out)
 
-    def address() -> int:
+    def make() -> Any:
         if program is None:
             return _called_loss(custom, itemsize)
-        build = _loss(program)
-        return compiled_alone(f"loss {name_of(program)}", build, 10, 2, itemsize)
+        return MachineCode(f"loss_{name_of(program)}", _loss(program), 10, 2, itemsize)
 
-    return add(("loss", program or custom), itemsize, address)
+    return add(("loss", program or custom), itemsize, make)
 
 
 def _activation(kind: str, program: Program) -> Callable[[Code], Any]:
@@ -116,18 +116,17 @@ def _constants(block: Block, at: Int) -> Callable[[Step], Real]:
 
 # Kernels that call Python
 
-#: Functions that C code may call stay alive.
-_alive: list[Any] = []
+
+class _Called:
+    """A Python function that C code may call as long as this object is there."""
+
+    def __init__(self, function: Callable[..., None], n_ints: int, n_doubles: int) -> None:
+        kinds = [ctypes.c_int64] * n_ints + [ctypes.c_double] * n_doubles
+        self._function = ctypes.CFUNCTYPE(None, *kinds)(function)
+        self.address = int(ctypes.cast(self._function, ctypes.c_void_p).value or 0)
 
 
-def _address_of(function: Callable[..., None], n_ints: int, n_doubles: int) -> int:
-    kinds = [ctypes.c_int64] * n_ints + [ctypes.c_double] * n_doubles
-    called = ctypes.CFUNCTYPE(None, *kinds)(function)
-    _alive.append(called)
-    return int(ctypes.cast(called, ctypes.c_void_p).value or 0)
-
-
-def _called_activation(kind: str, custom: CustomActivation, itemsize: int) -> int:
+def _called_activation(kind: str, custom: CustomActivation, itemsize: int) -> _Called:
     dtype = np.dtype(f"f{itemsize}")
     custom_functions.say_that_it_is_slow(custom.name)
 
@@ -144,10 +143,10 @@ def _called_activation(kind: str, custom: CustomActivation, itemsize: int) -> in
             second = custom_functions.memory(other, (n,), dtype)
         custom_functions.run_block(custom, (first.copy(),), (first, second))
 
-    return _address_of(kernel, ARGUMENTS, 0)
+    return _Called(kernel, ARGUMENTS, 0)
 
 
-def _called_loss(custom: CustomLoss, itemsize: int) -> int:
+def _called_loss(custom: CustomLoss, itemsize: int) -> _Called:
     dtype, panel = np.dtype(f"f{itemsize}"), LINE // itemsize
     custom_functions.say_that_it_is_slow(custom.name)
 
@@ -174,4 +173,4 @@ def _called_loss(custom: CustomLoss, itemsize: int) -> int:
         padded[:, :n] = delta * factor[:, None]
         target[...] = padded.reshape(target.shape)
 
-    return _address_of(kernel, 10, 2)
+    return _Called(kernel, 10, 2)

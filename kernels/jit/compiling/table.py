@@ -8,6 +8,7 @@ update rules each when a network asks for it (:func:`use`).
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,8 +72,8 @@ _FAMILIES: Mapping[str, tuple[Callable[[Code, str], Any], int, int, tuple[str, .
 #: Kernels that are compiled each on its own.
 NAMED = (*_SINGLE, *(f"{kind} {name}" for kind, family in _FAMILIES.items() for name in family[3]))
 _NAMES = (*_COMMON, *NAMED)
-#: Room behind the names, for kernels of functions that users define.
-SPARE = 1024
+#: Room behind the names, for kernels of functions that users define and that are in use.
+SPARE = 1 << 16
 INDEX = {name: REST + i for i, name in enumerate(_NAMES)}
 COLUMN_SUMS, TRANSPOSE = INDEX["column_sums"], INDEX["transpose"]
 GATHER, SCATTER, ONE_HOT = INDEX["gather"], INDEX["scatter"], INDEX["one_hot"]
@@ -184,28 +185,45 @@ def use(name: str, itemsize: int) -> int:
     return index
 
 
-def compiled_alone(
-    name: str, build: Callable[[Code], Any], n_ints: int, n_doubles: int, itemsize: int
-) -> int:
-    """Address of a kernel that stands in no list; ``name`` says all about what it does."""
-    address = np.zeros(1, np.int64)
-    _fill(name, lambda code: {0: build(code(name, n_ints, n_doubles))}, itemsize, address)
-    return int(address[0])
+class Kernel:
+    """A kernel that stands in no list; its place is another's when nobody uses it any more.
+
+    Attributes
+    ----------
+    index : int
+        Its place in the table.
+    """
+
+    def __init__(self, itemsize: int, code: Any) -> None:
+        free = _free(itemsize)
+        if not free:
+            raise RuntimeError(f"a process may use {SPARE} kernels of custom functions at a time")
+        self._itemsize, self._code, self.index = itemsize, code, free.pop()
+        _addresses(itemsize)[self.index] = code.address
+
+    def __del__(self) -> None:
+        if hasattr(self, "index"):
+            _free(self._itemsize).append(self.index)
 
 
-_added: dict[Any, int] = {}
+#: Those that somebody uses, by what they compute.
+_added: weakref.WeakValueDictionary[Any, Kernel] = weakref.WeakValueDictionary()
 
 
-def add(key: Any, itemsize: int, address: Callable[[], int]) -> int:
-    """Index of a kernel that stands in no list; its address is asked for once for each key."""
+@functools.cache
+def _free(itemsize: int) -> list[int]:
+    """Places behind those of the names; that of the last who left is used first."""
+    return list(range(REST + len(_NAMES) + SPARE - 1, REST + len(_NAMES) - 1, -1))
+
+
+def add(key: Any, itemsize: int, make: Callable[[], Any]) -> Kernel:
+    """A kernel that stands in no list; ``make`` is called where nobody uses it yet, for an object
+    with its address."""
     with compiling():
-        if (key, itemsize) not in _added:
-            if len(_added) == SPARE:
-                raise RuntimeError(f"a process may use {SPARE} kernels of custom functions")
-            index = REST + len(_NAMES) + len(_added)
-            _addresses(itemsize)[index] = address()
-            _added[key, itemsize] = index
-        return _added[key, itemsize]
+        kernel = _added.get((key, itemsize))
+        if kernel is None:
+            kernel = _added[key, itemsize] = Kernel(itemsize, make())
+        return kernel
 
 
 @functools.cache

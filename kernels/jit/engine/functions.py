@@ -9,11 +9,14 @@ from typing import Any
 from ..._custom import CustomActivation, CustomLoss
 from ..._specs import Loss
 from ..compiling import custom_kernels
-from ..compiling.table import use
+from ..compiling.table import Kernel, use
 from ..formulas.activations import SLOPES
 from ..formulas.output_layer import kernel_of
 from ..memory.layout import NOWHERE
 from ..memory.records import Layer, Plan
+
+#: Where the kernels of users' functions are kept for as long as somebody calls them.
+Keep = list[Kernel]
 
 #: Activations that the forward tile makes by clipping.
 BOUNDS = {"relu": (0.0, math.inf), "hardtanh": (-1.0, 1.0)}
@@ -25,6 +28,7 @@ def set_functions(
     dropout: Sequence[float],
     itemsize: int,
     with_slopes: bool,
+    keep: Keep,
 ) -> None:
     """Write the kernels of hidden layers and of dropout into layers.
 
@@ -39,11 +43,16 @@ def set_functions(
         if layer.threshold:
             layer.drop = use(f"dropout {below}", itemsize)
         drops = level + 1 < len(layers) and layers[level + 1].threshold > 0
-        below = _set_activation(layer, name, itemsize, with_slopes, drops)
+        below = _set_activation(layer, name, itemsize, with_slopes, drops, keep)
 
 
 def _set_activation(
-    layer: Layer, name: str | CustomActivation, itemsize: int, with_slopes: bool, drops: bool
+    layer: Layer,
+    name: str | CustomActivation,
+    itemsize: int,
+    with_slopes: bool,
+    drops: bool,
+    keep: Keep,
 ) -> str:
     """Kernels of an activation. σ' is kept where its output does not say it, or does not after
     dropout, whose kernel's name is returned."""
@@ -51,37 +60,39 @@ def _set_activation(
     clipped = name == "identity" or name in BOUNDS
     with_slope = with_slopes and (name in SLOPES or not isinstance(name, str))
     kind = "activation_with_slope" if with_slope else "activation"
-    layer.activation = -1 if clipped else _kernel(kind, name, itemsize)
+    layer.activation = -1 if clipped else _kernel(kind, name, itemsize, keep)
     kept = with_slope or drops
     layer.slope = 0 if kept else NOWHERE
     derivative = "slope" if kept else name
     plain = derivative == "identity"
-    layer.derivative = -1 if plain else _kernel("derivative", derivative, itemsize)
+    layer.derivative = -1 if plain else _kernel("derivative", derivative, itemsize, keep)
     return "slope" if with_slope else str(name)
 
 
-def _kernel(kind: str, activation: str | CustomActivation, itemsize: int) -> int:
+def _kernel(kind: str, activation: str | CustomActivation, itemsize: int, keep: Keep) -> int:
     """Index of a kernel of an activation."""
     if isinstance(activation, str):
         return use(f"{kind} {activation}", itemsize)
-    return custom_kernels.activation(kind, activation, itemsize)
+    keep.append(custom_kernels.activation(kind, activation, itemsize))
+    return keep[-1].index
 
 
-def set_output(plan: Plan, output: str | CustomActivation) -> None:
+def set_output(plan: Plan, output: str | CustomActivation, keep: Keep) -> None:
     """Let the rows pass write results, with this output activation."""
     plan.with_out = 1
     plan.is_softmax = output == "softmax"
     if output == "softmax":
         use("softmax", plan.itemsize)
     apart = output in ("softmax", "identity")
-    plan.output_activation = -1 if apart else _kernel("activation", output, plan.itemsize)
+    plan.output_activation = -1 if apart else _kernel("activation", output, plan.itemsize, keep)
 
 
-def set_loss(plan: Plan, loss: Loss, output: str, n_out: int) -> None:
+def set_loss(plan: Plan, loss: Loss, output: str, n_out: int, keep: Keep) -> None:
     """Let the rows pass compute this loss of so many outputs."""
     plan.with_loss = 1
     if isinstance(loss, CustomLoss):
-        plan.loss = custom_kernels.loss(loss, n_out, plan.itemsize)
+        keep.append(custom_kernels.loss(loss, n_out, plan.itemsize))
+        plan.loss = keep[-1].index
         plan.loss_constant = plan.label_low = 0.0
     else:
         kernel, plan.loss_constant, plan.label_low = kernel_of(loss, output)

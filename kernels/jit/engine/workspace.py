@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._custom import CustomActivation
 from ..._specs import Loss
 from ..._typing import Array
 from ..compiling.lazy import Task
@@ -21,7 +22,7 @@ from ..memory.records import Block, Copy, Plan
 from ..passes.packing import gather_task, scatter_task
 from ..threads.team import Job
 from ..vector.host import LINE, host
-from .functions import set_functions, set_loss
+from .functions import Keep, set_functions, set_loss, set_output
 
 
 class Workspace:
@@ -81,9 +82,9 @@ class Workspace:
         itemsize = dtype.itemsize
         self.layers = make_layers(sizes, itemsize)
         n_layers, last = len(self.layers), self.layers[-1]
-        set_functions(
-            self.layers, activations, tuple(dropout) or (0.0,) * n_layers, itemsize, with_slopes
-        )
+        self._kernels: Keep = []
+        probabilities = tuple(dropout) or (0.0,) * n_layers
+        set_functions(self.layers, activations, probabilities, itemsize, with_slopes, self._kernels)
         for layer, learns in zip(self.layers, trainable or [True] * n_layers, strict=True):
             layer.trainable = bool(learns)
 
@@ -165,9 +166,13 @@ class Workspace:
         """Index of a kernel in the table of this workspace's dtype."""
         return use(name, self.dtype.itemsize)
 
+    def set_output(self, output: str | CustomActivation) -> None:
+        """Let the rows pass write results, with this output activation."""
+        set_output(self.plan, output, self._kernels)
+
     def set_loss(self, loss: Loss, output: str, n: int = 0) -> None:
         """Let the rows pass compute losses; those of all of ``n`` rows are kept."""
-        set_loss(self.plan, loss, output, self.layers[-1].n_out)
+        set_loss(self.plan, loss, output, self.layers[-1].n_out, self._kernels)
         self.plan.keep_losses = n > 0
         if n > self.rows:
             self.plan.losses = self.reserve(8 * n)

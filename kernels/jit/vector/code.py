@@ -55,13 +55,18 @@ class Code:
         self.vector = ir.VectorType(self.scalar, self.lanes)
         self.integers = ir.VectorType(self.integer, self.lanes)
         signature = ir.FunctionType(ir.VoidType(), [I64] * n_ints + [DOUBLE] * n_doubles)
-        self.function = ir.Function(module, signature, name=f"fastmlp_{name}_f{8 * itemsize}")
+        self.function = ir.Function(module, signature, name=self.symbol(name, itemsize))
         self.function.linkage = "internal"
         self.function.attributes.add("noinline")
         self.function.attributes.add("nounwind")
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.ints = [Int(self, value) for value in self.function.args[:n_ints]]
         self.doubles = list(self.function.args[n_ints:])
+
+    @staticmethod
+    def symbol(name: str, itemsize: int) -> str:
+        """The function's name in LLVM."""
+        return f"fastmlp_{name}_f{8 * itemsize}"
 
     def finish(self) -> Any:
         """End the function and return it."""
