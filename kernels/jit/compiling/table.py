@@ -30,6 +30,8 @@ from .turn import compiling
 FORWARD, GRADIENT, REST = 0, 24, 40
 _COMMON: Mapping[str, tuple[Callable[[Code], Any], int]] = {  # and the number of arguments
     "column_sums": (tiles.column_sums, 3),
+    "accumulate": (tiles.accumulate, 4),
+    "rounded": (tiles.rounded, 3),
     "gather": (packing.gather, 8),
     "scatter": (packing.scatter, 8),
     "transpose": (packing.transpose, 2),
@@ -75,6 +77,7 @@ _NAMES = (*_COMMON, *NAMED)
 #: Room behind the names, for kernels of functions that users define and that are in use.
 SPARE = 1 << 16
 INDEX = {name: REST + i for i, name in enumerate(_NAMES)}
+ACCUMULATE, ROUNDED = INDEX["accumulate"], INDEX["rounded"]
 COLUMN_SUMS, TRANSPOSE = INDEX["column_sums"], INDEX["transpose"]
 GATHER, SCATTER, ONE_HOT = INDEX["gather"], INDEX["scatter"], INDEX["one_hot"]
 SOFTMAX, SUMS, NORMS = INDEX["softmax"], INDEX["sums"], INDEX["norms"]

@@ -13,6 +13,9 @@ from ..memory.arena import address
 from ..memory.records import DENSE, LABELS
 from .workspace import Workspace
 
+# A step's largest weight between these leaves room for sums and quotients in float32.
+_SMALLEST, _LARGEST = 2.0**-60, 2.0**60
+
 
 def own_structure(x: Array | CSR) -> Array | CSR:
     """Sparse rows with places of their own, which another thread cannot change after they have
@@ -89,15 +92,22 @@ def set_weights(space: Workspace, weights: Array | None) -> None:
     plan = space.plan
     if weights is None:
         plan.weights, plan.weights_step = space.one, 0
-        plan.weights_double = plan.totals = 0
+        plan.weights_double = plan.totals = plan.shares = 0
         return
     weights = np.ascontiguousarray(weights)
     doubles = weights.astype(np.float64)
     starts = np.arange(0, len(doubles), plan.batch)
     totals = np.add.reduceat(doubles, starts) if len(doubles) else doubles
+    # What errors are multiplied by, one weight over a step's total, has to be a normal number.
+    shares = totals
+    largest = np.maximum.reduceat(doubles, starts) if len(doubles) else doubles
+    if np.any((largest > _LARGEST) | ((largest < _SMALLEST) & (largest > 0.0))):
+        each = np.repeat(np.frexp(largest)[1], np.diff(np.append(starts, len(doubles))))
+        scaled = np.ldexp(doubles, -each)
+        weights, shares = scaled.astype(weights.dtype), np.add.reduceat(scaled, starts)
     plan.weights, plan.weights_step = address(weights), space.dtype.itemsize
-    plan.weights_double, plan.totals = address(doubles), address(totals)
-    space.hold(weights, doubles, totals)
+    plan.weights_double, plan.totals, plan.shares = map(address, (doubles, totals, shares))
+    space.hold(weights, doubles, totals, shares)
 
 
 def set_rates(space: Workspace, learning_rate: float | Array) -> None:

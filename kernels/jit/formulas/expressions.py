@@ -45,25 +45,10 @@ def _minimum(code: Code, x: Real, y: Real) -> Real:
     return code.select(_isnan(code, x), x, code.select(x < y, x, y))
 
 
-def _sign(code: Code, x: Real) -> Real:
-    return code.select(x > 0.0, code.real(1.0), code.select(x < 0.0, code.real(-1.0), x))
-
-
-def _log(code: Code, x: Real) -> Real:
-    """Natural logarithm of any number."""
-    bits = vmath.FORMATS[code.itemsize].mantissa
-    smallest = 2.0 ** (2 - 2 ** (7 if code.itemsize == 4 else 10))  # normal number
-    tiny = x < smallest
-    result = vmath.log(code, code.select(tiny, x * 2.0**bits, x))
-    result = result - code.select(tiny, code.real(bits * math.log(2)), 0.0)
-    at_zero = code.select(_compare("==")(code, x, code.real(0.0)), code.real(-math.inf), math.nan)
-    return code.select(x > 0.0, result, at_zero)
-
-
 def _log1p(code: Code, x: Real) -> Real:
     """``log(1 + x)``; the second term is what rounding ``1 + x`` has lost."""
     y = x + 1.0
-    result = _log(code, y)
+    result = vmath.log_of_any(code, y)
     lost = (x - (y - 1.0)) / y
     inside = code.builder.and_(y > 0.0, y < math.inf)
     return result + code.select(inside, lost, 0.0)
@@ -113,7 +98,7 @@ def _c_library(name: str) -> Callable[..., Real]:
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "negative": lambda code, x: -x,
     "absolute": lambda code, x: code.abs(x),
-    "sign": _sign,
+    "sign": vmath.sign,
     "square": lambda code, x: x * x,
     "sqrt": lambda code, x: code.sqrt(x),
     "floor": _llvm("floor"),
@@ -123,9 +108,9 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "exp": vmath.exp,
     "exp2": _llvm("exp2"),
     "expm1": _expm1,
-    "log": _log,
-    "log2": lambda code, x: _log(code, x) * (1 / math.log(2)),
-    "log10": lambda code, x: _log(code, x) * (1 / math.log(10)),
+    "log": vmath.log_of_any,
+    "log2": lambda code, x: vmath.log_of_any(code, x) * (1 / math.log(2)),
+    "log10": lambda code, x: vmath.log_of_any(code, x) * (1 / math.log(10)),
     "log1p": _log1p,
     "sin": _llvm("sin"),
     "cos": _llvm("cos"),

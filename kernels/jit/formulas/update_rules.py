@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..._names import RULE_CONSTANTS
 from ..._specs import UpdateRule
 from ..vector.code import Code, Int, Real
-from ..vector.vmath import exp, log_of_any, maximum, sqrt_by_products
+from ..vector.vmath import exp, log_of_any, maximum, sign, sqrt_by_products
 
 #: Constants of an update: penalties; factor of the parameters (decay); bounds of the gradient's
 #: elements and its factor (clipping); the learning rate; the rule's own.
@@ -52,12 +52,10 @@ def _toward(code: Code, share: Real, value: Real, average: Real) -> Real:
 
 
 def _square_toward(code: Code, share: Real, g: Real, average: Real) -> Real:
-    return code.fma(share, code.fma(g, g, -average), average)
-
-
-def _sign(code: Code, x: Real) -> Real:
-    """-1, 0 or 1; NaN stays."""
-    return code.select(x > 0.0, code.real(1.0), code.select(x < 0.0, code.real(-1.0), x))
+    """The same with ``g²``. A mean that has overflowed stays infinite, which stops its parameter,
+    instead of becoming ``∞ - ∞``."""
+    value = code.fma(share, code.fma(g, g, -average), average)
+    return code.select(average < math.inf, value, average)
 
 
 def _no_scalars(k: Any, c: Any, t: int, rate: float) -> None:
@@ -111,7 +109,8 @@ def _rmsprop(centered: bool, with_momentum: bool) -> Step:
         if centered:
             mean = _toward(code, k[0], g, mean)
             spread = code.fma(-mean, mean, square)
-            square = code.select(spread < 0.0, code.real(0.0), spread)
+            spread = code.select(spread < 0.0, code.real(0.0), spread)
+            square = code.select(square < math.inf, spread, square)
         change = g / (root(square) + k[1])
         if with_momentum:
             change = buffer = code.fma(k[2], buffer, change)
@@ -209,7 +208,8 @@ def _ftrl(half: bool) -> Step:
 
         total = code.fma(g, g, s[0])
         before, after = power(s[0]), power(total)
-        z = s[1] + code.fma(k[2], p, g) - (after - before) * k[-1] * p
+        grown = code.select(total < math.inf, after - before, 0.0)
+        z = s[1] + code.fma(k[2], p, g) - grown * k[-1] * p
         rest = code.clip(z, -k[0], k[0]) - z
         # Where there is nothing to divide the denominator may be zero too.
         nothing = code.builder.fcmp_ordered("==", rest.value, code.real(0.0).value)
@@ -224,7 +224,7 @@ def _lion_scalars(k: Any, c: Any, t: int, rate: float) -> None:
 
 
 def _lion(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
-    direction = _sign(code, code.fma(k[0], s[0], k[1] * g))
+    direction = sign(code, code.fma(k[0], s[0], k[1] * g))
     return code.fma(-k[-1], direction, p), [_toward(code, k[2], g, s[0])]
 
 
@@ -233,13 +233,13 @@ def _rprop_scalars(k: Any, c: Any, t: int, rate: float) -> None:
 
 
 def _rprop(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
-    agreement = _sign(code, g) * _sign(code, s[0])
+    agreement = sign(code, g) * sign(code, s[0])
     factor = code.select(agreement < 0.0, k[0], 1.0)
     factor = code.select(agreement > 0.0, k[1], factor)
     open_ = code.builder.fcmp_ordered("==", s[1].value, code.real(0.0).value)
     size = code.clip(code.select(open_, k[-1], s[1]) * factor, k[2], k[3])
     before = code.select(agreement < 0.0, code.real(0.0), g)
-    return p - size * _sign(code, before), [before, size]
+    return p - size * sign(code, before), [before, size]
 
 
 #: Rules by the name of their kernel, see :func:`kernel_of`.
@@ -304,7 +304,7 @@ def update(code: Code, what: str) -> Any:
     def penalised(g: Real, x: Real) -> Real:
         g = g + code.choose_real(squared, x * l2, zero)
         if name == "store" or regularised:
-            g = g + code.choose_real(absolute, _sign(code, x) * l1, zero)
+            g = g + code.choose_real(absolute, sign(code, x) * l1, zero)
         return g
 
     def body(at: Int, mask: Any, root: Root = code.sqrt) -> None:

@@ -15,6 +15,10 @@ from typing import Any
 from ..vector.code import Code
 from ..vector.host import LINE
 
+#: Samples whose sum in float32 keeps its digits, where the samples may be equal, and where they
+#: are products.
+SHORT_RUN, RUN = 128, 256
+
 
 def forward(code: Code, rows: int, panels: int) -> Any:
     """``c = clip(start + a w)`` for ``rows`` rows and ``panels`` panels of columns.
@@ -82,15 +86,50 @@ def gradient(code: Code, rows: int, panels: int) -> Any:
 
 
 def column_sums(code: Code) -> Any:
-    """``g = Σ δ`` over ``k`` samples of one panel. Arguments: ``d``, ``k``, ``g``."""
+    """``g = Σ δ`` over ``k`` samples of one panel. Arguments: ``d``, ``k``, ``g``.
+
+    Runs of samples are summed in the dtype, and the runs in float64: a single sum of very many
+    would lose more digits than the dtype has left.
+    """
     d, k, g = code.ints
     offsets = [at for _, at in _registers(code, 1)]
-    sums = [code.variable(code.real(0.0)) for _ in offsets]
-    with code.loop(k) as i:
-        for total, at in zip(sums, offsets, strict=True):
-            total.set(total.get() + code.load(d + i * LINE + at))
-    for total, at in zip(sums, offsets, strict=True):
-        code.store(total.get(), g + at)
+    zero = code.real(0.0)
+    wholes = [code.variable(code.to_doubles(zero)) for _ in offsets]
+    with code.loop(k, SHORT_RUN) as first:
+        sums = [code.variable(zero) for _ in offsets]
+        with code.loop((k - first).min(SHORT_RUN)) as i:
+            for total, at in zip(sums, offsets, strict=True):
+                total.set(total.get() + code.load(d + (first + i) * LINE + at))
+        for whole, total in zip(wholes, sums, strict=True):
+            whole.set(whole.get() + code.to_doubles(total.get()))
+    for whole, at in zip(wholes, offsets, strict=True):
+        code.store(code.from_doubles(whole.get()), g + at)
+    return code.finish()
+
+
+def accumulate(code: Code) -> Any:
+    """Add lines to sums in float64.
+
+    Arguments: the lines, the ``sums`` (of one line two), the number of lines; whether there are
+    sums already (0: these are the first).
+    """
+    source, sums, lines, known = code.ints
+    zero = code.to_doubles(code.real(0.0))
+    with code.loop(lines) as i:
+        for _, at in _registers(code, 1):
+            place = sums + i * (8 * code.panel) + at * (8 // code.itemsize)
+            before = code.choose_real(known > 0, code.load_doubles(place), zero)
+            code.store(before + code.to_doubles(code.load(source + i * LINE + at)), place)
+    return code.finish()
+
+
+def rounded(code: Code) -> Any:
+    """Lines of the dtype of sums in float64. Arguments: the ``sums``, the lines, their number."""
+    sums, target, lines = code.ints
+    with code.loop(lines) as i:
+        for _, at in _registers(code, 1):
+            place = sums + i * (8 * code.panel) + at * (8 // code.itemsize)
+            code.store(code.from_doubles(code.load_doubles(place)), target + i * LINE + at)
     return code.finish()
 
 

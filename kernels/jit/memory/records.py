@@ -74,8 +74,9 @@ class Plan(ctypes.Structure):
         # Copies of operands into panels, and back.
         "gathers scatters "
         # Row weights in visiting order: of the dtype (step 0 for one weight for all), as doubles,
-        # and their sums for each step.
-        "weights weights_step weights_double totals "
+        # and their sums for each step: of the doubles, and of those of the dtype, which are scaled
+        # by a power of two where they are very large or small.
+        "weights weights_step weights_double totals shares "
         # Batch: targets in panels, losses of rows (of all rows of the job where keep_losses is 1).
         "y losses keep_losses "
         # Scratch for the scores of a block of rows in columns.

@@ -96,6 +96,7 @@ def plain_gradient(
     plan: Any,
     layer: Any,
     block: Any,
+    row: int,
     rows: int,
     group: int,
     begin: int,
@@ -103,10 +104,10 @@ def plain_gradient(
     target: int,
     ahead: int,
 ) -> None:
-    """Features ``begin ≤ feature < end`` of a group."""
-    right = layer.d + block.panel * plan.row_step
+    """Features ``begin ≤ feature < end`` of a group, over ``rows`` rows from ``row`` on."""
+    right = layer.d + block.panel * plan.row_step + row * LINE
     for i in range(begin, end, plan.panel):
-        left = layer.a + (group + i) // plan.panel * plan.row_step
+        left = layer.a + (group + i) // plan.panel * plan.row_step + row * LINE
         walk(
             plan,
             layer,
@@ -129,6 +130,7 @@ def narrow_gradient(
     plan: Any,
     layer: Any,
     block: Any,
+    row: int,
     rows: int,
     group: int,
     features: int,
@@ -144,9 +146,9 @@ def narrow_gradient(
     number = 0
     for i in range(0, done, _COLUMNS * plan.panel):
         wide = min(_COLUMNS, (done - i) // plan.panel)
-        right = layer.a + (group + i) // plan.panel * plan.row_step
+        right = layer.a + (group + i) // plan.panel * plan.row_step + row * LINE
         for p in range(block.panels):
-            left = layer.d + (block.panel + p) * plan.row_step
+            left = layer.d + (block.panel + p) * plan.row_step + row * LINE
             count = min(plan.panel, columns_of(plan, layer, block) - p * plan.panel)
             lines[:] = 0.0
             walk(

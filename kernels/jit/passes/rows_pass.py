@@ -61,7 +61,9 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
 
     if plan.with_loss:
         gather_targets(plan, first + row, rows, last.n_out, plan.y + row * LINE)
-        total = step_total(plan, step, batch)
+        total = float(batch)
+        if plan.shares:
+            total = carray(pointer(plan.shares), step + 1, np.float64)[step]
         call(
             kernel(plan, plan.loss),
             (

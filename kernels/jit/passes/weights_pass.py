@@ -13,8 +13,9 @@ import numpy as np
 
 from ..compiling.access import call, pointer, record, scratch
 from ..compiling.lazy import Task, carray, inline
-from ..compiling.table import BOUND_COLUMNS, COLUMN_SUMS, NORMS, TRANSPOSE
+from ..compiling.table import ACCUMULATE, BOUND_COLUMNS, COLUMN_SUMS, NORMS, ROUNDED, TRANSPOSE
 from ..formulas.update_rules import FACTOR, N_CONSTANTS
+from ..matrices.tiles import RUN
 from ..memory.records import BLOCK, PLAN
 from ..vector.host import LINE, host
 from .gradients import GROUP, is_narrow, narrow_gradient, plain_gradient
@@ -22,6 +23,7 @@ from .rows import constants_of, kernel, layers_of, rows_of_step, step_total
 from .sparse import sparse_gradient
 
 _SCRATCH = host().gradient_panels * GROUP * LINE
+_SUMS = 2 * _SCRATCH  # of float32 in float64
 
 
 @inline
@@ -123,18 +125,34 @@ def weights_task(plan_address: int, step: int, index: int) -> None:
 
 @inline
 def dense_gradient(plan: Any, layer: Any, block: Any, rows: int, gradient: int) -> None:
-    """The gradient of a block of weights, a group of features at a time, and what is done to it."""
+    """The gradient of a block of weights, a group of features at a time, and what is done to it.
+
+    Sums over more rows than keep their digits in float32 are made of runs, which are added in
+    float64. Runs begin at the same rows in every block, whatever the number of threads.
+    """
     narrow = is_narrow(plan, layer, block, rows)
-    ahead = min(GROUP * LINE // max(rows, 1), 2 * LINE)
+    run = RUN if plan.itemsize == 4 and rows > RUN else max(rows, 1)
+    sums = scratch(_SUMS)
     for feature in range(block.begin, block.end, GROUP):
-        features, done = min(GROUP, block.end - feature), 0
-        if narrow:
-            done = narrow_gradient(plan, layer, block, rows, feature, features, gradient, ahead)
-        plain_gradient(plan, layer, block, rows, feature, done, features, gradient, ahead)
+        features = min(GROUP, block.end - feature)
+        for row in range(0, max(rows, 1), run):
+            here, done = min(run, rows - row), 0
+            ahead = min(GROUP * LINE // max(here, 1), 2 * LINE) if row == 0 else 0
+            if narrow:
+                done = narrow_gradient(
+                    plan, layer, block, row, here, feature, features, gradient, ahead
+                )
+            plain_gradient(plan, layer, block, row, here, feature, done, features, gradient, ahead)
+            if run < rows:
+                for p in range(block.panels):
+                    at = p * GROUP * LINE
+                    call(kernel(plan, ACCUMULATE), (gradient + at, sums + 2 * at, features, row))
         for p in range(block.panels):
             column = block.panel + p
             at = layer.weights + column * layer.weight_step + feature * LINE
             found = gradient + p * GROUP * LINE
+            if run < rows:
+                call(kernel(plan, ROUNDED), (sums + 2 * p * GROUP * LINE, found, features))
             finish(plan, layer, column, feature, at, found, features, plan.constants)
             if plan.gradient == 0:
                 transpose_lines(plan, layer, column, feature, feature + features)

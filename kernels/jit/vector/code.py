@@ -98,6 +98,12 @@ class Code:
             return x
         return Real(self, self.builder.fpext(x.value, ir.VectorType(DOUBLE, self.lanes)))
 
+    def from_doubles(self, x: Real) -> Real:
+        """Doubles, rounded to the dtype."""
+        if self.scalar == DOUBLE:
+            return x
+        return Real(self, self.builder.fptrunc(x.value, self.vector))
+
     def splat(self, scalar: Any) -> Real:
         """A vector of one scalar; a double is rounded to the dtype."""
         if scalar.type == DOUBLE and self.scalar != DOUBLE:
@@ -147,7 +153,7 @@ class Code:
     def store(self, x: Real, address: Int, mask: Any = None) -> None:
         pointer = self._pointer(address, x.value.type)
         if mask is None:
-            self.builder.store(x.value, pointer, align=self.itemsize)
+            self.builder.store(x.value, pointer, align=kind_bytes(x.value.type.element))
             return
         bits = 64 if x.value.type.element == DOUBLE else 32
         name = f"llvm.masked.store.v{self.lanes}f{bits}.p0"
@@ -155,6 +161,11 @@ class Code:
 
     def _load(self, address: Int, kind: Any) -> Any:
         return self.builder.load(self._pointer(address, kind), align=kind_bytes(kind))
+
+    def load_doubles(self, address: Int) -> Real:
+        """As many doubles as a vector of the dtype has elements."""
+        kind = ir.VectorType(DOUBLE, self.lanes)
+        return Real(self, self.builder.load(self._pointer(address, kind), align=8))
 
     def load_double(self, address: Int) -> Any:
         return self._load(address, DOUBLE)

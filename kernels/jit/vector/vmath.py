@@ -168,8 +168,13 @@ def expm1(code: Code, x: Real) -> Real:
     return code.fma(power, p, power - 1.0)
 
 
+def sign(code: Code, x: Real) -> Real:
+    """-1, 0 or 1; NaN stays."""
+    return code.select(x > 0.0, code.real(1.0), code.select(x < 0.0, code.real(-1.0), x))
+
+
 def log_of_any(code: Code, x: Real) -> Real:
-    """Natural logarithm of ``x ≥ 0``, subnormal numbers and 0 too."""
+    """Natural logarithm of any number, also of subnormal ones; NaN of negative ones."""
     bits = FORMATS[code.itemsize].mantissa
     tiny = x < (2.0**-126 if code.itemsize == 4 else 2.0**-1022)
     result = log(code, code.select(tiny, x * 2.0**bits, x))
