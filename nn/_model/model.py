@@ -70,7 +70,7 @@ class Model:
         if self.preprocessing.task != "classification":
             return False
         output, n_out = self.network.architecture.output, self.network.architecture.sizes[-1]
-        return output == "softmax" or (output == "sigmoid" and n_out == 1)
+        return bool(output == "softmax" or (output == "sigmoid" and n_out == 1))
 
     def features(self, data: Any) -> Array:
         """Features of rows, as :meth:`outputs` takes them."""

@@ -131,7 +131,13 @@ def _column(entries: Any) -> Column:
     if found.get("categories") is not None:
         found["categories"] = _texts(found, "categories")
     column = Column(**found)
-    kinds = {"name": str, "other": bool, "fold": bool, "missing": str, "fill": (int, float)}
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "name": str,
+        "other": bool,
+        "fold": bool,
+        "missing": str,
+        "fill": (int, float),
+    }
     for name, kind in kinds.items():
         _expect(isinstance(getattr(column, name), kind), f"a column's {name}")
     _expect(column.missing in ("refused", "filled", "marked"), "a way to treat missing values")

@@ -1,25 +1,27 @@
-"""The ``fastmlp`` command: train on a table or on images, predict, say what is installed.
+"""The ``fastmlp`` command: train on a table or on images, predict, evaluate, say what is installed.
 
 Exit codes: 0 done; 1 it failed (a file, the data, a backend); 2 the command line makes no sense;
-130 interrupted (Ctrl-C; the model of the last finished step has been written).
+3 some rows could not be read and have no prediction; 130 interrupted (Ctrl-C; the model of the
+last finished step has been written).
 
-The files: ``_arguments`` the command line and ``_types`` of its options, ``_choices`` what follows
-from them, ``_sources`` where data comes from and how it is split, ``_preprocessing`` scaling that
-travels with the model, ``_train``, ``_predict``, ``_info`` and ``_warmup`` the commands,
-``_progress`` what is seen meanwhile, ``_metrics``, ``_model`` and ``_report`` what is left behind.
-Commands are imported when they are asked for, which keeps ``--help`` quick.
+The files: ``_usage`` what all share, ``_parser``, ``_arguments``, ``_train_arguments`` and
+``_types`` the command line, ``_choices`` what follows from it, ``_sources`` where data comes from
+and how it is split, ``_train``, ``_cross_validation``, ``_predict``, ``_evaluate``, ``_info`` and
+``_warmup`` the commands, ``_progress`` what is seen meanwhile, ``_scores`` how good predictions
+are, ``_report`` what is left behind. Commands are imported when they are asked for, which keeps
+``--help`` quick.
 """
 
 from __future__ import annotations
 
-import os
+import importlib
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
 from ._arguments import build_parser
-from ._usage import UsageError
+from ._usage import DONE, FAILED, INTERRUPTED, USAGE, UsageError, say, silence
 
 __all__ = ["main"]
 
@@ -45,22 +47,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            code = int(options.run(options))
+            command = importlib.import_module(f"._{options.command}", __name__)
+            code = int(command.run(options))
             sys.stdout.flush()  # here, where a reader that has gone is no reason to complain
             return code
         except UsageError as error:
-            print(f"fastmlp: {error}\nTry: fastmlp {options.command} --help", file=sys.stderr)
-            return 2
+            say(f"fastmlp: {error}\nTry: fastmlp {options.command} --help", error=True)
+            return USAGE
         except BrokenPipeError:
             # The reader has enough (… | head). The interpreter must not complain on its way out.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
+            silence(sys.stdout.fileno())
+            return DONE
         except (ValueError, OSError, ImportError, MemoryError, NotImplementedError) as error:
-            print(f"fastmlp: {_sentence(error)}", file=sys.stderr)
-            return 1
+            say(f"fastmlp: {_sentence(error)}", error=True)
+            return FAILED
         except KeyboardInterrupt:
-            print("\nfastmlp: interrupted", file=sys.stderr)
-            return 130
+            say("\nfastmlp: interrupted", error=True)
+            return INTERRUPTED
 
 
 def _sentence(error: Exception) -> str:
@@ -79,4 +82,4 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """A sentence for the person at the terminal instead of a place in the source."""
-    print(f"fastmlp: {message}", file=file or sys.stderr)
+    say(f"fastmlp: {message}", error=True)

@@ -14,7 +14,7 @@ from ._sources import Source
 from ._usage import OPTIMIZERS, UsageError
 
 #: Options of that group, for the record.
-RESTRAINT = (
+REGULARISATION = (
     *("l1", "l2", "weight_decay", "dropout", "clip_norm", "label_smoothing", "balanced"),
     *("patience", "time_limit"),
 )
@@ -65,6 +65,23 @@ def plan(
         options.epochs or source.default_epochs,
         stop,
     )
+
+
+def fit_arguments(options: argparse.Namespace, plan: Plan) -> dict[str, Any]:
+    """What ``MLP.fit`` is told, in the training and in each fold of a cross-validation."""
+    return {
+        "loss": plan.loss,
+        "optimizer": plan.optimizer,
+        "batch_size": plan.batch_size,
+        "epochs": plan.epochs,
+        "learning_rate": options.schedule,
+        "l1": options.l1,
+        "l2": options.l2,
+        "dropout": options.dropout,
+        "clip_norm": options.clip_norm,
+        "label_smoothing": options.label_smoothing,
+        "class_weight": "balanced" if options.balanced else None,
+    }
 
 
 def optimizer_of(options: argparse.Namespace) -> optimizers.Optimizer:

@@ -8,7 +8,7 @@ from importlib import metadata
 
 from fastmlp import kernels
 
-from ._usage import version
+from ._usage import say, version
 
 #: Extra → the package that it installs.
 EXTRAS = {
@@ -36,10 +36,10 @@ def run(options: argparse.Namespace) -> int:
         "threads": str(live["n_threads"]),
     }
     for name, text in lines.items():
-        print(f"{name:<16} {text}")
-    print("extras")
+        say(f"{name:<16} {text}")
+    say("extras")
     for extra, package in EXTRAS.items():
-        print(f"  {extra:<14} {_installed(extra, package)}")
+        say(f"  {extra:<14} {_installed(extra, package)}")
     return 0
 
 

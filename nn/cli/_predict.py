@@ -5,51 +5,115 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 from fastmlp import kernels
+from fastmlp.datasets._encoding import Findings
 
-from .._files import write
-from .._model import Model
+from .._files import shown, write
+from .._model import FILE_NAME, Model
 from .._typing import Array
-from ._sources import load_inputs
+from ._sources import load_inputs, text_format
+from ._usage import DONE, INCOMPLETE, UsageError, say
+
+#: Complaints about single rows that are printed.
+SHOWN = 3
 
 
 def run(options: argparse.Namespace) -> int:
     """Predict as ``options`` say; return the exit code."""
+    text_format(options)
+    if options.out is not None:
+        _refuse_inputs(options)
     if options.backend:
         kernels.use_backend(options.backend)
     model = Model.load(options.model, options.threads)
-    output = model.outputs(load_inputs(options, model.preprocessing))
+    if options.probabilities and not model.has_probabilities:
+        raise UsageError("--probabilities: this model's outputs are no probabilities of classes")
+    findings = Findings(strict=False)
+    output = model.outputs(load_inputs(options, model.preprocessing, findings))
+    lines = _all if options.probabilities else _values if _is_real(model) else _best
     if options.out is None:
-        _write(sys.stdout, model, output)
-        return 0
-    text = io.StringIO()
-    _write(text, model, output)
-    write(options.out, text.getvalue().encode("utf-8", "backslashreplace"))
-    print(f"wrote {len(output):,} predictions to {options.out}")
-    return 0
-
-
-def _write(file: TextIO, model: Model, output: Array) -> None:
-    """Classes with the network's confidence in each, or real values by target."""
-    prepare = model.preprocessing
-    writer = csv.writer(file, lineterminator="\n")
-    if prepare.task == "regression":
-        writer.writerow(prepare.target_names)
-        writer.writerows([f"{v:.6g}" for v in row] for row in prepare.values(output).tolist())
-        return
-    numbers = prepare.classes(output)
-    if output.shape[1] == 1:
-        confidence = np.where(numbers == 1, output[:, 0], 1 - output[:, 0])
+        _write(sys.stdout, *lines(model, output), findings)
     else:
-        confidence = output[np.arange(len(output)), numbers]
-    # Only these outputs are probabilities of the classes; others are scores of any scale.
-    softmax = model.network.architecture.output == "softmax" or output.shape[1] == 1
-    writer.writerow(["prediction", "probability" if softmax else "score"])
-    writer.writerows(
-        [prepare.target_names[k], f"{value:.4f}"]
-        for k, value in zip(numbers.tolist(), confidence.tolist(), strict=True)
-    )
+        text = io.StringIO()
+        _write(text, *lines(model, output), findings)
+        write(options.out, text.getvalue().encode("utf-8", "backslashreplace"))
+        n = len(output) - len(findings.bad)
+        say(f"wrote {n:,} predictions to {shown(options.out)}")
+    return tell(findings, len(output))
+
+
+def tell(findings: Findings, n_rows: int) -> int:
+    """Say what was wrong with the rows; return the exit code."""
+    for name, values in findings.unknown.items():
+        examples = ", ".join(repr(value[:40]) for value in list(values)[:SHOWN])
+        say(
+            f"fastmlp: {sum(values.values()):,} rows have a value of {name!r} that training had "
+            f"not ({examples}); it counts as none of the known ones",
+            error=True,
+        )
+    if findings.filled:
+        counts = ", ".join(f"{n:,} of {name!r}" for name, n in findings.filled.items())
+        say(f"fastmlp: missing values were filled in: {counts}", error=True)
+    for complaint in list(dict.fromkeys(findings.bad.values()))[:SHOWN]:
+        say(f"fastmlp: {complaint}", error=True)
+    if findings.bad:
+        say(f"fastmlp: {len(findings.bad):,} of {n_rows:,} rows have no prediction", error=True)
+    return INCOMPLETE if findings.bad else DONE
+
+
+def _refuse_inputs(options: argparse.Namespace) -> None:
+    """Predictions must not take the place of what they are made from."""
+    out = Path(options.out)
+    model = Path(options.model)
+    for path in (model, model / FILE_NAME, Path(options.data)):
+        same = os.path.realpath(path) == os.path.realpath(out)
+        if same or (out.exists() and path.exists() and path.samefile(out)):
+            raise UsageError(f"--out {shown(out)} would overwrite an input of the command")
+    if out.is_dir() or not out.parent.is_dir():
+        what = "is a folder" if out.is_dir() else f"there is no folder {shown(out.parent)}"
+        raise UsageError(f"--out {shown(out)} cannot be written: {what}")
+
+
+def _is_real(model: Model) -> bool:
+    return model.preprocessing.task == "regression"
+
+
+def _write(file: TextIO, header: list[str], lines: list[list[str]], findings: Findings) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    for row in findings.bad:
+        lines[row] = [""] * len(header)
+    writer.writerows(lines)
+
+
+def _values(model: Model, output: Array) -> tuple[list[str], list[list[str]]]:
+    """Real values by target, with all their digits."""
+    prepare = model.preprocessing
+    values = prepare.values(output.astype(np.float64))
+    return list(prepare.target_names), [[repr(v) for v in row] for row in values.tolist()]
+
+
+def _best(model: Model, output: Array) -> tuple[list[str], list[list[str]]]:
+    """Classes with the network's confidence in each."""
+    prepare = model.preprocessing
+    numbers = prepare.classes(output)
+    scores = prepare.probabilities(output) if model.has_probabilities else output
+    confidence = scores[np.arange(len(output)), np.minimum(numbers, scores.shape[1] - 1)]
+    header = ["prediction", "probability" if model.has_probabilities else "score"]
+    pairs = zip(numbers.tolist(), confidence, strict=True)
+    return header, [[prepare.target_names[k], str(value)] for k, value in pairs]
+
+
+def _all(model: Model, output: Array) -> tuple[list[str], list[list[str]]]:
+    """Classes with the probabilities of all."""
+    prepare = model.preprocessing
+    table = prepare.probabilities(output)
+    header = ["prediction", *(f"probability_{name}" for name in prepare.target_names)]
+    rows = zip(prepare.classes(output).tolist(), table, strict=True)
+    return header, [[prepare.target_names[k], *map(str, row)] for k, row in rows]

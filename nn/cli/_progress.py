@@ -11,7 +11,8 @@ from fastmlp.callbacks import Callback
 
 from .._model import Preprocessing
 from .._typing import Array
-from ._metrics import measure, show
+from ._scores import measure, show
+from ._usage import say
 
 if TYPE_CHECKING:
     from fastmlp import MLP
@@ -47,7 +48,7 @@ class Lines:
     def show(self, epoch: int, text: str, rows_per_second: float) -> None:
         width = len(str(self.epochs))
         line = f"epoch {epoch:{width}}/{self.epochs}  {text}  {rows_per_second:>11,.0f} rows/s"
-        print(line, flush=True)
+        say(line)
 
     def close(self) -> None:
         pass

@@ -25,6 +25,15 @@ def write_history(path: Path, run: dict[str, Any]) -> None:
     write(path, text.encode("utf-8", "backslashreplace"))
 
 
+def write_report(folder: Path, run: dict[str, Any]) -> list[str]:
+    """Write numbers and picture; return the names of the files."""
+    write_history(folder / "history.json", run)
+    if not run["history"]["loss"] or not can_draw():
+        return ["history.json"]
+    draw_learning_curve(folder / "learning_curve.png", run)
+    return ["history.json", "learning_curve.png"]
+
+
 def can_draw() -> bool:
     """Whether matplotlib is installed."""
     return find_spec("matplotlib") is not None

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from fastmlp import datasets
-from fastmlp.datasets._tables import is_table
+from fastmlp.datasets import _tables
+from fastmlp.datasets._encoding import Findings
+from fastmlp.datasets._targets import read_labelled
 from fastmlp.kernels import LOSS_OUTPUTS, OUTPUTS
 
+from .._files import shown
 from .._model import Preprocessing, of_images, of_table
 from .._typing import Array
 from ._usage import NAMED_DATA, UsageError
 
 DIGITS = tuple(str(digit) for digit in range(10))
 FASHION = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag"),
     "Ankle boot",
 )
 TEST_SHARE = 0.2
+#: The name of the standard input among the words of a command.
+STDIN = "-"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.x)
 
+    def take(self, rows: Array) -> Rows:
+        """Some of them."""
+        return Rows(self.x[rows], self.y[rows])
+
 
 @dataclass(frozen=True)
 class Source:
@@ -51,14 +55,23 @@ class Source:
     test: Rows
     preprocessing: Preprocessing
     default_epochs: int
+    notes: tuple[str, ...] = ()
 
 
 def check_options(options: argparse.Namespace) -> None:
     """Complain about options that do not fit the data, before anything is read."""
     data = options.data
+    text_format(options)
+    if isinstance(options.validation, Path) and (
+        data in NAMED_DATA or not _tables.is_table(options.validation)
+    ):
+        raise UsageError(
+            "--validation takes a share such as 0.1, or for a table another table, got "
+            f"{shown(options.validation)!r}"
+        )
     if data in NAMED_DATA:
-        if options.target or options.task != "auto":
-            raise UsageError(f"--target and --task are for tables, not for {data}")
+        if options.target or options.task != "auto" or options.drop or options.keep:
+            raise UsageError(f"--target, --task, --drop and --keep are for tables, not for {data}")
         if data != "digits" and not options.data_dir:
             raise UsageError(
                 f"{data} needs --data-dir, the folder with its four IDX files "
@@ -68,58 +81,110 @@ def check_options(options: argparse.Namespace) -> None:
             raise UsageError("digits is part of fastmlp and takes no --data-dir")
         if data != "digits" and options.test is not None:
             raise UsageError(f"{data} has its own test images; --test does not apply")
-    elif not is_table(data):
+    elif data != STDIN and not _tables.is_table(data):
         raise UsageError(
-            f"unknown data {data!r}: expected {', '.join(NAMED_DATA)}, or a file whose name ends "
-            "in .csv, .tsv, .txt (also .gz) or .npz"
+            f"unknown data {shown(data)!r}: expected {', '.join(NAMED_DATA)}, or a file whose name "
+            f"ends in {', '.join(_tables.SUFFIXES)}"
         )
     elif options.data_dir:
         raise UsageError("--data-dir is for mnist and fashion-mnist, not for tables")
     elif not options.target:
-        raise UsageError(f"which column of {data} is to be predicted? Say --target COLUMN")
+        raise UsageError(f"which column of {shown(data)} is to be predicted? Say --target COLUMN")
 
 
-def load(options: argparse.Namespace) -> Source:
-    """Read and split the data that ``options`` name."""
+def text_format(options: argparse.Namespace) -> datasets.TextFormat:
+    """How the text of a table is written, as far as it was said."""
+    try:
+        return datasets.TextFormat(
+            options.sep, options.decimal, options.thousands, options.encoding, not options.no_header
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def load(options: argparse.Namespace, earlier: Preprocessing | None = None) -> Source:
+    """Read and split the data that ``options`` name, prepared as ``earlier`` if that is given."""
     if options.data == "digits":
         return _digits(options)
     if options.data in NAMED_DATA:
         return _idx(options)
-    return _table(options)
+    return _table(options, earlier)
 
 
 def default_name(data: str) -> str:
-    """What a run is called in the name of its folder."""
-    return data if data in NAMED_DATA else Path(data).name.split(".")[0] or "table"
+    """What a run is called in the name of its folder; different files have different names."""
+    if data in NAMED_DATA:
+        return data
+    return "table" if data == STDIN else Path(data).name.removesuffix(".csv") or "table"
 
 
-def load_inputs(options: argparse.Namespace, preprocessing: Preprocessing) -> Array:
+def stream_or_path(data: str) -> str | BinaryIO:
+    """A path, or all of the standard input."""
+    if data != STDIN:
+        return data
+    return io.BytesIO(sys.stdin.buffer.read())
+
+
+def load_inputs(
+    options: argparse.Namespace, preprocessing: Preprocessing, findings: Findings
+) -> Array:
     """Read the features that ``options`` of ``fastmlp predict`` name."""
-    data, path = options.data, Path(options.data)
+    data = options.data
+    if data == STDIN or _tables.is_table(data):
+        return _tables.read_features(
+            stream_or_path(data), preprocessing.columns, findings, text_format(options)
+        )
+    return _images(options, preprocessing)[0]
+
+
+def load_labelled(
+    options: argparse.Namespace, preprocessing: Preprocessing, findings: Findings
+) -> Rows:
+    """Read features and targets, as ``fastmlp evaluate`` compares them."""
+    data = options.data
+    if data == STDIN or _tables.is_table(data):
+        x, y = read_labelled(
+            stream_or_path(data),
+            preprocessing.columns,
+            preprocessing.target_columns,
+            preprocessing.target_names if preprocessing.task == "classification" else None,
+            findings,
+            text_format(options),
+        )
+        return Rows(x, y)
+    x, labels = _images(options, preprocessing)
+    if labels is None:
+        raise UsageError(f"{shown(data)} holds images without their classes")
+    return Rows(x, labels)
+
+
+def _images(
+    options: argparse.Namespace, preprocessing: Preprocessing
+) -> tuple[Array, Array | None]:
+    data, labels = options.data, None
     if data == "digits":
-        x: Array = datasets.load_digits().X
+        digits = datasets.load_digits()
+        x, labels = digits.X, digits.y
     elif data in NAMED_DATA:
         if not options.data_dir:
             raise UsageError(f"{data} needs --data-dir, the folder with its four IDX files")
-        x = datasets.load_idx(options.data_dir, scale=False)[1][0]
-    elif is_table(data):
-        return datasets.load_features(path, preprocessing.columns)
+        x, labels = datasets.load_idx(options.data_dir, scale=False)[1]
     else:
-        images = datasets.read_idx(path)
+        images = datasets.read_idx(data)
         if images.ndim != 3:
-            raise ValueError(f"{path} should have 3 dimensions (images), has {images.ndim}")
+            raise ValueError(f"{shown(data)} should have 3 dimensions (images), has {images.ndim}")
         x = images.reshape(len(images), -1)
     if x.shape[1] != preprocessing.n_features or preprocessing.image_shape is None:
         raise ValueError(
             f"the model of {preprocessing.name} takes {preprocessing.n_features} features, "
-            f"{data} has {x.shape[1]} pixels"
+            f"{shown(data)} has {x.shape[1]} pixels"
         )
-    return x
+    return x, labels
 
 
 def _digits(options: argparse.Namespace) -> Source:
     data = datasets.load_digits()
-    rest, test = _split(data.X, data.y, options.test or TEST_SHARE, options.seed, True)
+    rest, test = _split(Rows(data.X, data.y), options.test or TEST_SHARE, options.seed, True)
     train, validation = _hold_out(rest, options, stratify=True)
     preprocessing = of_images("digits", data.target_names, (8, 8), 16.0)
     return Source(train, validation, test, preprocessing, default_epochs=60)
@@ -138,38 +203,75 @@ def _idx(options: argparse.Namespace) -> Source:
     return Source(train, validation, Rows(x_test, y_test), preprocessing, default_epochs=10)
 
 
-def _table(options: argparse.Namespace) -> Source:
-    data = datasets.load_table(options.data, _target_columns(options), task=options.task)
-    classes = data.task == "classification"
-    rest, test = _split(data.X, data.y, options.test or TEST_SHARE, options.seed, classes)
+def _table(options: argparse.Namespace, earlier: Preprocessing | None) -> Source:
+    form, source = text_format(options), stream_or_path(options.data)
+    if earlier is None:
+        data = datasets.load_table(
+            source,
+            _target_columns(options, source, form),
+            task=options.task,
+            missing=options.missing,
+            drop=options.drop,
+            keep=options.keep,
+            bad_rows=options.bad_rows,
+            form=form,
+        )
+        rows, notes = Rows(data.X, data.y), data.notes
+    else:
+        rows, notes = _labelled(source, earlier, form, strict=options.bad_rows == "error"), ()
+    classes = (data if earlier is None else earlier).task == "classification"
+    rest, test = _split(rows, options.test or TEST_SHARE, options.seed, classes)
     train, validation = _hold_out(rest, options, stratify=classes)
-    # An output that cannot reach every value must see the targets as they are.
-    scale_targets = (
-        not classes
-        and options.output in (None, "identity")
-        and (options.loss is None or LOSS_OUTPUTS[options.loss] == OUTPUTS)
-    )
-    preprocessing = of_table(data, train.x, train.y, scale_targets)
-    return Source(train, validation, test, preprocessing, default_epochs=100)
+    if earlier is not None:
+        preprocessing = earlier
+    else:
+        # An output that cannot reach every value must see the targets as they are.
+        scale_targets = (
+            not classes
+            and options.output in (None, "identity")
+            and (options.loss is None or LOSS_OUTPUTS[options.loss] == OUTPUTS)
+        )
+        preprocessing = of_table(data, train.x, train.y, scale_targets)
+    if isinstance(options.validation, Path):
+        strict = options.bad_rows == "error"
+        validation = _labelled(str(options.validation), preprocessing, form, strict=strict)
+    return Source(train, validation, test, preprocessing, 100, notes)
 
 
-def _target_columns(options: argparse.Namespace) -> str | list[str]:
-    """``a,b`` names two columns, which only text tables have."""
-    if "," in options.target and not options.data.lower().endswith(".npz"):
-        return [name.strip() for name in options.target.split(",")]
-    return str(options.target)
+def _labelled(
+    source: str | BinaryIO, prepare: Preprocessing, form: datasets.TextFormat, *, strict: bool
+) -> Rows:
+    """Rows of a table that is like the one of ``prepare``; bad ones raise or are left out."""
+    findings = Findings(strict=strict)
+    classes = prepare.target_names if prepare.task == "classification" else None
+    x, y = read_labelled(source, prepare.columns, prepare.target_columns, classes, findings, form)
+    good = np.setdiff1d(np.arange(len(x)), list(findings.bad))
+    if not len(good):
+        raise ValueError(f"no row is left: {next(iter(findings.bad.values()))}")
+    return Rows(x, y).take(good)
+
+
+def _target_columns(
+    options: argparse.Namespace, source: str | BinaryIO, form: datasets.TextFormat
+) -> str | list[str]:
+    """``a,b`` names two columns, unless one is called so; only text tables have several."""
+    target = str(options.target)
+    if "," not in target or options.data.lower().endswith(_tables.NPZ_SUFFIX):
+        return target
+    names = _tables.read_columns(source, form, "skip" if options.bad_rows == "skip" else "error")
+    return target if target in names else [name.strip() for name in target.split(",")]
 
 
 def _hold_out(
     rows: Rows, options: argparse.Namespace, *, stratify: bool
 ) -> tuple[Rows, Rows | None]:
-    if options.validation == 0:
+    if options.validation == 0 or isinstance(options.validation, Path):
         return rows, None
-    return _split(rows.x, rows.y, options.validation, options.seed + 1, stratify)
+    return _split(rows, options.validation, options.seed + 1, stratify)
 
 
-def _split(x: Array, y: Array, share: float, seed: int, stratify: bool) -> tuple[Rows, Rows]:
+def _split(rows: Rows, share: float, seed: int, stratify: bool) -> tuple[Rows, Rows]:
     x_train, x_test, y_train, y_test = datasets.train_test_split(
-        x, y, share, np.random.default_rng(seed), stratify=y if stratify else None
+        rows.x, rows.y, share, np.random.default_rng(seed), stratify=rows.y if stratify else None
     )
     return Rows(x_train, y_train), Rows(x_test, y_test)

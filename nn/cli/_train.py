@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import tempfile
+import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 from fastmlp import MLP, kernels
 
+from .._files import shown
 from .._model import FILE_NAME, Model, Preprocessing, can_save
 from . import _choices as choices
 from . import _report
-from ._metrics import measure, show
+from ._cross_validation import cross_validate
 from ._progress import Monitor, choose_display, elapsed
+from ._scores import baseline, details, measure, show, show_guess
 from ._sources import Source, check_options, default_name, load
-from ._usage import version
-
-INTERRUPTED = 130
+from ._usage import DONE, INTERRUPTED, UsageError, say, version
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,21 +29,18 @@ def run(options: argparse.Namespace) -> int:
     choices.check_pair(options.output, options.loss)
     if options.backend:
         kernels.use_backend(options.backend)
-    folder = _writable(Path(options.out or f"fastmlp-{default_name(options.data)}"))
+    folder = Path(options.out or f"fastmlp-{default_name(options.data)}")
+    _check_writable(folder)
+    earlier = _earlier(options, folder) if options.resume else None
     if not can_save():
-        print("the model will not be saved: pip install 'fastmlp[io]'", file=sys.stderr)
+        say("the model will not be saved: pip install 'fastmlp[io]'", error=True)
 
-    source = load(options)
+    source = load(options, earlier.preprocessing if earlier else None)
     plan = choices.plan(options, source, optimizer, stop)
-    network = MLP(
-        plan.sizes,
-        activation=options.activation,
-        output=plan.output,
-        dtype=options.dtype,
-        random_state=options.seed,
-        n_threads=options.threads,
-    )
+    network = _network(options, plan, earlier)
     _announce(options, source, plan)
+    if options.cv:
+        cross_validate(options, source, plan)
     monitor, interrupted = _fit(options, source, plan, network)
     if monitor.diverged and monitor.history is not None:
         raise ValueError(
@@ -52,8 +48,36 @@ def run(options: argparse.Namespace) -> int:
             f"written. Try a lower --learning-rate than {plan.optimizer.learning_rate:g}"
         )
     model = Model(network, source.preprocessing)
-    _finish(options, source, plan, model, monitor, folder, interrupted)
-    return INTERRUPTED if interrupted else 0
+    report = _finish(options, source, plan, model, monitor, interrupted)
+    _leave(folder, model, report)
+    return INTERRUPTED if interrupted else DONE
+
+
+def _earlier(options: argparse.Namespace, folder: Path) -> Model:
+    """The model to go on with."""
+    if not (folder / FILE_NAME).is_file():
+        raise UsageError(f"--resume: {shown(folder)} holds no {FILE_NAME} to go on with")
+    return Model.load(folder, options.threads)
+
+
+def _network(options: argparse.Namespace, plan: choices.Plan, earlier: Model | None) -> MLP:
+    """A new network, or the earlier one."""
+    if earlier is None:
+        return MLP(
+            plan.sizes,
+            activation=options.activation,
+            output=plan.output,
+            dtype=options.dtype,
+            random_state=options.seed,
+            n_threads=options.threads,
+        )
+    network = earlier.network
+    if network.architecture.sizes[0] != plan.sizes[0] or network.dtype.name != options.dtype:
+        raise UsageError(
+            f"--resume: the model takes {network.architecture.sizes[0]} features of "
+            f"{network.dtype}, not {plan.sizes[0]} of {options.dtype}"
+        )
+    return network
 
 
 def _fit(
@@ -84,17 +108,7 @@ def _fit(
             network.fit(
                 inputs,
                 targets,
-                loss=plan.loss,
-                optimizer=plan.optimizer,
-                batch_size=plan.batch_size,
-                epochs=plan.epochs,
-                learning_rate=options.schedule,
-                l1=options.l1,
-                l2=options.l2,
-                dropout=options.dropout,
-                clip_norm=options.clip_norm,
-                label_smoothing=options.label_smoothing,
-                class_weight="balanced" if options.balanced else None,
+                **choices.fit_arguments(options, plan),
                 stop=plan.stop,
                 validation_data=validation,
                 callbacks=[monitor],
@@ -112,29 +126,33 @@ def _finish(
     plan: choices.Plan,
     model: Model,
     monitor: Monitor,
-    folder: Path,
     interrupted: bool,
-) -> None:
-    """Test the network, say how it went, and write the files."""
+) -> dict[str, object]:
+    """Test the network and say how it went; return the run as numbers."""
     history = monitor.history.to_dict() if monitor.history else {"loss": [], "seconds": []}
     seconds, done = sum(history["seconds"]), len(history["loss"])
-    speed = done * len(source.train) / max(seconds, 1e-9)
-    test = measure(source.preprocessing, model.outputs(source.test.x), source.test.y)
+    output, prepare = model.outputs(source.test.x), source.preprocessing
+    test = measure(prepare, output, source.test.y)
+    guess = baseline(prepare, source.train.y, source.test.y)
     if monitor.history is not None and done < plan.epochs and not interrupted:
-        print(f"stopped  {monitor.history.stop_message}")
+        say(f"stopped  {monitor.history.stop_message}")
     if interrupted:
-        print(f"\ninterrupted after {done} of {plan.epochs} epochs; keeping the last finished step")
-    print(f"trained  {elapsed(seconds)} for {done} epochs, {speed:,.0f} rows/s")
-    print(f"test     {show(test)} ({len(source.test):,} rows)")
-
-    report = {
+        say(f"\ninterrupted after {done} of {plan.epochs} epochs; keeping the last finished step")
+    speed = done * len(source.train) / max(seconds, 1e-9)
+    say(f"trained  {elapsed(seconds)} for {done} epochs, {speed:,.0f} rows/s")
+    say(f"test     {show(test)} ({len(source.test):,} rows)")
+    say(f"baseline {show_guess(prepare, guess)}")
+    for line in details(model, output, source.test.y):
+        say(line)
+    return {
         "fastmlp": version(),
         "data": {
-            "name": source.preprocessing.name,
+            "name": prepare.name,
             "rows": len(source.train),
             "validation_rows": len(source.validation) if source.validation else 0,
             "test_rows": len(source.test),
             "seed": options.seed,
+            "notes": source.notes,
         },
         "network": {
             "sizes": plan.sizes,
@@ -146,7 +164,7 @@ def _finish(
         "optimizer": {"name": options.optimizer, **vars(plan.optimizer)},
         "schedule": options.schedule,
         "batch_size": plan.batch_size,
-        "restraint": {name: getattr(options, name) for name in choices.RESTRAINT},
+        "regularisation": {name: getattr(options, name) for name in choices.REGULARISATION},
         "summary": _summary(options, plan),
         "interrupted": interrupted,
         "kernels": kernels.info(),
@@ -154,32 +172,39 @@ def _finish(
         "training_seconds": seconds,
         "rows_per_second": speed,
         "test": test,
+        "baseline": guess,
     }
-    written = []
-    if can_save():
-        model.save(folder / FILE_NAME)
-        written.append(FILE_NAME)
-    _report.write_history(folder / "history.json", report)
-    written.append("history.json")
-    if done and _report.can_draw():
-        _report.draw_learning_curve(folder / "learning_curve.png", report)
-        written.append("learning_curve.png")
-    print(f"wrote    {folder}/: {', '.join(written)}")
-    if not _report.can_draw():
-        print("no learning_curve.png without matplotlib: pip install 'fastmlp[plot]'")
 
 
-def _writable(folder: Path) -> Path:
-    """Make the folder and try it before the training, not after."""
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"cannot write into {folder}: it is a file, not a folder")
+def _leave(folder: Path, model: Model, report: dict[str, object]) -> None:
+    """Write the files; a folder that was made for them goes where that fails."""
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(f"cannot write into the folder {folder}: {error.strerror}") from error
-    return folder
+        written = []
+        if can_save():
+            model.save(folder / FILE_NAME)
+            written.append(FILE_NAME)
+        written += _report.write_report(folder, report)
+    except BaseException:
+        if made and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    say(f"wrote    {shown(folder)}/: {', '.join(written)}")
+    if not _report.can_draw():
+        say("no learning_curve.png without matplotlib: pip install 'fastmlp[plot]'")
+
+
+def _check_writable(folder: Path) -> None:
+    """Whether the folder can be written to, or be made: before the training, not after."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        what = "is a file, not a folder"
+        if existing == folder:
+            raise ValueError(f"cannot write into {shown(folder)}: it {what}")
+        raise ValueError(f"cannot write into the folder {shown(folder)}: {shown(existing)} {what}")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ValueError(f"cannot write into the folder {shown(folder)}: permission denied")
 
 
 def _summary(options: argparse.Namespace, plan: choices.Plan) -> str:
@@ -195,16 +220,18 @@ def _announce(options: argparse.Namespace, source: Source, plan: choices.Plan) -
     if prepare.task == "regression":
         what = f"real values of {', '.join(prepare.target_names)}"
     live = kernels.info()
-    print(
+    for note in source.notes:
+        say(f"note     {note}")
+    say(
         f"data     {prepare.name}: {prepare.n_features} features, {what}; "
         f"{len(source.train):,} + {n_validation:,} + {len(source.test):,} rows "
         "(training, validation, test)"
     )
-    print(
+    say(
         f"network  {_summary(options, plan)}; {plan.loss}, {options.optimizer} "
         f"{plan.optimizer.learning_rate:g}, batches of {plan.batch_size}"
     )
-    print(
+    say(
         f"kernels  {live['backend']}, {live['isa']}, {options.dtype}, "
         f"up to {options.threads or live['n_threads']} threads"
     )

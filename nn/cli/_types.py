@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
+
+#: Larger counts overflow somewhere below; there is no use for them.
+LARGEST_COUNT = 2**31 - 1
 
 
 def count(text: str) -> int:
     """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
+    return _whole(text, 1)
 
 
 def seed(text: str) -> int:
     """A whole number of at least 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
-    return int(text)
+    return _whole(text, 0)
+
+
+def folds(text: str) -> int:
+    """A whole number of at least 2."""
+    return _whole(text, 2)
 
 
 def number(text: str) -> float:
@@ -52,6 +57,15 @@ def share(text: str) -> float:
     return value
 
 
+def share_or_file(text: str) -> float | Path:
+    """A number of at least 0 and below 1, or the name of a file."""
+    try:
+        float(text)
+    except ValueError:
+        return Path(text)
+    return share(text)
+
+
 def open_share(text: str) -> float:
     """A number between 0 and 1."""
     value = number(text)
@@ -70,3 +84,27 @@ def layers(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(
             f"expected sizes of hidden layers such as 100 or 64,32, got {text!r}"
         ) from None
+
+
+def names(text: str) -> list[str]:
+    """Names of columns, with commas between them."""
+    return [name.strip() for name in text.split(",")]
+
+
+def sign(text: str) -> str:
+    """One character; words for those that a shell swallows."""
+    found = {"tab": "\t", "\\t": "\t", "space": " ", "none": ""}.get(text, text)
+    if len(found) > 1:
+        raise argparse.ArgumentTypeError(f"expected one character, got {text!r}")
+    return found
+
+
+def _whole(text: str, smallest: int) -> int:
+    plain = text.isascii() and text.isdecimal() and len(text) < 20
+    if not plain or int(text) < smallest:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of at least {smallest}, got {text[:40]!r}"
+        )
+    if int(text) > LARGEST_COUNT:
+        raise argparse.ArgumentTypeError(f"expected at most {LARGEST_COUNT}, got {text!r}")
+    return int(text)

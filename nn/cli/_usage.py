@@ -16,7 +16,7 @@ SCHEDULES = (
     *("constant", "inverse_scaling", "inverse_time", "step", "exponential", "cosine"),
     *("one_cycle", "warmup", "reduce_on_plateau"),
 )
-#: Exit codes.
+#: Exit codes: done, failed, wrong command line, some rows without prediction, interrupted.
 DONE, FAILED, USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
 

@@ -9,6 +9,8 @@ import time
 from fastmlp import kernels
 from fastmlp.kernels import _chooser
 
+from ._usage import say
+
 #: ``--dtype`` → sizes of an element.
 ITEMSIZES = {"float32": (4,), "float64": (8,), "both": (4, 8)}
 
@@ -19,14 +21,14 @@ def run(options: argparse.Namespace) -> int:
         warmer = importlib.import_module("._warm_up", _chooser.active().__name__)
         live = kernels.info()
         threads = options.threads or int(str(live["n_threads"]))
-        print(f"instruction set  {live['isa']}\nfolder           {warmer.cache_folder()}")
+        say(f"instruction set  {live['isa']}\nfolder           {warmer.cache_folder()}")
         start, compiled, found = time.perf_counter(), 0, 0
         for step in warmer.warm_up(ITEMSIZES[options.dtype], threads):
             if step.compiled:
                 compiled += 1
-                print(f"{step.seconds:8.2f} s       {step.name}", flush=True)
+                say(f"{step.seconds:8.2f} s       {step.name}")
             else:
                 found += 1
         seconds = time.perf_counter() - start
-        print(f"{compiled} compiled, {found} were there: {seconds:.1f} s")
+        say(f"{compiled} compiled, {found} were there: {seconds:.1f} s")
     return 0

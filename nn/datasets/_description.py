@@ -125,14 +125,19 @@ def _describe(table: TextTable, name: str, rules: Rules) -> Column | None:
     texts = table.column(name)
     present = [text for text in texts if not is_missing(text)]
     if not present:
-        return _left_out(table, name, "has no values")
+        _leave_out(table, name, "has no values")
+        return None
     policy: Literal["refused", "filled", "marked"] = "refused"
     if rules.missing == "impute":
         policy = "filled" if len(present) == len(texts) else "marked"
-    form = None if has_leading_zeros(present) else number_format(table, name, rules)
+    codes = has_leading_zeros(present)
+    if codes:
+        table.notes.append(f"{name!r}: codes such as {present[0]!r} are categories, not numbers")
+    form = None if codes else number_format(table, name, rules)
     if form is not None:
         if name not in rules.keep and _counts_rows(name, present):
-            return _left_out(table, name, "numbers the rows")
+            _leave_out(table, name, "numbers the rows")
+            return None
         values = parse_numbers(present, form)[0]
         return Column(
             name,
@@ -161,12 +166,13 @@ def _categories(
     n, k = len(present), len(counts)
     different = k == n >= FEW_ROWS or (k > MAX_CATEGORIES and k > n / 2)
     if different and name not in rules.keep:
-        return _left_out(
+        _leave_out(
             table,
             name,
             f"is text with {k} different values in {n} rows (the first is {present[0][:40]!r}), "
             "an identifier or free text",
         )
+        return None
     folded = Counter[str]()
     for text, count in counts.items():
         folded[text.casefold()] += count
@@ -183,7 +189,7 @@ def _categories(
     return Column(name, tuple(sorted(counts)), other=k > MAX_FEATURES, fold=fold, missing=policy)
 
 
-def _left_out(table: TextTable, name: str, why: str) -> None:
+def _leave_out(table: TextTable, name: str, why: str) -> None:
     table.notes.append(f"column {name!r} {why}: left out (--keep uses it all the same)")
 
 

@@ -115,3 +115,17 @@ def _spelled(value: Decimal, text: str) -> str:
     if _is_whole(value) and value.adjusted() <= _LONGEST_INTEGER:
         return str(int(value))
     return text
+
+
+def numbers_of(texts: list[str], classes: tuple[str, ...]) -> list[int | None]:
+    """Class number of each text, ``None`` for what is none of the classes.
+
+    Where all classes are numbers, ``1.0`` is the class ``1``, as in :func:`class_numbers`.
+    """
+    by_text = {name: k for k, name in enumerate(classes)}
+    exact = [None if has_leading_zeros([name]) else _exact(name) for name in classes]
+    if any(value is None for value in exact):
+        return [by_text.get(text) for text in texts]
+    by_value = {value: k for k, value in enumerate(exact)}
+    number = {text: by_value.get(_exact(text)) for text in set(texts)}
+    return [number[text] for text in texts]

@@ -87,30 +87,7 @@ def load_table(
         raise ValueError("target must name at least one column")
     if _kind(path) == NPZ_SUFFIX:
         return load_arrays(cast(str, path), targets, task, rules)
-    table = read_columns(path, form, bad_rows)
-    for name in (*targets, *drop, *keep):
-        table.column(name)  # an unknown target before anything that the other columns may have
-    chosen = task if task != "auto" else _task(table, targets)
-    if missing != "error":
-        table = _labels.without_target(table, targets)
-    y, names, bad = _targets(table, targets, chosen, rules)
-    features = tuple(name for name in table.names if name not in (*targets, *drop))
-    columns = describe(table, features, rules)
-    if not columns:
-        raise ValueError(
-            "; ".join([f"{table.name} has no column besides the target", *table.notes])
-        )
-    # Whatever is refused without raising is to be left out.
-    findings = Findings(strict=bad_rows == "error" and missing != "drop")
-    x = encode(table, columns, findings, rules.numbers)
-    left_out = sorted({*bad, *findings.bad})
-    if left_out:
-        x, y = np.delete(x, left_out, axis=0), np.delete(y, left_out, axis=0)
-        example = next(iter(findings.bad.values()), "a target that is no number")
-        table.notes.append(f"{len(left_out)} rows are left out ({example})")
-        if not len(x):
-            raise ValueError(f"no row is left: {table.notes[-1]}")
-    return Dataset(x, y, chosen, names, columns, base_name(path), targets, tuple(table.notes))
+    return _load(path, targets, task, tuple(drop), rules, form)
 
 
 def load_features(
@@ -133,6 +110,44 @@ def load_features(
     (n, n_features) float64 array
     """
     return read_features(path, tuple(columns), Findings(), form)
+
+
+def _load(
+    path: Source,
+    targets: tuple[str, ...],
+    task: Literal["auto", "classification", "regression"],
+    drop: tuple[str, ...],
+    rules: Rules,
+    form: TextFormat | None,
+) -> Dataset:
+    """A text table: its targets, descriptions of the other columns, and the features they give."""
+    table = read_columns(path, form, rules.bad_rows)
+    for name in (*targets, *drop, *sorted(rules.keep)):
+        table.column(name)  # an unknown target before anything that the other columns may have
+    chosen = task if task != "auto" else _task(table, targets)
+    if rules.missing != "error":
+        table = _labels.without_target(table, targets)
+    y, names, bad = _targets(table, targets, chosen, rules)
+    features = tuple(name for name in table.names if name not in (*targets, *drop))
+    columns = describe(table, features, rules)
+    if not columns:
+        raise ValueError(
+            "; ".join([f"{table.name} has no column besides the target", *table.notes])
+        )
+    # Whatever is refused without raising is to be left out.
+    findings = Findings(strict=rules.bad_rows == "error" and rules.missing != "drop")
+    x = encode(table, columns, findings, rules.numbers)
+    if findings.filled:
+        counts = ", ".join(f"{n} of {name!r}" for name, n in findings.filled.items())
+        table.notes.append(f"missing values are filled in and marked: {counts}")
+    left_out = sorted({*bad, *findings.bad})
+    if left_out:
+        x, y = np.delete(x, left_out, axis=0), np.delete(y, left_out, axis=0)
+        example = next(iter(findings.bad.values()), "a target that is no number")
+        table.notes.append(f"{len(left_out)} rows are left out ({example})")
+        if not len(x):
+            raise ValueError(f"no row is left: {table.notes[-1]}")
+    return Dataset(x, y, chosen, names, columns, base_name(path), targets, tuple(table.notes))
 
 
 def read_features(

@@ -179,7 +179,7 @@ def test_constant_and_huge_columns_do_not_upset_the_scaling(dtype, capsys):
     assert json.loads(Path("m/history.json").read_text())["test"]["r2"] > 0.95
 
 
-def test_optimizer_schedule_and_restraint(capsys):
+def test_optimizer_schedule_and_regularisation(capsys):
     arguments = ["train", "digits", "--backend", "reference", "--epochs", "6", "--out", "run"]
     options = {
         **{"optimizer": "nadam", "learning-rate": "0.003", "schedule": "cosine"},
@@ -191,8 +191,8 @@ def test_optimizer_schedule_and_restraint(capsys):
     run = json.loads(Path("run/history.json").read_text())
     assert run["optimizer"]["name"] == "nadam"
     assert run["optimizer"]["weight_decay"] == 0.01
-    assert run["restraint"]["dropout"] == 0.1
-    assert run["restraint"]["balanced"] is True
+    assert run["regularisation"]["dropout"] == 0.1
+    assert run["regularisation"]["balanced"] is True
     rates = run["history"]["learning_rate"]
     assert rates == pytest.approx([0.0015 * (1 + np.cos(np.pi * e / 6)) for e in range(6)])
     assert len(run["history"]["gradient_norm"]) == 6
@@ -205,7 +205,7 @@ def test_patience_stops_and_keeps_the_best_weights(capsys):
         main(["train", "digits", "--optimizer", "sgd", "--epochs", "500", *words, "--quiet"]) == 0
     )
     out = capsys.readouterr().out
-    assert "stopped  the validation loss has not improved for 3 epochs" in out
+    assert "stopped  the validation loss has not got better for 3 epochs" in out
     history = json.loads(Path("run/history.json").read_text())["history"]
     best = int(np.argmin(history["validation_loss"])) + 1
     assert history["stop_reason"] == "early_stopping"
@@ -215,7 +215,7 @@ def test_patience_stops_and_keeps_the_best_weights(capsys):
 def test_time_limit_stops(capsys):
     words = ["--epochs", "1000000", "--time-limit", "0.2", "--quiet"]
     assert main(["train", "digits", *words]) == 0
-    assert "stopped  the time limit of 0.2 s was reached" in capsys.readouterr().out
+    assert "stopped  the time limit of 0.2 s is over" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("what", ["huber", "hinge", "lbfgs"])
@@ -330,10 +330,10 @@ def test_failures_are_1_with_a_sentence(capsys):
 def test_predict_refuses_a_table_that_is_not_like_the_first(capsys):
     houses()
     main(["train", "houses.csv", "--target", "price", "--epochs", "1", "--out", "m"])
-    Path("new.csv").write_text("size,kind,district\n80,small,harbour\n")
+    Path("new.csv").write_text("size,kind\n80,small\n")
     capsys.readouterr()
     assert main(["predict", "m", "new.csv"]) == 1
-    assert "line 2, column 'district': 'harbour' is none of the known" in capsys.readouterr().err
+    assert "new.csv has no column 'district'" in capsys.readouterr().err
     Path("image").write_bytes(idx(np.zeros((2, 1, 5))))
     assert main(["predict", "m", "image"]) == 1
     assert "takes 5 features" in capsys.readouterr().err
@@ -344,7 +344,7 @@ def test_divergence_is_said_and_nothing_is_written(capsys):
     descent = ["--optimizer", "sgd", "--learning-rate", "1e9"]
     assert main(["train", "houses.csv", "--target", "price", "--out", "m", *descent]) == 1
     assert "Try a lower --learning-rate than 1e+09" in capsys.readouterr().err
-    assert list(Path("m").iterdir()) == []
+    assert not Path("m").exists()
 
 
 def test_without_the_extras_training_goes_on_and_says_what_is_missing(monkeypatch, capsys):

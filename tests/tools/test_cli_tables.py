@@ -1,0 +1,487 @@
+"""Tables as people have them: they train and predict, or one sentence says what to type."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastmlp import MLP, kernels, load_model
+from fastmlp.cli import _report, main
+
+pytest.importorskip("safetensors")
+
+QUICK = ["--quiet", "--epochs", "3", "--layers", "4", "--threads", "1", "--out", "m"]
+
+
+@pytest.fixture(autouse=True)
+def in_own_folder(tmp_path, monkeypatch):
+    """A folder of its own, and no pictures, which would take most of the time."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_report, "can_draw", lambda: False)
+    with kernels.use_backend(kernels.info()["backend"]):
+        yield
+
+
+def table(text, name="t.csv", encoding="utf-8"):
+    Path(name).write_bytes(text.encode(encoding))
+    return name
+
+
+def rows(make, n=60, header="a,b,y"):
+    return header + "\n" + "".join(f"{make(i)}\n" for i in range(n))
+
+
+def train(*words, code=0, capsys):
+    """Output and errors of a short training."""
+    capsys.readouterr()
+    assert main(["train", *words, *QUICK]) == code
+    return capsys.readouterr()
+
+
+def predict(*words, code=0, capsys):
+    """Header, rows and complaints of a prediction."""
+    capsys.readouterr()
+    assert main(["predict", "m", *words]) == code
+    out, err = capsys.readouterr()
+    header, *lines = csv.reader(out.splitlines())
+    return header, lines, err
+
+
+def columns(folder="m"):
+    return {column.name: column for column in load_model(folder).preprocessing.columns}
+
+
+# What files look like
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("bom.csv", "\ufeffa,b,y\n{}".encode()),
+        ("utf16.csv", "a,b,y\n{}".encode("utf-16")),
+        ("utf16-le.csv", "a,b,y\n{}".encode("utf-16-le")),
+        ("lines.csv", b"a,b,y\r\n{}"),
+        ("comment.csv", b"# made by a tool\n# on a day\na,b,y\n{}"),
+        ("hash.csv", b"#a,b,y\n{}"),
+        ("tab.tsv", b"a\tb\ty\n{}"),
+        ("bar.txt", b"a|b|y\n{}"),
+        ("packed.csv.gz", b"a,b,y\n{}"),
+    ],
+)
+def test_files_of_many_kinds_are_read(name, content, capsys):
+    body = "".join(f"{i % 7},{i % 5},{i / 4}\n" for i in range(60))
+    if "tab" in name or "bar" in name:
+        body = body.replace(",", "\t" if "tab" in name else "|")
+    encoding = "utf-16-le" if "utf16" in name else "utf-8"
+    body = body.encode(encoding)
+    mark = "{}".encode(encoding)
+    content = content.replace(mark, body)
+    Path(name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    train(name, "--target", "y", capsys=capsys)
+    assert set(columns()) == {"a", "b"}
+    header, lines, _ = predict(name, capsys=capsys)
+    assert (header, len(lines)) == (["y"], 60)
+
+
+def test_options_say_what_a_file_does_not(capsys):
+    body = "".join(f"é{i % 2}:{i % 7},5:{i}\n" for i in range(60))
+    table(body, "t.txt", "latin-1")
+    said = train("t.txt", "--target", "3", capsys=capsys, code=1).err
+    assert "this is not UTF-8 text" in said
+    assert "--encoding cp1252" in said
+    form = ["--sep", ":", "--decimal", ",", "--encoding", "latin-1", "--no-header"]
+    train("t.txt", "--target", "3", *form, capsys=capsys)
+    assert columns()["1"].categories == ("é0", "é1")
+    assert columns()["2"].categories is None
+    assert len(predict("t.txt", *form, capsys=capsys)[1]) == 60
+
+
+def test_standard_input_is_a_table(monkeypatch, capsys):
+    text = rows(lambda i: f"{i % 7},{i % 5},{i / 4}").encode()
+
+    class Stdin:
+        buffer = io.BytesIO(text)
+
+    monkeypatch.setattr(sys, "stdin", Stdin)
+    train("-", "--target", "y", capsys=capsys)
+    Stdin.buffer.seek(0)
+    assert len(predict("-", capsys=capsys)[1]) == 60
+
+
+def test_parquet_by_polars(capsys):
+    polars = pytest.importorskip("polars")
+    polars.DataFrame(
+        {"a": [1.5, None] * 30, "b": ["x", "y", "z"] * 20, "y": [i / 4 for i in range(60)]}
+    ).write_parquet("t.parquet")
+    train("t.parquet", "--target", "y", capsys=capsys)
+    assert columns()["a"].missing == "marked"
+    assert columns()["b"].categories == ("x", "y", "z")
+    assert len(predict("t.parquet", capsys=capsys)[1]) == 60
+    Path("bad.parquet").write_bytes(b"PAR1")
+    assert "no readable Parquet" in train("bad.parquet", "--target", "y", capsys=capsys, code=1).err
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch, capsys):
+    Path("t.xlsx").write_bytes(b"PK")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    said = train("t.xlsx", "--target", "y", capsys=capsys, code=1).err
+    assert "pip install openpyxl" in said
+
+
+# What columns hold
+
+
+def test_missing_values_are_filled_in_and_marked(capsys):
+    words = ["", "NA", "none", "?", "NaN", "N/A"]
+    path = table(
+        rows(lambda i: f"{words[i % 6] if i % 4 == 0 else i},{'?' if i % 9 == 0 else 'k'},{i}.5")
+    )
+    said = train(path, "--target", "y", capsys=capsys).out
+    assert "missing values are filled in and marked: 15 of 'a', 7 of 'b'" in said
+    assert columns()["a"].feature_names == ("a", "a is missing")
+    assert columns()["a"].fill == np.median([i for i in range(60) if i % 4])
+    assert columns()["b"].feature_names == ("b=k", "b is missing")
+    assert "15 of 'a'" in predict(path, capsys=capsys)[2]
+    said = train(path, "--target", "y", "--missing", "drop", capsys=capsys).out
+    assert "20 rows are left out" in said
+    assert columns()["a"].feature_names == ("a",)
+    _, lines, said = predict(path, capsys=capsys, code=3)
+    assert [line == [""] for line in lines] == [i % 4 == 0 or i % 9 == 0 for i in range(60)]
+    assert "20 of 60 rows have no prediction" in said
+    said = train(path, "--target", "y", "--missing", "error", capsys=capsys, code=1).err
+    assert "line 2, column 'a': the value is missing" in said
+    assert "--missing impute" in said
+
+
+def test_rows_without_a_target_are_left_out(capsys):
+    path = table(rows(lambda i: f"{i},{i % 3},{'' if i % 10 == 0 else i / 3}"))
+    assert "6 rows without a target" in train(path, "--target", "y", capsys=capsys).out
+
+
+@pytest.mark.parametrize(
+    ("cells", "value", "sign"),
+    [
+        (["1,234.5", "12,345,678", "7"], 1234.5, (".", ",")),
+        (["1.234,5", "12.345.678", "7"], 1234.5, (",", ".")),
+        (["3,5", "-0,25", "12"], 3.5, (",", "")),
+        (["$1,200", "$3", "-$4.50"], 1200, (".", ",")),
+        (["12%", "7.5 %", "-3%"], 12, (".", "")),
+        (["1 234", "12 345,5", "3"], 1234, (",", " ")),
+        (["€ 5", "6 €", "(7)"], 5, (".", "")),
+    ],
+)
+def test_numbers_as_people_write_them(cells, value, sign, capsys):
+    path = table(rows(lambda i: f'"{cells[i % 3]}";{i % 5};"{cells[i % 3]}"', header="a;b;y"))
+    said = train(path, "--target", "y", "--task", "regression", capsys=capsys).out
+    first = next(cell for cell in cells if not cell.replace(".", "").isdecimal())
+    assert f"'a': {first!r} is read as the number {value:.15g}" in said
+    assert (columns()["a"].decimal, columns()["a"].thousands) == sign
+    assert predict(path, capsys=capsys)[0] == ["y"]
+
+
+def test_dates_become_parts(capsys):
+    path = table(rows(lambda i: f"2023-{1 + i % 12:02}-{1 + i % 28:02},{i % 3},{i}.5"))
+    said = train(path, "--target", "y", capsys=capsys).out
+    assert "'a': dates" in said
+    assert columns()["a"].feature_names[:2] == ("a: year", "a: month")
+    model = load_model("m")
+    x = model.features([{"a": "1970-01-03", "b": 1}])
+    assert x[0, :5].tolist() == [1970, 1, 3, 5, 2]
+    for name, cell, form in (("d", "31.12.2022", "d.m.y"), ("u", "12/31/2022", "m/d/y")):
+        path = table(rows(lambda i, cell=cell: f"{cell},{i % 3},{i}.5"), f"{name}.csv")
+        train(path, "--target", "y", capsys=capsys)
+        assert columns()["a"].date == form
+
+
+def test_identifiers_and_free_text_are_left_out_and_said(capsys):
+    path = table(
+        rows(lambda i: f"ORD-{i},{i % 3},{10_000_000 + i},{i}.5", header="id,b,customer,y")
+    )
+    said = train(path, "--target", "y", capsys=capsys).out
+    assert "column 'id' is text with 60 different values" in said
+    assert "column 'customer' numbers the rows" in said
+    assert set(columns()) == {"b"}
+    train(path, "--target", "y", "--keep", "customer", capsys=capsys)
+    assert set(columns()) == {"b", "customer"}
+    train(path, "--target", "y", "--drop", "b,id", "--keep", "customer", capsys=capsys)
+    assert set(columns()) == {"customer"}
+    said = train(path, "--target", "y", "--drop", "cost", capsys=capsys, code=1).err
+    assert "no column 'cost'" in said
+
+
+def test_many_categories_and_upper_case(capsys):
+    path = table(rows(lambda i: f"c{i % 70},{('Yes', 'yes', 'NO')[i % 3]},{i}.5", 210))
+    said = train(path, "--target", "y", capsys=capsys).out
+    assert len(columns()["a"].categories) == 70
+    assert columns()["b"].categories == ("no", "yes")
+    assert "upper and lower case are one category" in said
+
+
+def test_codes_keep_their_zeros(capsys):
+    path = table(rows(lambda i: f"0{1234 + i % 3},{i % 5},{i}.5"))
+    assert "codes such as '01234'" in train(path, "--target", "y", capsys=capsys).out
+    assert columns()["a"].categories == ("01234", "01235", "01236")
+
+
+def test_classes_that_look_like_numbers_are_said(capsys):
+    path = table(rows(lambda i: f"{i},{i % 7},{3 + i % 4}"))
+    said = train(path, "--target", "y", capsys=capsys).out
+    assert "its 4 whole numbers" in said
+    assert "--task regression" in said
+    assert {line[0] for line in predict(path, capsys=capsys)[1]} <= {"3", "4", "5", "6"}
+    train(path, "--target", "y", "--task", "regression", capsys=capsys)
+    assert predict(path, capsys=capsys)[0] == ["y"]
+
+
+def test_a_column_with_a_comma_in_its_name_can_be_the_target(capsys):
+    path = table(rows(lambda i: f"{i},{i % 7},{i}.5", header='a,b,"x,y"'))
+    train(path, "--target", "x,y", capsys=capsys)
+    assert predict(path, capsys=capsys)[0] == ["x,y"]
+
+
+# Rows that are not like the others
+
+
+def test_one_bad_row_does_not_stop_a_prediction(capsys):
+    path = table(rows(lambda i: f"{i},{'uv'[i % 2]},{i}.5"))
+    train(path, "--target", "y", capsys=capsys)
+    new = table("a,b\n1,u\nlong,u\n2\n3,w\n,v\n4,v,5\n", "new.csv")
+    header, lines, said = predict(new, capsys=capsys, code=3)
+    assert [line == [""] for line in lines] == [False, True, True, False, False, True]
+    assert "line 3, column 'a': expected a number, found 'long'" in said
+    assert "3 of 6 rows have no prediction" in said
+    assert "1 rows have a value of 'b' that training had not ('w')" in said
+    assert "filled in: 1 of 'a'" in said
+    assert main(["predict", "m", new, "--out", "p.csv"]) == 3
+    assert list(csv.reader(Path("p.csv").read_text().splitlines())) == [header, *lines]
+
+
+def test_bad_rows_of_training_are_refused_or_skipped(capsys):
+    path = table(rows(lambda i: f"{'x' if i == 7 else i},{i % 3},{i}.5") + "1,2\n")
+    said = train(path, "--target", "y", capsys=capsys, code=1).err
+    assert "line 62: expected 3 values as in the header, found 2; --bad-rows skip" in said
+    said = train(path, "--target", "y", "--bad-rows", "skip", capsys=capsys).out
+    assert "1 lines with too many or too few values left out" in said
+    assert "1 rows are left out" in said
+    assert "expected a number, found 'x'" in said
+
+
+# What predictions look like
+
+
+def test_predictions_have_all_digits_and_all_probabilities(capsys):
+    path = table(rows(lambda i: f"{i},{i % 7},{('a', 'b', 'c')[i % 3]}"))
+    train(path, "--target", "y", capsys=capsys)
+    header, lines, _ = predict(path, "--probabilities", capsys=capsys)
+    assert header == ["prediction", "probability_a", "probability_b", "probability_c"]
+    found = np.array([line[1:] for line in lines], np.float32)
+    model = load_model("m")
+    raw = [[i, i % 7] for i in range(60)]
+    assert np.array_equal(found, model.predict_proba(raw))
+    assert [line[0] for line in lines] == model.predict(raw).tolist()
+    path = table(rows(lambda i: f"{i},{i % 7},{i / 7}"))
+    train(path, "--target", "y", capsys=capsys)
+    _, lines, _ = predict(path, capsys=capsys)
+    assert np.array_equal([float(line[0]) for line in lines], load_model("m").predict(raw))
+    capsys.readouterr()
+    assert main(["predict", "m", path, "--probabilities"]) == 2
+    assert "no probabilities" in capsys.readouterr().err
+
+
+def test_a_loaded_model_predicts_on_frames_and_dictionaries(capsys):
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    path = table(rows(lambda i: f"{i / 8},{'uv'[i % 2]},{i}.5"))
+    train(path, "--target", "y", capsys=capsys)
+    model = load_model("m", n_threads=1)
+    expected = [float(line[0]) for line in predict(path, capsys=capsys)[1]]
+    data = {"b": ["u", "v"] * 30, "a": [i / 8 for i in range(60)]}
+    listed = [{"a": a, "b": b} for a, b in zip(data["a"], data["b"], strict=True)]
+    for given in (data, pandas.DataFrame(data), polars.DataFrame(data), listed):
+        assert model.predict(given).tolist() == expected
+    with pytest.raises(ValueError, match="no column 'a'"):
+        model.predict({"b": ["u"]})
+    with pytest.raises(ValueError, match="expected a number, found 'x'"):
+        model.predict([["x", "u"]])
+    with pytest.warns(UserWarning, match="none of the categories"):
+        model.predict([[1, "w"]])
+    with pytest.raises(ValueError, match="no probabilities"):
+        model.predict_proba([[1, "u"]])
+    with pytest.warns(UserWarning, match="load_model"):
+        MLP.load("m/model.safetensors")
+
+
+def test_predictions_do_not_take_the_place_of_an_input(capsys):
+    path = table(rows(lambda i: f"{i},{i % 7},{i}.5"))
+    train(path, "--target", "y", capsys=capsys)
+    before = Path(path).read_bytes(), Path("m/model.safetensors").read_bytes()
+    os.link("m/model.safetensors", "link")
+    Path("soft").symlink_to(path)
+    for out in (path, "./t.csv", "m/model.safetensors", "link", "soft", "m", "nowhere/p.csv", ""):
+        assert main(["predict", "m", path, "--out", out]) == 2, out
+    assert (Path(path).read_bytes(), Path("m/model.safetensors").read_bytes()) == before
+
+
+# Measuring
+
+
+def test_evaluate_and_what_train_prints(capsys):
+    path = table(rows(lambda i: f"{i % 10},{i % 7},{'rare' if i % 10 == 9 else 'common'}", 200))
+    said = train(path, "--target", "y", capsys=capsys).out
+    assert "baseline accuracy 90.00 % by always naming the commonest class" in said
+    assert "AUC      " in said
+    assert "class   precision  recall     F1   rows" in said
+    assert "true class (down) and prediction (across)" in said
+    run = json.loads(Path("m/history.json").read_text())
+    assert run["baseline"]["accuracy"] == 0.9
+    assert main(["evaluate", "m", path]) == 0
+    said = capsys.readouterr().out
+    assert "rows     200" in said
+    assert "commonest class" in said
+    strange = table("a,b,y\n1,2,common\n3,4,other\n5,6,\n", "strange.csv")
+    assert main(["evaluate", "m", strange]) == 3
+    out, err = capsys.readouterr()
+    assert "rows     1" in out
+    assert "line 3, column 'y': 'other' is none of the classes 'common', 'rare'" in err
+
+
+def test_evaluate_real_targets_and_numbered_classes(capsys):
+    path = table(rows(lambda i: f"{i},{i % 7},{i}.5"))
+    train(path, "--target", "y", capsys=capsys)
+    assert main(["evaluate", "m", path]) == 0
+    assert "RMSE" in capsys.readouterr().out
+    path = table(rows(lambda i: f"{i},{i % 7},{i % 2}"))
+    train(path, "--target", "y", capsys=capsys)
+    assert main(["evaluate", "m", table(rows(lambda i: f"{i},{i % 7},{i % 2}.0"), "f.csv")]) == 0
+    x = np.arange(80.0).reshape(40, 2)
+    np.savez("t.npz", X=x, y=np.arange(40) % 2, two=x)
+    for target in ("y", "two"):
+        train("t.npz", "--target", target, capsys=capsys)
+        assert main(["evaluate", "m", "t.npz"]) == 0
+
+
+def test_cross_validation(capsys):
+    path = table(rows(lambda i: f"{i % 10},{i % 7},{'xy'[i % 2]}", 100))
+    said = train(path, "--target", "y", "--cv", "4", capsys=capsys).out
+    assert said.count("fold ") == 4
+    assert "4 folds  accuracy" in said
+    assert train(path, "--target", "y", "--cv", "1", capsys=capsys, code=2)
+    assert "too few" in train(path, "--target", "y", "--cv", "50", capsys=capsys, code=2).err
+
+
+def test_validation_rows_from_a_file(capsys):
+    path = table(rows(lambda i: f"{i},{'uv'[i % 2]},{i}.5"))
+    other = table(rows(lambda i: f"{i}.25,{'uv'[i % 2]},{i}.75", 11), "v.csv")
+    said = train(path, "--target", "y", "--validation", other, capsys=capsys).out
+    assert "48 + 11 + 12 rows" in said
+    said = train(path, "--target", "y", "--validation", "letters", capsys=capsys, code=2).err
+    assert "takes a share such as 0.1, or for a table another table" in said
+
+
+def test_a_training_can_go_on(capsys):
+    path = table(rows(lambda i: f"{i},{'uv'[i % 2]},{i}.5"))
+    said = train(path, "--target", "y", "--resume", capsys=capsys, code=2).err
+    assert "holds no model.safetensors to go on with" in said
+    train(path, "--target", "y", capsys=capsys)
+    first, before = load_model("m"), json.loads(Path("m/history.json").read_text())
+    train(path, "--target", "y", "--resume", capsys=capsys)
+    second, after = load_model("m"), json.loads(Path("m/history.json").read_text())
+    assert first.preprocessing.columns == second.preprocessing.columns
+    assert not np.array_equal(first.network.parameters, second.network.parameters)
+    assert after["history"]["loss"][0] < before["history"]["loss"][0]
+    assert after["data"] == {**before["data"], "notes": after["data"]["notes"]}
+
+
+# Files and words
+
+
+def test_files_of_different_names_have_different_outputs(capsys):
+    text = rows(lambda i: f"{i},{i % 7},{i}.5")
+    table(text, "houses.csv")
+    Path("houses.csv.gz").write_bytes(gzip.compress(text.encode()))
+    for name in ("houses.csv", "houses.csv.gz"):
+        assert main(["train", name, "--target", "y", *QUICK[:-2]]) == 0
+    assert sorted(p.name for p in Path().iterdir() if p.is_dir()) == [
+        "fastmlp-houses",
+        "fastmlp-houses.csv.gz",
+    ]
+
+
+def test_strange_names_of_files_and_columns(monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(_report, "can_draw", lambda: True)
+    for raw in (b"cost$_{x$.csv", b"\xff\xfe.csv", b"a\x1b[31m.csv"):
+        name = os.fsdecode(raw)
+        Path(name).write_text(rows(lambda i: f"{i},{i % 7},{i}.5", header="a\x1b[1m,b,y"))
+        said = train(name, "--target", "y", capsys=capsys).out
+        assert "\x1b" not in said
+        json.loads(Path("m/history.json").read_text())
+        assert Path("m/learning_curve.png").exists()
+        assert len(predict(name, capsys=capsys)[1]) == 60
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--batch-size", "1" * 31], "--batch-size: expected a whole number"),
+        (["--batch-size", "3000000000"], "--batch-size: expected at most 2147483647"),
+        (["--epochs", "²"], "--epochs: expected a whole number"),
+        (["--drop", "0.2", "--sep", "::"], "--sep: expected one character"),
+        (["--decimal", ",", "--thousands", ","], "not the decimal sign"),
+        (["--encoding", "klingon"], "no encoding 'klingon'"),
+        (["--dropou", "0.2"], "unrecognized arguments"),
+        (["--thousands", "x"], "thousands separator must be"),
+    ],
+)
+def test_options_are_checked_before_data_are_read(words, message, capsys):
+    assert main(["train", "t.csv", "--target", "y", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert list(Path().iterdir()) == []
+
+
+def test_huge_values_are_measured_or_refused(capsys):
+    path = table(rows(lambda i: f"{i}e300,{i % 7},{i}e300"))
+    assert main(["train", path, "--target", "y", "--quiet", "--epochs", "40", "--out", "m"]) == 0
+    run = json.loads(Path("m/history.json").read_text())
+    assert 1e299 < run["test"]["rmse"] < 1e302
+    assert run["test"]["r2"] > 0
+
+
+def test_a_failed_run_leaves_no_folder(monkeypatch, capsys):
+    from fastmlp import _files
+
+    table(rows(lambda i: f"{i},{i % 7},{i}.5"))
+    assert main(["train", "t.csv", "--target", "cost", *QUICK]) == 1
+    assert not Path("m").exists()
+
+    def full(path, content):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("fastmlp.serialization.write", full)
+    assert main(["train", "t.csv", "--target", "y", *QUICK]) == 1
+    assert "model.safetensors: No space left on device" in capsys.readouterr().err
+    assert not Path("m").exists()
+    assert _files.write is not full
+
+
+def test_a_reader_that_leaves_does_not_end_a_training(monkeypatch):
+    import subprocess
+
+    table(rows(lambda i: f"{i},{i % 7},{i}.5"))
+    command = [sys.executable, "-m", "fastmlp", "train", "t.csv", "--target", "y", "--out", "m"]
+    with subprocess.Popen(
+        [*command, "--epochs", "30"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        complaints = process.stderr.read()
+    assert process.returncode == 0
+    assert complaints == b""
+    assert Path("m/model.safetensors").exists()
