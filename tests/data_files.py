@@ -4,6 +4,8 @@ import gzip
 import struct
 
 import numpy as np
+import pytest
+from fastmlp.cli import main
 
 TABLE = "size,colour,price\n1.5,red,10\n2,blue,12.5\n-3e1,red,11\n4,green,9\n"
 
@@ -36,3 +38,14 @@ def write(folder, text, name="table.csv"):
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def model_file(folder):
+    """The bytes of a small model of a table."""
+    pytest.importorskip("safetensors")
+    (folder / "t.csv").write_text(
+        "size,kind,y\n" + "".join(f"{i},{'ab'[i % 2]},{i}.5\n" for i in range(30))
+    )
+    arguments = ["train", str(folder / "t.csv"), "--target", "y", "--epochs", "1", "--layers", "2"]
+    assert main([*arguments, "--quiet", "--out", str(folder / "m")]) == 0
+    return (folder / "m" / "model.safetensors").read_bytes()

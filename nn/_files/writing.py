@@ -72,7 +72,7 @@ def replacement(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def _target(name: str) -> tuple[Path, int | None]:
-    """Where the file really lies, and the mode of what is there."""
+    """Path of the file itself behind links, and the mode of what is there."""
     if not name or "\0" in name:
         raise ValueError(f"a path must name a file, got {name!r}")
     target = Path(os.path.realpath(name))

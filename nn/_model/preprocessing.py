@@ -15,7 +15,7 @@ from ..datasets._dataset import Task, pixel_columns
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What lies between a file and the network, in both directions.
+    """Transformations between a file and the network, in both directions.
 
     Attributes
     ----------

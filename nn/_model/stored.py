@@ -24,7 +24,7 @@ _PARTS = ("offset", "scale", "target_offset", "target_scale")
 
 
 def to_text(preprocessing: Preprocessing) -> str:
-    """All of it as JSON; pixels go by the image's shape."""
+    """Write as JSON; pixels go by the image's shape."""
     columns = None
     if preprocessing.image_shape is None:
         columns = [_entries(column) for column in preprocessing.columns]
@@ -81,7 +81,7 @@ def from_text(text: str, architecture: Architecture) -> Preprocessing:
 
 
 def _entries(column: Column) -> dict[str, Any]:
-    """What is not as by default."""
+    """Attributes that differ from their defaults."""
     entries = {field.name: getattr(column, field.name) for field in dataclasses.fields(column)}
     defaults = {field.name: field.default for field in dataclasses.fields(column)}
     return {name: value for name, value in entries.items() if value != defaults[name]}

@@ -1,4 +1,4 @@
-"""What a run will be like: the command's options, put together with what the data needs."""
+"""Settings of a run: the options of the command, completed by what the data need."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def plan(
 
 
 def fit_arguments(options: argparse.Namespace, plan: Plan) -> dict[str, Any]:
-    """What ``MLP.fit`` is told, in the training and in each fold of a cross-validation."""
+    """Arguments of ``MLP.fit``, in the training and in each fold of a cross-validation."""
     return {
         "loss": plan.loss,
         "optimizer": plan.optimizer,

@@ -1,4 +1,4 @@
-"""``--cv K``: how good the choices are, apart from the luck of one split."""
+"""``--cv K``: K trainings, each measured on rows that it has not seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``fastmlp evaluate``: a model beside the truth."""
+"""``fastmlp evaluate``: predictions compared with known targets."""
 
 from __future__ import annotations
 

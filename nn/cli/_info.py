@@ -1,4 +1,4 @@
-"""``fastmlp info``: what is installed and what is live."""
+"""``fastmlp info``: versions, installed extras and the live backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands' parsers share."""
+"""Options that several commands have, and the parser that all are made of."""
 
 from __future__ import annotations
 

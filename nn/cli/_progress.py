@@ -1,4 +1,4 @@
-"""What a person sees while the network trains, and the record that is kept of it."""
+"""Progress of a training, shown on the terminal and kept as a record."""
 
 from __future__ import annotations
 

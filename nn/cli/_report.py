@@ -1,4 +1,4 @@
-"""What is left behind beside the model: the run as numbers and as a picture."""
+"""Files beside the model: the run as numbers and as a picture."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._files import write
+from ..plot import _curves, _style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-TRAINING, VALIDATION, TEST = "#4C72B0", "#DD8452", "#3A7D44"
-INK, GRID = "#333333", "#E3E3E3"
-METRICS = {"accuracy": "accuracy, %", "rmse": "RMSE"}
 
 
 def write_history(path: Path, run: dict[str, Any]) -> None:
@@ -50,73 +47,62 @@ def draw_learning_curve(path: Path, run: dict[str, Any]) -> None:
     """
     from matplotlib.figure import Figure
 
-    curves = run["history"]
-    epochs = range(1, len(curves["loss"]) + 1)
-    name = "accuracy" if "accuracy" in run["test"] else "rmse"
-    factor = 100 if name == "accuracy" else 1
-    metric = [factor * values[name] for values in curves["validation_metrics"]]
-
+    metric = [_in_unit(values)[1] for values in run["history"]["validation_metrics"]]
     figure = Figure(figsize=(10, 4.2) if metric else (6.4, 4.2), dpi=150, layout="constrained")
     panels = figure.subplots(1, 2 if metric else 1, squeeze=False)[0]
     title = f"{run['data']['name']}: {run['summary']}"
-    figure.suptitle(title, color=INK, fontsize=12, parse_math=False)  # a name may hold a $
-
-    loss = panels[0]
-    _style(loss, "loss", f"{run['loss'].replace('_', ' ')}, mean over rows")
-    _line(loss, epochs, curves["loss"], TRAINING, "training")
-    if curves["validation_loss"]:
-        _line(loss, epochs, curves["validation_loss"], VALIDATION, "validation")
-        best = min(epochs, key=lambda e: curves["validation_loss"][e - 1])
-        value = curves["validation_loss"][best - 1]
-        label = f"lowest, {value:.3g} in epoch {best}"
-        loss.plot(best, value, "o", color=VALIDATION, ms=7, mec="white", mew=1.2, label=label)
-    positive = [v for v in (*curves["loss"], *curves["validation_loss"]) if v > 0]
-    if positive and max(positive) > 20 * min(positive):
-        loss.set_yscale("log")
-        loss.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    loss.legend(frameon=False, labelcolor=INK)
-
+    # A name may hold a $, which is no formula.
+    figure.suptitle(title, color=_style.INK, fontsize=12, parse_math=False)
+    _draw_losses(panels[0], run)
     if metric:
-        panel = panels[1]
-        _style(panel, METRICS[name].split(",")[0], METRICS[name])
-        _line(panel, epochs, metric, VALIDATION, "validation")
-        test = factor * run["test"][name]
-        unit = " %" if name == "accuracy" else ""
-        panel.axhline(
-            test, color=TEST, lw=1.4, ls=(0, (5, 3)), label=f"test, at the end: {test:.4g}{unit}"
-        )
-        if name == "accuracy":
-            # The first epochs of a long run would press all that matters to the upper edge.
-            low = min(sorted(metric)[len(metric) // 20], test)
-            panel.set_ylim(max(0.0, low - 0.15 * (100 - low) - 0.5), 100.3)
-        else:
-            panel.set_ylim(bottom=0)
-        panel.legend(
-            frameon=False, labelcolor=INK, loc="lower right" if factor == 100 else "upper right"
-        )
+        _draw_metric(panels[1], metric, *_in_unit(run["test"]))
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     write(path, picture.getvalue())
 
 
-def _style(panel: Axes, title: str, unit: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    panel.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold")
-    panel.set_xlabel("epoch", color=INK)
-    panel.set_ylabel(unit, color=INK)
-    panel.grid(color=GRID, lw=0.8)
-    panel.set_axisbelow(True)
-    panel.tick_params(colors=INK, length=0)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set_color(GRID)
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+def _in_unit(measures: dict[str, float]) -> tuple[str, float]:
+    """Label and value of the measure that is drawn."""
+    if "accuracy" in measures:
+        return "accuracy, %", 100 * measures["accuracy"]
+    return "RMSE", measures["rmse"]
 
 
-def _line(panel: Axes, epochs: range, values: list[float], color: str, label: str) -> None:
-    # A single epoch is a point, which a line would not show.
-    marker = "o" if len(values) <= 12 else None
-    panel.plot(epochs, values, color=color, lw=2, marker=marker, ms=4, label=label)
+def _draw_losses(panel: Axes, run: dict[str, Any]) -> None:
+    """Losses, and the lowest of the validation rows."""
+    training, validation = run["history"]["loss"], run["history"]["validation_loss"]
+    _style.dress(panel, "loss", "epoch", f"{run['loss'].replace('_', ' ')}, mean over rows")
+    _curves.draw_line(panel, training, _style.TRAINING, "training")
+    if validation:
+        _curves.draw_line(panel, validation, _style.VALIDATION, "validation")
+        best = min(range(len(validation)), key=validation.__getitem__)
+        label = f"lowest, {validation[best]:.3g} in epoch {best + 1}"
+        mark: dict[str, Any] = {
+            "color": _style.VALIDATION,
+            "ms": 7,
+            "mec": "white",
+            "mew": 1.2,
+            "label": label,
+        }
+        panel.plot(best + 1, validation[best], "o", **mark)
+    _curves.log_where_wide(panel, [training, validation])
+    _style.legend(panel)
+
+
+def _draw_metric(panel: Axes, metric: list[float], label: str, test: float) -> None:
+    """The metric of the validation rows, and where the test rows ended."""
+    percent = label.endswith("%")
+    _style.dress(panel, label.split(",")[0], "epoch", label)
+    _curves.draw_line(panel, metric, _style.VALIDATION, "validation")
+    said = f"test, at the end: {test:.4g}{' %' if percent else ''}"
+    panel.axhline(test, color=_style.COLOURS[2], lw=1.4, ls=(0, (5, 3)), label=said)
+    if percent:
+        # The first epochs of a long run would press all that matters to the upper edge.
+        low = min(sorted(metric)[len(metric) // 20], test)
+        panel.set_ylim(max(0.0, low - 0.15 * (100 - low) - 0.5), 100.3)
+    else:
+        panel.set_ylim(bottom=0)
+    _style.legend(panel, loc="lower right" if percent else "upper right")
 
 
 def _finite(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How good predictions are, in the units of the data, and beside the plainest guess."""
+"""Measures of predictions in the units of the data, beside a baseline."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def details(model: Model, output: Array, y: Array) -> list[str]:
     if prepare.task != "classification":
         return []
     lines = []
-    if model.has_probabilities and hasattr(metrics, "roc_auc"):
+    if model.has_probabilities:
         known = len(np.unique(y)) == k
         area = metrics.roc_auc(y, prepare.probabilities(output)) if known else math.nan
         if math.isfinite(area):
@@ -75,7 +75,7 @@ def details(model: Model, output: Array, y: Array) -> list[str]:
             lines.append(f"AUC      {area:.4f}{how}")
     if k > MOST_CLASSES:
         return lines
-    counts = np.bincount(y * k + prepare.classes(output), minlength=k * k).reshape(k, k)
+    counts = metrics.confusion(y, prepare.classes(output), labels=np.arange(k))
     width = max(5, *(len(_short(name)) for name in prepare.target_names))
     lines.append(f"{'class':<{width}}  precision  recall     F1   rows")
     for place, name in enumerate(prepare.target_names):

@@ -1,4 +1,4 @@
-"""Where the rows come from: the data of a command, dealt to training, validation and test."""
+"""Data of a command: read, and split into training, validation and test rows."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def check_options(options: argparse.Namespace) -> None:
 
 
 def text_format(options: argparse.Namespace) -> datasets.TextFormat:
-    """How the text of a table is written, as far as it was said."""
+    """Format of a text table, as far as options say it."""
     try:
         return datasets.TextFormat(
             options.sep, options.decimal, options.thousands, options.encoding, not options.no_header
@@ -112,7 +112,7 @@ def load(options: argparse.Namespace, earlier: Preprocessing | None = None) -> S
 
 
 def default_name(data: str) -> str:
-    """What a run is called in the name of its folder; different files have different names."""
+    """Name of a run, for its folder; different files give different names."""
     if data in NAMED_DATA:
         return data
     return "table" if data == STDIN else Path(data).name.removesuffix(".csv") or "table"

@@ -1,4 +1,4 @@
-"""What all commands share: names, errors of usage, the version, and how they speak."""
+"""Names, exit codes, errors and output that all commands share."""
 
 from __future__ import annotations
 

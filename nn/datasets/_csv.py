@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import BinaryIO, Literal
 
 from .._files.unpacking import Damaged, unpacked
-from ._text import NumberFormat, is_number
+from ._text import Floats, NumberFormat, is_number, plain_numbers
 
 DELIMITERS = ",;\t|"
 #: Characters of a line at most: a packed file of a few bytes may hold one without an end.
@@ -29,7 +29,7 @@ BadRows = Literal["error", "skip", "keep"]
 
 @dataclass(frozen=True)
 class TextFormat:
-    """How a text file is written; ``None`` leaves it to the file itself.
+    """Format of a text file; ``None`` leaves it to the file itself.
 
     Attributes
     ----------
@@ -87,6 +87,7 @@ class TextTable:
     lines: list[int]
     bad: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    _plain: dict[str, Floats | None] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -104,8 +105,17 @@ class TextTable:
             raise ValueError(f"{self.name} has no column {name!r}; it has {listed(self.names)}")
         return self.values[self._places[name]]
 
+    def plain(self, name: str) -> Floats | None:
+        """A column's values where all are plain numbers, which most columns hold; else ``None``.
+
+        It is asked for by whoever describes the column, and again by whoever encodes it.
+        """
+        if name not in self._plain:
+            self._plain[name] = plain_numbers(self.column(name))
+        return self._plain[name]
+
     def place(self, row: int, name: str) -> str:
-        """Where a cell stands, for a complaint."""
+        """Position of a cell, for a complaint."""
         return f"{self.name}, line {self.lines[row]}, column {name!r}"
 
     def without(self, rows: set[int]) -> TextTable:

@@ -1,4 +1,4 @@
-"""What a table is once it is in memory."""
+"""Tables in memory: features, targets, and how columns became features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Task = Literal["classification", "regression"]
 
 @dataclass(frozen=True)
 class Column:
-    """How one column of a file became features.
+    """Description of how one column of a file becomes features.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Deciding what the columns of a table are: numbers, categories, dates, or of no use."""
+"""Decisions about columns: numbers, categories, dates, or of no use."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _IDENTIFIER = re.compile(r"(?i:^|[_ .-])(?i:id|idx|index|key|no|nr|num|number|ro
 
 @dataclass(frozen=True)
 class Rules:
-    """What to do where a table leaves a choice.
+    """Choices where a table leaves several.
 
     Attributes
     ----------
@@ -70,6 +70,8 @@ def describe(table: TextTable, names: tuple[str, ...], rules: Rules) -> tuple[Co
 
 def refuse_missing(table: TextTable, name: str) -> None:
     """Raise ``ValueError`` for the first missing value of a column, if it has one."""
+    if table.plain(name) is not None:
+        return
     for row, text in enumerate(table.column(name)):
         if is_missing(text):
             raise ValueError(
@@ -79,7 +81,9 @@ def refuse_missing(table: TextTable, name: str) -> None:
 
 
 def number_format(table: TextTable, name: str, rules: Rules) -> NumberFormat | None:
-    """How a column writes its numbers; ``None`` for text. A stray text is an error."""
+    """Format of a column's numbers; ``None`` for text. A stray text is an error."""
+    if table.plain(name) is not None and rules.numbers in (None, PLAIN):
+        return PLAIN
     texts = table.column(name)
     form = rules.numbers
     if form is not None and parse_numbers(texts, form)[1]:
@@ -112,7 +116,7 @@ def stray_text(table: TextTable, name: str, form: NumberFormat = PLAIN) -> Value
 
 
 def no_number(table: TextTable, name: str, row: int) -> str:
-    """What is wrong with a cell that is no number."""
+    """Complaint about a cell that is no number."""
     text = table.column(name)[row]
     infinite = is_number(text) and not math.isfinite(float(text))
     said = f"{text[:60]!r} is not finite" if infinite else f"expected a number, found {text[:60]!r}"
@@ -123,9 +127,10 @@ def _describe(table: TextTable, name: str, rules: Rules) -> Column | None:
     if rules.missing == "error":
         refuse_missing(table, name)
     texts = table.column(name)
-    present = [text for text in texts if not is_missing(text)]
+    plain = table.plain(name)
+    present = texts if plain is not None else [text for text in texts if not is_missing(text)]
     if not present:
-        _leave_out(table, name, "has no values")
+        table.notes.append(f"column {name!r} has no values: left out")
         return None
     policy: Literal["refused", "filled", "marked"] = "refused"
     if rules.missing == "impute":
@@ -138,13 +143,14 @@ def _describe(table: TextTable, name: str, rules: Rules) -> Column | None:
         if name not in rules.keep and _counts_rows(name, present):
             _leave_out(table, name, "numbers the rows")
             return None
-        values = parse_numbers(present, form)[0]
+        if plain is None or form != PLAIN:
+            plain = parse_numbers(present, form)[0]
         return Column(
             name,
             decimal=form.decimal,
             thousands=form.thousands,
             missing=policy,
-            fill=float(np.median(values)),
+            fill=float(np.median(plain)),
         )
     date = detect_date_format(texts)
     if date is not None:

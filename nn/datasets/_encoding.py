@@ -1,4 +1,4 @@
-"""Columns of text become numbers, as descriptions of the columns say."""
+"""Features of columns of text, by the descriptions of the columns."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ._description import no_number
 from ._text import (
     DATE_PARTS,
     FORMATS,
+    PLAIN,
     Floats,
     NumberFormat,
     date_features,
@@ -26,7 +27,7 @@ from ._text import (
 
 @dataclass
 class Findings:
-    """What was met in the rows.
+    """Irregularities found in the rows.
 
     Attributes
     ----------
@@ -107,7 +108,11 @@ def _encode(
     findings: Findings,
     numbers: NumberFormat | None,
 ) -> None:
-    texts = table.column(column.name)
+    texts, plain = table.column(column.name), table.plain(column.name)
+    number = column.categories is None and column.date is None
+    if number and plain is not None and (numbers or _own_format(column)) == PLAIN:
+        number_features(plain, column, block)
+        return
     _note_missing(table, column, findings)
     if column.categories is not None:
         _encode_categories(table, column, block, findings)
@@ -122,9 +127,13 @@ def _encode(
                 findings.refuse(row, no_number(table, column.name, row))
 
 
+def _own_format(column: Column) -> NumberFormat:
+    return NumberFormat(column.decimal, column.thousands)
+
+
 def _format(texts: list[str], column: Column) -> NumberFormat:
     """The column's own format where that reads this file, too."""
-    own = NumberFormat(column.decimal, column.thousands)
+    own = _own_format(column)
     if not parse_numbers(texts, own)[1]:
         return own
     found = detect_format(texts, own)

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from ._csv import TextTable
 from ._description import Rules, number_format, refuse_missing, stray_text
-from ._text import Floats, detect_format, has_leading_zeros, is_missing, is_number, parse_numbers
+from ._text import (
+    PLAIN,
+    Floats,
+    detect_format,
+    has_leading_zeros,
+    is_missing,
+    is_number,
+    parse_numbers,
+)
 
 #: Whole numbers with at most this many values are taken for classes where nobody said.
 MAX_CLASSES = 20
@@ -25,6 +33,9 @@ def real_values(table: TextTable, name: str, rules: Rules) -> tuple[Floats, list
     form = number_format(table, name, rules)
     if form is None:
         raise stray_text(table, name)
+    plain = table.plain(name) if form == PLAIN else None
+    if plain is not None:
+        return plain, []
     values, bad = parse_numbers(table.column(name), form)
     if bad and rules.bad_rows == "error":
         raise stray_text(table, name, form)

@@ -60,7 +60,7 @@ class Arrays:
         return name in self._members
 
     def read(self, name: str) -> Array:
-        """One array."""
+        """Unpack one array."""
         if name not in self._members:
             raise ValueError(f"{self.path} has no array {name!r}; it has {listed(self.names)}")
         entry = self._members[name]
@@ -82,6 +82,7 @@ class Arrays:
 def load_arrays(
     path: str | os.PathLike[str], targets: tuple[str, ...], task: str, rules: Rules
 ) -> Dataset:
+    """A table in an NPZ file: the array ``X`` and the target's."""
     with Arrays(path) as arrays:
         x = _features(arrays)
         if len(targets) > 1:
@@ -192,8 +193,8 @@ def _read(file: Any, size: int) -> Array:
         shape, by_columns, dtype = npy.read_array_header_2_0(start)
     else:
         raise ValueError(f"unknown version {version} of the array format")
-    if dtype.hasobject:
-        raise ValueError("an array of Python objects is not read")
+    if dtype.hasobject or not dtype.itemsize:
+        raise ValueError(f"an array of {dtype} is not read")
     announced = math.prod(shape) * dtype.itemsize
     if announced != size - start.tell():
         raise ValueError(f"an array announces {announced} bytes and has {size - start.tell()}")

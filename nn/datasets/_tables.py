@@ -175,12 +175,12 @@ def is_table(path: str | Path) -> bool:
 
 
 def name_of(path: Source) -> str:
-    """What a table is called."""
+    """Name of a table, for complaints."""
     return shown(path) if isinstance(path, (str, os.PathLike)) else NAME_OF_STREAM
 
 
 def base_name(path: Source) -> str:
-    """What a data set is called: its file without the folder."""
+    """Name of a data set: its file without the folder."""
     return name_of(path if not isinstance(path, (str, os.PathLike)) else Path(path).name)
 
 
@@ -206,7 +206,7 @@ def _kind(path: Source) -> str:
 
 
 def _task(table: TextTable, targets: tuple[str, ...]) -> Task:
-    """What the values of the target look like; a single one may name classes."""
+    """Task that the values of the target suggest; a single one may name classes."""
     if len(targets) > 1:
         return "regression"
     texts = [text for text in table.column(targets[0]) if not is_missing(text)]

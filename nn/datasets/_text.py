@@ -1,4 +1,4 @@
-"""What people write for a number, for nothing, and for a date."""
+"""Numbers, missing values and dates, as people write them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class NumberFormat:
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """What a number looks like, signs around it apart."""
+        """Pattern of a number, without the signs around it."""
         point = re.escape(self.decimal)
         whole = r"\d+"
         if self.thousands:
@@ -82,16 +82,20 @@ def is_number(text: str) -> bool:
     return "_" not in text
 
 
+def plain_numbers(texts: list[str]) -> Floats | None:
+    """The values where all texts are plain finite numbers."""
+    try:
+        values = np.array([float(text) for text in texts])
+    except ValueError:
+        return None
+    return values if np.isfinite(values).all() and "_" not in "".join(texts) else None
+
+
 def parse_numbers(texts: list[str], form: NumberFormat = PLAIN) -> tuple[Floats, list[int]]:
     """Values of a column, NaN where one is missing, and the rows whose text is no finite number."""
-    if form == PLAIN:
-        try:
-            values = np.array([float(text) for text in texts])
-        except ValueError:
-            pass
-        else:
-            if np.isfinite(values).all() and not any("_" in text for text in texts):
-                return values, []
+    plain = plain_numbers(texts) if form == PLAIN else None
+    if plain is not None:
+        return plain, []
     known: dict[str, float | None] = {}
     pattern, bad = form.pattern, []
     values = np.empty(len(texts))
@@ -122,7 +126,7 @@ def _parse(text: str, form: NumberFormat, pattern: re.Pattern[str]) -> float | N
 
 
 def detect_format(texts: list[str], likely: NumberFormat | None = None) -> NumberFormat | None:
-    """How a column writes its numbers, or ``None`` where some cell is no number in any format."""
+    """Format that reads all numbers of a column; ``None`` where there is none."""
     distinct = sorted({text for text in texts if not is_missing(text)})
     candidates = FORMATS if likely is None else (likely, *FORMATS)
     for form in candidates:
@@ -137,7 +141,7 @@ def has_leading_zeros(texts: list[str]) -> bool:
 
 
 def detect_date_format(texts: list[str]) -> str | None:
-    """How a column writes its dates, or ``None`` where some cell is no date."""
+    """Format that reads all dates of a column; ``None`` where there is none."""
     distinct = sorted({text for text in texts if not is_missing(text)})
     for form in DATE_FORMATS if distinct else ():
         if all(parse_date(text, form) is not None for text in distinct):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from fastmlp import datasets
 
+from .._files import replacement
 from .._typing import Array
 
 
@@ -42,7 +43,8 @@ def save(figure: Any, folder: Path, name: str) -> None:
     """Write a picture and say where it is."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
-    figure.savefig(path)
+    with replacement(path) as file:
+        figure.savefig(file, format="png")
     print(f"picture: {path}")
 
 

@@ -83,7 +83,7 @@ def _panels(found: list[_style.Axes]) -> Array:
 def _losses(history: History, ax: _style.Axes) -> None:
     _style.dress(ax, "loss", "epoch", "mean over rows")
     _both(history, "loss", ax, "min")
-    _log_where_wide(ax, [history.loss, history.validation_loss])
+    log_where_wide(ax, [history.loss, history.validation_loss])
     if history.validation_loss:
         _style.legend(ax)
 
@@ -91,14 +91,14 @@ def _losses(history: History, ax: _style.Axes) -> None:
 def _both(history: History, name: str, ax: _style.Axes, mode: str | None) -> None:
     """A curve on training rows and on validation rows, with its best point where that is known."""
     if name == "loss" or name in history.metrics:
-        _line(ax, history.curve(name), _style.TRAINING, "training")
+        draw_line(ax, history.curve(name), _style.TRAINING, "training")
     known = f"validation_{name}" in history.metrics or (
         name == "loss" and bool(history.validation_loss)
     )
     if not known:
         return
     curve = history.curve(f"validation_{name}")
-    _line(ax, curve, _style.VALIDATION, "validation")
+    draw_line(ax, curve, _style.VALIDATION, "validation")
     finite = [value for value in curve if math.isfinite(value)]
     if finite and mode is not None:
         value = max(finite) if mode == "max" else min(finite)
@@ -122,7 +122,7 @@ def _several(runs: Mapping[str, History], curve: str, x: str, ax: _style.Axes) -
         ax.plot(places, values, color=colour, lw=1.8, ls=style, label=label)
     if x == "epoch":
         _style.whole_numbers(ax)
-    _log_where_wide(ax, curves)
+    log_where_wide(ax, curves)
     many = len(runs) > 6
     beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if many else {}
     _style.legend(ax, **beside)
@@ -137,14 +137,15 @@ def _elapsed(seconds: Sequence[float]) -> list[float]:
     return times
 
 
-def _line(ax: _style.Axes, values: Sequence[float], colour: str, label: str) -> None:
+def draw_line(ax: _style.Axes, values: Sequence[float], colour: str, label: str) -> None:
+    """Draw a curve over the epochs."""
     # A single epoch is a point, which a line would not show.
     marker = "o" if len(values) <= 12 else None
     ax.plot(range(1, len(values) + 1), values, color=colour, lw=2, marker=marker, ms=4, label=label)
     _style.whole_numbers(ax)
 
 
-def _log_where_wide(ax: _style.Axes, curves: Sequence[Sequence[float]]) -> None:
+def log_where_wide(ax: _style.Axes, curves: Sequence[Sequence[float]]) -> None:
     """A logarithmic scale where the values differ by more than a factor of 20."""
     values = [value for curve in curves for value in curve if math.isfinite(value)]
     if values and min(values) > 0 and max(values) > 20 * min(values):

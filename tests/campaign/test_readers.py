@@ -1,15 +1,12 @@
 """Damaged and hostile files: a reader returns, or raises one clear error; memory stays in bounds.
 
-Bytes of good files are changed at random. ``FASTMLP_CAMPAIGN=100`` tries a hundred times as many;
-a failure names the seed, which reproduces it.
+Bytes of good files are changed at random.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
-import json
-import os
 import struct
 import subprocess
 import sys
@@ -18,12 +15,9 @@ import zlib
 
 import numpy as np
 import pytest
-from data_files import TABLE, idx
-from fastmlp import MLP, datasets, load_model
-from fastmlp.cli import main
+from data_files import TABLE, idx, model_file
+from fastmlp import datasets, load_model
 
-CASES = 250 * int(os.environ.get("FASTMLP_CAMPAIGN", "1"))
-SEED = int(os.environ.get("FASTMLP_CAMPAIGN_SEED", "0"))
 WORDS = [b"\0", b"\xff", b"\xff\xff\xff\xff", b"\n", b",", b'"', b"{", b"[", b"1e999", b"-1", b"NA"]
 
 
@@ -55,19 +49,17 @@ def npz(compressed):
     return file.getvalue()
 
 
-def model_file(folder):
-    pytest.importorskip("safetensors")
-    (folder / "t.csv").write_text(
-        "size,kind,y\n" + "".join(f"{i},{'ab'[i % 2]},{i}.5\n" for i in range(30))
-    )
-    arguments = ["train", str(folder / "t.csv"), "--target", "y", "--epochs", "1", "--layers", "2"]
-    assert main([*arguments, "--quiet", "--out", str(folder / "m")]) == 0
-    return (folder / "m" / "model.safetensors").read_bytes()
-
-
 def read_model(path):
     model = load_model(path)
     model.predict([{column.name: "1" for column in model.preprocessing.columns}])
+
+
+def header_alone(kind, shape):
+    """An array without its values."""
+    file = io.BytesIO()
+    entries = {"descr": kind, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, entries)
+    return file.getvalue()
 
 
 READERS = {
@@ -98,11 +90,11 @@ def outcome(read, path):
 
 @pytest.mark.filterwarnings("ignore")  # zipfile's about names, and the model's about categories
 @pytest.mark.parametrize("kind", READERS)
-def test_damaged_files_end_in_a_value_error(kind, tmp_path, capsys):
+def test_damaged_files_end_in_a_value_error(kind, tmp_path, trials, capsys):
     make, read = READERS[kind]
     content = make(tmp_path)
     path = tmp_path / f"file.{kind}"
-    for seed in range(SEED, SEED + CASES):
+    for seed in trials(250):
         path.write_bytes(mutated(content, np.random.default_rng(seed)))
         said = outcome(read, path)
         assert said is None or (f"file.{kind}" in said and len(said) < 4000), f"seed {seed}: {said}"
@@ -194,6 +186,9 @@ def test_announced_sizes_are_not_believed(tmp_path):
         b"\x93NUMPY\x01\x00\x06\x00(((((\n",
         b"\x93NUMPY\x09\x00\x06\x00((((((",
         b"\x93NUMPY\x02\x00\xff\xff\xff\x7f{",
+        header_alone("<U0", (2**40,)),
+        header_alone("|O", (2,)),
+        header_alone("<f8", (-1, -8)),
     ],
 )
 def test_members_that_are_no_arrays(member, tmp_path):
@@ -216,109 +211,6 @@ def test_archives_that_the_standard_library_cannot_read(tmp_path):
         (tmp_path / f"{name}.npz").write_bytes(content)
         with pytest.raises(ValueError, match=rf"{name}\.npz is no readable NPZ file"):
             datasets.load_table(tmp_path / f"{name}.npz", "y")
-
-
-def safetensors_file(header, tail=b""):
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + tail
-
-
-def test_headers_of_models_are_read_with_distrust(tmp_path):
-    pytest.importorskip("safetensors")
-    path = tmp_path / "net.safetensors"
-    MLP([2, 1]).save(path)
-    content = path.read_bytes()
-    n = int.from_bytes(content[:8], "little")
-    good, data = json.loads(content[8 : 8 + n]), content[8 + n :]
-
-    def with_entry(name, **changes):
-        return safetensors_file({**good, name: {**good[name], **changes}}, data)
-
-    def with_architecture(**changes):
-        metadata = dict(good["__metadata__"])
-        metadata["architecture"] = json.dumps({**json.loads(metadata["architecture"]), **changes})
-        return safetensors_file({**good, "__metadata__": metadata}, data)
-
-    for damaged in (
-        b"",
-        b"\xff" * 8,
-        (2**62).to_bytes(8, "little") + b"{}",
-        safetensors_file(b"[" * 100_000),
-        safetensors_file(b'{"a":' * 50_000 + b"1" + b"}" * 50_000),
-        safetensors_file([1, 2]),
-        safetensors_file({"__metadata__": 3}),
-        safetensors_file(
-            {f"name{i}": 1 for i in range(20_000)} | {"__metadata__": good["__metadata__"]}
-        ),
-        with_entry("weights.0", dtype="BF16"),
-        with_entry("weights.0", dtype="F8_E4M3"),
-        with_entry("weights.0", dtype=["F32"]),
-        with_entry("weights.0", shape="2, 1"),
-        with_entry("weights.0", shape=[2**70, 2**70]),
-        with_entry("weights.0", data_offsets=[0, 2**63]),
-        with_entry("weights.0", data_offsets=None),
-        with_architecture(sizes=[2**70, 2**70]),
-        with_architecture(sizes=[10**9] * 1000),
-        with_architecture(sizes="21"),
-        with_architecture(sizes=[2.0, 1]),
-        with_architecture(output=["identity"]),
-        with_architecture(activations=[[]]),
-        with_architecture(dtype={}),
-        content + b"\0",
-    ):
-        path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"net\.safetensors") as error:
-            MLP.load(path)
-        assert len(str(error.value)) < 2000
-
-
-def test_preprocessing_is_compared_with_the_network(tmp_path):
-    safetensors = pytest.importorskip("safetensors.numpy")
-    path = tmp_path / "file.safetensors"
-    path.write_bytes(model_file(tmp_path))
-    key = "fastmlp.cli.preprocessing"
-    content = path.read_bytes()
-    n = int.from_bytes(content[:8], "little")
-    metadata, tensors = json.loads(content[8 : 8 + n])["__metadata__"], safetensors.load(content)
-    good = json.loads(metadata[key])
-    deep = "[" * 100_000
-    columns = good["columns"]
-    for change in (
-        *(dict.fromkeys([name]) for name in good if name != "image_shape"),
-        {"image_shape": [2000, 2000], "columns": None},
-        {"image_shape": [1, -3]},
-        {"image_shape": [2**40, 2**40]},
-        {"image_shape": [[1, 3]]},
-        {"target_names": ["a", "b"]},
-        {"target_names": [1]},
-        {"task": "evil"},
-        {"scale": [0, 0, 0]},
-        {"scale": float("nan")},
-        {"scale": [[1, 1, 1]]},
-        {"offset": [[1], [2], [3]]},
-        {"offset": [1e400, 0, 0]},
-        {"target_scale": "1"},
-        {"columns": [{}, {}, {}]},
-        {"columns": [{"name": "a", "unknown": 1}] * 3},
-        {"columns": [{"name": 1}] * 3},
-        {"columns": [{"name": "a", "missing": "maybe"}] * 3},
-        {"columns": [{"name": "a", "decimal": "x"}] * 3},
-        {"columns": [{"name": "a", "date": "d.m.y", "fill": 1e300}]},
-        {"columns": columns * 2},
-        {"version": 99},
-    ):
-        text = json.dumps({**good, **change})
-        path.write_bytes(safetensors.save(tensors, {**metadata, key: text}))
-        with pytest.raises(
-            ValueError, match=r"file\.safetensors: its preprocessing cannot be used"
-        ):
-            load_model(path)
-    for text in ("", "{}", "[]", "3", deep):
-        path.write_bytes(safetensors.save(tensors, {**metadata, key: text}))
-        with pytest.raises(
-            ValueError, match=r"file\.safetensors: its preprocessing cannot be used"
-        ):
-            load_model(path)
 
 
 def test_a_damaged_stream_within_an_archive(tmp_path):

@@ -353,3 +353,37 @@ def test_split_takes_rows_of_frames_lists_and_sparse_matrices_by_their_place():
 def test_split_sizes_are_numbers():
     with pytest.raises(TypeError, match="test_size must be a number, got '1'"):
         datasets.train_test_split(np.zeros((4, 1)), np.zeros(4), "1")
+
+
+# Classes keep their identity
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        (
+            ["12345678901234567891", "12345678901234567890", "5"],
+            ("5", "12345678901234567890", "12345678901234567891"),
+        ),
+        (["0.1234568", "0.1234567"], ("0.1234567", "0.1234568")),
+        (["1e3", "1000.0", "7"], ("7", "1000")),
+        (["0.50", "0.5", "1e-400"], ("1e-400", "0.5")),
+        (["01", "1"], ("01", "1")),
+        (["1_0", "10"], ("10", "1_0")),
+        (["1e999999999", "2"], ("2", "1e999999999")),
+    ],
+)
+def test_classes_are_compared_as_they_are_written(tmp_path, values, classes):
+    text = "x,y\n" + "".join(f"{i},{value}\n" for i, value in enumerate(values * 4))
+    data = datasets.load_table(write(tmp_path, text), "y", task="classification")
+    assert data.target_names == classes
+    same = {"1000.0": "1000", "1e3": "1000", "0.50": "0.5"}
+    assert [classes[k] for k in data.y[: len(values)]] == [same.get(v, v) for v in values]
+
+
+@pytest.mark.parametrize("word", ["+nan", "-NaN", "NA", "<NA>", "NaT", "-", "#N/A", "None"])
+def test_words_for_nothing_are_no_classes(tmp_path, word):
+    text = "x,y\n" + "".join(f"{i},{(1, word, 2)[i % 3]}\n" for i in range(12))
+    with pytest.raises(ValueError, match=r"line 3, column 'y': the value is missing"):
+        datasets.load_table(write(tmp_path, text), "y", task="classification")
+    assert len(datasets.load_table(tmp_path / "table.csv", "y", missing="drop").y) == 8
