@@ -10,8 +10,7 @@ z / (1 + exp(-z))
 
 ``hidden`` and ``output`` list the names for the layers of a network; :func:`custom` makes an
 activation of a function written in NumPy. Constants are PyTorch's defaults. At a kink the
-derivative is that of the left side, but for ``hardtanh``, where it is 0 at both; at ±∞ values are
-the limits.
+left derivative is used (for ``hardtanh``: 0 at both kinks); at ±∞ the values are the limits.
 """
 
 from __future__ import annotations

@@ -244,8 +244,10 @@ def get(init: str | Initializer) -> Initializer:
 
 def default(activation: str | CustomActivation) -> Initializer:
     """The one that keeps the variance of signals through a layer with this activation."""
-    known = {"he": HeUniform, "lecun": LecunUniform, "glorot": GlorotUniform}
-    return known[activation_spec(activation).init]()
+    init = activation_spec(activation).init
+    if init == "he":
+        return HeUniform()
+    return LecunUniform() if init == "lecun" else GlorotUniform()
 
 
 def of_layers(init: Any, architecture: Architecture) -> list[Initializer | tuple[Array, Array]]:

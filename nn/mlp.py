@@ -176,7 +176,8 @@ class MLP(Derivatives, Network):
             Visit the rows in a new random order in each epoch: the network's generator shuffles
             the order of the epoch before.
         validation_data : (X, y) or (X, y, sample_weight), optional
-            Its loss and metrics are measured after each epoch.
+            Its loss and metrics are measured after each epoch, weighed by ``class_weight`` as in
+            training.
         sample_weight : (n,) array-like, optional
             Factor of each row, not negative.
         class_weight : dict or "balanced", optional
@@ -201,8 +202,9 @@ class MLP(Derivatives, Network):
         stop : str or object of ``fastmlp.stopping``, or several, optional
             When to end before the last epoch.
         metrics : str, function, or several, default ()
-            Names of ``fastmlp.metrics``, measured after each epoch on the training rows and the
-            validation data: each costs a prediction.
+            Names of ``fastmlp.metrics`` (see there for others that are known), or functions
+            ``f(y_true, y_pred)``, measured after each epoch on the training rows and the
+            validation data: each costs a prediction. All are tried on a few rows before training.
         track_gradient_norm : bool, default False
             Record the norm of the gradient in the history.
         callbacks : callables or objects of ``fastmlp.callbacks``

@@ -1,4 +1,4 @@
-"""From what users pass to what the kernels take: arrays of the network's dtype, checked.
+"""Checks and conversion of the arguments of users to arrays of the network's dtype.
 
 Every function returns a new or the same array, or raises ``TypeError`` or ``ValueError`` with what
 was expected and what came, before anything is computed.

@@ -1,4 +1,4 @@
-"""Checks of single numbers, the same wherever people give them."""
+"""Validation of scalar arguments, shared by the whole public API."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def integer(name: str, value: Any) -> int:
         raise TypeError(f"{name} must be an integer, got the {kind} {value!r}") from None
 
 
-def count(name: str, value: Any, least: int) -> int:
-    """An integer of at least ``least``."""
+def count(name: str, value: Any, minimum: int) -> int:
+    """An integer of at least ``minimum``."""
     found = integer(name, value)
-    if found < least:
-        words = "not be negative" if least == 0 else f"be at least {least}"
+    if found < minimum:
+        words = "not be negative" if minimum == 0 else f"be at least {minimum}"
         raise ValueError(f"{name} must {words}, got {found}")
     return found
 

@@ -136,8 +136,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : (n,) array-like of labels, or (n, n_labels) of zeros and ones
         sample_weight : (n,) array-like or float, optional
         X_val, y_val, sample_weight_val : as above, optional
-            Validation rows: their score and loss are noted after each epoch, and with early
-            stopping they are used instead of a part of ``X``.
+            Validation rows, weighed by ``class_weight`` as those of ``X``: their score and loss
+            are noted after each epoch, and with early stopping they are used instead of a part
+            of ``X``.
 
         Returns
         -------

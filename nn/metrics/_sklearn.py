@@ -8,6 +8,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Literal
 
+from .._naming import suggestion
+
 #: Second arguments that are no classes, in functions without a scorer.
 _SCORES = ("y_score", "pred_decision")
 _PROBABILITIES = ("y_proba", "y_prob")
@@ -27,6 +29,7 @@ def named(name: str, known: tuple[str, ...]) -> Any:
         raise ValueError(
             f"metric must be one of {known}, or with scikit-learn installed (pip install "
             f"'fastmlp[sklearn]') a function of sklearn.metrics; got {name!r}"
+            f"{suggestion('metric', name, known)}"
         ) from None
     function = getattr(module, name, None) if name in module.__all__ else None
     if callable(function) and "y_true" in _parameters(function):
@@ -37,7 +40,7 @@ def named(name: str, known: tuple[str, ...]) -> Any:
             return scorer
     raise ValueError(
         f"metric must be one of {known}, or a function (y_true, y_pred) or scorer of "
-        f"sklearn.metrics; got {name!r}"
+        f"sklearn.metrics; got {name!r}{suggestion('metric', name, known)}"
     )
 
 

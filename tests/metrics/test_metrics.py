@@ -172,3 +172,9 @@ def test_the_functions_are_their_names():
 
 def test_r2_of_what_is_no_number_is_no_number():
     assert np.isnan(metrics.r2([1.0, np.nan], [1.0, 2.0]))
+
+
+def test_unknown_names_say_what_was_meant():
+    for name, meant in (("accurracy", "accuracy"), ("roc-auc", "roc_auc"), ("R2", "r2")):
+        with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
+            metrics.get(name)

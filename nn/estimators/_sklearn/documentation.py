@@ -78,7 +78,7 @@ max_time : float, optional
     Seconds after which no further epoch begins.
 scoring : str or callable, optional
     Score of early stopping: a name that scikit-learn knows, ``scorer(estimator, X, y)``, or
-    ``"loss"``.
+    ``"loss"``. Weights of rows are passed on as ``sample_weight`` where the function takes them.
 callbacks : callable, object of ``fastmlp.callbacks``, or list of them
     Called as ``callback(estimator, history)`` after each epoch; ``True`` stops training.
 progress : bool, default False
@@ -88,7 +88,7 @@ n_threads : int, optional
 backend : {"compiled", "numba", "reference"}, optional
     The live one by default.
 dtype : float32 or float64, optional
-    In which everything is computed; that of ``X`` by default.
+    Floating-point type of all computations; that of ``X`` by default.
 pickle_optimizer : bool, default True
     Keep the optimizer's state (velocity, moments) in pickles, so that ``partial_fit`` of the
     unpickled estimator goes on as if nothing had happened. ``False`` makes them two or three times

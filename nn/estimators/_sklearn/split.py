@@ -48,7 +48,7 @@ def _stratified(
     if counts.min() < 2:
         raise ValueError(
             "early_stopping needs at least 2 rows of every class, to have each in both parts; "
-            "the least populated class has 1"
+            "the smallest class has 1"
         )
     if min(n_train, n_validation) < len(counts):
         raise ValueError(
