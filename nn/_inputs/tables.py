@@ -19,9 +19,9 @@ NUMBERS = "fiub"
 
 def is_table(value: Any) -> bool:
     """Whether it is a data frame of pandas or polars, or a table of pyarrow."""
-    return (hasattr(value, "columns") and hasattr(value, "dtypes")) or (
-        hasattr(value, "column_names") and hasattr(value, "schema")
-    )
+    if hasattr(value, "iloc") or hasattr(value, "get_column"):
+        return hasattr(value, "columns") and hasattr(value, "dtypes")
+    return hasattr(value, "column_names") and hasattr(value, "schema")
 
 
 def is_plain(table: Any) -> bool:
@@ -88,7 +88,7 @@ def _numbers(series: Any, name: str) -> Array:
             return np.asarray(series) if isinstance(dtype, np.dtype) else _without_missing(series)
         return _of_objects(np.asarray(series, object), name)
     if text.startswith(("int", "uint", "float", "double", "halffloat", "decimal", "bool")):
-        return _of_objects(np.asarray(series.to_numpy()), name)
+        return _of_objects(np.asarray(series), name)
     return _of_objects(np.array(_listed(series), object), name)
 
 

@@ -131,7 +131,11 @@ def pandas_frames():
 
 def other_frames():
     a, expected = X[:, 0], np.column_stack([X[:, 0], X[:, 0] > 0])
-    for module, make in (("polars", "DataFrame"), ("pyarrow", "table")):
+    for module, make in (
+        ("polars", "DataFrame"),
+        ("pyarrow", "table"),
+        ("pyarrow", "record_batch"),
+    ):
         try:
             table = getattr(__import__(module), make)
         except ImportError:
@@ -173,6 +177,9 @@ def refused():
     pl = pytest.importorskip("polars")
     yield pl.DataFrame({"a": X[:, 0], "colour": colour}), ValueError, "colour.*'red'"
     yield pl.DataFrame({"day": [d.date() for d in day]}), TypeError, "'day'.*dates"
+    pa = pytest.importorskip("pyarrow")
+    yield pa.table({"a": X[:, 0], "colour": colour}), ValueError, "colour.*'red'"
+    yield pa.table({"day": [d.date() for d in day]}), TypeError, "'day'.*dates"
 
 
 def test_what_is_no_number_is_refused_by_its_column():
