@@ -78,12 +78,11 @@ def _optimizer(theirs: Any, ours: Any) -> StochasticOptimizer:
     if optimizer.rule.name == "adam":
         slots = [state.ms, state.vs]
         optimizer.step = int(state.t)
-        optimizer.learning_rate_init = float(state.learning_rate_init)
     else:
         # scikit-learn keeps velocities of plain descent too, which nothing depends on.
         slots = [state.velocities] if optimizer.rule.slots else []
-        optimizer.learning_rate_init = float(state.learning_rate_init)
-        optimizer.learning_rate = float(state.learning_rate)
+    optimizer.learning_rate_init = float(state.learning_rate_init)
+    optimizer.learning_rate = float(state.learning_rate)
     vectors = [np.concatenate([np.ravel(a) for a in slot]) for slot in slots]
     dtype = ours._flat.dtype
     optimizer.state = np.array(vectors, dtype).reshape(len(vectors), ours._flat.size)
