@@ -33,3 +33,14 @@ def take(x: Any, rows: Array) -> Any:
         entries = np.repeat(x.indptr[rows] - indptr[:-1], counts) + np.arange(indptr[-1])
         return kernels.CSR(x.data[entries], x.indices[entries], indptr, (len(rows), x.shape[1]))
     return x.tocsr()[rows] if is_sparse(x) else x[rows]
+
+
+def part(x: Any, rows: slice) -> Any:
+    """Rows that follow each other, of an array or ``kernels.CSR``."""
+    if not isinstance(x, kernels.CSR):
+        return x[rows]
+    start, stop, _ = rows.indices(len(x))
+    first, last = int(x.indptr[start]), int(x.indptr[stop])
+    entries = slice(first, last)
+    indptr = x.indptr[start : stop + 1] - x.indptr[start]
+    return kernels.CSR(x.data[entries], x.indices[entries], indptr, (stop - start, x.shape[1]))

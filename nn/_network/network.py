@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from .. import _naming
 from .._inputs import arrays
 from .._typing import Array
+from . import blocks
 from .outputs import Decisions
 from .parameters import ParameterList
 
@@ -29,7 +30,7 @@ NATURAL_LOSS = {
 #: Attributes that ``_setup`` makes again.
 _MADE_BY_SETUP = (
     *("_architecture", "_parameters", "_dtype", "_generator", "_n_threads"),
-    *("_weights", "_biases", "_network", "_backend", "_scorer"),
+    *("_weights", "_biases", "_few", "_network", "_backend", "_scorer"),
 )
 
 
@@ -55,6 +56,8 @@ class Network(Decisions):
         weights, biases = architecture.views(parameters)
         self._weights = ParameterList("weights", weights)
         self._biases = ParameterList("biases", biases)
+        #: Numbers of rows that are predicted in one call.
+        self._few = blocks.rows_of_block(architecture) * architecture.sizes[0]
         # The backend's network object, and the backend that it was made by.
         self._network: Any = None
         self._backend: Any = None
@@ -131,13 +134,18 @@ class Network(Decisions):
             For anything but real numbers.
         """
         # A call for one row takes about a microsecond: what fits goes straight to the backend,
-        # whose own checks see the width; only what does not fit is converted here.
+        # whose own checks see the shape; only what does not fit is converted here.
         if self._backend is not _chooser._active or self._backend is None:
             self._connect()
-        if X.__class__ is not np.ndarray or X.dtype is not self._dtype or X.ndim != 2:
-            X = arrays.rows(X, self._architecture.sizes[0], self._dtype)
-        result: Array = self._network.predict(self._parameters, X)
-        return result
+        if X.__class__ is np.ndarray and X.dtype is self._dtype and X.size <= self._few:
+            try:
+                result: Array = self._network.predict(self._parameters, X)
+            except ValueError:
+                arrays.rows(X, self._architecture.sizes[0], self._dtype)  # says it better
+                raise
+            return result
+        x = arrays.rows(X, self._architecture.sizes[0], self._dtype)
+        return blocks.predict(self._network, self._parameters, x)
 
     def loss(
         self,
@@ -149,8 +157,7 @@ class Network(Decisions):
         """Mean loss over rows, without penalty; parameters as in :meth:`fit`."""
         x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
         self._connect()
-        value: float = self._network.loss(self._parameters, x, target, name, sample_weight=weight)
-        return value
+        return blocks.loss(self._network, self._parameters, x, target, name, weight)
 
     def loss_and_gradients(
         self,
@@ -169,8 +176,8 @@ class Network(Decisions):
         """
         x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
         self._connect()
-        value, gradient = self._network.loss_and_gradient(
-            self._parameters, x, target, name, sample_weight=weight
+        value, gradient = blocks.loss_and_gradient(
+            self._network, self._parameters, x, target, name, weight
         )
         d_weights, d_biases = self._architecture.views(gradient)
         return value, list(zip(d_weights, d_biases, strict=True))

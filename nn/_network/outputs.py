@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from .._inputs import arrays
 from .._typing import Array
-from . import decisions
+from . import blocks, decisions
 
 
 class Decisions(ABC):
@@ -41,8 +41,7 @@ class Decisions(ABC):
             scorer = kernels.network(net, self._dtype, n_threads=self._n_threads)
             self._scorer = backend, scorer
         x = arrays.rows(X, self._architecture.sizes[0], self._dtype)
-        result: Array = self._scorer[1].predict(self._parameters, x)
-        return result
+        return blocks.predict(self._scorer[1], self._parameters, x)
 
     def log_probabilities(self, X: ArrayLike) -> Array:
         """Logarithms of the probabilities of a softmax or sigmoid output, ``(n, n_out)``.

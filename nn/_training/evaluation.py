@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._inputs import arrays
+from .._network import blocks
 from .._typing import Array
 from .._warn import warn
 from ..history import History
@@ -74,12 +75,13 @@ class Evaluation:
         if batch is not None:
             network._connect()
             history.validation_loss.append(
-                network._network.loss(
+                blocks.loss(
+                    network._network,
                     network.parameters,
                     batch.x,
                     batch.target,
                     batch.loss,
-                    sample_weight=batch.weight,
+                    batch.weight,
                 )
             )
         for x, found in self._measures:

@@ -15,6 +15,7 @@ from fastmlp.kernels import CSR, TrainingOptions
 from .. import callbacks as _callbacks
 from .. import metrics, optimizers, schedules, stopping
 from .._inputs import numbers
+from .._network import blocks
 from .._typing import Array
 from ..optimizers._directions import Method
 from ..optimizers._full_batch import FullBatch
@@ -158,9 +159,9 @@ def _line_search_trainer(
     net = kernels.network(network.architecture, network.dtype, n_threads=network.n_threads)
 
     def cost(parameters: Array, x: Array, target: Array, weight: Any, out: Array) -> float:
-        value, _ = net.loss_and_gradient(
-            parameters, x, target, spec, sample_weight=weight, l2=engine.l2, l1=engine.l1, out=out
+        value, _ = blocks.loss_and_gradient(
+            net, parameters, x, target, spec, weight, out, l2=engine.l2, l1=engine.l1
         )
-        return float(value)
+        return value
 
     return LineSearchTrainer(cost, method, network.parameters.size, network.dtype, frozen)

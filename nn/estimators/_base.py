@@ -11,7 +11,7 @@ from fastmlp import kernels
 
 from .. import initializers
 from .._inputs import sparse
-from .._network import construction
+from .._network import blocks, construction
 from .._typing import Array
 from . import _names
 from ._fitted import FittedArrays
@@ -267,7 +267,9 @@ class BaseMLP(CallbackSupportMixin, FittedArrays):
             # As NumPy would: float32 rows and float64 weights meet in float64.
             dtype = np.dtype(np.float64)
         network = self._network(dtype, output)
-        result: Array = network.predict(flat.astype(dtype, copy=False), sparse.for_engine(x, dtype))
+        result = blocks.predict(
+            network, flat.astype(dtype, copy=False), sparse.for_engine(x, dtype)
+        )
         if output is None:
             self._prepare()
         return result

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..._inputs import sparse
+from ..._network import blocks
 from ..._typing import Array
 from .._sklearn.compat import ConvergenceWarning
 from .._sklearn.warn import warn
@@ -65,8 +66,8 @@ def _objective(estimator: Any, rows: Rows) -> Callable[[Array], tuple[float, Arr
     n_weights = sum(np.size(w) for w in estimator.coefs_)
 
     def objective(parameters: Array) -> tuple[float, Array]:
-        value, gradient = network.loss_and_gradient(
-            parameters, x, target, loss, sample_weight=weight, l2=l2
+        value, gradient = blocks.loss_and_gradient(
+            network, parameters, x, target, loss, weight, l2=l2
         )
         if outputs > 1:
             # scikit-learn's pair: the mean over outputs with the gradient of the sum.

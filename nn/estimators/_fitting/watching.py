@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._inputs import sparse
+from ..._network import blocks
 from ..._training.run import Batch
 from ..._typing import Array
 from .. import _names
@@ -60,7 +61,7 @@ class Validation:
     def __call__(self, flat: Array) -> tuple[float, float]:
         """``(score, loss)``; higher scores are better."""
         rows, backend = self._rows, self._backend
-        scores = self._network.predict(flat, self._x)
+        scores = blocks.predict(self._network, flat, self._x)
         loss = backend.loss_value(
             scores, rows.target, self._loss, self._output, sample_weight=rows.weight
         )

@@ -1,0 +1,98 @@
+"""Calls for many rows, cut into blocks of rows so that Ctrl-C is answered between them.
+
+Predictions are the same to the bit: a row's does not depend on the rows around it. Losses and
+gradients of the blocks are added up in float64, in the order of the rows, whatever the number of
+threads; calls of one block or less are the engine's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from fastmlp.kernels import Architecture
+
+from .._inputs import sparse
+from .._typing import Array
+
+#: Multiplications of a block in one pass: about a tenth of a second of one slow core.
+WORK = 5e8
+
+
+def rows_of_block(architecture: Architecture) -> int:
+    """Rows of a block for a network of this shape."""
+    products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
+    return max(256, int(WORK / products))
+
+
+def predict(network: Any, parameters: Array, x: Any) -> Array:
+    """``network.predict(parameters, x)``."""
+    block = rows_of_block(network.architecture)
+    if len(x) <= block:
+        whole: Array = network.predict(parameters, x)
+        return whole
+    outputs = np.empty((len(x), network.architecture.sizes[-1]), parameters.dtype)
+    for start in range(0, len(x), block):
+        part = slice(start, start + block)
+        network.predict(parameters, sparse.part(x, part), out=outputs[part])
+    return outputs
+
+
+def loss(
+    network: Any, parameters: Array, x: Any, target: Array, name: Any, weight: Array | None
+) -> float:
+    """``network.loss(parameters, x, target, name, sample_weight=weight)``."""
+    block = rows_of_block(network.architecture)
+    if len(x) <= block:
+        return float(network.loss(parameters, x, target, name, sample_weight=weight))
+    return sum(
+        share * network.loss(parameters, *rows, name, sample_weight=weights)
+        for share, *rows, weights in _parts(x, target, weight, block)
+    )
+
+
+def loss_and_gradient(
+    network: Any,
+    parameters: Array,
+    x: Any,
+    target: Array,
+    name: Any,
+    weight: Array | None,
+    out: Array | None = None,
+    **penalties: float,
+) -> tuple[float, Array]:
+    """``network.loss_and_gradient(parameters, x, target, name, sample_weight=weight, …)``."""
+    block = rows_of_block(network.architecture)
+    if len(x) <= block:
+        value, gradient = network.loss_and_gradient(
+            parameters, x, target, name, sample_weight=weight, out=out, **penalties
+        )
+        return float(value), gradient
+    total, summed = 0.0, np.zeros(parameters.size)
+    for share, *rows, weights in _parts(x, target, weight, block):
+        # The penalty counts once: with the first block, whose share is taken from it below.
+        once = {key: penalty / share for key, penalty in penalties.items()}
+        value, gradient = network.loss_and_gradient(
+            parameters, *rows, name, sample_weight=weights, **once
+        )
+        penalties = {}
+        total += share * value
+        summed += share * gradient.astype(np.float64)
+    out = np.empty_like(parameters) if out is None else out
+    out[...] = summed
+    return total, out
+
+
+def _parts(
+    x: Any, target: Array, weight: Array | None, block: int
+) -> Iterator[tuple[float, Any, Array, Array | None]]:
+    """Blocks of rows that have a weight, each with its share of the whole weight."""
+    whole = float(len(x) if weight is None else weight.sum(dtype=np.float64))
+    for start in range(0, len(x), block):
+        part = slice(start, start + block)
+        weights = None if weight is None else weight[part]
+        n = len(target[part])
+        own = float(n if weights is None else weights.sum(dtype=np.float64))
+        if own:
+            yield own / whole, sparse.part(x, part), target[part], weights
