@@ -23,6 +23,7 @@ from ._base import BaseMLP
 from ._labels import MULTILABEL, LabelCodes, are_plain_labels
 from ._methods import available_if, keep_parameters, stochastic
 from ._sklearn.compat import ClassifierMixin
+from ._sklearn.constraints import ParameterConstraints
 from ._sklearn.documentation import document
 
 __all__ = ["MLPClassifier"]
@@ -68,6 +69,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     loss: Any
     class_weight: Any
     classes_: Array
+    _parameter_constraints = ParameterConstraints("MLPClassifier")
     _known_losses = _names.CLASSIFIER
 
     def __init__(

@@ -21,6 +21,7 @@ from . import _labels, _names
 from ._base import BaseMLP
 from ._methods import available_if, keep_parameters, stochastic
 from ._sklearn.compat import RegressorMixin
+from ._sklearn.constraints import ParameterConstraints
 from ._sklearn.documentation import document
 
 __all__ = ["MLPRegressor"]
@@ -68,6 +69,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     loss: Any
     output_reduction: str
+    _parameter_constraints = ParameterConstraints("MLPRegressor")
     _known_losses = _names.REGRESSOR
     _y_numeric = True
 

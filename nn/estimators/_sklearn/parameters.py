@@ -192,6 +192,8 @@ def hidden_sizes(estimator: Any) -> tuple[int, ...]:
     value = estimator.hidden_layer_sizes
     sizes = [value] if isinstance(value, Integral) else list(value)
     for size in sizes:
+        if isinstance(size, Real) and not isinstance(size, Integral):
+            raise TypeError(f"hidden_layer_sizes must be integers, got {sizes}")
         if not _integer(size, 1):
             whole = isinstance(size, Integral) and not isinstance(size, bool)
             wanted = "> 0" if whole else "whole numbers"
