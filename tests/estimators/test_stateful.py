@@ -20,7 +20,7 @@ pytest.importorskip("sklearn")
 hypothesis = pytest.importorskip("hypothesis")
 sparse = pytest.importorskip("scipy.sparse")
 
-from hypothesis import HealthCheck, given, settings  # noqa: E402
+from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from sklearn import base, neural_network  # noqa: E402
 
@@ -159,11 +159,12 @@ class Pair:
             return
         self.rough = self.rough or how == "float32"
         for model in (self.ours, self.theirs):
-            for i, w in enumerate(model.coefs_):
-                if how == "in place":
-                    w *= 0.5
-                else:
-                    model.coefs_[i] = w.astype(how)
+            for arrays in (model.coefs_, model.intercepts_):
+                for i, array in enumerate(arrays):
+                    if how == "in place":
+                        array *= 0.5
+                    else:
+                        arrays[i] = array.astype(how)
 
     def compare(self):
         ours, theirs = self.ours, self.theirs
@@ -190,6 +191,7 @@ class Pair:
     print_blob=True,
     suppress_health_check=list(HealthCheck),
     database=None,
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
 )
 @given(st.sampled_from(sorted(TARGETS)), beginnings, st.lists(steps, min_size=2, max_size=8))
 def test_programs_run_beside_scikit_learn(task, options, program):

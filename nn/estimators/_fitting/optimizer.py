@@ -135,9 +135,11 @@ class StochasticOptimizer:
 
     @learning_rate_init.setter
     def learning_rate_init(self, value: float) -> None:
-        self._initial_rate = number("learning_rate_init", value)
+        initial = number("learning_rate_init", value)
         if self.rule.name == "adam":
-            self.rate = self._initial_rate
+            self._assigned = self.learning_rate, self.step  # that of the last step stays
+            self.rate = initial
+        self._initial_rate = initial
         if self._planned is not None:
             self._planned.learning_rate = self._initial_rate
 
