@@ -22,13 +22,12 @@
 ``kernels``          the computations themselves, in three backends, and the choice of backend
 ==================== ===========================================================================
 
-How the files relate: ``mlp`` is the network, over ``_network`` (parameters, losses, gradients) and
-``_outputs`` (decisions). It turns what users pass into arrays with ``_inputs``, shows its one
-parameter vector as lists with ``_parameters``, and is written to files by ``serialization``. A fit
-is a ``_plan``, made of everything that ``fit`` takes, and a loop over epochs in ``_training``,
-whose steps (``_steps``) the engine of ``kernels`` makes, or ``_full_batch`` where a line search
-does; it is watched by ``_evaluation`` and ``_watches``. ``estimators`` stands beside ``mlp`` on
-the same engine. Nothing in ``kernels`` knows this package.
+How the folders relate: ``mlp`` is the network, over ``_network`` (parameters, losses, gradients,
+decisions). It turns what users pass into arrays with ``_inputs`` and is written to files by
+``serialization``. In ``_training``, ``plan`` makes a ``run`` of everything that ``fit`` takes: all
+that its next step depends on, the engine's trainer or that of a ``line_search`` among it. ``loop``
+carries it out, for the ``estimators`` as well, with what each of them adds as hooks. Nothing in
+``kernels`` knows this package.
 
 All but ``MLP`` and ``kernels`` is imported when first used, so that ``import fastmlp`` stays fast.
 """

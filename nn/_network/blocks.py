@@ -46,10 +46,10 @@ def loss(
     block = rows_of_block(network.architecture)
     if len(x) <= block:
         return float(network.loss(parameters, x, target, name, sample_weight=weight))
-    return sum(
-        share * network.loss(parameters, *rows, name, sample_weight=weights)
-        for share, *rows, weights in _parts(x, target, weight, block)
-    )
+    total = 0.0
+    for share, *rows, weights in _parts(x, target, weight, block):
+        total += share * network.loss(parameters, *rows, name, sample_weight=weights)
+    return float(total)
 
 
 def loss_and_gradient(

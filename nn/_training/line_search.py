@@ -8,6 +8,7 @@ the optimizer is a :class:`~fastmlp.optimizers.GradientDescent` with a line sear
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -70,6 +71,14 @@ class LineSearchTrainer:
     def store(self, parameters: Array, state: Array | None = None) -> None:
         """Copy parameters out."""
         parameters[...] = self._parameters
+
+    def memory(self) -> Any:
+        """A copy of what was learnt from earlier iterations, for :meth:`remember`."""
+        return copy.deepcopy((self._method, self._here, self._flattest))
+
+    def remember(self, memory: Any) -> None:
+        """Take over what an equal trainer has learnt; :meth:`load` forgets it."""
+        self._method, self._here, self._flattest = copy.deepcopy(memory)
 
     def run_epoch(
         self,

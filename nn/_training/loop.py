@@ -6,12 +6,13 @@ parameters are shown, what is measured, own reasons to stop) are :class:`Hooks`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .._typing import Array
+from ..callbacks import Callback
 from .run import Run, State
 
 
@@ -72,8 +73,7 @@ def train(run: Run, hooks: Hooks, state: State | None = None) -> None:
     history, owner = run.history, hooks.owner
     finished = False
     try:
-        if run.callbacks:
-            _listen(run, hooks, lambda: [c.on_train_begin(owner, history) for c in run.callbacks])
+        _call(run, hooks, run.callbacks, "on_train_begin")
         while history.epochs < run.epochs and not history.stop_reason:
             hooks.epoch_begins(run)
             finite = run.train_epoch(lambda batch, loss: _tell(run, hooks, batch, loss))
@@ -104,14 +104,8 @@ def _judge(run: Run, hooks: Hooks) -> None:
             message = watch.epoch_ended(history, run.parameters)
             if message is not None:
                 history.stop(reason, message)
-    stops = [False]
-    if run.callbacks:
-        stops = _listen(
-            run,
-            hooks,
-            lambda: [says_stop(c.on_epoch_end(hooks.owner, history)) for c in run.callbacks],
-        )
-    if hooks.epoch_ends(run) or any(stops):
+    answers = _call(run, hooks, run.callbacks, "on_epoch_end")
+    if hooks.epoch_ends(run) or any(map(says_stop, answers)):
         history.stop("callback", f"a callback asked for it after epoch {history.epochs}")
 
 
@@ -123,17 +117,17 @@ def says_stop(answer: Any) -> bool:
 def _tell(run: Run, hooks: Hooks, batch: int, loss: float) -> None:
     """Show the callbacks that listen to every step what it has led to."""
     hooks.show(run)
-    _listen(
-        run,
-        hooks,
-        lambda: [c.on_batch_end(hooks.owner, run.history, batch, loss) for c in run.listeners],
-    )
+    _call(run, hooks, run.listeners, "on_batch_end", batch, loss)
 
 
-def _listen(run: Run, hooks: Hooks, call: Callable[[], list[Any]]) -> list[Any]:
-    """Call callbacks, and go on from the parameters that they leave."""
+def _call(
+    run: Run, hooks: Hooks, callbacks: Sequence[Callback], method: str, *arguments: Any
+) -> list[Any]:
+    """Call a method of callbacks, and go on from the parameters that they leave."""
+    if not callbacks:
+        return []
     seen = hooks.current().copy()
-    answers = call()
+    answers = [getattr(c, method)(hooks.owner, run.history, *arguments) for c in callbacks]
     now = hooks.current()
     # Compared as bytes, so that NaN equals itself.
     if not np.array_equal(seen.view(np.uint8), now.view(np.uint8)):

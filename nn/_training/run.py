@@ -67,6 +67,7 @@ class State:
     parameters: Array
     moments: Array
     step: int
+    memory: Any
     order: Array | None
     generator: Any
     rates: LearningRates
@@ -169,6 +170,7 @@ class Run:
                 parameters,
                 self.moments(),
                 self.trainer.step,
+                self.trainer.memory() if hasattr(self.trainer, "memory") else None,
                 self.order,
                 _position(self.generator),
                 self.rates,
@@ -182,6 +184,8 @@ class Run:
         state = copy.deepcopy(state)
         self.parameters[...] = state.parameters
         self.trainer.load(self.parameters, state.moments, state.step)
+        if state.memory is not None:
+            self.trainer.remember(state.memory)
         self.order, self.rates = state.order, state.rates
         self.watches, self.history = state.watches, state.history
         self.history.stop_reason, self.history.stop_message = "", ""

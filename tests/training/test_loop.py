@@ -11,6 +11,7 @@ from fastmlp._training.options import Options
 from fastmlp.callbacks import Callback
 from fastmlp.estimators._fitting import descent
 from fastmlp.kernels import CSR
+from fastmlp.optimizers import GradientDescent
 
 DEFAULTS = {
     "learning_rate": None,
@@ -42,11 +43,11 @@ def data():
     return x, (x[:, :1] > 0).astype(float)
 
 
-def prepared(**options):
+def prepared(optimizer="adam", **options):
     """A network, its run and hooks, ready to start."""
     net = MLP([3, 6, 1], output="sigmoid", random_state=0, dtype="float64")
     x, y = data()
-    run, hooks = plan.make(net, x, y, None, "adam", Options(**(DEFAULTS | options)))
+    run, hooks = plan.make(net, x, y, None, optimizer, Options(**(DEFAULTS | options)))
     run.trainer.load(run.parameters)
     return net, run, hooks
 
@@ -62,6 +63,8 @@ def test_networks_and_estimators_run_the_same_loop():
         {},
         {"learning_rate": "reduce_on_plateau", "dropout": 0.3},
         {"learning_rate": "one_cycle", "validation_data": data(), "stop": "early_stopping"},
+        {"optimizer": "lbfgs"},
+        {"optimizer": GradientDescent(line_search="wolfe"), "l2": 1e-3},
     ],
 )
 def test_a_run_that_is_cut_in_two_equals_the_whole(epochs, options):
