@@ -158,7 +158,7 @@ FAULTS = (
     _nn("what callbacks change is lost", "_training/loop.py", "run.go_on_from(now)", "pass",
         "tests/network/test_mlp_training.py"),
     _nn("a callback's answer", "_training/loop.py", "isinstance(answer, (bool, np.bool_))",
-        "isinstance(answer, bool)", "tests/network tests/estimators -k callback"),
+        "isinstance(answer, bool)", "tests/training tests/network -k callback"),
     _nn("an interrupt is swallowed", "_training/loop.py",
         "if not hooks.returns_from_interrupt:\n            raise",
         "if hooks.returns_from_interrupt:\n            raise",
