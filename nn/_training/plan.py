@@ -53,12 +53,15 @@ def make(
     if numbers.count("verbose", options.verbose, 0):
         listeners.insert(0, _callbacks.progress(epochs, options.verbose))
     trainer: Any
+    n_slots = 0
     if method is not None:
         if not isinstance(schedule, schedules.Constant):
             raise ValueError("an optimizer with a line search takes no schedule of learning rates")
         trainer = _line_search_trainer(network, batch.loss, method, engine)
     else:
-        trainer = _trainer(network, batch.loss, rule.update_rule(), engine)
+        update = rule.update_rule()
+        n_slots = len(update.slots)
+        trainer = _trainer(network, batch.loss, update, engine)
     batch_size = engine.batch_size
     if isinstance(rule, FullBatch) and rule.subset is not None:
         batch = _subset(batch, rule.subset, network._generator)
@@ -66,7 +69,7 @@ def make(
     run = Run(
         batch=batch,
         trainer=trainer,
-        n_slots=0 if method is not None else len(rule.update_rule().slots),
+        n_slots=n_slots,
         parameters=network.parameters,
         batch_size=batch_size,
         epochs=epochs,

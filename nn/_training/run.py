@@ -150,10 +150,14 @@ class Run:
         """Copy what was learned so far to ``parameters``."""
         self.trainer.store(self.parameters)
 
-    def moments(self) -> Array:
-        """The optimizer's moments as of the last step, ``(n_slots, n_parameters)``."""
+    def moments(self, parameters: Array | None = None) -> Array:
+        """The optimizer's moments as of the last step, ``(n_slots, n_parameters)``.
+
+        The parameters are written to ``parameters``, where that is given.
+        """
         moments = np.empty((self.n_slots, self.parameters.size), self.parameters.dtype)
-        self.trainer.store(np.empty_like(self.parameters), moments)
+        seen = np.empty_like(self.parameters) if parameters is None else parameters
+        self.trainer.store(seen, moments)
         return moments
 
     def go_on_from(self, parameters: Array) -> None:
@@ -164,11 +168,11 @@ class Run:
     def state(self) -> State:
         """A copy of all that the next step depends on, to :meth:`resume` an equal run from."""
         parameters = np.empty_like(self.parameters)
-        self.trainer.store(parameters)
+        moments = self.moments(parameters)
         return copy.deepcopy(
             State(
                 parameters,
-                self.moments(),
+                moments,
                 self.trainer.step,
                 self.trainer.memory() if hasattr(self.trainer, "memory") else None,
                 self.order,
@@ -220,7 +224,8 @@ class Run:
         history.seconds.append(time.perf_counter() - started)
         history.loss.append(loss)
         found = getattr(trainer, "learning_rate", None)  # by a line search
-        history.learning_rate.append(float(np.ravel(rate)[-1]) if found is None else found)
+        last = rate if isinstance(rate, float) else float(rate[-1])
+        history.learning_rate.append(last if found is None else found)
         if self.with_gradient_norm:
             history.gradient_norm.append(float(trainer.gradient_norm))
         stuck = getattr(trainer, "stuck", None)

@@ -82,6 +82,8 @@ def get(optimizer: str | Optimizer) -> Optimizer:
             "optimizer must be a name or an object such as fastmlp.optimizers.Adam(), "
             f"got {optimizer!r}"
         )
+    if optimizer in Optimizer.registry:
+        return Optimizer.registry[optimizer]()
     names = sorted({*Optimizer.registry, *_FULL_BATCH})
     name = _naming.find("optimizer", optimizer, names, "fastmlp.optimizers")
     if name in _FULL_BATCH:

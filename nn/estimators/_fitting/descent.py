@@ -225,8 +225,7 @@ class EstimatorHooks(Hooks):
     def finish(self, run: Run, finished: bool) -> None:
         """Give the estimator what was learned, and its optimizer the state to go on from."""
         estimator, optimizer = self.owner, self.optimizer
-        optimizer.step, optimizer.state = run.trainer.step, run.moments()
-        run.show()
+        optimizer.step, optimizer.state = run.trainer.step, run.moments(run.parameters)
         if self.best is not None:
             run.parameters[...] = self.best
         for _, watch in run.watches:
