@@ -5,7 +5,7 @@ rule of sizes cannot know the last two. Results are equal to the bit for any num
 trying costs nothing but time: the time of a step is measured with the present number of threads,
 now and then a short stretch runs with half or twice as many, and what was faster stays. A number is
 tried again only after a hundred times the time that trying it costs, so a wrong try costs about a
-percent. (The compiled backend does the same in ``compiled/src/choice.c``.)
+percent. (The compiled backend does the same in ``compiled/src/threads/tuner.c``.)
 """
 
 from __future__ import annotations
