@@ -11,6 +11,7 @@ cdef class Engine:
     cdef long n_in, n_out, n_parameters
     cdef bint custom  # functions of users may have raised something
     cdef bint calls_back  # some of them are in Python
+    cdef c_update update  # of a trainer
 
     def __cinit__(
         self, architecture, dtype, loss, rule, long batch, options, bint sparse=False,
@@ -42,7 +43,10 @@ cdef class Engine:
         d.activations = <const int *>cnp.PyArray_DATA(activations)
         d.custom_activations = <fastmlp_activation **>cnp.PyArray_DATA(functions)
         d.output = known_code("output activation", architecture.output, fastmlp_activation_code)
-        d.rule = UPDATE_none if rule is None else update_of(rule).rule
+        d.rule = UPDATE_none
+        if rule is not None:
+            self.update = update_of(rule)
+            d.rule = self.update.rule
         d.batch, d.sparse, d.n_threads = batch, sparse, self.threads
         if probabilities.size:
             d.dropout = <const double *>cnp.PyArray_DATA(probabilities)

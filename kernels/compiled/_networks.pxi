@@ -114,7 +114,7 @@ def _new_network(architecture, dtype, n_threads):
 
 cdef double run_steps(trainer, Engine engine, const samples *s, cnp.ndarray rates) except? -1:
     """The steps of an epoch: the mean loss of its rows. Signals are looked at between steps."""
-    cdef c_update u = update_of(trainer._rule)
+    cdef c_update u = engine.update
     cdef const double *rate = <const double *>cnp.PyArray_DATA(rates)
     cdef long next_rate = 1 if cnp.PyArray_SIZE(rates) > 1 else 0
     cdef long at = 0, n = s.n_rows, batch = trainer._options.batch_size, step = trainer.step, here
