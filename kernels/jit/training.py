@@ -66,6 +66,15 @@ class Trainer:
         plan = self._plan = space.plan
         plan.with_loss = plan.backward = plan.refresh = 1
         space.set_loss(Loss.of(loss), architecture.output)
+        self._job = space.job(*self._tasks(options))
+        self._job.flush_subnormals()
+        self.gradient_norm: float | None = None
+        # A first guess of a step's time, at a tenth of a core's speed; then measured.
+        self._step_seconds = 1e-6 + operations / 10e9
+
+    def _tasks(self, options: TrainingOptions) -> list[Task]:
+        """Write the options into the plan; the phases of a step."""
+        space, plan = self._space, self._plan
         plan.l2, plan.l1 = options.l2, options.l1
         plan.penalty_per_row = options.l2_over_batch
         # One task more than there are blocks of rows sums the penalty, one more than there are
@@ -90,14 +99,10 @@ class Trainer:
             space.use("bound_columns")
             tasks.append(bound_task)
         # Plain descent changes only the weights of stored entries of sparse rows.
-        plan.direct = kernel_of(update_rule) == "sgd" and not (
+        plan.direct = kernel_of(self._rule) == "sgd" and not (
             self._with_penalty or clipped or self._with_norm or plan.weight_decay
         )
-        self._job = space.job(*tasks)
-        self._job.flush_subnormals()
-        self.gradient_norm: float | None = None
-        # A first guess of a step's time, at a tenth of a core's speed; then measured.
-        self._step_seconds = 1e-6 + operations / 10e9
+        return tasks
 
     def _set_rule(self, clipped: bool) -> None:
         """Write the update rule into the plan; ``clipped`` says that its gradient is."""

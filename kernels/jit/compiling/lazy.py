@@ -1,8 +1,8 @@
 """Compiling at first use: tasks, whose address other compiled code calls, and functions for Python.
 
-A task is ``task(plan, step, index)``: one block of a phase of a job (see ``_team``). Tasks are
-compiled each on its own and called by address, so that a program compiles only what it runs, and
-once.
+A task is ``task(plan, step, index)``: one block of a phase of a job (see ``threads/team``). Tasks
+are compiled each on its own and called by address, so that a program compiles only what it runs,
+and once.
 """
 
 from __future__ import annotations

@@ -94,50 +94,57 @@ class Workspace:
         store_bytes = lay_out_store(self.layers, itemsize)
         where = [arena.take(store_bytes) for _ in range(stores)]
         lay_out_batch(self.layers, arena, row_step, with_errors)
-        y = arena.take(last.panels_out * row_step) if with_errors else 0
-        losses, zeros, one = arena.take(8 * max(rows, 1)), arena.take(4 * LINE), arena.take(LINE)
-        constants = arena.take(2 * N_CONSTANTS * 8)
         block = row_block(rows, n_threads)
         columns_step = 3 * last.panels_out * (LINE // itemsize) * host().vector_bytes
-        columns = arena.take(ceil(max(rows, 1), block) * columns_step)
+        places = {
+            "y": arena.take(last.panels_out * row_step) if with_errors else 0,
+            "losses": arena.take(8 * max(rows, 1)),
+            "zeros": arena.take(4 * LINE),
+            "weights": arena.take(LINE),
+            "constants": arena.take(2 * N_CONSTANTS * 8),
+            "columns": arena.take(ceil(max(rows, 1), block) * columns_step),
+        }
         # The rows of a vector may reach beyond the last that is used.
         arena.take(host().vector_bytes * LINE)
         arena.allocate()
         to_addresses(self.layers, arena.base)
-        self.stores, self.one = [arena.base + at for at in where], arena.base + one
-        arena.view(one, dtype, 1)[0] = 1
-        self.constants = arena.view(constants, np.float64, 2 * N_CONSTANTS).reshape(2, -1)
+        self.stores, self.one = [arena.base + at for at in where], arena.base + places["weights"]
+        arena.view(places["weights"], dtype, 1)[0] = 1
+        constants = arena.view(places["constants"], np.float64, 2 * N_CONSTANTS)
+        self.constants = constants.reshape(2, -1)
         self.constants[:, FACTOR] = 1
-
         self._table = table(itemsize)
-        self.plan = Plan(
-            table=address(self._table),
-            itemsize=itemsize,
-            panel=LINE // itemsize,
-            layers=ctypes.addressof(self.layers),
-            n_layers=n_layers,
-            batch=max(rows, 1),
-            row_step=row_step,
-            y=arena.base + y,
-            losses=arena.base + losses,
-            zeros=arena.base + zeros,
-            weights=self.one,
-            parameters=self.stores[0] if self.stores else 0,
-            constants=arena.base + constants,
-            lowest=min((i for i, layer in enumerate(self.layers) if layer.trainable), default=0),
-            clip_value=math.inf,
-            clip_norm=math.inf,
-            forward=1,
-            output_activation=-1,
-            row_block=block,
-            columns=arena.base + columns,
-            columns_step=columns_step,
-        )
+        self.plan = self._new_plan(row_step, block, columns_step, places)
         self.blocks: Any = (Block * 0)()
         self._cuts: dict[tuple[int, bool], tuple[int, list[Block]]] = {}
         self._jobs: dict[tuple[Task, ...], Job] = {}
         self._reserved: list[Array] = []
         self._held: list[Any] = []
+
+    def _new_plan(
+        self, row_step: int, block: int, columns_step: int, places: dict[str, int]
+    ) -> Plan:
+        """A plan that computes nothing yet; ``places`` are the arena's, by the plan's fields."""
+        itemsize = self.dtype.itemsize
+        learning = [i for i, layer in enumerate(self.layers) if layer.trainable]
+        return Plan(
+            table=address(self._table),
+            itemsize=itemsize,
+            panel=LINE // itemsize,
+            layers=ctypes.addressof(self.layers),
+            n_layers=len(self.layers),
+            batch=max(self.rows, 1),
+            row_step=row_step,
+            parameters=self.stores[0] if self.stores else 0,
+            lowest=min(learning, default=0),
+            clip_value=math.inf,
+            clip_norm=math.inf,
+            forward=1,
+            output_activation=-1,
+            row_block=block,
+            columns_step=columns_step,
+            **{name: self._arena.base + at for name, at in places.items()},
+        )
 
     # Memory
 

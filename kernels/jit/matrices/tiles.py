@@ -4,8 +4,8 @@ Every element of a result is one accumulator that takes its products in ascendin
 each with one fused multiply-add. So its value depends neither on the tile that it falls into nor on
 the number of threads.
 
-Tiles ask for what others will read on their way, a little with each row: all at once the requests
-would fill the queue that the tile's own loads wait in.
+Each tile prefetches for later tiles, a few lines with each row: issued all at once, the prefetches
+would fill the load queue and delay the tile's own loads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def forward(code: Code, rows: int, panels: int) -> Any:
 
     Arguments: ``a`` (panels of ``k`` columns, ``a_step`` bytes apart, rows one line apart); ``w``
     (panels, ``w_step`` bytes apart, a line for each ``k``); ``c`` (panels, ``c_step`` apart);
-    ``k``; ``start`` (a line a panel); how far ``ahead`` in ``w`` to ask for as much of it; bounds
+    ``k``; ``start`` (a line a panel); how far ``ahead`` in ``w`` to prefetch as much of it; bounds
     ``low`` and ``high``.
 
     The transposed copy of the weights for ``w``, errors for ``a`` and zeros for ``start`` make it
@@ -61,8 +61,8 @@ def gradient(code: Code, rows: int, panels: int) -> Any:
     """``g = aᵀ δ`` for ``rows`` features and ``panels`` panels of columns, over ``k`` samples.
 
     Arguments: ``a`` (address of the first feature in its panel), ``d`` (panels ``d_step`` bytes
-    apart), ``k``, ``g`` (panels ``g_step`` apart), where to ask for memory ``wanted`` later and how
-    many bytes of it with each sample, two lines at most.
+    apart), ``k``, ``g`` (panels ``g_step`` apart), where to prefetch what is ``wanted`` later and
+    how many bytes of it with each sample, two lines at most.
     """
     a, d, d_step, k, g, g_step, wanted, wanted_step = code.ints
     registers = _registers(code, panels)

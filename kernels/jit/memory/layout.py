@@ -1,7 +1,7 @@
 """Where weights, activations and errors of each layer lie: offsets, then addresses.
 
 A store holds parameters, a gradient or a vector of state: for every layer its weights, in panels,
-then its bias (``_plan``). Everything else of a layer belongs to a batch.
+then its bias (``records``). Everything else of a layer belongs to a batch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Walking over the tiles of a group of features' gradient, ``aᵀ δ``, which is left in scratch."""
+"""Loops over the tiles of a group of features' gradient, ``aᵀ δ``, which is left in scratch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TRANSPOSED = _COLUMNS * (LINE // 4) * LINE
 
 @inline
 def read_by_update(plan: Any, layer: Any, block: Any, group: int, tile: int) -> Any:
-    """Where a tile of a group asks for memory: one of the runs that the update goes over, in the
+    """Where a tile of a group prefetches: one of the runs that the update goes over, in the
     parameters and each vector of state."""
     store, panel = tile, block.panel
     if block.panels == 2:
@@ -52,7 +52,7 @@ def is_narrow(plan: Any, layer: Any, block: Any, rows: int) -> Any:
 
 
 @inline
-def walk(
+def multiply(
     plan: Any,
     layer: Any,
     block: Any,
@@ -69,7 +69,7 @@ def walk(
 ) -> None:
     """``count`` columns of a panel of ``left`` by panels of ``right``.
 
-    Tiles count from ``number``, and ask for ``ahead`` bytes of what the update reads with each row.
+    Tiles count from ``number``, and prefetch ``ahead`` bytes of what the update reads, a row.
     """
     tiles = (count + _FEATURES - 1) // _FEATURES
     i = 0
@@ -108,7 +108,7 @@ def plain_gradient(
     right = layer.d + block.panel * plan.row_step + row * LINE
     for i in range(begin, end, plan.panel):
         left = layer.a + (group + i) // plan.panel * plan.row_step + row * LINE
-        walk(
+        multiply(
             plan,
             layer,
             block,
@@ -151,7 +151,7 @@ def narrow_gradient(
             left = layer.d + (block.panel + p) * plan.row_step + row * LINE
             count = min(plan.panel, columns_of(plan, layer, block) - p * plan.panel)
             lines[:] = 0.0
-            walk(
+            multiply(
                 plan,
                 layer,
                 block,

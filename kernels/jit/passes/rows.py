@@ -1,4 +1,4 @@
-"""Walking over panels and rows: the parts that the tasks are made of.
+"""Loops over panels and rows: the parts that the tasks are made of.
 
 Compiled Python that calls the kernels of the table by address. It computes addresses only, so that
 one version serves both dtypes.
@@ -57,7 +57,7 @@ def product(
     other: int,
 ) -> None:
     """``c = f(clip(start + a w))`` for a block of rows: columns outside, rows inside, so that the
-    panels of ``w`` stay in cache; the first tile asks for the next of them."""
+    panels of ``w`` stay in cache; the first tile prefetches the next of them."""
     tiles = (rows + _ROWS - 1) // _ROWS
     for panel in range(0, panels, _PANELS):
         wide = min(_PANELS, panels - panel)
@@ -154,6 +154,14 @@ def step_total(plan: Any, step: int, rows: int) -> Any:
     """Total row weight of a step."""
     if plan.totals:
         return carray(pointer(plan.totals), step + 1, np.float64)[step]
+    return float(rows)
+
+
+@inline
+def scaled_total(plan: Any, step: int, rows: int) -> Any:
+    """The same of the weights in the dtype, which are scaled where they are very large or small."""
+    if plan.shares:
+        return carray(pointer(plan.shares), step + 1, np.float64)[step]
     return float(rows)
 
 

@@ -1,7 +1,7 @@
-"""The tasks of the engine's rows pass (DESIGN §4): blocks of rows forward, their errors back.
+"""The tasks of the engine's rows pass: blocks of rows forward, their errors back.
 
-Each is compiled on its own at first use and called as ``task(plan, step, index)``; see ``_team``.
-Within a phase no two tasks write to the same place.
+Each is compiled on its own at first use and called as ``task(plan, step, index)``; see
+``threads/team``. Within a phase no two tasks write to the same place.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from .rows import (
     output_rows,
     product,
     rows_of_step,
+    scaled_total,
     step_total,
 )
 from .sparse import sparse_rows
@@ -61,9 +62,7 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
 
     if plan.with_loss:
         gather_targets(plan, first + row, rows, last.n_out, plan.y + row * LINE)
-        total = float(batch)
-        if plan.shares:
-            total = carray(pointer(plan.shares), step + 1, np.float64)[step]
+        total = scaled_total(plan, step, batch)
         call(
             kernel(plan, plan.loss),
             (

@@ -1,4 +1,4 @@
-"""Walking over rows in compressed sparse form: the first layer forward, and its gradient."""
+"""Loops over rows in compressed sparse form: the first layer forward, and its gradient."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def drop_entries(plan: Any, layer: Any, t: int, place: int, row: int) -> None:
 
 @inline
 def word(seed: int, unit: int, row: int, t: int) -> Any:
-    """Philox's word of a unit of the input; see ``_dropout``."""
+    """Philox's word of a unit of the input; see ``formulas/dropout``."""
     low = np.uint64(0xFFFFFFFF)
     half = np.uint64(32)
     key = np.uint64(seed)

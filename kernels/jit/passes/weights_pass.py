@@ -1,7 +1,7 @@
-"""The tasks of the engine's weights pass (DESIGN §4): gradients of blocks of weights, and updates.
+"""The tasks of the engine's weights pass: gradients of blocks of weights, and updates.
 
-Each is compiled on its own at first use and called as ``task(plan, step, index)``; see ``_team``.
-Within a phase no two tasks write to the same place.
+Each is compiled on its own at first use and called as ``task(plan, step, index)``; see
+``threads/team``. Within a phase no two tasks write to the same place.
 """
 
 from __future__ import annotations

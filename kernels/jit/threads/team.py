@@ -1,9 +1,9 @@
 """Jobs: phases of independent tasks, done by one thread or by several.
 
 A job repeats its phases for a number of steps. Each task of a phase has a ticket; a thread takes
-the next ticket, waits until the phases before are done, and runs the task. So nobody waits for a
-thread that has not come yet, or has been put aside by the system, unless that thread holds a task:
-next to a busy neighbour the others do the work. Which thread runs a task has no influence on its
+the next ticket, waits until the phases before are done, and runs the task. So no thread waits for
+one that has not started or was preempted, unless that one holds a task: next to a busy neighbour
+the others do the work. Which thread runs a task has no influence on its
 result.
 
 The threads come from one ``prange`` over the members, for many steps at once. Numba's

@@ -74,7 +74,7 @@ class Choice:
             # A team of threads that comes together for the first time takes long: once more.
             self._started.add(self._at)
             return
-        # What lasts counts, and so does what happens now and then: a moving average.
+        # Exponential moving average: weighs lasting changes and still notices occasional ones.
         before = self._costs[self._at]
         known = cost if before is None else 0.75 * before + 0.25 * cost
         self._costs[self._at] = known

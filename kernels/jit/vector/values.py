@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .code import Code
+    from .memory import Memory
 
 
 class Int:
     """A 64-bit integer: address, count or index."""
 
-    def __init__(self, code: Code, value: Any) -> None:
+    def __init__(self, code: Memory, value: Any) -> None:
         self.code, self.value = code, value
 
     def _binary(self, operation: str, other: Int | int) -> Int:
@@ -48,7 +48,7 @@ class Int:
 class Real:
     """A vector of reals of the kernel's dtype (or, in float64 sums, of doubles)."""
 
-    def __init__(self, code: Code, value: Any) -> None:
+    def __init__(self, code: Memory, value: Any) -> None:
         self.code, self.value = code, value
 
     def _binary(self, operation: str, other: Real | float) -> Real:
@@ -88,7 +88,7 @@ class Real:
 class Variable:
     """A value that a loop changes."""
 
-    def __init__(self, code: Code, start: Int | Real) -> None:
+    def __init__(self, code: Memory, start: Int | Real) -> None:
         self._code, self._wrap = code, type(start)
         with code.builder.goto_entry_block():
             self._slot = code.builder.alloca(start.value.type)
