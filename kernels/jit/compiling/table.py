@@ -201,12 +201,9 @@ class Kernel:
         free = _free(itemsize)
         if not free:
             raise RuntimeError(f"a process may use {SPARE} kernels of custom functions at a time")
-        self._itemsize, self._code, self.index = itemsize, code, free.pop()
+        self._code, self.index = code, free.pop()
         _addresses(itemsize)[self.index] = code.address
-
-    def __del__(self) -> None:
-        if hasattr(self, "index"):
-            _free(self._itemsize).append(self.index)
+        weakref.finalize(self, free.append, self.index).atexit = False
 
 
 #: Those that somebody uses, by what they compute.

@@ -22,8 +22,8 @@ def own_structure(x: Array | CSR) -> Array | CSR:
     been checked: they are addresses for the kernels."""
     if not isinstance(x, CSR):
         return x
-    places = (a.copy() if isinstance(a, np.ndarray) else a for a in (x.indices, x.indptr))
-    return CSR(x.data, *places, x.shape)
+    indices, starts = (a.copy() if isinstance(a, np.ndarray) else a for a in (x.indices, x.indptr))
+    return CSR(x.data, indices, starts, x.shape)
 
 
 def set_rows(space: Workspace, x: Array | CSR, target: Array, order: Array | None = None) -> None:

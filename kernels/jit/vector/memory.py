@@ -186,13 +186,6 @@ class Memory:
             known = ir.Function(self.module, ir.FunctionType(result, [a.type for a in args]), name)
         return self.builder.call(known, args)
 
-    def _masked(self, name: str, result: Any, pointer: Any, mask: Any, other: Any) -> Any:
-        # The alignment as an argument; LLVM ≥ 22 upgrades that to an attribute when it reads it.
-        align = ir.Constant(I32, self.itemsize)
-        if result == self.vector:
-            return self.call(name, result, pointer, align, mask, other)
-        return self.call(name, result, other, pointer, align, mask)
-
 
 def kind_bytes(kind: Any) -> int:
     """Bytes of a scalar type."""
