@@ -205,7 +205,7 @@ def test_patience_stops_and_keeps_the_best_weights(capsys):
         main(["train", "digits", "--optimizer", "sgd", "--epochs", "500", *words, "--quiet"]) == 0
     )
     out = capsys.readouterr().out
-    assert "stopped  the validation loss has not got better for 3 epochs" in out
+    assert "stopped  the validation loss has not improved for 3 epochs" in out
     history = json.loads(Path("run/history.json").read_text())["history"]
     best = int(np.argmin(history["validation_loss"])) + 1
     assert history["stop_reason"] == "early_stopping"
@@ -215,7 +215,7 @@ def test_patience_stops_and_keeps_the_best_weights(capsys):
 def test_time_limit_stops(capsys):
     words = ["--epochs", "1000000", "--time-limit", "0.2", "--quiet"]
     assert main(["train", "digits", *words]) == 0
-    assert "stopped  the time limit of 0.2 s is over" in capsys.readouterr().out
+    assert "stopped  the time limit of 0.2 s was reached" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("what", ["huber", "hinge", "lbfgs"])
