@@ -17,6 +17,11 @@
 ``History``          learning curves
 ``plot``             learning curves, decision regions, weights, loss surfaces
 ``datasets``         data to start with, and readers
+``from_onnx``,       take networks over from other libraries; ``net.to_onnx()`` and its like
+``from_torch``,      give them back, ``net.to_c()`` as a header for C
+``from_keras``
+``explain``          how much each input adds to an output
+``interop``          other libraries and formats: what comes in and goes out
 ``autodiff``         computation graphs and derivatives of functions written in NumPy
 ``check_gradients``  compares a network's gradients with its graph's and finite differences
 ``kernels``          the computations themselves, in three backends, and the choice of backend
@@ -47,7 +52,9 @@ if TYPE_CHECKING:
         callbacks,
         datasets,
         estimators,
+        explain,
         initializers,
+        interop,
         losses,
         metrics,
         optimizers,
@@ -59,6 +66,7 @@ if TYPE_CHECKING:
     from ._network.gradient_check import check_gradients
     from .estimators import MLPClassifier, MLPRegressor, from_sklearn
     from .history import History
+    from .interop._incoming import from_keras, from_onnx, from_torch
 
 __version__ = "0.1.0"
 
@@ -75,8 +83,13 @@ __all__ = [
     "check_gradients",
     "datasets",
     "estimators",
+    "explain",
+    "from_keras",
+    "from_onnx",
     "from_sklearn",
+    "from_torch",
     "initializers",
+    "interop",
     "kernels",
     "load_model",
     "losses",
@@ -94,12 +107,16 @@ _LAZY = {
     "MLPRegressor": "estimators",
     "check_gradients": "_network.gradient_check",
     "Model": "_model",
+    "from_keras": "interop._incoming",
+    "from_onnx": "interop._incoming",
     "from_sklearn": "estimators",
+    "from_torch": "interop._incoming",
     "load_model": "_model",
     **dict.fromkeys(
         (
-            *("activations", "autodiff", "callbacks", "datasets", "estimators", "initializers"),
-            *("losses", "metrics", "optimizers", "plot", "schedules", "stopping"),
+            *("activations", "autodiff", "callbacks", "datasets", "estimators", "explain"),
+            *("initializers", "interop", "losses", "metrics", "optimizers", "plot"),
+            *("schedules", "stopping"),
         )
     ),
 }

@@ -27,6 +27,7 @@ from ._typing import (
     ScheduleName,
     StopName,
 )
+from .interop._methods import NetworkExports
 
 if TYPE_CHECKING:
     from .activations import Activation
@@ -49,7 +50,7 @@ OneActivation: TypeAlias = ActivationName | str | Activation | CustomActivation
 Rate: TypeAlias = Callable[[float], float]
 
 
-class MLP(Derivatives, Network):
+class MLP(Derivatives, NetworkExports, Network):
     """A multilayer perceptron: ``a^l = σ(a^(l-1) W^l + b^l)``.
 
     Parameters

@@ -13,6 +13,7 @@ from .. import initializers
 from .._inputs import sparse
 from .._network import blocks, construction
 from .._typing import Array
+from ..interop._methods import EstimatorExports
 from . import _names
 from ._fitted import FittedArrays
 from ._fitting.descent import check_watching, fit_stochastic
@@ -32,7 +33,7 @@ from ._sklearn.compat import (
 from ._sklearn.parameters import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes, random_state_of
 
 
-class BaseMLP(CallbackSupportMixin, FittedArrays):
+class BaseMLP(EstimatorExports, CallbackSupportMixin, FittedArrays):
     """Common part of :class:`MLPClassifier` and :class:`MLPRegressor`."""
 
     # Constructor parameters, set by the subclasses.

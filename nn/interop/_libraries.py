@@ -1,0 +1,30 @@
+"""Libraries that may not be installed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+def need(module: str, purpose: str, package: str | None = None) -> Any:
+    """Import a module of an optional library, or say what to install.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name.
+    purpose : str
+        What needs it, as the beginning of the message.
+    package : str, optional
+        What pip installs; by default the first part of ``module``.
+
+    Raises
+    ------
+    ImportError
+        Where it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = package or module.partition(".")[0]
+        raise ImportError(f"{purpose} needs {package}: pip install {package!r}") from error

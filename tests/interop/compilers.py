@@ -1,0 +1,78 @@
+"""Compilers of C that are on this machine, and what they make of a header."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+FLAGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion")
+#: Compiler, further flags, and what runs its programs.
+COMPILERS = {
+    "gcc": (("gcc",), ()),
+    "clang": (("clang",), ()),
+    "aarch64": (
+        ("aarch64-linux-gnu-gcc", "-static"),
+        ("qemu-aarch64",),
+    ),
+}
+_MAIN = """\
+#include <stdio.h>
+#include <stdlib.h>
+INCLUDES
+int main(int n_arguments, char **arguments)
+{
+    static TYPE x[N_IN], y[N_OUT];
+    const int which = n_arguments > 1 ? atoi(arguments[1]) : 0;
+    while (fread(x, sizeof(TYPE), N_IN, stdin) == N_IN) {
+        switch (which) {
+CASES
+        }
+        fwrite(y, sizeof(TYPE), N_OUT, stdout);
+    }
+    return 0;
+}
+"""
+
+
+def available() -> list[str]:
+    """Names of the compilers that are installed with what runs their programs."""
+    return [
+        name
+        for name, (command, runner) in COMPILERS.items()
+        if all(shutil.which(program) for program in (command[0], *runner))
+    ]
+
+
+def build(folder: Path, headers, main: str, compiler: str = "gcc", level="-O1"):
+    """Compile ``main`` with headers; the command that runs it."""
+    for header in headers:
+        (folder / f"{header.name}.h").write_text(header.text)
+    source, program = folder / "main.c", folder / f"main-{compiler}"
+    source.write_text(main)
+    command, runner = COMPILERS[compiler]
+    run = subprocess.run(
+        [*command, *FLAGS, level, "-I", folder, source, "-o", program, "-lm"],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    return [*runner, program]
+
+
+def predict(folder: Path, headers, x, n_out: int, compiler: str = "gcc", level: str = "-O1"):
+    """Rows through ``NAME_predict`` of headers, all in one program: ``(headers, n, n_out)``."""
+    names = [header.name for header in headers]
+    main = _MAIN.replace("INCLUDES", "\n".join(f'#include "{name}.h"' for name in names))
+    cases = (f"        case {i}: {name}_predict(x, y); break;" for i, name in enumerate(names))
+    main = main.replace("CASES", "\n".join(cases))
+    main = main.replace("TYPE", "double" if x.dtype == np.float64 else "float")
+    main = main.replace("N_IN", str(x.shape[1])).replace("N_OUT", str(n_out))
+    command = build(folder, headers, main, compiler, level=level)
+    found = []
+    for i in range(len(headers)):
+        run = subprocess.run([*command, str(i)], input=x.tobytes(), capture_output=True, check=True)
+        found.append(np.frombuffer(run.stdout, x.dtype).reshape(len(x), n_out))
+    return np.array(found)
