@@ -93,7 +93,7 @@ class Derivatives:
         x = arrays.rows(X, net.sizes[0], self.dtype)
         d_y = arguments.like(dY, "dY", (len(x), net.sizes[-1]), self.dtype)
         d_x = np.empty((len(x), net.sizes[0]), self.dtype)
-        gradient = np.zerosarguments.like(self.parameters) if parameters else None
+        gradient = np.zeros_like(self.parameters) if parameters else None
         for rows, tape in self._tapes(x, scores, max(net.sizes)):
             delta = tape.through_output(d_y[rows])
             if gradient is None:
@@ -247,7 +247,7 @@ class Derivatives:
         spec = kernels.Loss.of(name)
         curvature.check(spec, *net.activations)
         direction = arguments.like(v, "v", self.parameters.shape, self.dtype)
-        result = np.zerosarguments.like(self.parameters)
+        result = np.zeros_like(self.parameters)
         scale = arguments.shares(len(x), weight).astype(self.dtype)[:, None]
         parts = net.views(direction), net.views(result)
         for rows, tape in self._tapes(x, False, max(net.sizes)):

@@ -26,5 +26,6 @@ def need(module: str, purpose: str, package: str | None = None) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = package or module.partition(".")[0]
-        raise ImportError(f"{purpose} needs {package}: pip install {package!r}") from error
+        library = module.partition(".")[0]
+        install = f"pip install {package or library!r}"
+        raise ImportError(f"{purpose} needs {library}: {install}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from ._c.header import Header
@@ -196,3 +196,36 @@ class EstimatorExports:
         from ._onnx import export
 
         return export.estimator(self, path, opset=opset)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write parameters, classes, weights and curves to a safetensors file, without pickle.
+
+        :meth:`load` reads it, and ``MLP.load`` the network in it. The optimizer's state is not in
+        it: ``partial_fit`` and warm starts begin with a fresh one.
+
+        Raises
+        ------
+        ImportError
+            Where safetensors is not installed (``pip install 'fastmlp[io]'``).
+        ValueError
+            Before ``fit``, or where a parameter is neither data nor an object of this package.
+        """
+        from ..estimators import _storage
+
+        _storage.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an estimator that :meth:`save` has written.
+
+        Raises
+        ------
+        FileNotFoundError
+            Where there is no such file.
+        ValueError
+            Where the file is damaged or holds another estimator. Nothing in it is executed.
+        """
+        from ..estimators import _storage
+
+        found: Self = _storage.load(cls, path)
+        return found

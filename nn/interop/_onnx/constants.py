@@ -38,7 +38,9 @@ class Constants:
             return None
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise ValueError(f"{name!r} lies outside of the file, which is not read")
-        n = math.prod(max(int(length), 0) for length in tensor.dims)
+        if any(length < 0 for length in tensor.dims):
+            raise ValueError(f"the tensor {name!r} has the negative shape {list(tensor.dims)[:8]}")
+        n = math.prod(tensor.dims)
         if most is not None and n > most:
             return None
         if n > MOST_PARAMETERS:

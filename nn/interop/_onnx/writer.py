@@ -114,7 +114,7 @@ class OnnxGraph(Graph):
 
     def __init__(self, dtype: Any, opset: int) -> None:
         super().__init__(dtype, opset)
-        self.onnx = need("onnx", "ONNX files", "fastmlp[onnx]")
+        self.onnx = need("onnx", "to_onnx", "fastmlp[onnx]")
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
         self._names: dict[str, int] = {}
@@ -170,7 +170,7 @@ class OnnxGraph(Graph):
 
 def opset_of(opset: int | None) -> int:
     """The version of ONNX's operators to write in, checked."""
-    onnx = need("onnx", "ONNX files", "fastmlp[onnx]")
+    onnx = need("onnx", "to_onnx", "fastmlp[onnx]")
     newest = int(onnx.defs.onnx_opset_version())
     if opset is None:
         return min(DEFAULT_OPSET, newest)
