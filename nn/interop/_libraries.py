@@ -29,3 +29,13 @@ def need(module: str, purpose: str, package: str | None = None) -> Any:
         library = module.partition(".")[0]
         install = f"pip install {package or library!r}"
         raise ImportError(f"{purpose} needs {library}: {install}") from error
+
+
+class Library:
+    """A module of an optional library that is imported when something of it is first asked for."""
+
+    def __init__(self, module: str, purpose: str) -> None:
+        self._needed = (module, purpose)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(need(*self._needed), name)

@@ -19,31 +19,31 @@ from fastmlp.kernels import CustomActivation
 
 from .._typing import Array
 from ._chain import Layer, to_network
-from ._libraries import need
+from ._libraries import Library
 from ._steps import steps_of
 
-jax: Any = need("jax", "fastmlp.interop.jax")
-jnp: Any = need("jax.numpy", "fastmlp.interop.jax")
+jax: Any = Library("jax", "fastmlp.interop.jax")
+jnp: Any = Library("jax.numpy", "fastmlp.interop.jax")
 
 __all__ = ["from_params", "function", "to_function"]
 
 _LAMBDA, _ALPHA = 1.0507009873554804934, 1.6732632423543772848
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "identity": lambda z: z,
-    "sigmoid": jax.nn.sigmoid,
-    "tanh": jnp.tanh,
-    "hardtanh": jax.nn.hard_tanh,
-    "relu": jax.nn.relu,
+    "sigmoid": lambda z: jax.nn.sigmoid(z),
+    "tanh": lambda z: jnp.tanh(z),
+    "hardtanh": lambda z: jax.nn.hard_tanh(z),
+    "relu": lambda z: jax.nn.relu(z),
     "leaky_relu": lambda z: jax.nn.leaky_relu(z, 0.01),
-    "elu": jax.nn.elu,
+    "elu": lambda z: jax.nn.elu(z),
     "selu": lambda z: _LAMBDA * jnp.where(z > 0, z, _ALPHA * jnp.expm1(jnp.minimum(z, 0))),
-    "softplus": jax.nn.softplus,
-    "silu": jax.nn.silu,
+    "softplus": lambda z: jax.nn.softplus(z),
+    "silu": lambda z: jax.nn.silu(z),
     "gelu": lambda z: jax.nn.gelu(z, approximate=False),
     "gelu_tanh": lambda z: jax.nn.gelu(z, approximate=True),
-    "mish": jax.nn.mish,
-    "softsign": jax.nn.soft_sign,
-    "exp": jnp.exp,
+    "mish": lambda z: jax.nn.mish(z),
+    "softsign": lambda z: jax.nn.soft_sign(z),
+    "exp": lambda z: jnp.exp(z),
     "softmax": lambda z: jax.nn.softmax(z, axis=-1),
 }
 

@@ -10,21 +10,19 @@ import numpy as np
 
 from .._typing import Array
 from ._chain import Layer, recognise, to_network
-from ._libraries import need
+from ._libraries import Library
 from ._steps import steps_of
 
-keras: Any = need("keras", "fastmlp.interop.keras")
+keras: Any = Library("keras", "fastmlp.interop.keras")
 
 __all__ = ["from_model", "gelu_tanh", "to_model"]
 
 
-@keras.saving.register_keras_serializable(package="fastmlp")  # type: ignore[untyped-decorator,unused-ignore]
 def gelu_tanh(z: Any) -> Any:
     """GELU in its form with tanh, which Keras has no name for."""
     return keras.activations.gelu(z, approximate=True)
 
 
-@keras.saving.register_keras_serializable(package="fastmlp")  # type: ignore[untyped-decorator,unused-ignore]
 def leaky_relu(z: Any) -> Any:
     """Leaky ReLU with the slope 0.01; Keras's is 0.2."""
     return keras.activations.leaky_relu(z, negative_slope=0.01)
@@ -41,8 +39,15 @@ _AFTER = ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax", "PReLU")
 _PASSED = ("InputLayer", "Dropout", "AlphaDropout", "GaussianNoise", "GaussianDropout", "Flatten")
 
 
+def _register() -> None:
+    """Let files hold the activations that Keras has no name for."""
+    for function in (gelu_tanh, leaky_relu):
+        keras.saving.register_keras_serializable(package="fastmlp")(function)
+
+
 def to_model(net: Any) -> Any:
     """See :meth:`fastmlp.MLP.to_keras`."""
+    _register()
     sizes, dtype = net.architecture.sizes, net.dtype.name
     layers = [keras.Input((sizes[0],), dtype=dtype)]
     for activation, size in zip(
@@ -101,6 +106,7 @@ def from_model(model: Any, dtype: Any = None) -> Any:
     -----
     Files are read by Keras in its safe mode, which runs no code that a file brings along.
     """
+    _register()
     if isinstance(model, (str, os.PathLike)):
         path = Path(model)
         if not path.is_file():

@@ -13,18 +13,23 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+import functools
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastmlp.kernels import CustomActivation
 
 from .._typing import Array
 from ._chain import Layer, recognise, to_network
-from ._libraries import need
+from ._libraries import Library
 from ._steps import steps_of
 
-torch: Any = need("torch", "fastmlp.interop.torch")
-nn: Any = torch.nn
+torch: Any = Library("torch", "fastmlp.interop.torch")
+nn: Any = Library("torch.nn", "fastmlp.interop.torch")
+
+if TYPE_CHECKING:
+    Expression: Any
+    Module: Any
 
 __all__ = ["Expression", "Module", "from_module", "moments", "set_moments", "to_module"]
 
@@ -32,58 +37,34 @@ __all__ = ["Expression", "Module", "from_module", "moments", "set_moments", "to_
 # Networks as modules
 
 
-class Expression(nn.Module):  # type: ignore[misc]
-    """An activation that torch has no module for, step by step from its expression."""
-
-    def __init__(self, activation: str | CustomActivation) -> None:
-        super().__init__()
-        self.steps = steps_of(activation, "PyTorch")
-
-    def forward(self, z: Any) -> Any:
-        """``σ(z)``."""
-        values = [z]
-        for step in self.steps.steps:
-            if step.operation == "constant":
-                values.append(torch.as_tensor(step.values[0], dtype=z.dtype, device=z.device))
-            else:
-                operands = [values[i] for i in step.operands]
-                values.append(_FUNCTIONS.get(step.operation, _named(step.operation))(*operands))
-        return torch.broadcast_to(values[self.steps.outputs[0]], z.shape)
-
-
 def _named(operation: str) -> Any:
     return getattr(torch, operation, None)
 
 
 _FUNCTIONS: dict[str, Any] = {
-    "rint": torch.round,
-    "power": torch.pow,
+    "rint": lambda x: torch.round(x),
+    "power": lambda x, y: torch.pow(x, y),
     "clip": lambda x, low, high: torch.minimum(torch.maximum(x, low), high),
 }
 
 
-class _Exp(nn.Module):  # type: ignore[misc]
-    def forward(self, z: Any) -> Any:
-        return torch.exp(z)
-
-
 _MODULES: dict[str, Any] = {
     "identity": None,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "hardtanh": nn.Hardtanh,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "selu": nn.SELU,
+    "sigmoid": lambda: nn.Sigmoid(),
+    "tanh": lambda: nn.Tanh(),
+    "hardtanh": lambda: nn.Hardtanh(),
+    "relu": lambda: nn.ReLU(),
+    "leaky_relu": lambda: nn.LeakyReLU(),
+    "elu": lambda: nn.ELU(),
+    "selu": lambda: nn.SELU(),
     # Ours goes on with its logarithm where torch's, beyond 20, is the straight line.
     "softplus": lambda: nn.Softplus(threshold=50),
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
+    "silu": lambda: nn.SiLU(),
+    "gelu": lambda: nn.GELU(),
     "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
-    "mish": nn.Mish,
-    "softsign": nn.Softsign,
-    "exp": _Exp,
+    "mish": lambda: nn.Mish(),
+    "softsign": lambda: nn.Softsign(),
+    "exp": lambda: _classes()["Exp"](),
     "softmax": lambda: nn.Softmax(dim=-1),
 }
 
@@ -101,7 +82,7 @@ def to_module(net: Any) -> Any:
             linear.bias.copy_(torch.from_numpy(b.copy()))
         modules.append(linear)
         known = isinstance(activation, str) and activation in _MODULES
-        make = _MODULES[activation] if known else lambda a=activation: Expression(a)
+        make = _MODULES[activation] if known else lambda a=activation: _classes()["Expression"](a)
         if make is not None:
             modules.append(make())
     return nn.Sequential(*modules)
@@ -255,69 +236,107 @@ def _is_softmax(node: Any, parts: Any) -> bool:
 # Our kernels inside of torch
 
 
-class _Function(torch.autograd.Function):  # type: ignore[misc]
-    """``Y = f(X; parameters)`` with the network's own derivative."""
+@functools.cache
+def _classes() -> dict[str, Any]:
+    """Our classes derived from torch's, which need not be there when this file is imported."""
 
-    @staticmethod
-    def forward(ctx: Any, x: Any, parameters: Any, net: Any) -> Any:
-        ctx.net = net
-        ctx.save_for_backward(x, parameters)
-        return torch.from_numpy(net.predict(x.detach().numpy()))
+    class Expression(nn.Module):  # type: ignore[misc]
+        """An activation that torch has no module for, step by step from its expression."""
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator,unused-ignore]
-    def backward(ctx: Any, d_y: Any) -> Any:
-        x, _ = ctx.saved_tensors
-        d_x, gradient = ctx.net.vjp(x.detach().numpy(), d_y.contiguous().numpy(), parameters=True)
-        return torch.from_numpy(d_x), torch.from_numpy(gradient), None
+        def __init__(self, activation: str | CustomActivation) -> None:
+            super().__init__()
+            self.steps = steps_of(activation, "PyTorch")
 
+        def forward(self, z: Any) -> Any:
+            """``σ(z)``."""
+            values = [z]
+            for step in self.steps.steps:
+                if step.operation == "constant":
+                    values.append(torch.as_tensor(step.values[0], dtype=z.dtype, device=z.device))
+                else:
+                    operands = [values[i] for i in step.operands]
+                    values.append(_FUNCTIONS.get(step.operation, _named(step.operation))(*operands))
+            return torch.broadcast_to(values[self.steps.outputs[0]], z.shape)
 
-class Module(nn.Module):  # type: ignore[misc]
-    """A network of this package as a module of torch, on the CPU.
+    class Exp(nn.Module):  # type: ignore[misc]
+        def forward(self, z: Any) -> Any:
+            return torch.exp(z)
 
-    Outputs come from the network's kernels, and gradients by inputs and parameters too. Parameters
-    are one vector, ``flat``, which shares its memory with ``net.parameters``: steps of torch's
-    optimizers and of ``net.fit`` act on the same numbers.
+    class _Function(torch.autograd.Function):  # type: ignore[misc]
+        """``Y = f(X; parameters)`` with the network's own derivative."""
 
-    Parameters
-    ----------
-    net : MLP
+        @staticmethod
+        def forward(ctx: Any, x: Any, parameters: Any, net: Any) -> Any:
+            ctx.net = net
+            ctx.save_for_backward(x, parameters)
+            return torch.from_numpy(net.predict(x.detach().numpy()))
 
-    Examples
-    --------
-    >>> import torch                                            # doctest: +SKIP
-    >>> module = Module(MLP([4, 8, 1]))                         # doctest: +SKIP
-    >>> optimizer = torch.optim.Adam(module.parameters())       # doctest: +SKIP
-    """
-
-    def __init__(self, net: Any) -> None:
-        super().__init__()
-        self.net = net
-        self.flat = nn.Parameter(torch.from_numpy(net.parameters))
-
-    def forward(self, x: Any) -> Any:
-        """Values of the output layer, ``(n, n_out)``."""
-        self._share()
-        if x.dtype != self.flat.dtype:
-            raise TypeError(f"rows must be {self.flat.dtype} like the network, got {x.dtype}")
-        return _Function.apply(x, self.flat, self.net)
-
-    def _share(self) -> None:
-        """Make the parameters one memory again, after a copy or a replacement: torch's count."""
-        flat, own = self.flat, self.net.parameters
-        if flat.device.type != "cpu":
-            raise ValueError(
-                f"the network computes on the CPU, its parameters are on {flat.device}"
+        @staticmethod
+        @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator,unused-ignore]
+        def backward(ctx: Any, d_y: Any) -> Any:
+            x, _ = ctx.saved_tensors
+            d_x, gradient = ctx.net.vjp(
+                x.detach().numpy(), d_y.contiguous().numpy(), parameters=True
             )
-        if flat.data_ptr() == own.ctypes.data:
-            return
-        if flat.dtype != torch.from_numpy(own).dtype:
-            raise TypeError(
-                f"parameters must stay {own.dtype} like the network, got {flat.dtype}; make the "
-                "network in the dtype that is wanted"
-            )
-        own[...] = flat.detach().numpy()
-        flat.data = torch.from_numpy(own)
+            return torch.from_numpy(d_x), torch.from_numpy(gradient), None
+
+    class Module(nn.Module):  # type: ignore[misc]
+        """A network of this package as a module of torch, on the CPU.
+
+        Outputs come from the network's kernels, and gradients by inputs and parameters too.
+        Parameters are one vector, ``flat``, which shares its memory with ``net.parameters``: steps
+        of torch's optimizers and of ``net.fit`` act on the same numbers.
+
+        Parameters
+        ----------
+        net : MLP
+
+        Examples
+        --------
+        >>> import torch                                            # doctest: +SKIP
+        >>> module = Module(MLP([4, 8, 1]))                         # doctest: +SKIP
+        >>> optimizer = torch.optim.Adam(module.parameters())       # doctest: +SKIP
+        """
+
+        def __init__(self, net: Any) -> None:
+            super().__init__()
+            self.net = net
+            self.flat = nn.Parameter(torch.from_numpy(net.parameters))
+
+        def forward(self, x: Any) -> Any:
+            """Values of the output layer, ``(n, n_out)``."""
+            self._share()
+            if x.dtype != self.flat.dtype:
+                raise TypeError(f"rows must be {self.flat.dtype} like the network, got {x.dtype}")
+            return _Function.apply(x, self.flat, self.net)
+
+        def _share(self) -> None:
+            """Make the parameters one memory again, after a copy: torch's count."""
+            flat, own = self.flat, self.net.parameters
+            if flat.device.type != "cpu":
+                raise ValueError(
+                    f"the network computes on the CPU, its parameters are on {flat.device}"
+                )
+            if flat.data_ptr() == own.ctypes.data:
+                return
+            if flat.dtype != torch.from_numpy(own).dtype:
+                raise TypeError(
+                    f"parameters must stay {own.dtype} like the network, got {flat.dtype}; make "
+                    "the network in the dtype that is wanted"
+                )
+            own[...] = flat.detach().numpy()
+            flat.data = torch.from_numpy(own)
+
+    found = {"Expression": Expression, "Exp": Exp, "Module": Module}
+    for name, kind in found.items():  # pickles look for them here
+        kind.__module__, kind.__qualname__ = __name__, name
+    return found
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Expression", "Exp", "Module"):
+        return _classes()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 # State of optimizers
@@ -337,7 +356,7 @@ def _slots(optimizer: Any) -> tuple[str, ...]:
 
 def _parameters(module: Any) -> list[tuple[Any, bool]]:
     """Parameters in the order of our flat vector, and whether they are transposed."""
-    if isinstance(module, Module):
+    if isinstance(module, _classes()["Module"]):
         return [(module.flat, False)]
     linear = [part for part in module.modules() if isinstance(part, nn.Linear)]
     if any(part.bias is None for part in linear):
