@@ -123,7 +123,7 @@ def from_params(params: Any, activation: Any = "relu", output: str = "identity")
     given = [activation] * (len(layers) - 1) if isinstance(activation, str) else list(activation)
     if len(given) != len(layers) - 1:
         raise ValueError(
-            f"{len(layers)} layers need {len(layers) - 1} activations, got {activation}"
+            f"{len(layers) - 1} hidden layers need as many activations, got {activation}"
         )
     for layer, name in zip(layers, [*given, output], strict=True):
         layer.activation = name

@@ -13,7 +13,8 @@ keras = pytest.importorskip("keras")
 from fastmlp import MLP, activations, from_keras, from_onnx, kernels  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-BOUND = {"float32": 2e-6, "float64": 1e-12}
+#: Keras casts the rows of a model to float32, whatever its layers compute in.
+BOUND = {"float32": 2e-6, "float64": 2e-6}
 
 
 def network(activation, output, dtype, rng, sizes=(5, 9, 7, 3)):
