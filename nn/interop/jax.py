@@ -120,6 +120,8 @@ def from_params(params: Any, activation: Any = "relu", output: str = "identity")
         Where that is no chain of dense layers.
     """
     layers = [_layer(f"layer {name}", value) for name, value in _items(params)]
+    if not layers:
+        return to_network(layers)
     given = [activation] * (len(layers) - 1) if isinstance(activation, str) else list(activation)
     if len(given) != len(layers) - 1:
         raise ValueError(
