@@ -62,7 +62,7 @@ def test_every_shape_is_a_network_that_the_kernels_know(harness):
         assert shape.update_rule(1e-8).name == shape.rule
 
 
-@pytest.mark.covers("name", "id dtype")
+@pytest.mark.covers("name", "id", "dtype", without="numba float64")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", [*kernels.available(), "numpy", "sklearn", "torch"])
 @pytest.mark.parametrize("id", ["iris", "nielsen", "tab", "higgs"])
@@ -93,6 +93,7 @@ def test_a_wrong_bias_is_found(harness, monkeypatch):
         contenders.verify("numpy", shape, "float32", 1)
 
 
+@pytest.mark.covers("backend", "dtype", without="numba float64")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("backend", kernels.available())
 def test_kernel_cases(harness, backend, dtype):
@@ -153,6 +154,7 @@ def test_table_names_what_it_does_not_know(tmp_path):
     assert "unknown row 'tulip'; choose from iris, nielsen" in done.stderr
 
 
+@pytest.mark.sweep  # a program of its own, for seconds
 def test_sweep(tmp_path):
     printed = run(tmp_path, "sweep.py")
     saved = json.loads((tmp_path / "sweep-float32.json").read_text())["results"]
@@ -166,6 +168,7 @@ def test_dips_are_found(harness):
     assert sweep.dips(panels, "ours") == ["step, batch 1, width 32: 30 %, beside 50 %"]
 
 
+@pytest.mark.sweep  # a program of its own, for seconds
 def test_contention(tmp_path, harness):
     machine = harness("machine")
     if not hasattr(machine.os, "sched_setaffinity") or len(machine.usable_cores()) < 2:
@@ -175,6 +178,7 @@ def test_contention(tmp_path, harness):
     assert (tmp_path / "contention.json").exists()
 
 
+@pytest.mark.sweep  # a program of its own, for seconds
 def test_predict(tmp_path):
     options = ("--backends", kernels.available()[0])
     printed = run(tmp_path, "predict.py", "--rows", "20-64-64-1,8-8-3", *options)
@@ -182,6 +186,7 @@ def test_predict(tmp_path):
     assert len(json.loads((tmp_path / "predict.json").read_text())["results"]) == 2
 
 
+@pytest.mark.sweep  # a program of its own, for seconds
 def test_estimators(tmp_path):
     pytest.importorskip("sklearn")
     printed = run(tmp_path, "estimators.py", "--rows", "digits-sgd,regression-float32,csr-sgd")
@@ -195,6 +200,7 @@ def test_estimators(tmp_path):
     assert (tmp_path / "estimators.md").read_text().count("\n") == 2 + 3 + 1 + 4
 
 
+@pytest.mark.sweep  # a program of its own, for seconds
 def test_autodiff(tmp_path):
     printed = run(tmp_path, "autodiff.py")
     assert "in evaluations" in printed

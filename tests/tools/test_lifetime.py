@@ -18,6 +18,8 @@ net = Architecture((100, 300, 300, 10), ("relu", "relu"), "softmax")
 x = np.random.default_rng(0).random((4000, 100), dtype=np.float32)
 y = np.zeros(4000, np.intp)
 
+begun = threading.Event()
+
 def train(epochs):
     trainer = kernels.trainer(
         net, np.float32, "cross_entropy", UpdateRule("sgd"), batch_size=200, n_threads=2
@@ -25,6 +27,7 @@ def train(epochs):
     trainer.load(np.full(net.n_parameters, 0.01, np.float32))
     for _ in range(epochs):
         trainer.run_epoch(x, y, None, 0.01)
+        begun.set()
     print("trained", flush=True)
 
 """
@@ -48,8 +51,8 @@ def test_exit_after_training(fast_backend):
 def test_exit_while_another_thread_trains(fast_backend):
     """The interpreter does not wait for daemon threads, and must not crash on them."""
     program = TRAINING + (
-        "train(1)\nthreading.Thread(target=train, args=(10**9,), daemon=True).start()\n"
-        "import time; time.sleep(0.2)"
+        "train(1)\nbegun.clear()\n"
+        "threading.Thread(target=train, args=(10**9,), daemon=True).start()\nbegun.wait()"
     )
     result = run(program, fast_backend)
     assert (result.returncode, result.stdout) == (0, "trained\n"), result.stderr
