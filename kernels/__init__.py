@@ -33,7 +33,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _checks, _chooser, _options
-from ._chooser import available, info, use_backend
+from ._array_checks import activation as check_activation
+from ._array_checks import threads as check_threads
+from ._chooser import active, available, backend, info, use_backend
 from ._custom import CustomActivation, CustomLoss
 from ._layers import (
     activate,
@@ -62,6 +64,7 @@ from ._names import (
     RuleSpec,
 )
 from ._options import TrainingOptions
+from ._program import ELEMENTWISE_STEPS, Program, Step
 from ._specs import (
     CSR,
     Architecture,
@@ -82,7 +85,9 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIVATIONS",
     "ACTIVATION_SPECS",
+    "BACKENDS",
     "CSR",
+    "ELEMENTWISE_STEPS",
     "LOSSES",
     "LOSS_CONSTANTS",
     "LOSS_OUTPUTS",
@@ -99,16 +104,22 @@ __all__ = [
     "CustomLoss",
     "Loss",
     "LossSpec",
+    "Program",
     "RuleSpec",
+    "Step",
     "TrainingOptions",
     "UpdateRule",
     "activate",
     "activation_backward",
     "activation_spec",
+    "active",
     "adam_update",
     "available",
+    "backend",
     "bias_gradient",
+    "check_activation",
     "check_loss",
+    "check_threads",
     "delta_backward",
     "dense_forward",
     "info",
@@ -126,6 +137,8 @@ __all__ = [
     "weight_gradient",
 ]
 
+#: Names of the backends, the preferred one first.
+BACKENDS = tuple(_chooser.BACKENDS)
 #: What :func:`supports` knows beside the names.
 _OPTIONS = (
     *("label_smoothing", "weight_decay", "update", "l1", "dropout", "clip_value", "clip_norm"),

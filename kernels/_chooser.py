@@ -12,6 +12,7 @@ import os
 import warnings
 from importlib.machinery import PathFinder
 from types import ModuleType, TracebackType
+from typing import Any
 
 from . import _threads
 
@@ -39,6 +40,11 @@ def _built() -> bool:
     return PathFinder.find_spec(f"{__package__}.compiled._core", places) is not None
 
 
+def backend(name: str) -> ModuleType:
+    """The module of a backend, whether it is live or not; errors as of :class:`use_backend`."""
+    return _load(name)
+
+
 def _load(name: str) -> ModuleType:
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {tuple(BACKENDS)}, got {name!r}")
@@ -49,6 +55,16 @@ def _load(name: str) -> ModuleType:
         }[name]
         raise ImportError(f"backend {name!r} is not available: {reason}")
     return importlib.import_module(f".{BACKENDS[name]}", __package__)
+
+
+def native_compiler() -> Any:
+    """The module that compiles programs of custom functions for any backend, or ``None``.
+
+    Native code is written in the Numba backend's vector language, whichever backend calls it.
+    """
+    if importlib.util.find_spec("numba") is None:
+        return None
+    return importlib.import_module(f".{BACKENDS['numba']}.compiling.custom_functions", __package__)
 
 
 def _default() -> str:

@@ -17,10 +17,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ._custom_activation import CustomActivation
 from ._names import (
     ACTIVATION_SPECS,
     ACTIVATIONS,
@@ -34,9 +35,6 @@ from ._names import (
     LossSpec,
 )
 from ._typing import Array
-
-if TYPE_CHECKING:
-    from ._custom import CustomActivation
 
 
 @dataclass(frozen=True)
@@ -242,7 +240,7 @@ def is_activation(activation: Any) -> bool:
     """Whether a hidden layer may have this activation: a name, or a ``CustomActivation``."""
     if isinstance(activation, str):
         return activation in ACTIVATIONS
-    return callable(getattr(activation, "evaluate", None))
+    return isinstance(activation, CustomActivation)
 
 
 def needs_scores(activation: str | CustomActivation) -> bool:

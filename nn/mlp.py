@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import CustomActivation, CustomLoss, _checks
+from fastmlp.kernels import CustomActivation, CustomLoss, check_threads
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import serialization
@@ -113,7 +113,7 @@ class MLP(Derivatives, NetworkExports, Network):
     ) -> None:
         architecture = construction.architecture(sizes, activation, output)
         dtype = construction.float_type(dtype)
-        _checks.threads(n_threads)
+        check_threads(n_threads)
         parameters = np.zeros(architecture.n_parameters, dtype)
         self._setup(architecture, parameters, construction.generator(random_state), n_threads)
         construction.initialise(self, init)
@@ -317,7 +317,7 @@ class MLP(Derivatives, NetworkExports, Network):
         n_threads: int | None = None,
     ) -> MLP:
         """The network that a file holds."""
-        _checks.threads(n_threads)
+        check_threads(n_threads)
         network = cls.__new__(cls)
         architecture, tensors = stored.architecture, stored.tensors
         parameters = np.zeros(architecture.n_parameters, stored.dtype)

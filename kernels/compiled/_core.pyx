@@ -11,7 +11,8 @@ import threading
 import numpy as np
 
 from .. import _checks, _threads
-from .._custom import CustomLoss, raise_pending
+from .. import _callbacks
+from .._custom import CustomLoss
 from .._options import TrainingOptions
 from .._specs import CSR, Loss, check_loss
 
@@ -153,6 +154,7 @@ cdef extern from "fastmlp.h" nogil:
     )
     void fastmlp_tuner_pause(tuner *)
     void fastmlp_set_default_threads(int)
+    size_t fastmlp_caller()
     double fastmlp_gradient(
         engine *, const void *, const samples *, long, const penalty *, void *
     )
@@ -184,6 +186,20 @@ fastmlp_set_default_threads(default_threads)
 def isa():
     """Name of the instruction set whose kernels run."""
     return fastmlp_isa().decode()
+
+
+def _caller():
+    """The caller on whose behalf this thread works: itself, but for the threads of the pool."""
+    return fastmlp_caller()
+
+
+_callbacks.use_native_caller(_caller)
+
+
+cdef int raise_pending() except -1:
+    """Raise what callbacks of this caller have raised."""
+    _callbacks.raise_pending(fastmlp_caller())
+    return 0
 
 
 # Five parts of one module, not modules of their own: compiled code is shared between modules

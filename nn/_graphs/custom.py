@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels import CustomActivation, CustomLoss
-from fastmlp.kernels._custom import Program
+from fastmlp.kernels import CustomActivation, CustomLoss, Program
 
 from .._typing import Array
 from ..autodiff._backward import backward

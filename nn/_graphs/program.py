@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels._custom import ELEMENTWISE_STEPS, Program, Step
+from fastmlp.kernels import ELEMENTWISE_STEPS, Program, Step
 
 from ..autodiff._node import Node, topological
 

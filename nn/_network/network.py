@@ -8,7 +8,7 @@ from typing import Any
 import fastmlp
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import Architecture, CustomLoss, Loss, _chooser, _specs
+from fastmlp.kernels import Architecture, CustomLoss, Loss
 from numpy.typing import ArrayLike
 
 from .. import _naming
@@ -135,7 +135,7 @@ class Network(Decisions):
         """
         # A call for one row takes about a microsecond: what fits goes straight to the backend,
         # whose own checks see the shape; only what does not fit is converted here.
-        if self._backend is not _chooser._active or self._backend is None:
+        if self._backend is not kernels.active():
             self._connect()
         if X.__class__ is np.ndarray and X.dtype is self._dtype and X.size <= self._few:
             try:
@@ -234,7 +234,7 @@ class Network(Decisions):
 
     def _connect(self) -> None:
         """Make the backend's network object, unless it is there and its backend is live."""
-        backend = _chooser.active()
+        backend = kernels.active()
         if self._backend is not backend:
             self._network = kernels.network(
                 self._architecture, self._dtype, n_threads=self._n_threads
@@ -261,7 +261,7 @@ class Network(Decisions):
                     f"'binary_cross_entropy', got {spec.name!r}"
                 )
             loss = Loss(spec.name, {**spec.constants, "label_smoothing": label_smoothing})
-        _specs.check_loss(loss, net.output, net.sizes[-1])
+        kernels.check_loss(loss, net.output, net.sizes[-1])
         return loss
 
     def _batch(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import Architecture, _chooser
+from fastmlp.kernels import Architecture
 from numpy.typing import ArrayLike
 
 from .._inputs import arrays
@@ -35,7 +35,7 @@ class Decisions(ABC):
 
         Parameters and errors as in :meth:`predict`.
         """
-        backend = _chooser.active()
+        backend = kernels.active()
         if self._scorer is None or self._scorer[0] is not backend:
             net = dataclasses.replace(self._architecture, output="identity")
             scorer = kernels.network(net, self._dtype, n_threads=self._n_threads)

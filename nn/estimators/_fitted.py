@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from fastmlp.kernels import Architecture, _chooser
+from fastmlp.kernels import Architecture, active
 
 from .._typing import Array
 from . import _names
@@ -132,7 +132,7 @@ class FittedArrays(BaseEstimator):
 
     def _prepare(self) -> None:
         """Note what the fast way of a prediction needs, where the lists are this object's views."""
-        settings = (*self._settings(), _chooser._active)
+        settings = (*self._settings(), active())
         ready: Ready | None = self.__dict__.get("_ready")
         if self._owns_views() and (ready is None or ready.settings != settings):
             net = self._network(self._flat.dtype)
@@ -152,7 +152,7 @@ class FittedArrays(BaseEstimator):
             or "feature_names_in_" in self.__dict__
             or self.__dict__.get("n_features_in_") != ready.n_in
             or not self._owns_views()
-            or (*self._settings(), _chooser._active) != ready.settings
+            or (*self._settings(), active()) != ready.settings
             or not np.isfinite(X).all()
         ):
             return None

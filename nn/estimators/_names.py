@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from fastmlp.kernels import LOSS_SPECS, Architecture, CustomLoss, TrainingOptions, _chooser
+from fastmlp import kernels
+from fastmlp.kernels import LOSS_SPECS, Architecture, CustomLoss, TrainingOptions
 
 from .. import activations as _activations
 from .. import losses
@@ -95,12 +96,12 @@ def engine_loss(loss: Any, out_activation: str) -> Any:
 
 def backend(name: str | None) -> Any:
     """The module of the backend of this name, or of the live one for ``None``."""
-    return _chooser.active() if name is None else _module(name)
+    return kernels.active() if name is None else _module(name)
 
 
 @functools.cache
 def _module(name: str) -> Any:
-    return _chooser._load(name)
+    return kernels.backend(name)
 
 
 def network(estimator: Any, architecture: Architecture, dtype: Any) -> Any:

@@ -21,8 +21,9 @@ from custom_functions import (
 )
 from fastmlp import kernels
 from fastmlp._graphs import custom as _custom
-from fastmlp.kernels import CustomActivation
-from fastmlp.kernels._custom import ELEMENTWISE_STEPS, REDUCTION_STEPS, raise_pending
+from fastmlp.kernels import CustomActivation, _callbacks, _chooser
+from fastmlp.kernels._callbacks import raise_pending
+from fastmlp.kernels._program import ELEMENTWISE_STEPS, REDUCTION_STEPS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -187,16 +188,15 @@ def test_callback(dtype, rng):
     outputs = call(address, [z, y], [z[:, 0], z], z.shape)
     for actual, want in zip(outputs, loss.evaluate(z, y), strict=True):
         np.testing.assert_array_equal(actual, want)
-    raise_pending()
+    raise_pending(_callbacks.native_caller())
 
 
 def test_without_numba(monkeypatch):
-    from fastmlp.kernels import _custom as module
-
     class Util:
         find_spec = staticmethod(lambda name: None)
 
-    monkeypatch.setattr(module, "importlib", type("importlib", (), {"util": Util}))
+    for module in (_callbacks, _chooser):
+        monkeypatch.setattr(module, "importlib", type("importlib", (), {"util": Util}))
     activation = _custom.activation(my_mish, name="without numba")
     assert activation.address(np.float32) is None
     with pytest.warns(RuntimeWarning, match=r"numba is not installed \(pip install 'fastmlp"):
@@ -214,5 +214,5 @@ def test_error_in_a_callback_waits_for_its_caller():
     z = np.ones(3)
     assert np.isnan(call(address, [z], [z, z], [3])).all()
     with pytest.raises(ArithmeticError, match="no value"):
-        raise_pending()
-    raise_pending()
+        raise_pending(_callbacks.native_caller())
+    raise_pending(_callbacks.native_caller())

@@ -11,7 +11,7 @@ import hashlib
 import weakref
 from typing import Any
 
-from ..._custom import REDUCTION_STEPS, Program
+from ..._program import REDUCTION_STEPS, Program
 from ..formulas.expressions import REDUCTIONS, Block, Value, emit
 from ..vector.code import Code
 from ..vector.values import Int

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ... import _custom as custom_functions
-from ..._custom import REDUCTION_STEPS, CustomActivation, CustomLoss, Program, Step
+from ... import _callbacks
+from ..._custom import CustomActivation, CustomLoss
+from ..._program import REDUCTION_STEPS, Program, Step
 from ..._typing import Array
 from ..formulas import output_layer
 from ..formulas.activations import ARGUMENTS
@@ -128,27 +129,27 @@ class _Called:
 
 def _called_activation(kind: str, custom: CustomActivation, itemsize: int) -> _Called:
     dtype = np.dtype(f"f{itemsize}")
-    custom_functions.say_that_it_is_slow(custom.name)
+    _callbacks.say_that_it_is_slow(custom.name)
 
     def kernel(x: int, other: int, _2: int, _3: int, _4: int, n: int, _6: int) -> None:
-        first = custom_functions.memory(x, (n,), dtype)
+        first = _callbacks.memory(x, (n,), dtype)
         if kind == "derivative":
-            scores = custom_functions.memory(other, (n,), dtype)
+            scores = _callbacks.memory(other, (n,), dtype)
             value, slope = np.empty_like(first), np.empty_like(first)
-            custom_functions.run_block(custom, (scores,), (value, slope))
+            _callbacks.run_block(custom, (scores,), (value, slope), _callbacks.TEAM.caller)
             first *= slope
             return
         second = np.empty_like(first)
         if kind == "activation_with_slope":
-            second = custom_functions.memory(other, (n,), dtype)
-        custom_functions.run_block(custom, (first.copy(),), (first, second))
+            second = _callbacks.memory(other, (n,), dtype)
+        _callbacks.run_block(custom, (first,), (first, second), _callbacks.TEAM.caller)
 
     return _Called(kernel, ARGUMENTS, 0)
 
 
 def _called_loss(custom: CustomLoss, itemsize: int) -> _Called:
     dtype, panel = np.dtype(f"f{itemsize}"), LINE // itemsize
-    custom_functions.say_that_it_is_slow(custom.name)
+    _callbacks.say_that_it_is_slow(custom.name)
 
     def kernel(
         z: int, y: int, d: int, step: int, count: int, n: int, losses: int,
@@ -164,10 +165,10 @@ def _called_loss(custom: CustomLoss, itemsize: int) -> _Called:
 
         value, delta = np.empty(count, dtype), np.empty((count, n), dtype)
         matrices = tuple(rows(begin).reshape(count, -1)[:, :n] for begin in (z, y))
-        custom_functions.run_block(custom, matrices, (value, delta))
-        custom_functions.memory(losses, (count,), np.dtype(np.float64))[:] = value
+        _callbacks.run_block(custom, matrices, (value, delta), _callbacks.TEAM.caller)
+        _callbacks.memory(losses, (count,), np.dtype(np.float64))[:] = value
         each = count if weight_step else 1
-        factor = custom_functions.memory(weights, (each,), dtype) * dtype.type(scale)
+        factor = _callbacks.memory(weights, (each,), dtype) * dtype.type(scale)
         target = rows(d)
         padded = np.zeros((count, target.shape[1] * panel), dtype)
         padded[:, :n] = delta * factor[:, None]

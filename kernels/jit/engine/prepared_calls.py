@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from ..._custom import raise_pending
+from ..._callbacks import raise_pending
 from ..._typing import Array
 from ..compiling.access import record
 from ..compiling.lazy import Lazy, Task, inline, renamed

@@ -12,7 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..._custom import REDUCTION_STEPS, Program, Step
+from ..._program import REDUCTION_STEPS, Program, Step
 from ..vector import vmath
 from ..vector.code import Code
 from ..vector.values import Int, Real

@@ -24,7 +24,7 @@ import numba
 import numpy as np
 from numba import prange, types
 
-from ..._custom import raise_pending
+from ..._callbacks import TEAM, raise_pending
 from ..compiling.access import (
     call,
     fetch_add,
@@ -204,6 +204,7 @@ class Job:
         members = min(n_threads, limit.n_threads)
         if members > 1 and not _entrance.forked and _entrance.lock.acquire(blocking=False):
             lock = _entrance.lock
+            TEAM.owner = threading.get_ident()
             try:
                 before = numba.get_num_threads()
                 members = min(members, before)
@@ -214,6 +215,7 @@ class Job:
                 finally:
                     numba.set_num_threads(before)
             finally:
+                TEAM.owner = None
                 lock.release()
         else:
             _alone(self.address)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels import UpdateRule, _chooser
+from fastmlp.kernels import UpdateRule, active
 
 from ... import optimizers, schedules
 from ..._inputs.numbers import number
@@ -99,7 +99,7 @@ class StochasticOptimizer:
 
     def trainer(self, make: Callable[..., Any], keep: bool, *args: Any, **options: Any) -> Any:
         """``make(*args, **options)``; with ``keep`` the one of the last call, if they are equal."""
-        key = (_chooser.active(), args, options)
+        key = (active(), args, options)
         if self._kept is not None and self._kept[0] == key:
             return self._kept[1]
         trainer = make(*args, **options)

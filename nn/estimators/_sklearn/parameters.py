@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import _chooser
+from fastmlp.kernels import BACKENDS
 
 from ... import losses
 from .. import _names
@@ -139,7 +139,7 @@ RULES: dict[str, Rule] = {
     "callbacks": _ANY,
     "progress": _BOOL,
     "n_threads": _or_none(_POSITIVE_INT),
-    "backend": _or_none(_one_of(*_chooser.BACKENDS)),
+    "backend": _or_none(_one_of(*BACKENDS)),
     "dtype": (
         lambda v: v is None or any(v is t or v == t for t in _DTYPES),
         "float32, float64 or None",

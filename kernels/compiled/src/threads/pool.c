@@ -37,6 +37,7 @@ static _Atomic(fastmlp_task *) loop_task;
 static _Atomic(void *) loop_context;
 static atomic_long loop_tasks, finished;
 static atomic_int loop_threads, sleeping;
+static _Atomic(const char *) loop_caller; /* its `self`: helpers work on its behalf */
 static atomic_ulong loop_mode; /* the caller's floating-point mode, which its helpers take over */
 
 static pthread_mutex_t caller = PTHREAD_MUTEX_INITIALIZER; /* held for the length of a loop */
@@ -63,6 +64,14 @@ EXPORTED int fastmlp_get_num_threads(void)
 }
 
 void fastmlp_set_default_threads(int n) { atomic_store(&default_threads, n); }
+
+static _Thread_local char self; /* its address names a thread */
+static _Thread_local int helps;
+
+uintptr_t fastmlp_caller(void)
+{
+    return (uintptr_t)(helps ? atomic_load(&loop_caller) : &self);
+}
 
 static void take_tasks(uint32_t loop, int thread)
 {
@@ -105,6 +114,7 @@ static void *work(void *number)
 {
     int thread = (int)(intptr_t)number;
     uint32_t seen = 0;
+    helps = 1;
     for (;;) {
         seen = wait_for_loop(seen);
         if (thread < atomic_load_explicit(&loop_threads, memory_order_relaxed)) {
@@ -164,6 +174,7 @@ void fastmlp_parallel(int n_threads, long n, fastmlp_task *task, void *context)
     atomic_store_explicit(&loop_context, context, memory_order_relaxed);
     atomic_store_explicit(&loop_tasks, n, memory_order_relaxed);
     atomic_store_explicit(&loop_threads, n_threads, memory_order_relaxed);
+    atomic_store_explicit(&loop_caller, &self, memory_order_relaxed);
     atomic_store_explicit(&loop_mode, float_mode(), memory_order_relaxed);
     atomic_store_explicit(&finished, 0, memory_order_relaxed);
     atomic_store(&ticket, (uint64_t)loop << 32);

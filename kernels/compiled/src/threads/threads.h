@@ -12,6 +12,8 @@ void fastmlp_set_default_threads(int n);
 /* Calls task(context, 0 … n - 1, thread), each once, on up to n_threads threads of which
    the caller is one (thread 0); returns when all are done. */
 typedef void fastmlp_task(void *context, long index, int thread);
+/* Names the caller on whose behalf this thread works: itself, but for the threads of the pool. */
+uintptr_t fastmlp_caller(void);
 void fastmlp_parallel(int n_threads, long n, fastmlp_task *, void *context);
 
 /* Threads of a step, see tuner.c. */
