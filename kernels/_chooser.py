@@ -19,8 +19,31 @@ from . import _threads
 #: Backend name → module; first the preferred one.
 BACKENDS = {"compiled": "compiled", "numba": "jit", "reference": "reference"}
 
-_active: ModuleType | None = None
-_active_name = ""
+
+class _Choice:
+    """A backend that was chosen, and the choice that it took the place of."""
+
+    def __init__(self, module: ModuleType | None, name: str, before: _Choice | None = None) -> None:
+        self.module, self.name, self.before = module, name, before
+        self.of_block = False
+
+    def lasting(self) -> _Choice:
+        """The last choice before this one, or this one, that does not end with a block."""
+        choice = self
+        while choice.of_block and choice.before is not None:
+            choice = choice.before
+        return choice
+
+
+class _Place:
+    """Where a choice counts: the process outside of ``with`` blocks, or one block."""
+
+    def __init__(self, choice: _Choice) -> None:
+        self.choice = choice
+
+
+#: The process, and the blocks that are open; the last one is live.
+_places = [_Place(_Choice(None, ""))]
 
 
 def available() -> tuple[str, ...]:
@@ -86,20 +109,29 @@ def _default() -> str:
 
 def active() -> ModuleType:
     """The module of the live backend; chosen at the first call."""
-    if _active is None:
+    module = _live().module
+    if module is None:
         use_backend(_default())
-    assert _active is not None
-    return _active
+        module = _live().module
+        assert module is not None
+    return module
+
+
+def _live() -> _Choice:
+    return _places[-1].choice
 
 
 def active_name() -> str:
     """Name of the live backend."""
     active()
-    return _active_name
+    return _live().name
 
 
 class use_backend:
     """Choose the backend for the whole process; as a context manager, until its end.
+
+    Of blocks that several threads have open at a time the one that was entered last counts, for all
+    threads; when all have ended, what was live before them is.
 
     Parameters
     ----------
@@ -121,13 +153,15 @@ class use_backend:
     """
 
     def __init__(self, name: str) -> None:
-        global _active, _active_name
         module = _load(name)
-        self._before = _active, _active_name
-        _active, _active_name = module, name
+        self._place = _places[-1]
+        self._choice = self._place.choice = _Choice(module, name, self._place.choice)
 
     def __enter__(self) -> None:
-        return None
+        self._choice.of_block = True
+        self._place.choice = self._place.choice.lasting()
+        self._block = _Place(_Choice(self._choice.module, self._choice.name))
+        _places.append(self._block)
 
     def __exit__(
         self,
@@ -135,8 +169,7 @@ class use_backend:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        global _active, _active_name
-        _active, _active_name = self._before
+        _places.remove(self._block)
 
 
 def info() -> dict[str, object]:
@@ -151,7 +184,7 @@ def info() -> dict[str, object]:
     module = active()
     isa = module.isa() if hasattr(module, "isa") else "numpy"
     return {
-        "backend": _active_name,
+        "backend": _live().name,
         "available": available(),
         "isa": isa,
         "n_threads": _threads.default_threads(),

@@ -5,7 +5,11 @@ from __future__ import annotations
 import functools
 import math
 import os
+import re
 from pathlib import Path
+
+#: Threads that an engine uses at most.
+MAX_THREADS = 256
 
 
 def resolve(n_threads: int | None) -> int:
@@ -15,13 +19,18 @@ def resolve(n_threads: int | None) -> int:
 
 @functools.cache
 def default_threads() -> int:
-    """``FASTMLP_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the CPUs this process may use."""
+    """``FASTMLP_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the CPUs this process may use.
+
+    At most :data:`MAX_THREADS`. What is no positive integer is an error of ours, and is ignored in
+    ``OMP_NUM_THREADS``, which is other libraries' too.
+    """
     for name in ("FASTMLP_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(name, "").split(",")[0].strip()
         if not text:
             continue
-        if text.isdigit() and int(text) >= 1:
-            return int(text)
+        if re.fullmatch(r"0*[1-9][0-9]*", text, re.ASCII):
+            digits = text.lstrip("0")
+            return min(int(digits), MAX_THREADS) if len(digits) < 10 else MAX_THREADS
         if name == "FASTMLP_NUM_THREADS":
             raise ValueError(f"{name} must be a positive integer, got {text!r}")
     return usable_cpus()
@@ -34,6 +43,7 @@ def usable_cpus() -> int:
     else:
         count = os.cpu_count() or 1
     quota = cgroup_quota(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"))
+    count = min(count, MAX_THREADS)
     return count if quota is None else max(1, min(count, math.ceil(quota)))
 
 

@@ -42,6 +42,7 @@ import numpy as np
 from .. import _checks
 from .._custom import CustomActivation
 from .._typing import Array
+from .numerics import quiet
 
 
 class Activation(NamedTuple):
@@ -225,6 +226,7 @@ def apply(z: Array, activation: str | CustomActivation) -> Array:
     return softmax(z) if activation == "softmax" else of(activation).function(z)
 
 
+@quiet
 def activate(
     z: Array, activation: str, *, out: Array | None = None, n_threads: int | None = None
 ) -> Array:
@@ -233,6 +235,7 @@ def activate(
     return out
 
 
+@quiet
 def activation_backward(
     delta: Array,
     activations: Array,

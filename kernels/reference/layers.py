@@ -8,8 +8,10 @@ from __future__ import annotations
 from .. import _checks
 from .._typing import Array
 from . import activations as _activations
+from .numerics import quiet, sum_of_products, sum_of_rows
 
 
+@quiet
 def dense_forward(
     x: Array,
     weights: Array,
@@ -24,6 +26,7 @@ def dense_forward(
     return out
 
 
+@quiet
 def delta_backward(
     delta: Array,
     weights: Array,
@@ -38,15 +41,17 @@ def delta_backward(
     return out
 
 
+@quiet
 def weight_gradient(
     x: Array, delta: Array, *, out: Array | None = None, n_threads: int | None = None
 ) -> Array:
     out = _checks.weight_gradient(x, delta, out, n_threads)
-    out[...] = x.T @ delta / max(len(x), 1)
+    out[...] = sum_of_products(x, delta) / max(len(x), 1)
     return out
 
 
+@quiet
 def bias_gradient(delta: Array, *, out: Array | None = None, n_threads: int | None = None) -> Array:
     out = _checks.bias_gradient(delta, out, n_threads)
-    out[...] = delta.sum(axis=0) / max(len(delta), 1)
+    out[...] = sum_of_rows(delta) / max(len(delta), 1)
     return out

@@ -49,6 +49,7 @@ from .._custom import CustomLoss
 from .._specs import Loss, loss_spec
 from .._typing import Array
 from . import activations
+from .numerics import quiet
 
 Constants = Mapping[str, float]
 
@@ -197,6 +198,7 @@ def row_deltas(z: Array, y: Array, loss: Loss, output: str) -> Array:
     return activations.TABLE[output].backward(slope, a)
 
 
+@quiet
 def output_delta(
     scores: Array,
     target: Array,
@@ -218,6 +220,7 @@ def output_delta(
     return out
 
 
+@quiet
 def loss_value(
     scores: Array,
     target: Array,

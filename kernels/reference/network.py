@@ -10,6 +10,7 @@ from .. import _checks
 from .._specs import CSR, Architecture, Loss, check_loss, needs_scores
 from .._typing import Array
 from . import activations, losses, sparse
+from .numerics import quiet, sum_of_rows
 from .regularisation import Dropout, penalise
 
 
@@ -37,6 +38,7 @@ class Network:
         self.dtype = np.dtype(dtype)
         self.n_threads = n_threads
 
+    @quiet
     def predict(self, parameters: Array, x: Array | CSR, *, out: Array | None = None) -> Array:
         """Values of the output layer, shape ``(n, n_out)``."""
         n_out = self.architecture.sizes[-1]
@@ -46,6 +48,7 @@ class Network:
         out[...] = activations.apply(self.forward(parameters, x)[2], self.architecture.output)
         return out
 
+    @quiet
     def loss(
         self,
         parameters: Array,
@@ -62,6 +65,7 @@ class Network:
             scores, target, loss, self.architecture.output, sample_weight=sample_weight
         )
 
+    @quiet
     def loss_and_gradient(
         self,
         parameters: Array,
@@ -148,6 +152,6 @@ class Network:
         # Weights pass: aᵀ δ, from the old weights only.
         for a, delta, dw, db in zip(inputs, deltas, d_weights, d_biases, strict=True):
             dw[...] = sparse.transposed_product(a, delta)
-            db[...] = delta.sum(axis=0)
+            db[...] = sum_of_rows(delta)
         rows = losses.row_losses(scores, y, loss, net.output) if n else np.zeros(0)
         return losses.weighted_mean(rows.astype(np.float64), sample_weight)

@@ -6,8 +6,10 @@ from .. import _checks
 from .._specs import UpdateRule
 from .._typing import Array
 from . import update_rules
+from .numerics import quiet
 
 
+@quiet
 def update(
     rule: UpdateRule,
     parameters: Array,

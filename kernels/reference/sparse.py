@@ -9,6 +9,7 @@ import numpy as np
 
 from .._specs import CSR
 from .._typing import Array
+from .numerics import sum_of_products
 
 
 def take(x: Array | CSR, rows: Array) -> Array | CSR:
@@ -41,9 +42,8 @@ def product(x: Array | CSR, weights: Array) -> Array:
 def transposed_product(x: Array | CSR, delta: Array) -> Array:
     """``xᵀ δ``."""
     if not isinstance(x, CSR):
-        result: Array = x.T @ delta
-        return result
-    out = np.zeros((x.shape[1], delta.shape[1]), delta.dtype)
+        return sum_of_products(x, delta)
+    out = np.zeros((x.shape[1], delta.shape[1]), np.float64)
     for row, (start, stop) in enumerate(zip(x.indptr[:-1], x.indptr[1:], strict=True)):
         np.add.at(out, x.indices[start:stop], np.outer(x.data[start:stop], delta[row]))
     return out

@@ -12,6 +12,7 @@ from .._specs import CSR, Architecture, Loss, UpdateRule
 from .._typing import Array
 from . import regularisation, sparse, update_rules
 from .network import Network
+from .numerics import quiet
 
 
 class Trainer:
@@ -77,6 +78,7 @@ class Trainer:
             state[...] = self._state
         parameters[...] = self._parameters
 
+    @quiet
     def run_epoch(
         self,
         x: Array | CSR,

@@ -21,6 +21,14 @@ from .._typing import Array
 Constants = Mapping[str, float]
 
 
+def approach(mean: Array, new: Array, share: float) -> None:
+    """``mean ← mean + share (new - mean)``; a mean that has overflowed stays infinite.
+
+    Then steps that are divided by its root are 0, as in torch, and not NaN.
+    """
+    mean += share * np.where(np.isinf(mean) & ~np.isnan(new), 0, new - mean)
+
+
 def sgd(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c: Constants) -> None:
     """``p ← p - η g``."""
     p -= rate * g
@@ -53,7 +61,7 @@ def adadelta(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c:
     ``p ← p - η Δ`` (Zeiler, 2012; there η is 1)."""
     s, d = state
     rho, epsilon = c["rho"], c["epsilon"]
-    s += (1 - rho) * (g * g - s)
+    approach(s, g * g, 1 - rho)
     change = np.sqrt(d + epsilon) / np.sqrt(s + epsilon) * g
     d += (1 - rho) * (change * change - d)
     p -= rate * change
@@ -67,11 +75,11 @@ def rmsprop(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c: 
     The vectors m and b stay untouched where they are not used.
     """
     s, m, b = state
-    s += (1 - c["alpha"]) * (g * g - s)
+    approach(s, g * g, 1 - c["alpha"])
     square = s
     if c["centered"]:
         m += (1 - c["alpha"]) * (g - m)
-        square = np.maximum(s - m * m, 0)
+        square = np.where(np.isinf(s), s, np.maximum(s - m * m, 0))
     change = g / (np.sqrt(square) + c["epsilon"])
     if c["momentum"]:
         b *= c["momentum"]
@@ -90,7 +98,7 @@ def adam(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c: Con
         t, rate, c["beta_1"], c["beta_2"], c["epsilon"], bool(c["epsilon_hat"])
     )
     m += (1 - c["beta_1"]) * (g - m)
-    v += (1 - c["beta_2"]) * (g * g - v)
+    approach(v, g * g, 1 - c["beta_2"])
     p -= rate * m / (np.sqrt(v) + epsilon)
 
 
@@ -120,7 +128,7 @@ def amsgrad(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c: 
         t, rate, c["beta_1"], c["beta_2"], c["epsilon"], bool(c["epsilon_hat"])
     )
     m += (1 - c["beta_1"]) * (g - m)
-    v += (1 - c["beta_2"]) * (g * g - v)
+    approach(v, g * g, 1 - c["beta_2"])
     np.maximum(h, v, out=h)
     p -= rate * m / (np.sqrt(h) + epsilon)
 
@@ -144,7 +152,7 @@ def nadam(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c: Co
     """
     m, v = state
     m += (1 - c["beta_1"]) * (g - m)
-    v += (1 - c["beta_2"]) * (g * g - v)
+    approach(v, g * g, 1 - c["beta_2"])
     of_gradient, of_moment = nadam_factors(t, c["beta_1"], c["momentum_decay"])
     root = math.sqrt(1 - c["beta_2"] ** t)
     p -= rate * root * (of_gradient * g + of_moment * m) / (np.sqrt(v) + c["epsilon"] * root)
@@ -177,7 +185,7 @@ def radam(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c: Co
     """
     m, v = state
     m += (1 - c["beta_1"]) * (g - m)
-    v += (1 - c["beta_2"]) * (g * g - v)
+    approach(v, g * g, 1 - c["beta_2"])
     rate /= 1 - c["beta_1"] ** t
     if rectification := radam_rectification(t, c["beta_2"]):
         root = math.sqrt(1 - c["beta_2"] ** t)
@@ -211,10 +219,12 @@ def ftrl(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c: Con
     before = n**power
     n += g * g
     after = n**power
-    z += g + 2 * c["l2_shrinkage"] * p - (after - before) / rate * p
+    change = g + 2 * c["l2_shrinkage"] * p - (after - before) / rate * p
+    over = np.isinf(after)  # squares that overflow: in the limit p and z stay
+    z += np.where(over, 0, change)
     numerator = np.clip(z, -c["l1"], c["l1"]) - z
     denominator = after / rate + (2 * c["l2"] + c["beta"] / rate)
-    p[...] = numerator / np.where(numerator == 0, 1, denominator)
+    p[...] = np.where(over, p, numerator / np.where(numerator == 0, 1, denominator))
 
 
 def lion(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c: Constants) -> None:

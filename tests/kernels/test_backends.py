@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ class TestChooser:
 
     def test_plain_numpy_is_said_once(self, monkeypatch):
         monkeypatch.setattr(_chooser, "available", lambda: ("reference",))
-        monkeypatch.setattr(_chooser, "_active", None)
+        monkeypatch.setattr(_chooser, "_places", [_chooser._Place(_chooser._Choice(None, ""))])
         monkeypatch.delenv("FASTMLP_BACKEND", raising=False)
         x = np.ones((2, 2))
         with pytest.warns(RuntimeWarning, match="plain NumPy.*C compiler.*numba") as caught:
@@ -73,9 +74,27 @@ class TestChooser:
 
     def test_no_warning_for_a_choice(self, monkeypatch):
         monkeypatch.setattr(_chooser, "available", lambda: ("reference",))
-        monkeypatch.setattr(_chooser, "_active", None)
+        monkeypatch.setattr(_chooser, "_places", [_chooser._Place(_chooser._Choice(None, ""))])
         monkeypatch.setenv("FASTMLP_BACKEND", "reference")
         assert kernels.info()["backend"] == "reference"
+
+    def test_blocks_of_several_threads(self, monkeypatch):
+        """They end in any order, and leave what was live before them."""
+        monkeypatch.setattr(_chooser, "_load", lambda name: types.ModuleType(name))
+        live = lambda: _chooser._live().name  # noqa: E731
+        before = live()
+        first, second = kernels.use_backend("numba"), kernels.use_backend("reference")
+        first.__enter__()
+        second.__enter__()
+        assert live() == "reference"
+        first.__exit__(None, None, None)
+        assert live() == "reference"
+        second.__exit__(None, None, None)
+        assert live() == before
+        with kernels.use_backend("numba"):
+            kernels.use_backend("reference")  # until the end of the block
+            assert live() == "reference"
+        assert live() == before
 
     def test_info(self):
         for name in AVAILABLE:

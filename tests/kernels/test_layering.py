@@ -114,3 +114,9 @@ def test_wings_of_nn_have_no_circles():
     # The graph's own methods print and draw it.
     faces = {f"fastmlp.autodiff.{name}" for name in ("_graph", "_text", "_draw", "_layout")}
     assert all(circle <= faces for circle in circles("fastmlp.autodiff."))
+
+
+def test_kernels_have_no_circles():
+    """But for values of the vector language, which know the code that they stand in."""
+    vector = {f"fastmlp.kernels.jit.vector.{name}" for name in ("code", "values")}
+    assert all(circle <= vector for circle in circles("fastmlp.kernels."))

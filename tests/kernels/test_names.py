@@ -9,6 +9,7 @@ import pytest
 import test_parity
 import test_parity_networks
 from fastmlp import kernels, optimizers
+from fastmlp.kernels import reference
 from support import FUNCTIONS, LOSS_PAIRS, RULES, calls
 
 
@@ -74,3 +75,41 @@ def test_supports(backend):
         kernels.supports("no_such")
     with pytest.raises(ValueError, match="backend must be one of"):
         kernels.supports("relu", "no_such")
+
+
+@pytest.mark.parametrize("name", kernels.UPDATE_RULES)
+def test_every_constant_and_slot_means_the_same(fast_backend, name, rng):
+    """One constant after the other at another value, from a state in which every slot counts."""
+    spec = kernels.RULE_SPECS[name]
+    n, step, rate = 23, 3, 0.1
+    for constant, default in {**spec.constants, "weight_decay": 0.0}.items():
+        changed = {"learning_rate_power": -0.3, "step_max": 0.11, "step_min": 0.3}
+        constants = {constant: changed.get(constant, 0.5 * default or 0.25)}
+        if constant in ("momentum", "nesterov", "centered"):
+            constants = {"momentum": 0.7, constant: 1.0 if constant != "momentum" else 0.4}
+            constants = {key: value for key, value in constants.items() if key in spec.constants}
+        rule = kernels.UpdateRule(name, constants)
+        state = rng.uniform(0.1, 0.2, (len(spec.slots), n))
+        parameters, gradient = rng.normal(size=(2, n))
+        expected, wanted = parameters.copy(), state.copy()
+        reference.update(rule, expected, gradient, wanted, step, rate)
+        kernels.update(rule, parameters, gradient, state, step, rate)
+        np.testing.assert_allclose(parameters, expected, rtol=1e-9, atol=1e-9, err_msg=str(rule))
+        np.testing.assert_allclose(state, wanted, rtol=1e-9, atol=1e-9, err_msg=str(rule))
+        start = rule.initial_state(n, rate, "f8")
+        assert start.shape == (len(spec.slots), n)
+
+
+@pytest.mark.parametrize("name", kernels.LOSSES)
+def test_every_constant_of_a_loss_means_the_same(fast_backend, name, rng):
+    spec = kernels.LOSS_SPECS[name]
+    z, y = rng.normal(size=(9, 4)), rng.integers(0, 4, 9)
+    for constants in ({}, *({constant: 0.3} for constant in spec.constants)):
+        loss = kernels.Loss(name, constants)
+        for output in spec.outputs:
+            expected = reference.output_delta(z, y, loss, output)
+            actual = kernels.output_delta(z, y, loss, output)
+            np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
+            assert kernels.loss_value(z, y, loss, output) == pytest.approx(
+                reference.loss_value(z, y, loss, output), rel=1e-9
+            )

@@ -123,3 +123,12 @@ class TestControlGroups:
         assert quota("0::/a\n", {}) is None
         assert quota("", {}) is None
         assert _threads.cgroup_quota(tmp_path, tmp_path / "missing") is None
+
+
+@pytest.mark.parametrize("name", ["FASTMLP_NUM_THREADS", "OMP_NUM_THREADS"])
+@pytest.mark.parametrize("many", ["257", "2147483648", "9" * 5000, "0" * 5000 + "300"])
+def test_more_threads_than_engines_use(monkeypatch, name, many):
+    for other in ("FASTMLP_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, many)
+    assert _threads.default_threads.__wrapped__() == 256

@@ -220,7 +220,8 @@ def test_predict_follows_the_live_backend(monkeypatch):
     x = np.ones((1, 4), np.float32)
     before = net.predict(x)
     with monkeypatch.context() as patch:
-        patch.setattr(_chooser, "_active", types.SimpleNamespace(Network=Spy))
+        spy = _chooser._Choice(types.SimpleNamespace(Network=Spy), "spy")
+        patch.setattr(_chooser, "_places", [_chooser._Place(spy)])
         np.testing.assert_allclose(net.predict(x), before, rtol=1e-5)
         assert len(asked) == 1
     net.predict(x)

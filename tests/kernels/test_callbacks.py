@@ -1,0 +1,92 @@
+"""Functions of users in NumPy: their exceptions belong to one call, their arrays to them."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from fastmlp import MLP
+from fastmlp.kernels import CustomActivation, CustomLoss
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*runs as NumPy inside the engine")
+ROWS = 6000  # several blocks, so several callbacks a call
+X = np.random.default_rng(0).normal(size=(ROWS, 5)).astype("f4")
+Y = X[:, :1]
+
+
+def squared(z, y):
+    return 0.5 * ((z - y) ** 2).sum(axis=1), z - y
+
+
+def value(loss, n_threads, activation="tanh"):
+    net = MLP([5, 4, 1], activation, random_state=0, n_threads=n_threads)
+    return net.loss_and_gradients(X, Y, loss=loss)[0]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_exceptions_reach_the_call_that_raised_them(fast_backend, n_threads):
+    """Another call begins and ends between the exception and the end of its own call."""
+    raised, finished, other, seen = threading.Event(), threading.Event(), [], []
+
+    def bad(z, y):
+        if not seen:
+            seen.append(True)
+            raise KeyError("bad")
+        raised.set()
+        finished.wait(20)
+        return squared(z, y)
+
+    def run_another():
+        raised.wait(20)
+        try:
+            other.append(value(CustomLoss("good", squared), n_threads))
+        except KeyError as error:
+            other.append(error)
+        finished.set()
+
+    thread = threading.Thread(target=run_another)
+    thread.start()
+    with pytest.raises(KeyError, match="bad"):
+        value(CustomLoss("bad", bad), n_threads)
+    thread.join()
+    assert other == [pytest.approx(value("squared_error", 1), rel=1e-5)]
+    assert np.isfinite(value(CustomLoss("good", squared), n_threads))  # nothing is left over
+
+
+def test_further_exceptions_are_noted(fast_backend):
+    def bad(z, y):
+        raise ValueError(f"{len(z)} rows")
+
+    with pytest.raises(ValueError, match="rows") as caught:
+        value(CustomLoss("always bad", bad), 1)
+    assert "also raised in this call: ValueError:" in caught.value.__notes__[0]
+
+
+def test_arrays_belong_to_the_function(backend):
+    """It may keep them and write to them: neither the engine's memory nor results change."""
+    kept = []
+
+    def careless(z, y):
+        result = squared(z, y)
+        kept.append((z, y, *result))
+        z += 7
+        y += 7
+        return result
+
+    def careless_tanh(z):
+        a = np.tanh(z)
+        kept.append((z, a))
+        z.fill(9)
+        return a, 1 - a * a
+
+    wrong = CustomLoss("careless", careless)
+    sloppy = CustomActivation("careless tanh", careless_tanh)
+    assert value(wrong, 1, sloppy) == pytest.approx(value("squared_error", 1), rel=1e-5)
+    np.testing.assert_array_equal(Y, X[:, :1])
+    before = [[array.copy() for array in arrays] for arrays in kept]
+    assert all(arrays[0].flags.owndata for arrays in kept)
+    value(CustomLoss("good", squared), 1)
+    for arrays, copies in zip(kept, before, strict=True):
+        for array, copy in zip(arrays, copies, strict=True):
+            np.testing.assert_array_equal(array, copy)
