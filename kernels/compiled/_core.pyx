@@ -10,8 +10,7 @@ import threading
 
 import numpy as np
 
-from .. import _checks, _threads
-from .. import _callbacks
+from .. import _callbacks, _checks, _threads
 from .._custom import CustomLoss
 from .._options import TrainingOptions
 from .._specs import CSR, Loss, check_loss
