@@ -68,7 +68,7 @@ def output(
     return out
 
 
-def activation(name: str, *, output_layer: bool = False) -> None:
+def activation(name: Any, *, output_layer: bool = False) -> None:
     """Check the name of an activation; ``softmax`` and ``exp`` are for output layers only."""
     known = _ANY_LAYER if output_layer else _names.ACTIVATIONS
     if name not in known and not _specs.is_activation(name):

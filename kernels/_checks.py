@@ -27,7 +27,7 @@ from ._typing import Array
 
 
 def dense_forward(
-    x: Any, weights: Any, bias: Any, name: str, out: Array | None, n_threads: int | None
+    x: Any, weights: Any, bias: Any, name: Any, out: Array | None, n_threads: int | None
 ) -> Array:
     array("x", x, ("n", "n_in"))
     array("weights", weights, (x.shape[1], "n_out"), x.dtype)
@@ -37,7 +37,7 @@ def dense_forward(
     return output("out", out, (len(x), weights.shape[1]), x.dtype, x, weights, bias)
 
 
-def activate(z: Any, name: str, out: Array | None, n_threads: int | None) -> Array:
+def activate(z: Any, name: Any, out: Array | None, n_threads: int | None) -> Array:
     array("z", z, ("n", "n_out"))
     activation(name, output_layer=True)
     threads(n_threads)
@@ -45,7 +45,7 @@ def activate(z: Any, name: str, out: Array | None, n_threads: int | None) -> Arr
 
 
 def activation_backward(
-    delta: Any, activations: Any, name: str, out: Array | None, n_threads: int | None
+    delta: Any, activations: Any, name: Any, out: Array | None, n_threads: int | None
 ) -> Array:
     array("delta", delta, ("n", "n_out"))
     array("activations", activations, delta.shape, delta.dtype)
@@ -74,7 +74,7 @@ def delta_backward(
     delta: Any,
     weights: Any,
     activations: Any,
-    name: str,
+    name: Any,
     out: Array | None,
     n_threads: int | None,
 ) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _chooser
+from ._custom_activation import CustomActivation
 from ._specs import Loss
 from ._typing import Array
 
@@ -11,7 +12,7 @@ def dense_forward(
     x: Array,
     weights: Array,
     bias: Array,
-    activation: str = "identity",
+    activation: str | CustomActivation = "identity",
     *,
     out: Array | None = None,
     n_threads: int | None = None,
@@ -38,7 +39,11 @@ def dense_forward(
 
 
 def activate(
-    z: Array, activation: str, *, out: Array | None = None, n_threads: int | None = None
+    z: Array,
+    activation: str | CustomActivation,
+    *,
+    out: Array | None = None,
+    n_threads: int | None = None,
 ) -> Array:
     """Apply an activation to scores, ``σ(z)``.
 
@@ -60,7 +65,7 @@ def activate(
 def activation_backward(
     delta: Array,
     activations: Array,
-    activation: str,
+    activation: str | CustomActivation,
     *,
     out: Array | None = None,
     n_threads: int | None = None,
@@ -170,7 +175,7 @@ def delta_backward(
     delta: Array,
     weights: Array,
     activations: Array,
-    activation: str,
+    activation: str | CustomActivation,
     *,
     out: Array | None = None,
     n_threads: int | None = None,

@@ -228,7 +228,11 @@ def apply(z: Array, activation: str | CustomActivation) -> Array:
 
 @quiet
 def activate(
-    z: Array, activation: str, *, out: Array | None = None, n_threads: int | None = None
+    z: Array,
+    activation: str | CustomActivation,
+    *,
+    out: Array | None = None,
+    n_threads: int | None = None,
 ) -> Array:
     out = _checks.activate(z, activation, out, n_threads)
     out[...] = apply(z, activation)
@@ -239,7 +243,7 @@ def activate(
 def activation_backward(
     delta: Array,
     activations: Array,
-    activation: str,
+    activation: str | CustomActivation,
     *,
     out: Array | None = None,
     n_threads: int | None = None,

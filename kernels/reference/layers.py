@@ -6,6 +6,7 @@ Rows are samples; ``W`` is ``(n_in, n_out)``. A gradient is a mean over rows; of
 from __future__ import annotations
 
 from .. import _checks
+from .._custom_activation import CustomActivation
 from .._typing import Array
 from . import activations as _activations
 from .numerics import quiet, sum_of_products, sum_of_rows
@@ -16,7 +17,7 @@ def dense_forward(
     x: Array,
     weights: Array,
     bias: Array,
-    activation: str = "identity",
+    activation: str | CustomActivation = "identity",
     *,
     out: Array | None = None,
     n_threads: int | None = None,
@@ -31,7 +32,7 @@ def delta_backward(
     delta: Array,
     weights: Array,
     activations: Array,
-    activation: str,
+    activation: str | CustomActivation,
     *,
     out: Array | None = None,
     n_threads: int | None = None,

@@ -54,7 +54,7 @@ class Trainer:
         self._parameters = np.zeros(n, dtype)
         self._gradient = np.zeros(n, dtype)
         self._state = update_rule.initial_state(n, 0.0, dtype)
-        self._trainable = options.trainable or (True,) * len(architecture.layer_shapes)
+        self._trainable = list(options.trainable) or [True] * len(architecture.layer_shapes)
         self.step = 0
         self.gradient_norm: float | None = None
 
