@@ -159,7 +159,9 @@ def csr(x: _specs.CSR, n_in: int, dtype: Any) -> None:
     has_shape("x.indices", x.indices, x.data.shape)
     has_shape("x.indptr", x.indptr, (n + 1,))
     if x.indptr[0] != 0 or x.indptr[-1] > len(x.data) or np.any(np.diff(x.indptr) < 0):
-        raise ValueError(f"x.indptr must rise from 0 to at most {len(x.data)}")
+        raise ValueError(
+            f"x.indptr must start at 0, be non-decreasing and end at {len(x.data)} or less"
+        )
     columns = x.indices[: x.indptr[-1]]
     if columns.size and (columns.min() < 0 or columns.max() >= n_in):
         raise ValueError(f"x.indices must lie in 0…{n_in - 1}, got {columns.min()}…{columns.max()}")

@@ -244,7 +244,7 @@ def is_activation(activation: Any) -> bool:
 
 
 def needs_scores(activation: str | CustomActivation) -> bool:
-    """Whether σ' is computed from the scores, not from the activation's output."""
+    """Whether σ' is computed from the pre-activations, not from the activation's output."""
     return activation_spec(activation).keeps == "pre-activation"
 
 

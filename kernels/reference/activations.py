@@ -1,7 +1,7 @@
 """Activations: the function, and its derivative as a product with an error, side by side.
 
 A derivative is computed from what the forward pass has kept: the activation's *output*
-``a = σ(z)``, or for those of ``NEED_SCORES``, which are not one-to-one, the *scores* ``z``. It
+``a = σ(z)``, or for those of ``NEED_SCORES``, not one-to-one, the *pre-activations* ``z``. It
 returns ``delta ⊙ σ'(z)``; where σ' is zero by cases (``hardtanh``, ``relu``) the product is zero
 whatever ``delta`` holds. NaN propagates, and infinite scores give the limits.
 

@@ -85,7 +85,7 @@ def clip(gradient: Sequence[Array], value: float | None, length: float | None) -
             np.clip(g, -value, value, out=g)
     if length is not None:
         factor = length / (norm(gradient) + 1e-6)
-        if not factor >= 1:  # NaN too: a gradient that is not finite stays seen
+        if not factor >= 1:  # NaN too: a non-finite gradient is not clipped away, so it shows
             for g in gradient:
                 g *= factor
 
