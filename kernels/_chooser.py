@@ -109,7 +109,7 @@ def _default() -> str:
 
 def active() -> ModuleType:
     """The module of the live backend; chosen at the first call."""
-    module = _live().module
+    module = _places[-1].choice.module  # looked up in each call of a kernel
     if module is None:
         use_backend(_default())
         module = _live().module
