@@ -118,5 +118,5 @@ def test_wings_of_nn_have_no_circles():
 
 def test_kernels_have_no_circles():
     """But for values of the vector language, which know the code that they stand in."""
-    vector = {f"fastmlp.kernels.jit.vector.{name}" for name in ("code", "values")}
+    vector = {f"fastmlp.kernels.jit.vector.{name}" for name in ("code", "memory", "values")}
     assert all(circle <= vector for circle in circles("fastmlp.kernels."))
