@@ -262,9 +262,11 @@ class _Host:
         for place in np.ndindex(*lead):
             rows = x[place].reshape(-1, x.shape[-1])
             errors = d_y[place].reshape(-1, d_y.shape[-1])
-            by_x, by_parameters = self._with(
-                parameters[place], lambda r, e=errors: self.net.vjp(r, e, parameters=True), rows
-            )
+
+            def both(given: Array, errors: Array = errors) -> Any:
+                return self.net.vjp(given, errors, parameters=True)
+
+            by_x, by_parameters = self._with(parameters[place], both, rows)
             gradient[place], d_x[place] = by_parameters, by_x.reshape(x[place].shape)
         return gradient, d_x
 

@@ -64,7 +64,7 @@ _MODULES: dict[str, Any] = {
     "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
     "mish": lambda: nn.Mish(),
     "softsign": lambda: nn.Softsign(),
-    "exp": lambda: _classes()["Exp"](),
+    "exp": lambda: __getattr__("Exp")(),
     "softmax": lambda: nn.Softmax(dim=-1),
 }
 
@@ -138,7 +138,8 @@ def _layers(module: Any, nodes: list[Any]) -> list[Layer]:
     if len(inputs) != 1:
         raise ValueError(f"forward must have one input, got {len(inputs)}")
     layers: list[Layer] = []
-    start, between = inputs[0], []
+    start = inputs[0]
+    between: list[Any] = []
     for node in nodes:
         if node.op in ("placeholder", "get_attr"):
             continue
