@@ -44,6 +44,14 @@ class _Place:
 
 #: The process, and the blocks that are open; the last one is live.
 _places = [_Place(_Choice(None, ""))]
+#: The module of the live choice, for :func:`active`, which each call of a kernel asks.
+_active: ModuleType | None = None
+
+
+def _choose() -> None:
+    """Go over to the live choice."""
+    global _active
+    _active = _places[-1].choice.module
 
 
 def available() -> tuple[str, ...]:
@@ -109,12 +117,10 @@ def _default() -> str:
 
 def active() -> ModuleType:
     """The module of the live backend; chosen at the first call."""
-    module = _places[-1].choice.module  # looked up in each call of a kernel
-    if module is None:
+    if _active is None:
         use_backend(_default())
-        module = _live().module
-        assert module is not None
-    return module
+    assert _active is not None
+    return _active
 
 
 def _live() -> _Choice:
@@ -156,12 +162,14 @@ class use_backend:
         module = _load(name)
         self._place = _places[-1]
         self._choice = self._place.choice = _Choice(module, name, self._place.choice)
+        _choose()
 
     def __enter__(self) -> None:
         self._choice.of_block = True
         self._place.choice = self._place.choice.lasting()
         self._block = _Place(_Choice(self._choice.module, self._choice.name))
         _places.append(self._block)
+        _choose()
 
     def __exit__(
         self,
@@ -170,6 +178,7 @@ class use_backend:
         trace: TracebackType | None,
     ) -> None:
         _places.remove(self._block)
+        _choose()
 
 
 def info() -> dict[str, object]:
