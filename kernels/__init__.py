@@ -59,12 +59,22 @@ from ._names import (
     RULE_CONSTANTS,
     RULE_SPECS,
     UPDATE_RULES,
+    ActivationName,
     ActivationSpec,
+    LossName,
     LossSpec,
+    OutputName,
     RuleSpec,
 )
 from ._options import TrainingOptions
 from ._program import ELEMENTWISE_STEPS, Program, Step
+from ._second import (
+    activation_curvature,
+    dense_target,
+    output_delta_along,
+    output_jacobian_along,
+    output_jacobian_product,
+)
 from ._specs import (
     CSR,
     Architecture,
@@ -97,20 +107,27 @@ __all__ = [
     "RULE_CONSTANTS",
     "RULE_SPECS",
     "UPDATE_RULES",
+    "ActivationName",
     "ActivationSpec",
     "Architecture",
     "Array",
     "CustomActivation",
     "CustomLoss",
     "Loss",
+    "LossName",
     "LossSpec",
+<<<<<<< HEAD
     "Program",
+=======
+    "OutputName",
+>>>>>>> a42e205 (Names as types beside their records, formulas of losses for graphs beside their classes, one list of rules that are corrected as Adam)
     "RuleSpec",
     "Step",
     "TrainingOptions",
     "UpdateRule",
     "activate",
     "activation_backward",
+    "activation_curvature",
     "activation_spec",
     "active",
     "adam_update",
@@ -122,6 +139,7 @@ __all__ = [
     "check_threads",
     "delta_backward",
     "dense_forward",
+    "dense_target",
     "info",
     "loss_spec",
     "loss_value",
@@ -129,6 +147,9 @@ __all__ = [
     "needs_scores",
     "network",
     "output_delta",
+    "output_delta_along",
+    "output_jacobian_along",
+    "output_jacobian_product",
     "sgd_update",
     "supports",
     "trainer",

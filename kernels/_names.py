@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +104,36 @@ class RuleSpec:
     slots: Mapping[str, float | str] = field(default_factory=dict)
     constants: Mapping[str, float] = field(default_factory=dict)
 
+
+# The names again, as a type: editors complete them.
+ActivationName: TypeAlias = Literal[
+    "identity",
+    "sigmoid",
+    "tanh",
+    "hardtanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "softplus",
+    "silu",
+    "gelu",
+    "gelu_tanh",
+    "mish",
+]
+OutputName: TypeAlias = Literal["identity", "sigmoid", "softmax", "exp"]
+LossName: TypeAlias = Literal[
+    "squared_error",
+    "absolute_error",
+    "huber",
+    "quantile",
+    "poisson",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "hinge",
+    "squared_hinge",
+    "multiclass_hinge",
+]
 
 #: Activations by name.
 ACTIVATION_SPECS: Mapping[str, ActivationSpec] = MappingProxyType(

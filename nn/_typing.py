@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from fastmlp.kernels import Array
+from fastmlp.kernels import ActivationName, Array, LossName, OutputName
 
 __all__ = [
     "ActivationName",
@@ -24,34 +24,6 @@ __all__ = [
     "StopName",
 ]
 
-ActivationName: TypeAlias = Literal[
-    "identity",
-    "sigmoid",
-    "tanh",
-    "hardtanh",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "softplus",
-    "silu",
-    "gelu",
-    "gelu_tanh",
-    "mish",
-]
-OutputName: TypeAlias = Literal["identity", "sigmoid", "softmax", "exp"]
-LossName: TypeAlias = Literal[
-    "squared_error",
-    "absolute_error",
-    "huber",
-    "quantile",
-    "poisson",
-    "binary_cross_entropy",
-    "cross_entropy",
-    "hinge",
-    "squared_hinge",
-    "multiclass_hinge",
-]
 ClassifierLoss: TypeAlias = Literal[
     "log_loss",
     "squared_error",

@@ -15,8 +15,9 @@ left derivative is used (for ``hardtanh``: 0 at both kinks); at ±∞ the values
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,9 @@ class Activation:
     name : str
     formula, derivative_formula : str
         ``σ(z)`` and ``σ'(z)``; ``a`` stands for ``σ(z)``.
+    expression : callable
+        ``σ(z)`` in NumPy as graphs trace it, with ``np.where`` at kinks, so that the derivative
+        there is the kernels'. It is written apart from them, and checks them.
     source : str
         Where it was proposed; empty for what has always been there.
     """
@@ -52,6 +56,7 @@ class Activation:
     name: str
     formula: str
     derivative_formula: str
+    expression: Callable[[Any], Any] = field(repr=False, compare=False)
     source: str = ""
 
     def __call__(self, z: ArrayLike) -> Array:
@@ -85,64 +90,122 @@ def _rows(z: ArrayLike) -> tuple[Array, Array]:
     return array, array.reshape(array.size // max(n, 1), n)
 
 
+_ROOT = math.sqrt(2 / math.pi)
+_LAMBDA, _ALPHA = 1.0507009873554804934, 1.6732632423543772848
+
+
+def _gelu(z: Any) -> Any:
+    from .autodiff._node import apply  # whoever traces has it
+
+    return z * apply("normal_distribution", z)
+
+
 _ALL = (
-    Activation("identity", "z", "1"),
-    Activation("sigmoid", "1 / (1 + exp(-z))", "a (1 - a)"),
-    Activation("tanh", "tanh(z)", "1 - a²"),
-    Activation("hardtanh", "min(max(z, -1), 1)", "1 where -1 < z < 1, else 0"),
-    Activation("relu", "max(z, 0)", "1 where z > 0, else 0"),
+    Activation(
+        "identity",
+        "z",
+        "1",
+        lambda z: z,
+    ),
+    Activation(
+        "sigmoid",
+        "1 / (1 + exp(-z))",
+        "a (1 - a)",
+        lambda z: 1 / (1 + np.exp(-z)),
+    ),
+    Activation(
+        "tanh",
+        "tanh(z)",
+        "1 - a²",
+        lambda z: np.tanh(z),
+    ),
+    Activation(
+        "hardtanh",
+        "min(max(z, -1), 1)",
+        "1 where -1 < z < 1, else 0",
+        lambda z: np.where(np.abs(z) < 1, z, np.sign(z)),
+    ),
+    Activation(
+        "relu",
+        "max(z, 0)",
+        "1 where z > 0, else 0",
+        lambda z: np.where(z > 0, z, 0.0),
+    ),
     Activation(
         "leaky_relu",
         "z where z > 0, else 0.01 z",
         "1 where z > 0, else 0.01",
+        lambda z: np.where(z > 0, z, 0.01 * z),
         "A. Maas, A. Hannun, A. Ng, 2013",
     ),
     Activation(
         "elu",
         "z where z > 0, else exp(z) - 1",
         "1 where z > 0, else exp(z)",
+        lambda z: np.where(z > 0, z, np.expm1(z)),
         "D. Clevert, T. Unterthiner, S. Hochreiter, 2016",
     ),
     Activation(
         "selu",
         "λ z where z > 0, else λ α (exp(z) - 1); λ = 1.0507…, α = 1.6733…",
         "λ where z > 0, else λ α exp(z)",
+        lambda z: _LAMBDA * np.where(z > 0, z, _ALPHA * np.expm1(z)),
         "G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, 2017",
     ),
     Activation(
         "softplus",
         "log(1 + exp(z))",
         "1 / (1 + exp(-z))",
+        lambda z: np.log1p(np.exp(z)),
         "C. Dugas, Y. Bengio and others, 2001",
     ),
     Activation(
         "silu",
         "z / (1 + exp(-z))",
         "s + z s (1 - s) with s = 1 / (1 + exp(-z))",
+        lambda z: z * (1 / (1 + np.exp(-z))),
         "D. Hendrycks, K. Gimpel, 2016; also called swish",
     ),
     Activation(
         "gelu",
         "z Φ(z), Φ the distribution function of the normal distribution",
         "Φ(z) + z exp(-z² / 2) / √(2π)",
+        _gelu,
         "D. Hendrycks, K. Gimpel, 2016",
     ),
     Activation(
         "gelu_tanh",
         "½ z (1 + tanh(√(2/π) (z + 0.044715 z³)))",
         "½ (1 + t) + ½ z (1 - t²) √(2/π) (1 + 0.134145 z²), t the tanh",
+        lambda z: 0.5 * z * (1 + np.tanh(_ROOT * (z + 0.044715 * z**3))),
         "D. Hendrycks, K. Gimpel, 2016",
     ),
     Activation(
         "mish",
         "z tanh(log(1 + exp(z)))",
         "t + z (1 - t²) / (1 + exp(-z)), t the tanh",
+        lambda z: z * np.tanh(np.log1p(np.exp(z))),
         "D. Misra, 2020",
     ),
-    Activation("softmax", "exp(z_j) / Σ_k exp(z_k)", "diag(a) - a aᵀ"),
-    Activation("exp", "exp(z)", "a"),
+    Activation(
+        "softmax",
+        "exp(z_j) / Σ_k exp(z_k)",
+        "diag(a) - a aᵀ",
+        lambda z: np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True)),
+    ),
+    Activation(
+        "exp",
+        "exp(z)",
+        "a",
+        lambda z: np.exp(z),
+    ),
 )
 _BY_NAME = {activation.name: activation for activation in _ALL}
+
+
+def named(name: str) -> Activation:
+    """The activation of a name of the kernels."""
+    return _BY_NAME[name]
 
 
 def get(activation: str | Activation | CustomActivation) -> Activation | CustomActivation:

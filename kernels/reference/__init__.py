@@ -4,6 +4,7 @@ This backend *is* the specification: its gradients are checked against finite di
 other backends are checked against it. It also runs wherever NumPy does.
 
 ``activations``     σ and ⊙ σ', by name
+``outputs``         the Jacobian of the output layer
 ``losses``          loss of a row and its derivative by the scores
 ``layers``          the kernels: forward, errors, gradients
 ``update_rules``    how a gradient changes parameters and state, by name

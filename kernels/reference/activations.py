@@ -1,9 +1,10 @@
-"""Activations: the function, and its derivative as a product with an error, side by side.
+"""Activations: the function, its derivative as a product with an error, and its curvature.
 
 A derivative is computed from what the forward pass has kept: the activation's *output*
 ``a = σ(z)``, or for those of ``NEED_SCORES``, not one-to-one, the *pre-activations* ``z``. It
 returns ``delta ⊙ σ'(z)``; where σ' is zero by cases (``hardtanh``, ``relu``) the product is zero
-whatever ``delta`` holds. NaN propagates, and infinite scores give the limits.
+whatever ``delta`` holds. NaN propagates, and infinite scores give the limits. The curvature
+``σ''`` is computed from the same; at kinks it is 0.
 
 ==============  ==========================================  ====================================
 name            σ(z)                                        σ'(z)
@@ -48,11 +49,13 @@ from .numerics import quiet
 class Activation(NamedTuple):
     """One activation: ``function(z) -> a`` and ``backward(delta, kept) -> delta ⊙ σ'(z)``.
 
-    ``kept`` is ``a``, or ``z`` for the activations of ``NEED_SCORES``.
+    ``kept`` is ``a``, or ``z`` for the activations of ``NEED_SCORES``; ``curvature(kept)`` is
+    ``σ''(z)``, and ``None`` for what is made of straight lines.
     """
 
     function: Callable[[Array], Array]
     backward: Callable[[Array, Array], Array]
+    curvature: Callable[[Array], Array] | None = None
 
 
 def sigmoid(z: Array) -> Array:
@@ -105,6 +108,13 @@ def _selu(z: Array) -> Array:
     return result
 
 
+def _silu_curvature(z: Array) -> Array:
+    z = _bounded(z)
+    s = sigmoid(z)
+    result: Array = s * (1 - s) * (2 + z * (1 - 2 * s))
+    return result
+
+
 def _silu_slope(z: Array) -> Array:
     z = _bounded(z)
     s = sigmoid(z)
@@ -129,6 +139,12 @@ def _gelu_slope(z: Array) -> Array:
     return result
 
 
+def _gelu_curvature(z: Array) -> Array:
+    z = _bounded(z)
+    result: Array = np.exp(-0.5 * z * z) * (1 / math.sqrt(2 * math.pi)) * (2 - z * z)
+    return result
+
+
 _ROOT = math.sqrt(2 / math.pi)
 
 
@@ -140,6 +156,20 @@ def _gelu_tanh_gate(z: Array) -> Array:
 def _gelu_tanh_slope(z: Array) -> Array:
     s, z = _gelu_tanh_gate(z), _bounded(z)
     result: Array = s + 2 * z * s * (1 - s) * (_ROOT * (1 + 3 * 0.044715 * z * z))
+    return result
+
+
+def _gelu_tanh_curvature(z: Array) -> Array:
+    s, z = _gelu_tanh_gate(z), _bounded(z)
+    first, second = 2 * _ROOT * (1 + 3 * 0.044715 * z * z), 2 * _ROOT * 6 * 0.044715 * z
+    result: Array = s * (1 - s) * (2 * first + z * (second + first * first * (1 - 2 * s)))
+    return result
+
+
+def _mish_curvature(z: Array) -> Array:
+    z = _bounded(z)
+    t, s = np.tanh(softplus(z)), sigmoid(z)
+    result: Array = (1 - t * t) * s * (2 + z * ((1 - s) - 2 * t * s))
     return result
 
 
@@ -159,10 +189,12 @@ TABLE = {
     "sigmoid": Activation(
         sigmoid,
         lambda delta, a: delta * (a * (1 - a)),
+        lambda a: a * (1 - a) * (1 - 2 * a),
     ),
     "tanh": Activation(
         np.tanh,
         lambda delta, a: delta * (1 - a * a),
+        lambda a: -2 * a * (1 - a * a),
     ),
     "hardtanh": Activation(
         lambda z: np.clip(z, -1, 1),
@@ -179,30 +211,37 @@ TABLE = {
     "elu": Activation(
         lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
         lambda delta, a: delta * np.where(a > 0, 1, a + 1),
+        lambda a: np.where(a < 0, a + 1, a.dtype.type(0)),
     ),
     "selu": Activation(
         _selu,
         lambda delta, a: delta * np.where(a > 0, _LAMBDA, a + _LAMBDA_ALPHA),
+        lambda a: np.where(a < 0, a + a.dtype.type(_LAMBDA_ALPHA), a.dtype.type(0)),
     ),
     "softplus": Activation(
         softplus,
         lambda delta, a: delta * -np.expm1(-a),
+        lambda a: -np.expm1(-a) * np.exp(-a),
     ),
     "silu": Activation(
         lambda z: _bounded_below(z) * sigmoid(z),
         lambda delta, z: delta * _silu_slope(z),
+        _silu_curvature,
     ),
     "gelu": Activation(
         lambda z: _bounded_below(z) * _normal_distribution(z),
         lambda delta, z: delta * _gelu_slope(z),
+        _gelu_curvature,
     ),
     "gelu_tanh": Activation(
         lambda z: _bounded_below(z) * _gelu_tanh_gate(z),
         lambda delta, z: delta * _gelu_tanh_slope(z),
+        _gelu_tanh_curvature,
     ),
     "mish": Activation(
         lambda z: _bounded_below(z) * np.tanh(softplus(z)),
         lambda delta, z: delta * _mish_slope(z),
+        _mish_curvature,
     ),
     "exp": Activation(
         np.exp,

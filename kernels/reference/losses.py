@@ -48,24 +48,33 @@ from .. import _checks
 from .._custom import CustomLoss
 from .._specs import Loss, loss_spec
 from .._typing import Array
-from . import activations
+from . import activations, outputs
 from .numerics import quiet
 
 Constants = Mapping[str, float]
 
 
 class OfOutputs(NamedTuple):
-    """A loss that is a sum over outputs: its value and derivative by ``a``, of ``r = a - y``."""
+    """A loss that is a sum over outputs: its value and derivatives by ``a``, of ``r = a - y``.
+
+    ``curvature`` is the second one, ``None`` where it is 0 wherever there is one.
+    """
 
     value: Callable[[Array, Constants], Array]
     slope: Callable[[Array, Constants], Array]
+    curvature: Callable[[Array, Constants], Array] | None = None
 
 
 class OfScores(NamedTuple):
-    """A loss of scores ``z`` and targets ``y``: of rows ``(n,)``, and its derivative by ``z``."""
+    """A loss of scores ``z`` and targets ``y``: of rows ``(n,)``, and its derivative by ``z``.
+
+    ``along(z, y, direction)`` is the derivative of that along a direction of the scores, and
+    ``None`` where it is 0 wherever there is one.
+    """
 
     value: Callable[[Array, Array], Array]
     slope: Callable[[Array, Array], Array]
+    along: Callable[[Array, Array, Array], Array] | None = None
 
 
 def _huber(r: Array, c: Constants) -> Array:
@@ -127,23 +136,35 @@ def _multiclass_hinge_slope(z: Array, y: Array) -> Array:
 
 # A new loss goes into one of these (and into `LOSS_SPECS` of _names.py).
 OF_OUTPUTS = {
-    "squared_error": OfOutputs(lambda r, c: 0.5 * r * r, lambda r, c: r),
+    "squared_error": OfOutputs(
+        lambda r, c: 0.5 * r * r, lambda r, c: r, lambda r, c: np.ones_like(r)
+    ),
     "absolute_error": OfOutputs(lambda r, c: np.abs(r), lambda r, c: np.sign(r)),
-    "huber": OfOutputs(_huber, lambda r, c: np.clip(r, -c["delta"], c["delta"])),
+    "huber": OfOutputs(
+        _huber,
+        lambda r, c: np.clip(r, -c["delta"], c["delta"]),
+        lambda r, c: (np.abs(r) <= c["delta"]).astype(r.dtype),
+    ),
     "quantile": OfOutputs(_quantile, _quantile_slope),
 }
 OF_SCORES = {
     "poisson": OfScores(
         _poisson,
         lambda z, y: np.exp(z) - y,
+        lambda z, y, d: np.exp(z) * d,
     ),
     "binary_cross_entropy": OfScores(
         lambda z, y: (activations.softplus(z) - y * z).sum(axis=1),
         lambda z, y: activations.sigmoid(z) - y,
+        lambda z, y, d: outputs.times_jacobian("sigmoid", activations.sigmoid(z), d),
     ),
     "cross_entropy": OfScores(
         _cross_entropy,
         lambda z, y: activations.softmax(z) * y.sum(axis=1, keepdims=True) - y,
+        lambda z, y, d: (
+            y.sum(axis=1, keepdims=True)
+            * outputs.times_jacobian("softmax", activations.softmax(z), d)
+        ),
     ),
     "hinge": OfScores(
         lambda z, y: np.maximum(1 - y * z, 0).sum(axis=1),
@@ -152,6 +173,7 @@ OF_SCORES = {
     "squared_hinge": OfScores(
         lambda z, y: np.square(np.maximum(1 - y * z, 0)).sum(axis=1),
         lambda z, y: -2 * y * np.maximum(1 - y * z, 0),
+        lambda z, y, d: np.where(y * z < 1, 2 * y * y * d, z.dtype.type(0)),
     ),
     "multiclass_hinge": OfScores(_multiclass_hinge, _multiclass_hinge_slope),
 }
@@ -192,10 +214,25 @@ def row_deltas(z: Array, y: Array, loss: Loss, output: str) -> Array:
         return OF_SCORES[loss.name].slope(z, y)
     a = activations.apply(z, output)
     slope = OF_OUTPUTS[loss.name].slope(a - y, loss.constants)
-    if output == "softmax":  # its Jacobian is diag(a) - a aᵀ
-        delta: Array = a * (slope - (slope * a).sum(axis=1, keepdims=True))
-        return delta
-    return activations.TABLE[output].backward(slope, a)
+    return outputs.times_jacobian(output, a, slope)
+
+
+def row_deltas_along(z: Array, y: Array, loss: Loss, output: str, direction: Array) -> Array:
+    """The derivative of :func:`row_deltas` along a direction of the scores, ``(n, n_out)``.
+
+    It is the Hessian of every row's loss by its scores, times the direction.
+    """
+    if loss.name in OF_SCORES:
+        along = OF_SCORES[loss.name].along
+        return np.zeros_like(z) if along is None else along(z, y, direction)
+    form = OF_OUTPUTS[loss.name]
+    a = activations.apply(z, output)
+    a_dot = outputs.times_jacobian(output, a, direction)
+    result = outputs.along(output, a, a_dot, form.slope(a - y, loss.constants).astype(z.dtype))
+    if form.curvature is not None:
+        bent = form.curvature(a - y, loss.constants) * a_dot
+        result += outputs.times_jacobian(output, a, bent)
+    return result
 
 
 @quiet

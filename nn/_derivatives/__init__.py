@@ -5,7 +5,6 @@ over rows; :class:`.methods.Derivatives` gives a network its methods. In the ord
 
 ================  ====================================================================
 ``tape``          a forward pass over some rows that keeps what derivatives need
-``outputs``       the output layer: its Jacobian, and the derivative of that
 ``first``         products with the Jacobian, by inputs and by parameters
 ``curvature``     second derivatives of activations and losses
 ``second``        products with the Hessian of a loss; second derivatives by inputs

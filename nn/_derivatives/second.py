@@ -20,7 +20,7 @@ import numpy as np
 from fastmlp import kernels
 
 from .._typing import Array
-from . import curvature, outputs
+from . import curvature
 from .first import output_jacobian, tangents
 from .tape import Tape
 
@@ -90,8 +90,8 @@ def input_hessian(tape: Tape) -> Array:
     if tape.output != "identity":
         top = z_tangents[-1]
         a = tape.a[:, None, None, :]
-        a_dot = outputs.times_jacobian(tape.output, tape.a[:, None, :], top)[:, :, None, :]
-        along = outputs.along(tape.output, a, a_dot, top[:, None, :, :])
+        a_dot = kernels.output_jacobian_product(tape.output, tape.a[:, None, :], top)[:, :, None, :]
+        along = kernels.output_jacobian_along(tape.output, a, a_dot, top[:, None, :, :])
         result += along.transpose(0, 3, 1, 2)
     error = output_jacobian(tape)
     for layer in range(tape.top - 1, -1, -1):

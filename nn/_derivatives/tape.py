@@ -9,7 +9,6 @@ import numpy as np
 from fastmlp import kernels
 
 from .._typing import Array
-from . import outputs
 
 if TYPE_CHECKING:
     from .._network.network import Network
@@ -78,7 +77,7 @@ class Tape:
         if self.output == "identity":
             return d
         a = self.a if d.ndim == 2 else self.a[:, None, :]
-        return outputs.times_jacobian(self.output, a, d)
+        return kernels.output_jacobian_product(self.output, a, d)
 
     def slope(self, layer: int) -> Array:
         """``σ'`` of a hidden layer, ``(n, n_out^l)``."""

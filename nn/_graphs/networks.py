@@ -1,43 +1,22 @@
 """A network with its loss as a computation graph, and its gradients checked by it.
 
-The formulas are those of the table of activations and losses in ``kernels/reference``, written a
-second time for tracing, and without any derivative: those come from the graph's own rules.
+The formulas are written for tracing, apart from the kernels' and without any derivative: those come
+from the graph's own rules. Those of activations and of losses of outputs stand in
+``fastmlp.activations`` and ``fastmlp.losses``.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels import Architecture, CustomActivation, CustomLoss, loss_spec
+from fastmlp.kernels import Architecture, CustomActivation, CustomLoss, Loss, loss_spec
 
+from .. import activations, losses
 from .._typing import Array
 from ..autodiff import Graph, label
-from ..autodiff._node import Node, apply, variable
-
-_ROOT = math.sqrt(2 / math.pi)
-_LAMBDA, _ALPHA = 1.0507009873554804934, 1.6732632423543772848
-
-#: σ(z), with np.where at kinks, so that the derivative there is the kernels'.
-ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    "identity": lambda z: z,
-    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
-    "tanh": np.tanh,
-    "hardtanh": lambda z: np.where(np.abs(z) < 1, z, np.sign(z)),
-    "relu": lambda z: np.where(z > 0, z, 0.0),
-    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
-    "elu": lambda z: np.where(z > 0, z, np.expm1(z)),
-    "selu": lambda z: _LAMBDA * np.where(z > 0, z, _ALPHA * np.expm1(z)),
-    "softplus": lambda z: np.log1p(np.exp(z)),
-    "silu": lambda z: z * (1 / (1 + np.exp(-z))),
-    "gelu": lambda z: z * apply("normal_distribution", z),
-    "gelu_tanh": lambda z: 0.5 * z * (1 + np.tanh(_ROOT * (z + 0.044715 * z**3))),
-    "mish": lambda z: z * np.tanh(np.log1p(np.exp(z))),
-    "exp": np.exp,
-    "softmax": lambda z: np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True)),
-}
+from ..autodiff._node import Node, variable
 
 
 def _cross_entropy(z: Any, y: Any) -> Any:
@@ -47,18 +26,6 @@ def _cross_entropy(z: Any, y: Any) -> Any:
     return log_sum - np.sum(y * z, axis=1)
 
 
-Constants = Mapping[str, float]
-#: Losses of each output, of ``r = a - y``.
-OF_OUTPUTS: dict[str, Callable[[Any, Constants], Any]] = {
-    "squared_error": lambda r, c: 0.5 * np.square(r),
-    "absolute_error": lambda r, c: np.abs(r),
-    "huber": lambda r, c: np.where(
-        np.abs(r) <= c["delta"], 0.5 * np.square(r), c["delta"] * (np.abs(r) - 0.5 * c["delta"])
-    ),
-    "quantile": lambda r, c: np.where(
-        r > 0, (1 - c["quantile"]) * r, np.where(r < 0, -c["quantile"] * r, 0.0)
-    ),
-}
 #: Losses of each row, of scores and targets.
 OF_SCORES: dict[str, Callable[[Any, Any], Any]] = {
     "poisson": lambda z, y: np.sum(
@@ -97,12 +64,12 @@ def graph(
         if a is not z:
             label(a, f"a{i}")
     z = label(a @ weights[-1] + biases[-1], f"z{len(weights)}")
-    losses = _losses(z, y, target, loss, net.output)
+    of_rows = _losses(z, y, target, loss, net.output)
     if weight is None:
-        mean = np.mean(losses)
+        mean = np.mean(of_rows)
     else:
         total = np.asarray(weight.sum(dtype=np.float64), dtype)
-        mean = np.sum(losses * weight.astype(dtype)) / total
+        mean = np.sum(of_rows * weight.astype(dtype)) / total
     return Graph(
         [rows, *(p for pair in zip(weights, biases, strict=True) for p in pair), y],
         [label(mean, "loss")],
@@ -111,7 +78,7 @@ def graph(
 
 def _activation(activation: str | CustomActivation) -> Callable[[Any], Any]:
     if isinstance(activation, str):
-        return ACTIVATIONS[activation]
+        return activations.named(activation).expression
     f: Callable[[Any], Any] | None = getattr(activation.function, "f", None)
     if f is None:
         raise TypeError(f"activation {activation.name!r} is no expression that can be traced")
@@ -130,8 +97,14 @@ def _losses(z: Any, y: Node, target: Array, loss: Any, output: str) -> Any:
         return _multiclass_hinge(z, target)
     if loss.name in OF_SCORES:
         return OF_SCORES[loss.name](z, y)
-    a = label(ACTIVATIONS[output](z), "a") if output != "identity" else z
-    return np.sum(OF_OUTPUTS[loss.name](a - y, loss.constants), axis=1)
+    a = label(_activation(output)(z), "a") if output != "identity" else z
+    return np.sum(_of_outputs(loss)(a - y), axis=1)
+
+
+def _of_outputs(loss: Loss) -> Callable[[Any], Any]:
+    described: Any = losses.get(loss)
+    f: Callable[[Any], Any] = described.expression
+    return f
 
 
 def _multiclass_hinge(z: Any, target: Array) -> Any:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from importlib import metadata
+from typing import get_args
+
+from .._typing import OptimizerName, ScheduleName
 
 NAMED_DATA = ("digits", "mnist", "fashion-mnist")
 #: Names for the help text; they are checked where the modules are imported anyway.
-OPTIMIZERS = (
-    *("sgd", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "adamax", "nadam", "radam"),
-    *("ftrl", "lion", "rprop", "gradient_descent", "lbfgs"),
-)
-SCHEDULES = (
-    *("constant", "inverse_scaling", "inverse_time", "step", "exponential", "cosine"),
-    *("one_cycle", "warmup", "reduce_on_plateau"),
-)
+OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
+SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 #: Exit codes: done, failed, wrong command line, some rows without prediction, interrupted.
 DONE, FAILED, USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 

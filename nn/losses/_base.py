@@ -31,8 +31,11 @@ class Loss(ABC):
     #: Every loss by its name.
     registry: ClassVar[dict[str, type[Loss]]] = {}
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, *, kind: bool = False) -> None:
+        """Register a loss by its name; a ``kind`` of losses is none itself."""
         super().__init_subclass__()
+        if kind:
+            return
         cls.name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
         Loss.registry[cls.name] = cls
 

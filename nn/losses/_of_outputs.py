@@ -1,24 +1,46 @@
-"""Losses of a network's outputs ``a`` and targets ``y``, for any output activation."""
+"""Losses of a network's outputs ``a`` and targets ``y``, for any output activation.
+
+``expression`` is the loss of one output, of ``r = a - y``, in NumPy as graphs trace it. It is
+written apart from the kernels, and checks them.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from ._base import Loss
 
 
+class OfOutputs(Loss, kind=True):
+    """Base of the losses of outputs."""
+
+    @abstractmethod
+    def expression(self, r: Any) -> Any:
+        """The loss of one output, elementwise."""
+
+
 @dataclass(frozen=True)
-class SquaredError(Loss):
+class SquaredError(OfOutputs):
     """``½ Σ (a - y)²`` of each row, as scikit-learn's; derivative by ``a``: ``a - y``."""
 
+    def expression(self, r: Any) -> Any:
+        return 0.5 * np.square(r)
+
 
 @dataclass(frozen=True)
-class AbsoluteError(Loss):
+class AbsoluteError(OfOutputs):
     """``Σ |a - y|`` of each row; derivative by ``a``: the sign of ``a - y``, 0 at 0."""
 
+    def expression(self, r: Any) -> Any:
+        return np.abs(r)
+
 
 @dataclass(frozen=True)
-class Huber(Loss):
+class Huber(OfOutputs):
     """With ``r = a - y``: ``½ r²`` where ``|r| ≤ d``, else ``d (|r| - ½ d)``.
 
     Parameters
@@ -33,9 +55,13 @@ class Huber(Loss):
 
     delta: float = 1.0
 
+    def expression(self, r: Any) -> Any:
+        line = self.delta * (np.abs(r) - 0.5 * self.delta)
+        return np.where(np.abs(r) <= self.delta, 0.5 * np.square(r), line)
+
 
 @dataclass(frozen=True)
-class Quantile(Loss):
+class Quantile(OfOutputs):
     """``q max(y - a, 0) + (1 - q) max(a - y, 0)``, whose minimum is the q-quantile.
 
     Its derivative is ``1 - q`` above the target, ``-q`` below and 0 on it.
@@ -51,3 +77,7 @@ class Quantile(Loss):
     """
 
     quantile: float = 0.5
+
+    def expression(self, r: Any) -> Any:
+        below = np.where(r < 0, -self.quantile * r, 0.0)
+        return np.where(r > 0, (1 - self.quantile) * r, below)

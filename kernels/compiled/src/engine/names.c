@@ -82,8 +82,9 @@ void fastmlp_update_at(struct update *u, double step, double learning_rate)
     case UPDATE_adagrad:
         u->rate = learning_rate / (1 + (step - 1) * CONSTANT(u, lr_decay));
         break;
-    case UPDATE_adam:
-    case UPDATE_amsgrad:
+#define CASE(NAME) case UPDATE_##NAME:
+    FASTMLP_ADAM_LIKE(CASE)
+#undef CASE
         root = sqrt(1 - pow(CONSTANT(u, beta_2), step));
         u->rate = learning_rate * root / (1 - pow(CONSTANT(u, beta_1), step));
         u->floor = CONSTANT(u, epsilon_hat) != 0 ? CONSTANT(u, epsilon) : CONSTANT(u, epsilon) * root;

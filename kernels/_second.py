@@ -1,0 +1,74 @@
+"""Second derivatives of single layers and losses, by the reference formulas on every backend.
+
+They are elementwise and few beside the products of matrices around them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._specs import Loss
+from ._typing import Array
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def _formulas() -> tuple[ModuleType, ModuleType, ModuleType]:
+    """The reference formulas, which whoever never asks for them need not load."""
+    from .reference import activations, losses, outputs
+
+    return activations, losses, outputs
+
+
+def activation_curvature(kept: Array, activation: str) -> Array | None:
+    """``σ''(z)`` of a built-in activation, or ``None`` where it is 0 everywhere.
+
+    Parameters
+    ----------
+    kept : array
+        The activation's output ``σ(z)``; the pre-activations ``z`` for those of ``NEED_SCORES``.
+    activation : str
+        One of ``ACTIVATIONS``.
+
+    Returns
+    -------
+    array of the shape of ``kept``, or None
+    """
+    curvature = _formulas()[0].TABLE[activation].curvature
+    result: Array | None = None if curvature is None else curvature(kept)
+    return result
+
+
+def output_jacobian_product(output: str, a: Array, d: Array) -> Array:
+    """``J d``, where ``J`` is the (symmetric) Jacobian of an output activation at its value ``a``.
+
+    ``a`` and ``d`` are ``(…, n_out)`` and may be broadcast.
+    """
+    result: Array = _formulas()[2].times_jacobian(output, a, d)
+    return result
+
+
+def output_jacobian_along(output: str, a: Array, a_dot: Array, d: Array) -> Array:
+    """The derivative of ``J d`` where ``a`` moves along ``a_dot`` and ``d`` stays."""
+    result: Array = _formulas()[2].along(output, a, a_dot, d)
+    return result
+
+
+def output_delta_along(
+    scores: Array, target: Array, loss: str | Loss, output: str, direction: Array
+) -> Array:
+    """The derivative of ``output_delta`` along a direction of the scores, ``(n, n_out)``.
+
+    It is the Hessian of every row's loss by its scores, times the direction; not of a custom loss.
+    """
+    losses, spec = _formulas()[1], Loss.of(loss)
+    y = losses.dense_target(target, scores.shape[1], scores.dtype, spec)
+    result: Array = losses.row_deltas_along(scores, y, spec, output, direction)
+    return result
+
+
+def dense_target(target: Array, n_out: int, dtype: object, loss: str | Loss) -> Array:
+    """Targets as ``(n, n_out)`` values: labels as rows, smoothed where the loss says so."""
+    result: Array = _formulas()[1].dense_target(target, n_out, dtype, Loss.of(loss))
+    return result
