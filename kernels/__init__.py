@@ -116,11 +116,8 @@ __all__ = [
     "Loss",
     "LossName",
     "LossSpec",
-<<<<<<< HEAD
-    "Program",
-=======
     "OutputName",
->>>>>>> a42e205 (Names as types beside their records, formulas of losses for graphs beside their classes, one list of rules that are corrected as Adam)
+    "Program",
     "RuleSpec",
     "Step",
     "TrainingOptions",
