@@ -160,6 +160,13 @@ _ALL = (
         "C. Dugas, Y. Bengio and others, 2001",
     ),
     Activation(
+        "softsign",
+        "z / (1 + |z|)",
+        "(1 - |a|)²",
+        lambda z: z / (1 + np.abs(z)),
+        "J. Turian, J. Bergstra, Y. Bengio, 2009",
+    ),
+    Activation(
         "silu",
         "z / (1 + exp(-z))",
         "s + z s (1 - s) with s = 1 / (1 + exp(-z))",

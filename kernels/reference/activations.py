@@ -18,6 +18,7 @@ name            σ(z)                                        σ'(z)
 ``elu``         z above 0, else exp(z) - 1                  1 above 0, else a + 1
 ``selu``        λ z above 0, else λ α (exp(z) - 1)          λ above 0, else a + λ α
 ``softplus``    log(1 + exp z)                              1 - exp(-a)
+``softsign``    z / (1 + abs z)                             (1 - abs a)²
 ``silu``        z s with s = sigmoid(z)                     s + z s (1 - s)
 ``gelu``        z Φ(z), Φ the normal distribution function  Φ(z) + z φ(z)
 ``gelu_tanh``   z s with s = sigmoid(2 u),                  s + 2 z s (1 - s) u',
@@ -29,7 +30,8 @@ The output layer also has ``softmax`` and ``exp`` (with σ' = a). Constants are 
 ``gelu_tanh`` is the usual ``½ z (1 + tanh u)``, written so that small values keep their digits.
 
 Sources: Clevert, Unterthiner and Hochreiter, 2016 (ELU); Klambauer and others, 2017 (SELU);
-Hendrycks and Gimpel, 2016 (GELU, both forms, and SiLU); Misra, 2020 (Mish).
+Turian, Bergstra and Bengio, 2009 (softsign); Hendrycks and Gimpel, 2016 (GELU, both forms, and
+SiLU); Misra, 2020 (Mish).
 """
 
 from __future__ import annotations
@@ -105,6 +107,12 @@ _LAMBDA_ALPHA = _LAMBDA * 1.6732632423543772848170429916717
 
 def _selu(z: Array) -> Array:
     result: Array = np.where(z > 0, _LAMBDA * z, _LAMBDA_ALPHA * np.expm1(np.minimum(z, 0)))
+    return result
+
+
+def _softsign(z: Array) -> Array:
+    z = np.clip(z, -1e30, 1e30)  # whose quotient is 1, and that of infinities none
+    result: Array = z / (1 + np.abs(z))
     return result
 
 
@@ -222,6 +230,11 @@ TABLE = {
         softplus,
         lambda delta, a: delta * -np.expm1(-a),
         lambda a: -np.expm1(-a) * np.exp(-a),
+    ),
+    "softsign": Activation(
+        _softsign,
+        lambda delta, a: delta * np.square(1 - np.abs(a)),
+        lambda a: -2 * np.sign(a) * (1 - np.abs(a)) ** 3,
     ),
     "silu": Activation(
         lambda z: _bounded_below(z) * sigmoid(z),

@@ -8,7 +8,7 @@
 /* Activations whose derivative follows from their value, and those that need the pre-activation. */
 #define FASTMLP_FROM_OUTPUT(X)                                                                     \
     X(identity) X(sigmoid) X(tanh) X(hardtanh) X(relu) X(leaky_relu) X(elu) X(selu) X(softplus)    \
-    X(exp)
+    X(softsign) X(exp)
 #define FASTMLP_FROM_PREACTIVATIONS(X) X(silu) X(gelu) X(gelu_tanh) X(mish)
 #define FASTMLP_ACTIVATIONS(X) FASTMLP_FROM_OUTPUT(X) FASTMLP_FROM_PREACTIVATIONS(X)
 /* Losses that are a sum of functions of a - y, and those with a form of their own. */

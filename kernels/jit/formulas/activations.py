@@ -47,6 +47,16 @@ def _selu(code: Code, x: Real) -> Real:
     return code.select(x > 0.0, x * _LAMBDA, expm1(code, x) * _LAMBDA_ALPHA)
 
 
+def _softsign(code: Code, x: Real) -> Real:
+    x = code.clip(x, -1e30, 1e30)  # whose quotient is 1, and that of infinities none
+    return x / (code.abs(x) + 1.0)
+
+
+def _softsign_backward(code: Code, d: Real, a: Real) -> Real:
+    rest = 1.0 - code.abs(a)
+    return d * (rest * rest)
+
+
 def _gelu(code: Code, x: Real) -> Real:
     return bounded_below(code, x) * normal(code, bounded(code, x))[0]
 
@@ -112,6 +122,7 @@ FUNCTIONS: dict[str, Function] = {
     "elu": _elu,
     "selu": _selu,
     "softplus": softplus,
+    "softsign": _softsign,
     "silu": _silu,
     "gelu": _gelu,
     "gelu_tanh": _gelu_tanh,
@@ -128,6 +139,7 @@ DERIVATIVES: dict[str, Callable[[Code, Real, Real], Real]] = {
     "elu": lambda code, d, a: d * code.select(a > 0.0, code.real(1.0), a + 1.0),
     "selu": lambda code, d, a: d * code.select(a > 0.0, code.real(_LAMBDA), a + _LAMBDA_ALPHA),
     "softplus": lambda code, d, a: -d * expm1(code, -a),
+    "softsign": _softsign_backward,
     "exp": lambda code, d, a: d * a,
 }
 #: Activation → ``σ'`` from the scores z, for those where the output does not say enough.

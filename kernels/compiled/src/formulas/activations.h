@@ -74,6 +74,19 @@ INLINE vec backward_selu(vec delta, vec a)
 INLINE vec forward_softplus(vec z) { return vector_softplus(z); }
 INLINE vec backward_softplus(vec delta, vec a) { return delta * -exp_minus_one(-a); }
 
+/* z / (1 + |z|), cut off where the quotient is 1 and that of infinities would be none; Turian, Bergstra
+   and Bengio, 2009 */
+INLINE vec forward_softsign(vec z)
+{
+    vec x = minimum(SPLAT((real)1e30), maximum(SPLAT((real)-1e30), z));
+    return x / (absolute(x) + (real)1);
+}
+INLINE vec backward_softsign(vec delta, vec a)
+{
+    vec rest = (real)1 - absolute(a);
+    return delta * (rest * rest);
+}
+
 INLINE vec forward_exp(vec z) { return vector_exp(z); }
 INLINE vec backward_exp(vec delta, vec a) { return delta * a; }
 
