@@ -128,6 +128,7 @@ LossName: TypeAlias = Literal[
     "absolute_error",
     "huber",
     "quantile",
+    "log_cosh",
     "poisson",
     "binary_cross_entropy",
     "cross_entropy",
@@ -181,6 +182,7 @@ LOSS_SPECS: Mapping[str, LossSpec] = MappingProxyType(
             constants={"quantile": Constant(0.5, "lie between 0 and 1", lambda q: 0 < q < 1)},
             tasks=("regression",),
         ),
+        "log_cosh": LossSpec(outputs=OUTPUTS),
         "poisson": LossSpec(
             outputs=("exp",), targets=Targets("y that is not negative", 0), tasks=("regression",)
         ),

@@ -29,12 +29,13 @@ ClassifierLoss: TypeAlias = Literal[
     "squared_error",
     "absolute_error",
     "huber",
+    "log_cosh",
     "hinge",
     "squared_hinge",
     "multiclass_hinge",
 ]
 RegressorLoss: TypeAlias = Literal[
-    "squared_error", "poisson", "absolute_error", "huber", "quantile"
+    "squared_error", "poisson", "absolute_error", "huber", "quantile", "log_cosh"
 ]
 MetricName: TypeAlias = Literal[
     "accuracy",

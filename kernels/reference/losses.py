@@ -11,6 +11,7 @@ loss of outputs           of one output, r = a - y                by a
 ``absolute_error``        abs r                                   sign r, 0 at 0
 ``huber``                 ½ r² up to d, then d (abs r - ½ d)      r within ±d
 ``quantile``              q max(-r, 0) + (1 - q) max(r, 0)        1 - q above, -q below, 0 at 0
+``log_cosh``              log cosh r                              tanh r
 ========================  ======================================  ==============================
 
 ========================  ======================================  ==============================
@@ -93,6 +94,14 @@ def _quantile_slope(r: Array, c: Constants) -> Array:
     return np.where(r > 0, 1 - c["quantile"], np.where(r < 0, -c["quantile"], r))
 
 
+def _log_cosh(r: Array) -> Array:
+    # cosh m - 1 = (exp(-m) - 1)² / 2 exp(-m); beyond m = 20 the logarithm grows as r itself does.
+    size = np.abs(r)
+    m = np.minimum(size, 20)
+    result: Array = np.log1p(0.5 * np.square(np.expm1(-m)) / np.exp(-m)) + (size - m)
+    return result
+
+
 def _poisson(z: Array, y: Array) -> Array:
     with np.errstate(divide="ignore"):
         scores = np.where(y == 0, 0, z - np.log(y))  # of the rate, relative to y
@@ -146,6 +155,11 @@ OF_OUTPUTS = {
         lambda r, c: (np.abs(r) <= c["delta"]).astype(r.dtype),
     ),
     "quantile": OfOutputs(_quantile, _quantile_slope),
+    "log_cosh": OfOutputs(
+        lambda r, c: _log_cosh(r),
+        lambda r, c: np.tanh(r),
+        lambda r, c: 1 - np.square(np.tanh(r)),
+    ),
 }
 OF_SCORES = {
     "poisson": OfScores(

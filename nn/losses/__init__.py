@@ -12,6 +12,7 @@ class                  of a row                                      outputs it 
 ``AbsoluteError``      ``Σ |a - y|``                                 any
 ``Huber``              squares near 0, straight lines beyond         any
 ``Quantile``           pinball: errors weigh by their sign           any
+``LogCosh``            ``Σ log cosh(a - y)``                         any
 ``Poisson``            ``Σ a - y log a + (y log y - y)``             exp
 ``BinaryCrossEntropy`` ``Σ -y log a - (1 - y) log(1 - a)``           sigmoid
 ``CrossEntropy``       ``-Σ y log a``                                softmax
@@ -37,7 +38,7 @@ from fastmlp.kernels import CustomLoss
 
 from .. import _naming
 from ._base import Loss
-from ._of_outputs import AbsoluteError, Huber, Quantile, SquaredError
+from ._of_outputs import AbsoluteError, Huber, LogCosh, Quantile, SquaredError
 from ._of_scores import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -53,6 +54,7 @@ __all__ = [
     "CrossEntropy",
     "Hinge",
     "Huber",
+    "LogCosh",
     "Loss",
     "MulticlassHinge",
     "Poisson",

@@ -81,3 +81,14 @@ class Quantile(OfOutputs):
     def expression(self, r: Any) -> Any:
         below = np.where(r < 0, -self.quantile * r, 0.0)
         return np.where(r > 0, (1 - self.quantile) * r, below)
+
+
+@dataclass(frozen=True)
+class LogCosh(OfOutputs):
+    """``Σ log cosh(a - y)`` of each row: ``½ r²`` near 0, ``|r| - log 2`` far from it.
+
+    Its derivative by ``a`` is ``tanh(a - y)``; as in Keras.
+    """
+
+    def expression(self, r: Any) -> Any:
+        return np.logaddexp(r, -r) - np.log(2.0)

@@ -12,7 +12,8 @@
 #define FASTMLP_FROM_PREACTIVATIONS(X) X(silu) X(gelu) X(gelu_tanh) X(mish)
 #define FASTMLP_ACTIVATIONS(X) FASTMLP_FROM_OUTPUT(X) FASTMLP_FROM_PREACTIVATIONS(X)
 /* Losses that are a sum of functions of a - y, and those with a form of their own. */
-#define FASTMLP_RESIDUAL_LOSSES(X) X(squared_error) X(absolute_error) X(huber) X(quantile)
+#define FASTMLP_RESIDUAL_LOSSES(X) X(squared_error) X(absolute_error) X(huber) X(quantile)    \
+    X(log_cosh)
 #define FASTMLP_SCORE_LOSSES(X)                                                                    \
     X(poisson) X(binary_cross_entropy) X(cross_entropy) X(hinge) X(squared_hinge)                  \
     X(multiclass_hinge)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..vector.code import Code, Int, Real
+from ..vector.vmath import exp, expm1, log1p, tanh
 from .activations import DERIVATIVES, FUNCTIONS
 from .columns import Columns
 
@@ -33,6 +34,14 @@ def _quantile(code: Code, r: Real, c: Real) -> tuple[Real, Real]:
     return slope * r, slope
 
 
+def _log_cosh(code: Code, r: Real, c: Real) -> tuple[Real, Real]:
+    # cosh m - 1 = (exp(-m) - 1)² / 2 exp(-m); beyond m = 20 the logarithm grows as r itself does.
+    size = code.abs(r)
+    m = code.select(size > 20.0, code.real(20.0), size)
+    t = expm1(code, -m)
+    return log1p(code, t * t * 0.5 / exp(code, -m)) + (size - m), tanh(code, r)
+
+
 #: Value and derivative by ``a``, from ``r = a - y`` and the loss's constant.
 Formula = Callable[[Code, Real, Real], tuple[Real, Real]]
 #: Loss → its formula, for any output activation. A new loss of outputs goes here.
@@ -41,6 +50,7 @@ OF_OUTPUTS: dict[str, Formula] = {
     "absolute_error": _absolute,
     "huber": _huber,
     "quantile": _quantile,
+    "log_cosh": _log_cosh,
 }
 
 

@@ -70,6 +70,15 @@ INLINE vec residual_quantile(const struct loss *loss, vec r, vec total, vec *slo
     return total + absolute(*slope * r);
 }
 
+/* log cosh r with cosh m - 1 = (exp(-m) - 1)^2 / 2 exp(-m); beyond m = 20 it grows as |r| does */
+INLINE vec residual_log_cosh(const struct loss *loss, vec r, vec total, vec *slope)
+{
+    (void)loss;
+    vec size = absolute(r), m = minimum(SPLAT((real)20), size), t = exp_minus_one(-m);
+    *slope = vector_tanh(r);
+    return total + log_one_plus(halve(t * t) / vector_exp(-m)) + (size - m);
+}
+
 /* delta = slope times the derivative of the output */
 #define RESIDUAL_LOSS(NAME)                                                                        \
     static vec loss_##NAME(const struct output_layer *o, const struct columns *c)                  \
