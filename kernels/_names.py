@@ -252,6 +252,10 @@ RULE_SPECS: Mapping[str, RuleSpec] = MappingProxyType(
             slots={**_MOMENTS, "highest_second_moment": 0.0},
             constants={**_ADAM, "epsilon_hat": 0.0},
         ),
+        "yogi": RuleSpec(
+            slots={"first_moment": 0.0, "second_moment": "initial_accumulator"},
+            constants={**_ADAM, "epsilon": 1e-3, "epsilon_hat": 0.0, "initial_accumulator": 1e-6},
+        ),
         "adamax": RuleSpec(slots={"first_moment": 0.0, "infinity_norm": 0.0}, constants=_ADAM),
         "nadam": RuleSpec(slots=_MOMENTS, constants={**_ADAM, "momentum_decay": 4e-3}),
         "radam": RuleSpec(slots=_MOMENTS, constants=_ADAM),

@@ -59,6 +59,7 @@ OptimizerName: TypeAlias = Literal[
     "adam",
     "adamw",
     "adamax",
+    "yogi",
     "nadam",
     "radam",
     "adagrad",

@@ -133,6 +133,23 @@ def amsgrad(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c: 
     p -= rate * m / (np.sqrt(h) + epsilon)
 
 
+def yogi(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c: Constants) -> None:
+    """Adam with ``v ← v - (1 - β₂) sign(v - g²) g²``: it changes by the size of ``g²`` alone.
+
+    Zaheer, Reddi, Sachan, Kale and Kumar, 2018, with Adam's bias corrections as in optax. From
+    where a square overflows on, v is infinite.
+    """
+    m, v = state
+    rate, epsilon = adam_step_size(
+        t, rate, c["beta_1"], c["beta_2"], c["epsilon"], bool(c["epsilon_hat"])
+    )
+    square = g * g
+    m += (1 - c["beta_1"]) * (g - m)
+    change = (1 - c["beta_2"]) * np.sign(v - square) * square
+    np.subtract(v, change, out=v, where=v < np.inf)
+    p -= rate * m / (np.sqrt(v) + epsilon)
+
+
 def adamax(p: Array, g: Array, state: Sequence[Array], t: int, rate: float, c: Constants) -> None:
     """``m`` as Adam's; ``u ← max(β₂ u, |g| + ε)``; ``p ← p - η / (1 - β₁ᵗ) m / u``.
 
@@ -258,6 +275,7 @@ TABLE: dict[str, Callable[[Array, Array, Sequence[Array], int, float, Constants]
     "rmsprop": rmsprop,
     "adam": adam,
     "amsgrad": amsgrad,
+    "yogi": yogi,
     "adamax": adamax,
     "nadam": nadam,
     "radam": radam,

@@ -5,7 +5,7 @@
 ``Adagrad``, ``Adadelta``, ``RMSprop``,      steps scaled by past squares of each gradient
 ``Ftrl``
 ``Adam``, ``AdamW``, ``Adamax``, ``Nadam``,  the same with momentum
-``RAdam``
+``RAdam``, ``Yogi``
 ``Lion``, ``Rprop``                          steps by the gradient's sign
 ``GradientDescent``, ``LBFGS``               all rows in every step, with line search
 ============================================ ==================================================
@@ -28,7 +28,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from .. import _naming
-from ._adam import Adam, Adamax, AdamW, Nadam, RAdam
+from ._adam import Adam, Adamax, AdamW, Nadam, RAdam, Yogi
 from ._base import Optimizer
 from ._scaled import Adadelta, Adagrad, Ftrl, RMSprop
 from ._sgd import SGD
@@ -53,6 +53,7 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "Rprop",
+    "Yogi",
     "get",
 ]
 

@@ -99,6 +99,52 @@ class AdamW(Adam):
 
 
 @dataclass(frozen=True)
+class Yogi(Optimizer):
+    """Adam whose mean square changes slowly: by the size of ``g²``, not by its distance from it.
+
+    ``v ← v - (1 - β₂) sign(v - g²) g²``; ``p ← p - η m̂ / (√v̂ + ε)``.
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        ``η > 0``.
+    beta_1, beta_2 : float, default 0.9, 0.999
+        ``0 ≤ β < 1``.
+    epsilon : float, default 0.001
+        ``ε > 0``.
+    initial_accumulator : float, default 1e-6
+        What every ``v`` starts at, not negative.
+    weight_decay : float, default 0
+        ``λ ≥ 0``, decoupled: ``p ← p (1 - η λ)`` before the update.
+
+    Raises
+    ------
+    ValueError
+        For a constant outside its range.
+
+    References
+    ----------
+    M. Zaheer, S. Reddi, D. Sachan, S. Kale, S. Kumar, "Adaptive methods for nonconvex
+    optimization", NeurIPS 2018 (with the bias corrections of Adam).
+    """
+
+    learning_rate: float = 0.01
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-3
+    initial_accumulator: float = 1e-6
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        positive(learning_rate=self.learning_rate, epsilon=self.epsilon)
+        fraction(beta_1=self.beta_1, beta_2=self.beta_2)
+        not_negative(initial_accumulator=self.initial_accumulator, weight_decay=self.weight_decay)
+
+    def update_rule(self) -> UpdateRule:
+        return self._rule("yogi")
+
+
+@dataclass(frozen=True)
 class Adamax(Optimizer):
     """Adam with the largest gradient in place of the root of the mean square.
 

@@ -23,9 +23,10 @@
 /* Update rules, each with the number of its state vectors. */
 #define FASTMLP_UPDATES(X)                                                                         \
     X(sgd, 0) X(momentum, 1) X(adagrad, 1) X(adadelta, 2) X(rmsprop, 3) X(adam, 2) X(amsgrad, 3)   \
+    X(yogi, 2)                                                                                     \
     X(adamax, 2) X(nadam, 2) X(radam, 2) X(ftrl, 2) X(lion, 1) X(rprop, 2)
 /* Rules whose two means start at zero and are corrected as Adam's are. */
-#define FASTMLP_ADAM_LIKE(X) X(adam) X(amsgrad)
+#define FASTMLP_ADAM_LIKE(X) X(adam) X(amsgrad) X(yogi)
 
 #define FASTMLP_CODE(NAME) ACTIVATION_##NAME,
 enum activation { FASTMLP_ACTIVATIONS(FASTMLP_CODE) ACTIVATION_softmax, ACTIVATION_custom };

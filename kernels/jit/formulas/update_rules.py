@@ -141,6 +141,13 @@ def _amsgrad(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
     return p - k[-1] * m / (root(highest) + k[2]), [m, v, highest]
 
 
+def _yogi(code: Code, root: Root, k: Any, p: Real, g: Real, s: Any) -> Any:
+    square = g * g
+    v = s[1] - k[1] * sign(code, s[1] - square) * square
+    m, v = _toward(code, k[0], g, s[0]), code.select(s[1] < math.inf, v, s[1])
+    return p - k[-1] * m / (root(v) + k[2]), [m, v]
+
+
 def _adamax_scalars(k: Any, c: Any, t: int, rate: float) -> None:
     k[RATE] = rate / (1 - c[0] ** float(t))
     k[OWN], k[OWN + 1], k[OWN + 2] = 1 - c[0], c[1], c[2]
@@ -255,6 +262,7 @@ RULES: dict[str, Rule] = {
     "rmsprop-centered-momentum": Rule(_rmsprop_scalars, _rmsprop(True, True)),
     "adam": Rule(_adam_scalars, _adam, varies=True),
     "amsgrad": Rule(_adam_scalars, _amsgrad, varies=True),
+    "yogi": Rule(_adam_scalars, _yogi, varies=True),
     "adamax": Rule(_adamax_scalars, _adamax, varies=True),
     "nadam": Rule(_nadam_scalars, _nadam, varies=True),
     "radam": Rule(_radam_scalars, _radam, varies=True),

@@ -107,6 +107,17 @@ INLINE void step_amsgrad(const struct update *u, const int turn, vec *p, vec g, 
     *p -= SPLAT((real)u->rate) * s[0] / (root(turn, s[2]) + floor_of(u));
 }
 
+/* Zaheer and others, 2018: Adam whose v changes by the size of g g alone,
+   v <- v - (1 - beta_2) sign(v - g g) g g, and infinity from where a square has overflowed on */
+INLINE void step_yogi(const struct update *u, const int turn, vec *p, vec g, vec *s)
+{
+    vec square = g * g;
+    s[0] = decaying_mean(CONSTANT(u, beta_1), s[0], g);
+    vec share = SPLAT((real)(CONSTANT(u, beta_2) - 1)) * sign_of(s[1] - square);
+    s[1] = blend(s[1] == SPLAT((real)INFINITY), s[1], FMA(share, square, s[1]));
+    *p -= SPLAT((real)u->rate) * s[0] / (root(turn, s[1]) + floor_of(u));
+}
+
 /* Kingma and Ba, 2015, section 7.1:  h <- max(beta_2 h, |g| + eps);  p <- p - rate m / h */
 INLINE void step_adamax(const struct update *u, const int turn, vec *p, vec g, vec *s)
 {
