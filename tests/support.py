@@ -38,6 +38,7 @@ LOSSES = (
     *map(Loss, kernels.LOSSES),
     Loss("huber", {"delta": 0.3}),
     Loss("quantile", {"quantile": 0.8}),
+    Loss("log_cosh"),
     Loss("binary_cross_entropy", {"label_smoothing": 0.2}),
     Loss("cross_entropy", {"label_smoothing": 0.1}),
 )
@@ -83,6 +84,8 @@ RULES = (
     UpdateRule("adam", {"beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-3, "epsilon_hat": 1}),
     UpdateRule("adam", {"epsilon": 1e-3, "weight_decay": 0.1}),
     UpdateRule("amsgrad", {"epsilon": 1e-3}),
+    UpdateRule("yogi"),
+    UpdateRule("yogi", {"epsilon": 0.1, "initial_accumulator": 0.01, "weight_decay": 0.1}),
     UpdateRule("adamax", {"epsilon": 1e-3}),
     UpdateRule("nadam", {"epsilon": 1e-3}),
     UpdateRule("radam", {"epsilon": 1e-3}),

@@ -253,6 +253,8 @@ class TestTorch:
             values = f.l1_loss(a, y, reduction="none")
         elif name == "huber":
             values = f.huber_loss(a, y, reduction="none", delta=c["delta"])
+        elif name == "log_cosh":
+            values = torch.log(torch.cosh(a - y))
         elif name == "quantile":
             values = torch.maximum(c["quantile"] * (y - a), (c["quantile"] - 1) * (y - a))
         elif name == "poisson":

@@ -42,6 +42,8 @@ double oracle_activate(int activation, double z)
         return SELU_SCALE * (z < 0 ? SELU_ALPHA * expm1(z) : z);
     case ACTIVATION_softplus:
         return softplus(z);
+    case ACTIVATION_softsign:
+        return isinf(z) ? sign(z) : z / (1 + fabs(z));
     case ACTIVATION_exp:
         return exp(z);
     case ACTIVATION_silu:
@@ -86,6 +88,8 @@ double oracle_derivative(int activation, double a)
         return a > 0 ? SELU_SCALE : a + SELU_SCALE * SELU_ALPHA;
     case ACTIVATION_softplus:
         return -expm1(-a);
+    case ACTIVATION_softsign:
+        return (1 - fabs(a)) * (1 - fabs(a));
     case ACTIVATION_exp:
         return a;
     case ACTIVATION_silu:
@@ -134,6 +138,8 @@ const struct loss_case loss_cases[] = {
     {LOSS_huber, ACTIVATION_exp, 1},
     {LOSS_quantile, ACTIVATION_identity, 0.8},
     {LOSS_quantile, ACTIVATION_sigmoid, 0.3},
+    {LOSS_log_cosh, ACTIVATION_identity, 0},
+    {LOSS_log_cosh, ACTIVATION_softmax, 0},
     {LOSS_poisson, ACTIVATION_exp, 0},
     {LOSS_binary_cross_entropy, ACTIVATION_sigmoid, 0.2},
     {LOSS_cross_entropy, ACTIVATION_softmax, 0.1},
@@ -202,6 +208,7 @@ double oracle_loss(const struct loss_case *l, int one_hot, long n, const double 
         slope[i] = l->loss == LOSS_absolute_error ? sign(r)
                    : l->loss == LOSS_huber        ? fmin(c, fmax(-c, r))
                    : l->loss == LOSS_quantile     ? (r > 0) * (1 - c) - (r < 0) * c
+                   : l->loss == LOSS_log_cosh     ? tanh(r)
                                                   : r;
         along += slope[i] * a[i];
         sum += exp(z[i] - shift);
@@ -224,6 +231,9 @@ double oracle_loss(const struct loss_case *l, int one_hot, long n, const double 
             break;
         case LOSS_quantile:
             value += c * fmax(-r, 0) + (1 - c) * fmax(r, 0);
+            break;
+        case LOSS_log_cosh:
+            value += fabs(r) < 20 ? log(cosh(r)) : fabs(r) - log(2);
             break;
         case LOSS_poisson:
             value += a[i] - y[i] * z[i] + (y[i] > 0 ? y[i] * log(y[i]) - y[i] : 0);
@@ -269,6 +279,7 @@ const struct rule_case rule_cases[] = {
     {"adam with epsilon hat", {.rule = UPDATE_adam, ADAM, SET(epsilon_hat) = 1}},
     {"adamw", {.rule = UPDATE_adam, ADAM, SET(weight_decay) = 0.1}},
     {"amsgrad", {.rule = UPDATE_amsgrad, ADAM}},
+    {"yogi", {.rule = UPDATE_yogi, ADAM, SET(initial_accumulator) = 0.01}},
     {"adamax", {.rule = UPDATE_adamax, ADAM}},
     {"nadam", {.rule = UPDATE_nadam, ADAM, SET(momentum_decay) = 0.004}},
     {"radam", {.rule = UPDATE_radam, ADAM}},
@@ -334,6 +345,11 @@ void oracle_update(const struct update *u, double step, double rate, double *p, 
         *p -= CONSTANT(u, epsilon_hat) != 0
                   ? rate * sqrt(correct_2) / correct_1 * s[0] / (sqrt(d) + epsilon)
                   : rate * s[0] / correct_1 / (sqrt(d / correct_2) + epsilon);
+        break;
+    case UPDATE_yogi:
+        mean(CONSTANT(u, beta_1), &s[0], g);
+        s[1] -= (1 - CONSTANT(u, beta_2)) * sign(s[1] - g * g) * g * g;
+        *p -= rate * s[0] / correct_1 / (sqrt(s[1] / correct_2) + epsilon);
         break;
     case UPDATE_adamax:
         mean(CONSTANT(u, beta_1), &s[0], g);
