@@ -75,7 +75,7 @@ def cached_task(
     function: Callable[..., Any], signature: Any, options: dict[str, Any], file: CodeFile
 ) -> Any:
     """A function for C callers, compiled or loaded: it has ``address`` and ``cache_hits``."""
-    compiled = CFunc(function, (signature.args, signature.return_type), {}, options)
+    compiled: Any = CFunc(function, (signature.args, signature.return_type), {}, options)
     compiled._cache = _Cache(file)
     compiled.compile()
     return compiled

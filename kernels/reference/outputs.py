@@ -28,23 +28,23 @@ def _inner(x: Array, y: Array) -> Array:
 
 def times_jacobian(output: str, a: Array, d: Array) -> Array:
     """``J d``."""
-    if output == "identity":
-        return d
+    result = d
     if output == "exp":
-        return a * d
-    if output == "sigmoid":
-        return a * (1 - a) * d
-    result: Array = a * (d - _inner(a, d))
+        result = a * d
+    elif output == "sigmoid":
+        result = a * (1 - a) * d
+    elif output == "softmax":
+        result = a * (d - _inner(a, d))
     return result
 
 
 def along(output: str, a: Array, a_dot: Array, d: Array) -> Array:
     """The derivative of ``J d`` where ``a`` moves along ``a_dot`` and ``d`` stays."""
-    if output == "identity":
-        return np.zeros_like(d)
+    result = np.zeros_like(d)
     if output == "exp":
-        return a_dot * d
-    if output == "sigmoid":
-        return a_dot * (1 - 2 * a) * d
-    result: Array = a_dot * (d - _inner(a, d)) - a * _inner(a_dot, d)
+        result = a_dot * d
+    elif output == "sigmoid":
+        result = a_dot * (1 - 2 * a) * d
+    elif output == "softmax":
+        result = a_dot * (d - _inner(a, d)) - a * _inner(a_dot, d)
     return result

@@ -110,8 +110,8 @@ def parameter_jacobian(tape: Tape, out: Array, views: Any) -> None:
 def parameter_slices(views: Any, n_parameters: int) -> list[tuple[slice, slice]]:
     """Where weights and biases of each layer lie in the vector of parameters."""
     places = np.arange(n_parameters)
-    weights, biases = views(places)
-    return [
-        tuple(slice(int(part.flat[0]), int(part.flat[-1]) + 1) for part in layer)
-        for layer in zip(weights, biases, strict=True)
-    ]  # type: ignore[misc]
+    return [(_extent(w), _extent(b)) for w, b in zip(*views(places), strict=True)]
+
+
+def _extent(places: Array) -> slice:
+    return slice(int(places.flat[0]), int(places.flat[-1]) + 1)

@@ -69,7 +69,8 @@ def root(tape: Tape, target: Array, loss: Any) -> Array:
         diagonal = np.where(y * tape.z < 1, math.sqrt(2) * y, 0).astype(tape.z.dtype)
     else:
         diagonal = np.sqrt(tape.a * (1 - tape.a) if name == "binary_cross_entropy" else tape.a)
-    return diagonal[:, :, None] * one
+    rooted: Array = diagonal[:, :, None] * one
+    return rooted
 
 
 def add(tape: Tape, error: Array, out: Array, places: Any) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    from ._c.header import Header
+from typing import Any, Self
 
 
 class NetworkExports:
@@ -61,7 +58,7 @@ class NetworkExports:
         calibration: Any = None,
         self_test: Any = None,
         training: bool | str = False,
-    ) -> Header:
+    ) -> Any:
         """Make a C99 header that predicts one row, without dependencies or allocation.
 
         It defines ``NAME_predict(const T *x, T *y)``, which may be called by any number of

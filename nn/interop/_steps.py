@@ -25,9 +25,10 @@ def steps_of(activation: str | CustomActivation, target: str) -> Any:
         without a step.
     """
     if isinstance(activation, str):
-        from .._graphs import custom, networks
+        from .. import activations
+        from .._graphs import custom
 
-        program: Any = custom.Elementwise(networks.ACTIVATIONS[activation]).program()
+        program: Any = custom.Elementwise(activations.named(activation).expression).program()
     else:
         program = activation.program()
     if program is None:

@@ -111,9 +111,9 @@ def test_wrong_rows(backend, dtype, rng):
         ("must have shape", ValueError, (x.data, x.indices, x.indptr, (20, 13))),
         ("indptr must have", ValueError, (x.data, x.indices, x.indptr[:-1], x.shape)),
         ("indices must have", ValueError, (x.data, x.indices[1:], x.indptr, x.shape)),
-        ("rise from 0", ValueError, (x.data, x.indices, x.indptr + 1, x.shape)),
-        ("rise from 0", ValueError, (x.data, x.indices, changed(x.indptr, 3, 99), x.shape)),
-        ("rise from 0", ValueError, (x.data, x.indices, changed(x.indptr, -1, 999), x.shape)),
+        ("start at 0", ValueError, (x.data, x.indices, x.indptr + 1, x.shape)),
+        ("start at 0", ValueError, (x.data, x.indices, changed(x.indptr, 3, 99), x.shape)),
+        ("start at 0", ValueError, (x.data, x.indices, changed(x.indptr, -1, 999), x.shape)),
         ("0…11", ValueError, (x.data, changed(x.indices, 0, -1), x.indptr, x.shape)),
         ("0…11", ValueError, (x.data, changed(x.indices, 1, 12), x.indptr, x.shape)),
     ):

@@ -43,7 +43,7 @@ double oracle_activate(int activation, double z)
     case ACTIVATION_softplus:
         return softplus(z);
     case ACTIVATION_softsign:
-        return isinf(z) ? sign(z) : z / (1 + fabs(z));
+        return isinf(z) ? copysign(1, z) : z / (1 + fabs(z));
     case ACTIVATION_exp:
         return exp(z);
     case ACTIVATION_silu:

@@ -65,6 +65,7 @@ def test_gradients_agree_with_torch(loss, output):
         "absolute_error": lambda: functional.l1_loss(a, target, **none).sum(1),
         "huber": lambda: functional.huber_loss(a, target, **none).sum(1),
         "quantile": lambda: 0.5 * functional.l1_loss(a, target, **none).sum(1),
+        "log_cosh": lambda: (a - target).cosh().log().sum(1),
         # scikit-learn's half deviance: zero where prediction and target agree.
         "poisson": lambda: (
             functional.poisson_nll_loss(z, target, **none) + torch.xlogy(target, target) - target
