@@ -22,6 +22,7 @@ RATES = {
     "rmsprop": 0.002,
     "adam": 0.003,
     "adamw": 0.003,
+    "yogi": 0.01,
     "adamax": 0.005,
     "nadam": 0.003,
     "radam": 0.005,

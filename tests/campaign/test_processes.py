@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from fastmlp import MLP, callbacks
+from fastmlp import MLP, callbacks, load_model
 from support import run_python
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
@@ -74,7 +74,7 @@ def test_files_of_the_command_are_all_or_nothing(tmp_path, trials):
         after = np.random.default_rng(seed).uniform(0, 0.5)
         killed(COMMAND, str(tmp_path), after=after)
         what = f"seed {seed}, killed after {after} s"
-        assert len(MLP.load(tmp_path / "model.safetensors").weights) == 2, what
+        assert len(load_model(tmp_path / "model.safetensors").network.weights) == 2, what
         assert json.loads((tmp_path / "history.json").read_text())["loss"], what
         picture = (tmp_path / "learning_curve.png").read_bytes()
         assert picture.startswith(b"\x89PNG"), what

@@ -120,5 +120,5 @@ def test_images_are_advised_to_become_rows():
     net = fastmlp.MLP([16, 3, 1])
     with pytest.raises(ValueError, match=r"X\.reshape\(len\(X\), -1\)"):
         net.predict(np.zeros((5, 4, 4)))
-    with pytest.raises(ValueError, match="whole numbers, got"):
+    with pytest.raises(TypeError, match=r"must be integers, got \[3\.5\]"):
         fastmlp.MLPClassifier((3.5,)).fit(X, NAMES)
