@@ -59,7 +59,8 @@ def root(tape: Tape, target: Array, loss: Any) -> Array:
     y = kernels.dense_target(target, n_out, tape.z.dtype, loss)
     if name == "huber":
         within = np.abs(tape.a - y) <= loss.constants["delta"]
-        return output_jacobian(tape) * within[:, :, None]
+        bounded: Array = output_jacobian(tape) * within[:, :, None]
+        return bounded
     one = np.eye(n_out, dtype=tape.z.dtype)
     if name == "cross_entropy":
         a, mass = tape.a, y.sum(axis=1, keepdims=True)
