@@ -103,12 +103,17 @@ cdef inline int threads_of(object n_threads) except -1:
     return default_threads if n_threads is None else <int>min(n_threads, 256)
 
 
-cdef int code_of(object name, int (*lookup)(const char *) noexcept nogil) except -2:
-    """Number of a name in C, -1 for what C does not know."""
+cdef int code_of(object name, int (*lookup)(const char *) noexcept nogil) noexcept:
+    """Number of a name in C, -1 for what C does not know: no text, and text that is no UTF-8, too."""
+    cdef Py_ssize_t length
+    cdef const char *text
     if not isinstance(name, str):
         return -1
-    cdef bytes text = name.encode("utf-8", "surrogatepass")
-    return -1 if b"\0" in text else lookup(text)
+    try:
+        text = PyUnicode_AsUTF8AndSize(name, &length)  # kept by the string: nothing is made anew
+    except UnicodeEncodeError:
+        return -1
+    return lookup(text) if strlen(text) == <size_t>length else -1
 
 
 cdef int known_code(str what, object name, int (*lookup)(const char *) noexcept nogil) except -1:

@@ -207,3 +207,14 @@ def test_autodiff(tmp_path):
     found = json.loads((tmp_path / "autodiff.json").read_text())
     assert all(row["ratio"] > 0 for row in found["gradients"].values())
     assert set(found["steps"]) <= set(kernels.available())
+
+
+@pytest.mark.sweep  # several programs
+def test_two_versions_are_compared(tmp_path):
+    options = ("--groups", "layer,start", "--backends", "reference", "--dtypes", "float32")
+    printed = run(tmp_path, "against.py", sys.executable, *options, "--only", "dense_forward-4x8x5")
+    found = json.loads((tmp_path / "against.json").read_text())["results"]
+    assert [record["id"] for record in found] == ["dense_forward-4x8x5", "import"]
+    assert found[0]["apart"] == 0
+    assert all(len(found[0]["seconds"][name]) == 2 for name in ("old", "new"))
+    assert "differ" not in printed
