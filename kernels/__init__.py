@@ -22,8 +22,8 @@ Formulas follow M. Nielsen, *Neural Networks and Deep Learning*, chapter 2 (with
 The files: ``_layers`` and ``_updates`` are the functions; ``_names`` and ``_specs`` names,
 constants and layouts, ``_options`` the options of a training run, ``_custom`` what may stand where
 a name does, ``_checks`` and ``_array_checks`` checks of arguments, ``_chooser`` the live backend,
-``_threads`` the default thread count, ``_typing`` the type of arrays; ``reference/``, ``jit/`` and
-``compiled/`` the backends.
+``_threads`` the default thread count, ``_epochs`` several epochs in one call, ``_typing`` the type
+of arrays; ``reference/``, ``jit/`` and ``compiled/`` the backends.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from ._array_checks import activation as check_activation
 from ._array_checks import threads as check_threads
 from ._chooser import active, available, backend, info, use_backend
 from ._custom import CustomActivation, CustomLoss
+from ._epochs import Halted
 from ._layers import (
     activate,
     activation_backward,
@@ -113,6 +114,7 @@ __all__ = [
     "Array",
     "CustomActivation",
     "CustomLoss",
+    "Halted",
     "Loss",
     "LossName",
     "LossSpec",

@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from .. import _callbacks, _checks, _threads
+from .. import _callbacks, _checks, _epochs, _threads
 from .._custom import CustomLoss
 from .._options import TrainingOptions
 from .._specs import CSR, Loss, check_loss
@@ -18,7 +18,7 @@ from .._specs import CSR, Loss, check_loss
 cimport cython
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset, strlen
 
 cnp.import_array()
@@ -204,10 +204,11 @@ cdef int raise_pending() except -1:
     return 0
 
 
-# Five parts of one module, not modules of their own: compiled code is shared between modules
+# Six parts of one module, not modules of their own: compiled code is shared between modules
 # through .pxd files, which a package mapped from another folder cannot use (cython#2452).
 include "_arrays.pxi"
 include "_calls.pxi"
 include "_engine.pxi"
+include "_steps.pxi"
 include "_networks.pxi"
 include "_for_tests.pxi"

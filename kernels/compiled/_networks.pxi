@@ -112,52 +112,6 @@ def _new_network(architecture, dtype, n_threads):
     return Network(architecture, dtype, n_threads=n_threads)
 
 
-cdef double run_steps(trainer, Engine engine, const samples *s, cnp.ndarray rates) except? -1:
-    """The steps of an epoch: the mean loss of its rows. Signals are looked at between steps."""
-    cdef c_update u = engine.update
-    cdef const double *rate = <const double *>cnp.PyArray_DATA(rates)
-    cdef long next_rate = 1 if cnp.PyArray_SIZE(rates) > 1 else 0
-    cdef long at = 0, n = s.n_rows, batch = trainer._options.batch_size, step = trainer.step, here
-    cdef long uninterrupted, steps_between_signals
-    cdef double total = 0
-    cdef unsigned long mode
-    cdef penalty p
-    p.l2, p.l1 = trainer._options.l2, trainer._options.l1
-    p.over_batch = trainer._options.l2_over_batch
-    engine.e.c_pass.fault = 0
-    try:
-        if trainer._sparse_rows:
-            check_memory(fastmlp_reserve_entries(engine.e, s, min(batch, max(n, 1))), "the entries of x")
-        # About 10 ms of work on one slow core.
-        steps_between_signals = 1 + <long>(1e8 / (fastmlp_operations(engine.e, min(batch, n)) + 3e4))
-        while at < n:
-            with nogil:
-                mode = fastmlp_enter_steps(not engine.calls_back)
-                uninterrupted = steps_between_signals
-                while at < n and uninterrupted > 0:
-                    here = batch if n - at > batch else n - at
-                    fastmlp_update_at(&u, <double>(step + 1), rate[0])
-                    total += here * fastmlp_step(engine.e, s, at, here, step + 1, &p, &u)
-                    if engine.e.c_pass.fault:
-                        break
-                    step += 1
-                    at += here
-                    rate += next_rate
-                    uninterrupted -= 1
-                fastmlp_tuner_pause(&engine.e.tuner)
-                fastmlp_leave_steps(mode)
-            trainer.step = step
-            if engine.custom:
-                raise_pending()
-            check_fault(engine.e.c_pass.fault)
-            PyErr_CheckSignals()
-    finally:
-        fastmlp_end_epoch(engine.e)
-        if trainer._options.with_norm and n:
-            trainer.gradient_norm = engine.e.gradient_norm
-    return total / n if n else 0.0
-
-
 class Trainer:
     """See :class:`fastmlp.kernels.reference.Trainer`."""
 
@@ -173,6 +127,7 @@ class Trainer:
         self._user = None  # the thread that has taken the lock
         self.step = 0
         self.gradient_norm = None
+        self._halt = None
 
     def _new_engine(self):
         return Engine(
@@ -268,32 +223,60 @@ class Trainer:
         loss of the epoch, each batch's loss (with its penalty, before its update) weighted by its
         rows. Runs without the GIL; signals are looked at between steps.
         """
-        cdef samples s
-        cdef list keep = []
+        cdef Samples rows
         cdef cnp.ndarray rates
-        cdef long n, batch = self._options.batch_size
+        cdef double loss
+        cdef long batch = self._options.batch_size
 
         _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
-        memset(&s, 0, sizeof(samples))
-        n = len(x)
+        rows = Samples(x, target, sample_weight, self._dtype)
         if order is not None:
             # A copy is what is checked and used: nobody else can change it.
             order = order.copy() if isinstance(order, np.ndarray) else order
-            _checks.order(order, n)
-            order = np.ascontiguousarray(order, dtype=np.int64)
-            s.order = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>order)
-            n = len(order)
-        s.n_rows = n
-        set_rows(&s, keep, x)
-        set_targets(&s, keep, target, sample_weight, np.dtype(self._dtype).num)
-        _checks.learning_rates(learning_rate, (n + batch - 1) // batch)
+            _checks.order(order, len(x))
+            rows.visit(order, len(order))
+        _checks.learning_rates(learning_rate, (rows.s.n_rows + batch - 1) // batch)
         rates = np.ascontiguousarray(learning_rate, dtype=np.float64)  # at least one, in a vector
         self._begin()
         try:
-            self._prepare(isinstance(x, CSR), n)
-            return run_steps(self, self._engine, &s, rates)
+            self._prepare(isinstance(x, CSR), rows.s.n_rows)
+            run_steps(self, self._engine, &rows.s, rates, cnp.PyArray_SIZE(rates) > 1, 1, &loss)
+            return loss
         finally:
             self._end()
+
+    def run_epochs(self, x, target, orders, learning_rates, *, sample_weight=None, out=None):
+        """Visit the rows once for each row of ``orders``, without Python in between."""
+        cdef Samples rows
+        cdef cnp.ndarray rates, losses
+        _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
+        out = _epochs.check(orders, learning_rates, len(x), self._options.batch_size, out)
+        rows = Samples(x, target, sample_weight, self._dtype)
+        if orders is not None:
+            orders = orders.copy()
+            _checks.order(orders.reshape(-1), len(x))
+            rows.visit(orders, orders.shape[1])
+        rates, losses = np.ascontiguousarray(learning_rates), np.full(len(out), np.nan)
+        self._begin()
+        try:
+            self._prepare(isinstance(x, CSR), rows.s.n_rows)
+            run_steps(
+                self, self._engine, &rows.s, rates, learning_rates.ndim == 2, len(out),
+                <double *>cnp.PyArray_DATA(losses),
+            )
+            return out
+        finally:
+            out[...] = losses
+            self._end()
+
+    @property
+    def halt(self):
+        """What another thread halts this trainer with, see :class:`fastmlp.kernels.Halted`."""
+        return self._halt
+
+    @halt.setter
+    def halt(self, value):
+        self._halt = _epochs.switch(value)
 
     @property
     def threads_in_use(self):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _checks
+from .. import _checks, _epochs
 from .._options import TrainingOptions
 from .._specs import CSR, Architecture, Loss, UpdateRule
 from .._typing import Array
@@ -69,6 +69,7 @@ class Trainer:
         self._job = space.job(*self._tasks(options))
         self._job.flush_subnormals()
         self.gradient_norm: float | None = None
+        self._halt: Array | None = None
         # A first guess of a step's time, at a tenth of a core's speed; then measured.
         self._step_seconds = 1e-6 + operations / 10e9
 
@@ -186,6 +187,29 @@ class Trainer:
         with self._use.by("run_epoch"):
             return self._epoch(x, target, order, learning_rate, sample_weight, n)
 
+    def run_epochs(
+        self,
+        x: Array | CSR,
+        target: Array,
+        orders: Array | None,
+        learning_rates: Array,
+        *,
+        sample_weight: Array | None = None,
+        out: Array | None = None,
+    ) -> Array:
+        """Visit the rows once for each row of ``orders``."""
+        out = _epochs.check(orders, learning_rates, len(x), self._batch_size, out)
+        return _epochs.one_by_one(self, x, target, orders, learning_rates, sample_weight, out)
+
+    @property
+    def halt(self) -> Array | None:
+        """What another thread halts this trainer with, see :class:`fastmlp.kernels.Halted`."""
+        return self._halt
+
+    @halt.setter
+    def halt(self, value: Array | None) -> None:
+        self._halt = _epochs.switch(value)
+
     def _epoch(
         self,
         x: Array | CSR,
@@ -215,6 +239,8 @@ class Trainer:
         """Run all steps; the last one has ``rest`` rows."""
         step, cut_for = 0, 0
         while step < steps:
+            if _epochs.halted(self._halt):
+                raise _epochs.Halted
             threads = self._choice.threads
             if threads != cut_for:
                 cut_for = threads

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _checks
+from .. import _checks, _epochs
 from .._options import TrainingOptions
 from .._specs import CSR, Architecture, Loss, UpdateRule
 from .._typing import Array
@@ -33,6 +33,8 @@ class Trainer:
     ----------
     step : int
         Updates made so far (the ``t`` of Adam).
+    halt : (1,) int32 array or None
+        What another thread halts this trainer with, see :class:`fastmlp.kernels.Halted`.
     gradient_norm : float or None
         Length of the last step's gradient, with penalties and before clipping; ``None`` before the
         first step, and without ``clip_norm`` or ``track_gradient_norm``.
@@ -57,6 +59,15 @@ class Trainer:
         self._trainable = list(options.trainable) or [True] * len(architecture.layer_shapes)
         self.step = 0
         self.gradient_norm: float | None = None
+        self._halt: Array | None = None
+
+    @property
+    def halt(self) -> Array | None:
+        return self._halt
+
+    @halt.setter
+    def halt(self, value: Array | None) -> None:
+        self._halt = _epochs.switch(value)
 
     def load(self, parameters: Array, state: Array | None = None, step: int = 0) -> None:
         """Copy parameters in, and optimizer state, by default that before the first step."""
@@ -104,6 +115,8 @@ class Trainer:
         rates = np.broadcast_to(learning_rate, len(starts)).tolist()
         summed = 0.0
         for start, rate in zip(starts, rates, strict=True):
+            if _epochs.halted(self._halt):
+                raise _epochs.Halted
             rows = order[start : start + self._options.batch_size]
             weight = None if sample_weight is None else sample_weight[rows]
             self.step += 1
@@ -111,6 +124,38 @@ class Trainer:
             self._update(rate)
             summed += value * len(rows)
         return summed / max(len(order), 1)
+
+    def run_epochs(
+        self,
+        x: Array | CSR,
+        target: Array,
+        orders: Array | None,
+        learning_rates: Array,
+        *,
+        sample_weight: Array | None = None,
+        out: Array | None = None,
+    ) -> Array:
+        """Visit the rows once for each row of ``orders``: several epochs in one call.
+
+        Parameters
+        ----------
+        orders : (n_epochs, m) array of intp, or None
+            The order of each epoch; ``None`` takes the rows as they come in all of them.
+        learning_rates : (n_epochs,) or (n_epochs, n_steps) array of float64
+            One for each epoch, or one for each step.
+        out : (n_epochs,) array of float64, optional
+            Receives the losses of the epochs that were finished, also where an exception ends the
+            call; those of the others are NaN.
+
+        Returns
+        -------
+        (n_epochs,) array of float64
+            What :meth:`run_epoch` would have returned for each.
+        """
+        net = self._network
+        out = _epochs.check(orders, learning_rates, len(x), self._options.batch_size, out)
+        _checks.rows(net.architecture, net.dtype, x, target, sample_weight)
+        return _epochs.one_by_one(self, x, target, orders, learning_rates, sample_weight, out)
 
     def _differentiate(self, x: Array | CSR, target: Array, weight: Array | None) -> float:
         """Loss and gradient of a batch, with dropout and penalties."""

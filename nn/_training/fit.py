@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ..history import History
 
 
+#: Where a run has diverged.
+ADVICE = "training stopped; a smaller learning rate or scaled inputs may help"
+
+
 class NetworkHooks(Hooks):
     """Keeps a network's parameters those of the last finished epoch.
 
@@ -31,6 +35,7 @@ class NetworkHooks(Hooks):
         self.evaluation = evaluation
         #: Parameters of the epoch before.
         self.before: Array = network.parameters.copy()
+        self.together = evaluation.empty
 
     def current(self) -> Array:
         parameters: Array = self.owner.parameters
@@ -42,6 +47,10 @@ class NetworkHooks(Hooks):
             run.show()
         else:
             self._stop_at_last_finite(run)
+
+    def epochs_trained(self, run: Run) -> None:
+        run.show()
+        self.before[...] = run.parameters
 
     def measure(self, run: Run) -> None:
         if not self.evaluation.empty:
@@ -81,14 +90,18 @@ def fit(run: Run, hooks: NetworkHooks) -> History:
     RuntimeWarning
         Where the loss or a parameter is not finite; the last finite parameters are kept.
     """
-    run.trainer.load(run.parameters)
-    train(run, hooks)
-    history = run.history
+    history = carry_out(run, hooks)
     if history.stop_reason == "non_finite_loss":
         warnings.warn(
-            f"{history.stop_message}: training stopped; "
-            "a smaller learning rate or scaled inputs may help",
+            f"{history.stop_message}: {ADVICE}",
             RuntimeWarning,
             stacklevel=3,
         )
     return history
+
+
+def carry_out(run: Run, hooks: NetworkHooks) -> History:
+    """Do what :func:`fit` does without its warning."""
+    run.trainer.load(run.parameters)
+    train(run, hooks)
+    return run.history

@@ -13,6 +13,7 @@ import numpy as np
 
 from .._typing import Array
 from ..callbacks import Callback
+from . import together
 from .run import Run, State
 
 
@@ -29,6 +30,9 @@ class Hooks:
 
     owner: Any
     returns_from_interrupt = False
+    #: Whether epochs may be made several in one call: nothing below but `finish` has to run after
+    #: each of them.
+    together = False
 
     def current(self) -> Array:
         """The owner's parameters as they are now, in the dtype of the run."""
@@ -39,11 +43,14 @@ class Hooks:
         run.show()
 
     def epoch_begins(self, run: Run) -> None:
-        """Run before an epoch's order is drawn."""
+        """Run before an epoch's order is drawn, or the orders of several."""
 
     def epoch_trained(self, run: Run, finite: bool) -> None:
         """Run after the steps; ``finite`` tells about the epoch's loss."""
         self.show(run)
+
+    def epochs_trained(self, run: Run) -> None:
+        """Run in the place of ``epoch_trained`` after some epochs that were made in one call."""
 
     def measure(self, run: Run) -> None:
         """Measure what was learned."""
@@ -76,6 +83,9 @@ def train(run: Run, hooks: Hooks, state: State | None = None) -> None:
         _call(run, hooks, run.callbacks, "on_train_begin")
         while history.epochs < run.epochs and not history.stop_reason:
             hooks.epoch_begins(run)
+            if hooks.together and together.possible(run) and together.train(run):
+                hooks.epochs_trained(run)
+                continue
             finite = run.train_epoch(lambda batch, loss: _tell(run, hooks, batch, loss))
             hooks.epoch_trained(run, finite)
             hooks.measure(run)

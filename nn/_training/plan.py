@@ -36,16 +36,42 @@ def make(
     network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: Options
 ) -> tuple[Run, NetworkHooks]:
     """Check everything; raise ``TypeError`` or ``ValueError`` where something is wrong."""
-    batch = _rows(network, X, y, loss, options)
+    return on_batch(network, rows_of(network, X, y, loss, options), optimizer, options)
+
+
+def on_batch(
+    network: Network,
+    batch: Batch,
+    optimizer: Any,
+    options: Options,
+    *,
+    rows: Array | None = None,
+    n_threads: int | None = None,
+) -> tuple[Run, NetworkHooks]:
+    """A run on rows that have been checked.
+
+    Parameters
+    ----------
+    batch : Batch
+        What :func:`rows_of` gives.
+    rows : (m,) array of intp, optional
+        Rows of it that are visited; not with metrics, class weights or an optimizer that takes
+        all rows at once, which look at the batch itself.
+    n_threads : int, optional
+        In the place of the network's.
+    """
+    n_rows = len(batch.x) if rows is None else len(rows)
     rule, learning_rate, schedule = _step_size(optimizer, options.learning_rate)
     method = rule.method() if isinstance(rule, FullBatch) else None
     epochs = numbers.count("epochs", options.epochs, 0)
     full = isinstance(rule, FullBatch) or options.batch_size == "full"
-    size = len(batch.x) if full else engine_options.batch_size(options.batch_size, len(batch.x))
+    size = n_rows if full else engine_options.batch_size(options.batch_size, n_rows)
     rules = stopping.get(options.stop)
     with_norm = options.track_gradient_norm or options.clip_norm is not None or method is not None
     with_norm = with_norm or any(stop.needs_gradient_norm for stop in rules)
     engine = engine_options.collect(network, options, size, with_norm=with_norm)
+    if n_threads is not None:
+        engine = dataclasses.replace(engine, n_threads=n_threads)
     evaluation = _evaluation(network, options, batch, [*rules, schedule])
     rules = [stop.resolved(evaluation.modes) for stop in rules]
     shuffle = numbers.switch("shuffle", options.shuffle)
@@ -53,7 +79,7 @@ def make(
     if numbers.count("verbose", options.verbose, 0):
         listeners.insert(0, _callbacks.progress(epochs, options.verbose))
     trainer: Any
-    n_slots = 0
+    n_slots, remake = 0, None
     if method is not None:
         if not isinstance(schedule, schedules.Constant):
             raise ValueError("an optimizer with a line search takes no schedule of learning rates")
@@ -61,11 +87,18 @@ def make(
     else:
         update = rule.update_rule()
         n_slots = len(update.slots)
-        trainer = _trainer(network, batch.loss, update, engine)
+        if engine.dropout:
+            engine = dataclasses.replace(engine, seed=int(network._generator.integers(2**63)))
+
+        def remake(n_threads: int | None) -> Any:
+            again = dataclasses.replace(engine, n_threads=n_threads)
+            return kernels.trainer(network.architecture, network.dtype, batch.loss, update, again)
+
+        trainer = kernels.trainer(network.architecture, network.dtype, batch.loss, update, engine)
     batch_size = engine.batch_size
     if isinstance(rule, FullBatch) and rule.subset is not None:
         batch = _subset(batch, rule.subset, network._generator)
-        batch_size = len(batch.x)
+        batch_size = n_rows = len(batch.x)
     run = Run(
         batch=batch,
         trainer=trainer,
@@ -73,17 +106,19 @@ def make(
         parameters=network.parameters,
         batch_size=batch_size,
         epochs=epochs,
-        rates=Rates(learning_rate, schedule, epochs, -(-len(batch.x) // batch_size)),
+        rates=Rates(learning_rate, schedule, epochs, -(-n_rows // batch_size)),
         # Where one batch holds all rows their order would change nothing but the rounding.
         generator=network._generator if shuffle and not full else None,
         rules=rules,
         callbacks=listeners,
         with_gradient_norm=with_norm,
+        rows=rows,
+        remake=remake,
     )
     return run, NetworkHooks(network, evaluation)
 
 
-def _rows(network: Network, X: Any, y: Any, loss: Any, options: Options) -> Batch:
+def rows_of(network: Network, X: Any, y: Any, loss: Any, options: Options) -> Batch:
     """The training rows, with the weights of their classes."""
     spec = network._loss(loss, options.label_smoothing)
     x, target, weight, _ = network._batch(X, y, spec, options.sample_weight, training=True)
@@ -91,14 +126,6 @@ def _rows(network: Network, X: Any, y: Any, loss: Any, options: Options) -> Batc
         options.class_weight, target, network.architecture.sizes[-1], weight, network.dtype
     )
     return Batch(x, target, weight, spec)
-
-
-def _trainer(
-    network: Network, loss: Any, update: kernels.UpdateRule, engine: TrainingOptions
-) -> Any:
-    if engine.dropout:
-        engine = dataclasses.replace(engine, seed=int(network._generator.integers(2**63)))
-    return kernels.trainer(network.architecture, network.dtype, loss, update, engine)
 
 
 def _step_size(

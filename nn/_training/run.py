@@ -108,6 +108,11 @@ class Run:
         and ends at the first that is later.
     visited : int
         Rows of the last epoch.
+    rows : (n,) array of intp, optional
+        Rows of the batch that are visited, all by default: a run on some rows of an array that
+        many runs share.
+    remake : function, optional
+        ``remake(n_threads)`` makes an equal trainer for another number of threads.
     """
 
     batch: Batch
@@ -126,13 +131,23 @@ class Run:
     order: Array | None = None
     watches: list[tuple[str, Watch]] = field(default_factory=list)
     visited: int = 0
+    rows: Array | None = None
+    remake: Callable[[int], Any] | None = None
+    #: Seconds of an epoch where several were made in one call, and the epoch until which none are.
+    epoch_seconds: float | None = None
+    alone_until: int = 0
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of an epoch."""
+        return len(self.batch.target if self.rows is None else self.rows)
 
     def start(self) -> None:
         """Start the stop rules, and look at what the run needs."""
         self.watches = [(rule.reason, rule.watch()) for rule in self.rules]
         self.deadline = min((watch.deadline for _, watch in self.watches), default=math.inf)
         self.listeners = [callback for callback in self.callbacks if callback.every_batch]
-        self.n_steps = -(-len(self.batch.target) // self.batch_size)
+        self.n_steps = -(-self.n_rows // self.batch_size)
         #: Whether somebody looks after every step.
         self.step_by_step = bool(self.listeners)
         #: For the parameters before a step, where the loss depends on them.
@@ -141,8 +156,10 @@ class Run:
             self.step_by_step, self.scratch = True, np.empty_like(self.parameters)
         #: Steps that the engine makes in one call.
         self.piece = 1 if self.step_by_step or self.deadline < math.inf else self.n_steps
-        if self.generator is not None and self.order is None:
-            self.order = np.arange(len(self.batch.target), dtype=np.intp)
+        if self.order is None and self.rows is not None:
+            self.order = self.rows.copy()
+        elif self.order is None and self.generator is not None:
+            self.order = np.arange(self.n_rows, dtype=np.intp)
 
     # State
 
@@ -176,7 +193,7 @@ class Run:
                 self.trainer.step,
                 self.trainer.memory() if hasattr(self.trainer, "memory") else None,
                 self.order,
-                _position(self.generator),
+                position(self.generator),
                 self.rates,
                 self.watches,
                 self.history,
@@ -194,7 +211,16 @@ class Run:
         self.watches, self.history = state.watches, state.history
         self.history.stop_reason, self.history.stop_message = "", ""
         if state.generator is not None:
-            _set_position(self.generator, state.generator)
+            set_position(self.generator, state.generator)
+
+    def use_threads(self, n_threads: int) -> None:
+        """Go on with another number of threads, to the bit as before."""
+        if self.remake is None:
+            return
+        trainer, parameters = self.remake(n_threads), np.empty_like(self.parameters)
+        moments = self.moments(parameters)
+        trainer.load(parameters, moments, self.trainer.step)
+        trainer.halt, self.trainer = self.trainer.halt, trainer
 
     # Steps
 
@@ -215,7 +241,7 @@ class Run:
         if self.piece < self.n_steps or self.step_by_step:
             loss, rate = self._run_pieces(rate, tell)
         else:
-            self.visited = len(batch.target)
+            self.visited = self.n_rows
             loss = trainer.run_epoch(
                 batch.x, batch.target, self.order, rate, sample_weight=batch.weight
             )
@@ -237,7 +263,7 @@ class Run:
         self, rate: float | Array, tell: Callable[[int, float], None]
     ) -> tuple[float, float | Array]:
         """Return the mean loss of the rows that were visited, and the last learning rates."""
-        size, n = self.batch_size, len(self.batch.target)
+        size, n = self.batch_size, self.n_rows
         order = np.arange(n, dtype=np.intp) if self.order is None else self.order
         step, total, now = 0, 0.0, time.perf_counter()
         self.visited = 0
@@ -272,14 +298,15 @@ class Run:
         return shown.of_step(loss, self.scratch, piece)
 
 
-def _position(generator: Any) -> Any:
+def position(generator: Any) -> Any:
     """Where a generator stands."""
     if isinstance(generator, np.random.RandomState):
         return generator.get_state()
     return None if generator is None else generator.bit_generator.state
 
 
-def _set_position(generator: Any, position: Any) -> None:
+def set_position(generator: Any, position: Any) -> None:
+    """Let a generator go on from where it, or an equal one, has stood."""
     if isinstance(generator, np.random.RandomState):
         generator.set_state(position)
     else:

@@ -37,6 +37,11 @@ class Rates:
         if isinstance(plateau, ReduceOnPlateau):
             self._reducer = _Reducer(plateau, learning_rate)
 
+    @property
+    def known_ahead(self) -> bool:
+        """Whether the rates of all epochs are known before the run."""
+        return self._reducer is None
+
     def of_epoch(self, epoch: int, step: int | None = None) -> float | Array:
         """One rate for the whole epoch (counted from 0), or an array with one for each step.
 

@@ -17,7 +17,7 @@ METHODS = [
     (cls, name)
     for cls, names in {
         "Network": ("__init__", "predict", "loss", "loss_and_gradient"),
-        "Trainer": ("__init__", "load", "store", "run_epoch"),
+        "Trainer": ("__init__", "load", "store", "run_epoch", "run_epochs"),
     }.items()
     for name in names
 ]

@@ -1,0 +1,77 @@
+"""Several epochs in one call of a trainer, and the switch with which another thread halts it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ._typing import Array
+
+
+class Halted(Exception):
+    """Steps ended because another thread has halted the trainer; the last one is finished.
+
+    ``trainer.halt`` is ``None``, or an int32 array of one element that several trainers may share:
+    as soon as somebody sets that to another value than 0, they make no further step.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("training was halted by another thread")
+
+
+def halted(halt: Array | None) -> bool:
+    """Whether the switch is set."""
+    return halt is not None and bool(halt[0])
+
+
+def switch(value: Any) -> Array | None:
+    """Check what ``trainer.halt`` is set to."""
+    if value is None:
+        return None
+    if not isinstance(value, np.ndarray) or value.dtype != np.int32 or value.shape != (1,):
+        raise TypeError("halt must be None or an int32 array of one element")
+    return value
+
+
+def check(orders: Any, learning_rates: Any, n: int, batch_size: int, out: Any) -> Array:
+    """Check the arguments of ``run_epochs`` that ``run_epoch`` has not; return ``out``."""
+    if not isinstance(learning_rates, np.ndarray) or learning_rates.dtype != np.float64:
+        raise TypeError("learning_rates must be a float64 array, with one or more for each epoch")
+    n_epochs = learning_rates.shape[0] if learning_rates.ndim else 0
+    if orders is not None:
+        if not isinstance(orders, np.ndarray) or orders.dtype != np.intp or orders.ndim != 2:
+            raise TypeError("orders must be a two-dimensional numpy.intp array")
+        if len(orders) != n_epochs:
+            raise ValueError(
+                f"orders must have one row for each of {n_epochs} epochs, got {len(orders)}"
+            )
+        n = orders.shape[1]
+    steps = -(-n // batch_size)
+    if learning_rates.shape not in ((n_epochs,), (n_epochs, steps)):
+        raise ValueError(
+            f"learning_rates must have shape (n_epochs,) or (n_epochs, {steps}), one a step, "
+            f"got {learning_rates.shape}"
+        )
+    if out is None:
+        return np.full(n_epochs, np.nan)
+    if not isinstance(out, np.ndarray) or out.dtype != np.float64 or out.shape != (n_epochs,):
+        raise TypeError(f"out must be a float64 array of shape ({n_epochs},)")
+    out.fill(np.nan)
+    return out
+
+
+def one_by_one(
+    trainer: Any, x: Any, target: Any, orders: Any, learning_rates: Any, weight: Any, out: Array
+) -> Array:
+    """``run_epochs`` by calls of ``run_epoch``."""
+    for epoch in range(len(learning_rates)):
+        rate = learning_rates[epoch]
+        out[epoch] = trainer.run_epoch(
+            x,
+            target,
+            None if orders is None else orders[epoch],
+            rate if learning_rates.ndim == 2 else float(rate),
+            sample_weight=weight,
+        )
+    return out

@@ -1,0 +1,94 @@
+"""The loop over the steps of one or several epochs. Included by _core.pyx."""
+
+@cython.final
+@cython.internal
+cdef class Samples:
+    """The rows of a call as C takes them, and the arrays that they are in."""
+
+    cdef samples s
+    cdef list keep
+
+    def __cinit__(self, x, target, sample_weight, dtype):
+        memset(&self.s, 0, sizeof(samples))
+        self.keep = []
+        self.s.n_rows = len(x)
+        set_rows(&self.s, self.keep, x)
+        set_targets(&self.s, self.keep, target, sample_weight, np.dtype(dtype).num)
+
+    cdef int visit(self, order, long n) except -1:
+        """Visit ``n`` rows in each epoch, in the order of an array that nobody else changes."""
+        cdef cnp.ndarray indices = np.ascontiguousarray(order, dtype=np.int64)
+        self.keep.append(indices)
+        self.s.order, self.s.n_rows = <const int64_t *>cnp.PyArray_DATA(indices), n
+        return 0
+
+
+cdef int run_steps(
+    trainer, Engine engine, samples *s, cnp.ndarray rates, bint rate_of_step, long n_epochs,
+    double *losses,
+) except -1:
+    """The steps of some epochs; the mean loss of the rows of each is written to ``losses``.
+
+    ``rates`` has one learning rate for each step (``rate_of_step``), or one for each epoch. An order
+    has the rows of one epoch after those of the other. Signals, and whether another thread wants the
+    trainer to halt, are looked at between steps.
+    """
+    cdef c_update u = engine.update
+    cdef const double *rate = <const double *>cnp.PyArray_DATA(rates)
+    cdef long at = 0, n = s.n_rows, batch = trainer._options.batch_size, step = trainer.step, here
+    cdef long epoch = 0, uninterrupted, steps_between_signals
+    cdef double total = 0
+    cdef unsigned long mode
+    cdef penalty p
+    cdef object halt = trainer._halt
+    cdef const volatile int32_t *halted = NULL
+    if halt is not None:
+        halted = <const volatile int32_t *>cnp.PyArray_DATA(<cnp.ndarray>halt)
+    p.l2, p.l1 = trainer._options.l2, trainer._options.l1
+    p.over_batch = trainer._options.l2_over_batch
+    engine.e.c_pass.fault = 0
+    try:
+        if trainer._sparse_rows:
+            check_memory(fastmlp_reserve_entries(engine.e, s, min(batch, max(n, 1))), "the entries of x")
+        # About 10 ms of work on one slow core.
+        steps_between_signals = 1 + <long>(1e8 / (fastmlp_operations(engine.e, min(batch, n)) + 3e4))
+        while epoch < n_epochs:
+            if halted != NULL and halted[0]:
+                raise _epochs.Halted
+            with nogil:
+                mode = fastmlp_enter_steps(not engine.calls_back)
+                uninterrupted = steps_between_signals
+                while epoch < n_epochs and uninterrupted > 0:
+                    if at < n:
+                        here = batch if n - at > batch else n - at
+                        fastmlp_update_at(&u, <double>(step + 1), rate[0])
+                        total += here * fastmlp_step(engine.e, s, at, here, step + 1, &p, &u)
+                        if engine.e.c_pass.fault:
+                            break
+                        step += 1
+                        at += here
+                        rate += rate_of_step
+                        uninterrupted -= 1
+                    if at >= n:
+                        fastmlp_end_epoch(engine.e)
+                        losses[epoch] = total / n if n else 0.0
+                        epoch += 1
+                        uninterrupted -= n == 0
+                        at, total = 0, 0
+                        rate += not rate_of_step
+                        if s.order != NULL:
+                            s.order += n
+                    if halted != NULL and halted[0]:
+                        break
+                fastmlp_tuner_pause(&engine.e.tuner)
+                fastmlp_leave_steps(mode)
+            trainer.step = step
+            if engine.custom:
+                raise_pending()
+            check_fault(engine.e.c_pass.fault)
+            PyErr_CheckSignals()
+    finally:
+        fastmlp_end_epoch(engine.e)
+        if trainer._options.with_norm and n:
+            trainer.gradient_norm = engine.e.gradient_norm
+    return 0

@@ -1,0 +1,122 @@
+"""Several epochs in one call of the engine: what comes out is what epoch by epoch comes out."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from fastmlp import MLP, kernels, schedules
+from fastmlp._training import together
+from fastmlp.kernels import Halted
+from fastmlp.optimizers import Adam
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(37, 3)), RNG.normal(size=(37, 2))
+
+
+def trained(alone, monkeypatch, **options):
+    """A network after 9 epochs, its history, and the next number that its generator draws."""
+    net = MLP([3, 5, 2], random_state=1)
+    with monkeypatch.context() as patch:
+        if alone:
+            patch.setattr(together, "possible", lambda run: False)
+        options = {"epochs": 9, "batch_size": 10, **options}
+        history = net.fit(X, Y, **options)
+    return net.parameters.copy(), history, net._generator.integers(1 << 30)
+
+
+@pytest.mark.parametrize("backend", kernels.available())
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"shuffle": False},
+        {"batch_size": "full", "optimizer": "sgd", "learning_rate": 0.1},
+        {"dropout": 0.3, "clip_norm": None, "l2": 1e-3},
+        {"learning_rate": schedules.Cosine()},
+        {"sample_weight": np.arange(37.0), "max_norm": 0.5},
+    ],
+    ids=["adam", "in order", "full", "dropout", "cosine", "weights"],
+)
+def test_bits_are_those_of_single_epochs(backend, options, monkeypatch):
+    with kernels.use_backend(backend):
+        single, one, drawn = trained(True, monkeypatch, **options)
+        several, other, drawn_too = trained(False, monkeypatch, **options)
+    assert np.array_equal(single, several)
+    assert (one.loss, one.learning_rate) == (other.loss, other.learning_rate)
+    assert len(other.seconds) == 9
+    assert one.stop_message == other.stop_message
+    assert drawn == drawn_too
+
+
+def test_the_engine_is_entered_once_for_many_epochs(monkeypatch):
+    calls = []
+    run_epochs = kernels.active().Trainer.run_epochs
+
+    def counted(self, x, target, orders, *rest, **more):
+        calls.append(len(orders))
+        return run_epochs(self, x, target, orders, *rest, **more)
+
+    monkeypatch.setattr(kernels.active().Trainer, "run_epochs", counted)
+    trained(False, monkeypatch, epochs=50)
+    assert sum(calls) == 50
+    assert len(calls) <= 3
+
+
+@pytest.mark.parametrize("rate", [1e3, 1e30])
+def test_divergence_is_found_in_the_same_epoch(rate, monkeypatch):
+    options = {"optimizer": "sgd", "learning_rate": rate}
+    with pytest.warns(RuntimeWarning, match="epoch"):
+        single, one, drawn = trained(True, monkeypatch, **options)
+    with pytest.warns(RuntimeWarning, match="epoch"):
+        several, other, drawn_too = trained(False, monkeypatch, **options)
+    assert np.array_equal(single, several)
+    assert one.stop_message == other.stop_message
+    assert np.array_equal(one.loss, other.loss, equal_nan=True)
+    assert drawn == drawn_too
+
+
+def test_an_exception_leaves_the_last_finished_step(monkeypatch):
+    """Ctrl-C after 2 epochs of a call leaves what it would leave epoch by epoch."""
+    run_epochs = kernels.active().Trainer.run_epochs
+
+    def interrupted(self, x, target, orders, rates, *, sample_weight, out):
+        run_epochs(self, x, target, orders[:2], rates[:2], out=out[:2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kernels.active().Trainer, "run_epochs", interrupted)
+    net = MLP([3, 5, 2], random_state=1)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, Y, epochs=9, batch_size=10)
+    two, _, _ = trained(True, monkeypatch, epochs=2)
+    *_, drawn = trained(True, monkeypatch, epochs=3)
+    assert np.array_equal(net.parameters, two)
+    assert net._generator.integers(1 << 30) == drawn
+
+
+@pytest.mark.parametrize("backend", kernels.available())
+def test_a_trainer_is_halted_by_another_thread(backend):
+    with kernels.use_backend(backend):
+        net = MLP([3, 5, 2], random_state=1)
+        rule = Adam().update_rule()
+        trainer = kernels.trainer(
+            net.architecture, net.dtype, "squared_error", rule, batch_size=4, n_threads=1
+        )
+        trainer.load(net.parameters)
+        trainer.halt = halt = np.zeros(1, np.int32)
+        threading.Timer(0.05, halt.fill, [1]).start()
+        x, y = X.astype(np.float32), Y.astype(np.float32)
+        out = np.zeros(100_000)
+        with pytest.raises(Halted):
+            trainer.run_epochs(x, y, None, np.full(len(out), 1e-3), out=out)
+        done = np.isfinite(out).sum()
+        assert trainer.step // 10 == done < len(out)
+        with pytest.raises(Halted):
+            trainer.run_epoch(x, y, None, 1e-3)
+        with pytest.raises(TypeError, match="int32"):
+            trainer.halt = [0]
+    with pytest.raises(ValueError, match="one row for each of 2"):
+        trainer.run_epochs(x, y, np.zeros((3, 5), np.intp), np.ones(2))
+    with pytest.raises(ValueError, match="learning_rates must have shape"):
+        trainer.run_epochs(x, y, None, np.ones((2, 3)))
