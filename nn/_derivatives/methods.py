@@ -188,7 +188,7 @@ class Derivatives:
 
         Parameters
         ----------
-        X, y, loss
+        X, y, loss : arrays, and a loss
             As in :meth:`fit`.
         sample_weight : (n,) array-like, optional
             Factor of each row's loss. (It is not divided by the number of rows.)
@@ -226,10 +226,12 @@ class Derivatives:
 
         Parameters
         ----------
-        X, y, loss, sample_weight
+        X, y : arrays
             As in :meth:`fit`.
         v : (n_parameters,) array-like
             Laid out as ``net.parameters``.
+        loss, sample_weight : optional
+            As in :meth:`fit`.
 
         Returns
         -------
@@ -268,7 +270,7 @@ class Derivatives:
 
         Parameters
         ----------
-        X, y, loss, sample_weight
+        X, y, loss, sample_weight : arrays, and a loss
             As in :meth:`fit`.
 
         Returns

@@ -125,7 +125,7 @@ def check_gradients(
     Parameters
     ----------
     network : MLP
-    X, y, loss, sample_weight
+    X, y, loss, sample_weight : arrays, and a loss
         As for :meth:`fastmlp.MLP.loss`; a few dozen rows will do.
     n_elements : int, default 20
         Elements of each array that are tried with finite differences: two losses each.

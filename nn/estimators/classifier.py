@@ -40,6 +40,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ----------
     {parameters}
 
+    Attributes
+    ----------
+    {attributes}
+    out_activation_ : str
+        ``"softmax"`` for more than two classes, else ``"logistic"``; ``"identity"`` for margins.
+    classes_ : (n_classes,) array
+        Sorted labels; column numbers for multilabel targets.
+
     Other Parameters
     ----------------
     loss : str or object of ``fastmlp.losses``, default "log_loss"
@@ -50,14 +58,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     class_weight : dict, "balanced" or None
         Factor of the rows of each class; ``"balanced"`` is ``n / (n_classes count)``.
     {extras}
-
-    Attributes
-    ----------
-    {attributes}
-    out_activation_ : str
-        ``"softmax"`` for more than two classes, else ``"logistic"``; ``"identity"`` for margins.
-    classes_ : (n_classes,) array
-        Sorted labels; column numbers for multilabel targets.
 
     Notes
     -----
@@ -157,7 +157,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight : arrays
             As in :meth:`fit`.
         classes : (n_classes,) array-like
             All labels that will ever come; needed in the first call.

@@ -42,18 +42,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ``"huber"`` and ``"quantile"``.
     {parameters}
 
+    Attributes
+    ----------
+    {attributes}
+    out_activation_ : str
+        ``"identity"``, or ``"exp"`` for the Poisson loss.
+
     Other Parameters
     ----------------
     output_reduction : {"mean", "sum"}, default "mean"
         How the squared errors of several outputs are shown in ``loss_`` and ``loss_curve_``, see
         the notes.
     {extras}
-
-    Attributes
-    ----------
-    {attributes}
-    out_activation_ : str
-        ``"identity"``, or ``"exp"`` for the Poisson loss.
 
     Notes
     -----

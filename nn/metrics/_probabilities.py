@@ -101,7 +101,7 @@ def average_precision(
 
     Parameters
     ----------
-    y_true, y_pred, sample_weight
+    y_true, y_pred, sample_weight : arrays
         As for :func:`roc_auc`.
     """
     return _over_classes(_average_precision, y_true, y_pred, sample_weight)

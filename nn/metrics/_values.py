@@ -118,7 +118,7 @@ def d2(
 
     Parameters
     ----------
-    y_true, y_pred, sample_weight, alpha
+    y_true, y_pred, sample_weight, alpha : arrays, and a float
         As for :func:`pinball`.
     """
     true, pred = columns(y_true, y_pred)

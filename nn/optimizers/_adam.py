@@ -80,7 +80,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    learning_rate, beta_1, beta_2, epsilon, epsilon_hat, amsgrad
+    learning_rate, beta_1, beta_2, epsilon, epsilon_hat, amsgrad : float and bool
         As in :class:`Adam`.
     weight_decay : float, default 0.01
         ``λ ≥ 0``.

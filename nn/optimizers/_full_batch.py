@@ -36,9 +36,11 @@ class GradientDescent(FullBatch, Optimizer):
 
     The step ``η`` is constant, or found by a line search in every iteration:
 
-    ``"armijo"``  the first of ``η, shrink η, shrink² η, …`` with
-                  ``C(p - η ∇C) ≤ C(p) - c1 η ‖∇C‖²``; the next iteration begins one size larger;
-    ``"wolfe"``   also ``|∇C(p - η ∇C)·∇C(p)| ≤ c2 ‖∇C(p)‖²``, the strong Wolfe conditions.
+    ``"armijo"``
+        The first of ``η, shrink η, shrink² η, …`` with ``C(p - η ∇C) ≤ C(p) - c1 η ‖∇C‖²``; the
+        next iteration begins one size larger.
+    ``"wolfe"``
+        Also ``|∇C(p - η ∇C)·∇C(p)| ≤ c2 ‖∇C(p)‖²``, the strong Wolfe conditions.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def loss_surface(
     Parameters
     ----------
     network : MLP, or fitted estimator
-    X, y, loss
+    X, y, loss : arrays, and a loss
         As in ``MLP.loss``; for an estimator as in its ``fit``, with the loss that it was fitted
         for, without the penalty.
     directions : str, pair of int, or pair of (n_parameters,) arrays, default "random"

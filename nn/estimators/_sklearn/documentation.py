@@ -115,7 +115,7 @@ stop_reason_ : str
     ``"interrupted"``, or the name of a rule of ``stop``.
 n_iter_, t_, n_layers_, n_outputs_, n_features_in_ : int
     Epochs, rows seen, layers (input included), outputs and inputs.
-feature_names_in_ : (n_features_in_,) array
+feature_names_in_ : array of str
     Names of columns, where ``X`` had some.
 """
 
