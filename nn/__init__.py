@@ -2,6 +2,8 @@
 
 ==================== ===========================================================================
 ``MLP``              a network: ``fit``, ``predict``, gradients, ``weights`` and ``biases``
+``fit_many``,        train and predict with many networks at once; ``each`` marks an option that is
+``predict_many``     given one for each
 ``MLPClassifier``,   estimators with scikit-learn's parameters and attributes; they are real
 ``MLPRegressor``     scikit-learn estimators where it is installed, and work without it
 ``from_sklearn``     takes a model of scikit-learn over; ``to_sklearn()`` gives one back
@@ -31,8 +33,8 @@ How the folders relate: ``mlp`` is the network, over ``_network`` (parameters, l
 decisions). It turns what users pass into arrays with ``_inputs`` and is written to files by
 ``serialization``. In ``_training``, ``plan`` makes a ``run`` of everything that ``fit`` takes: all
 that its next step depends on, the engine's trainer or that of a ``line_search`` among it. ``loop``
-carries it out, for the ``estimators`` as well, with what each of them adds as hooks. Nothing in
-``kernels`` knows this package.
+carries it out, for the ``estimators`` as well, with what each of them adds as hooks. ``_many``
+trains many networks at once. Nothing in ``kernels`` knows this package.
 
 All but ``MLP`` and ``kernels`` is imported when first used, so that ``import fastmlp`` stays fast.
 """
@@ -62,6 +64,9 @@ if TYPE_CHECKING:
         schedules,
         stopping,
     )
+    from ._many.arguments import each
+    from ._many.fitting import fit_many
+    from ._many.prediction import predict_many
     from ._model import Model, load_model
     from ._network.gradient_check import check_gradients
     from .estimators import MLPClassifier, MLPRegressor, from_sklearn
@@ -82,8 +87,10 @@ __all__ = [
     "callbacks",
     "check_gradients",
     "datasets",
+    "each",
     "estimators",
     "explain",
+    "fit_many",
     "from_keras",
     "from_onnx",
     "from_sklearn",
@@ -96,6 +103,7 @@ __all__ = [
     "metrics",
     "optimizers",
     "plot",
+    "predict_many",
     "schedules",
     "stopping",
 ]
@@ -107,6 +115,9 @@ _LAZY = {
     "MLPRegressor": "estimators",
     "check_gradients": "_network.gradient_check",
     "Model": "_model",
+    "each": "_many.arguments",
+    "fit_many": "_many.fitting",
+    "predict_many": "_many.prediction",
     "from_keras": "interop._incoming",
     "from_onnx": "interop._incoming",
     "from_sklearn": "estimators",

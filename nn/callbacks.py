@@ -116,10 +116,9 @@ class ProgressBar(Callback):
         self._close: Callable[[], object] | None = None
 
     def on_train_begin(self, network: Model, history: History) -> None:
-        if find_spec("rich") is not None:
-            self._show, self._close = _rich_bar(self.epochs)
-        elif find_spec("tqdm") is not None:
-            self._show, self._close = _tqdm_bar(self.epochs)
+        bar = counting_bar(self.epochs, "epoch")
+        if bar is not None:
+            self._show, self._close = bar
 
     def on_epoch_end(self, network: Model, history: History) -> bool | None:
         if self._show is None:
@@ -133,24 +132,35 @@ class ProgressBar(Callback):
         self._show = self._close = None
 
 
-def _rich_bar(epochs: int) -> tuple[Callable[[str], object], Callable[[], object]]:
+def counting_bar(
+    total: int, unit: str
+) -> tuple[Callable[[str], object], Callable[[], object]] | None:
+    """A bar of rich, else of tqdm: what advances it by one, with a text, and what closes it."""
+    if find_spec("rich") is not None:
+        return _rich_bar(total, unit)
+    if find_spec("tqdm") is not None:
+        return _tqdm_bar(total, unit)
+    return None
+
+
+def _rich_bar(total: int, unit: str) -> tuple[Callable[[str], object], Callable[[], object]]:
     from rich import progress
 
     bar = progress.Progress(
-        progress.TextColumn("epoch {task.completed}/{task.total}"),
+        progress.TextColumn(unit + " {task.completed}/{task.total}"),
         progress.BarColumn(bar_width=20),
         progress.TextColumn("{task.fields[text]}"),
         progress.TimeRemainingColumn(compact=True),
     )
-    task = bar.add_task("", total=epochs, text="")
+    task = bar.add_task("", total=total, text="")
     bar.start()
     return lambda text: bar.update(task, advance=1, text=text), bar.stop
 
 
-def _tqdm_bar(epochs: int) -> tuple[Callable[[str], object], Callable[[], object]]:
+def _tqdm_bar(total: int, unit: str) -> tuple[Callable[[str], object], Callable[[], object]]:
     from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
-    bar = tqdm(total=epochs, unit="epoch")
+    bar = tqdm(total=total, unit=unit)
 
     def show(text: str) -> None:
         bar.set_postfix_str(text, refresh=False)

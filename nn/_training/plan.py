@@ -47,6 +47,7 @@ def on_batch(
     *,
     rows: Array | None = None,
     n_threads: int | None = None,
+    hooks: type[NetworkHooks] = NetworkHooks,
 ) -> tuple[Run, NetworkHooks]:
     """A run on rows that have been checked.
 
@@ -59,6 +60,8 @@ def on_batch(
         all rows at once, which look at the batch itself.
     n_threads : int, optional
         In the place of the network's.
+    hooks : type
+        What its owner adds to the loop.
     """
     n_rows = len(batch.x) if rows is None else len(rows)
     rule, learning_rate, schedule = _step_size(optimizer, options.learning_rate)
@@ -115,17 +118,23 @@ def on_batch(
         rows=rows,
         remake=remake,
     )
-    return run, NetworkHooks(network, evaluation)
+    return run, hooks(network, evaluation)
 
 
 def rows_of(network: Network, X: Any, y: Any, loss: Any, options: Options) -> Batch:
     """The training rows, with the weights of their classes."""
     spec = network._loss(loss, options.label_smoothing)
     x, target, weight, _ = network._batch(X, y, spec, options.sample_weight, training=True)
-    weight = class_weights.by_class(
-        options.class_weight, target, network.architecture.sizes[-1], weight, network.dtype
-    )
-    return Batch(x, target, weight, spec)
+    return weighed(network, Batch(x, target, weight, spec), options.class_weight)
+
+
+def weighed(network: Network, batch: Batch, class_weight: Any) -> Batch:
+    """A batch with the weights of its classes."""
+    if class_weight is None:
+        return batch
+    n_out = network.architecture.sizes[-1]
+    weight = class_weights.by_class(class_weight, batch.target, n_out, batch.weight, network.dtype)
+    return dataclasses.replace(batch, weight=weight)
 
 
 def _step_size(
