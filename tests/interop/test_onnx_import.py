@@ -152,6 +152,15 @@ node = helper.make_node
         (
             [
                 node("Gemm", ["x", "W"], ["z"]),
+                node("Cast", ["z"], ["i"], name="cut", to=TensorProto.INT64),
+                node("Cast", ["i"], ["a"], to=TensorProto.FLOAT),
+                node("Gemm", ["a", "V"], ["y"]),
+            ],
+            r"'cut' \(Cast\) is no dense layer",
+        ),
+        (
+            [
+                node("Gemm", ["x", "W"], ["z"]),
                 node("Softmax", ["z"], ["a"]),
                 node("Gemm", ["a", "V"], ["y"]),
             ],
@@ -168,6 +177,15 @@ def test_what_is_no_chain_is_refused_by_its_node(nodes, message):
     tensors = {"W": W, "V": V, "b": np.ones(3, np.float32)}
     with pytest.raises(ValueError, match=f"the model cannot be read as a network: .*({message})"):
         from_onnx(model_of(nodes, tensors))
+
+
+def test_casts_between_floats_stand_where_exporters_put_them():
+    """Keras has one before every sum."""
+    nodes = [node("Cast", ["x"], ["d"], to=TensorProto.DOUBLE), node("MatMul", ["d", "W"], ["z"])]
+    nodes += [node("Cast", ["z"], ["f"], to=TensorProto.FLOAT), node("Add", ["f", "b"], ["y"])]
+    net = from_onnx(model_of(nodes, {"W": W, "b": np.arange(4, dtype=np.float32)}))
+    assert np.array_equal(net.weights[0], W)
+    assert np.array_equal(net.biases[0], np.arange(4))
 
 
 def test_wrong_arguments(tmp_path):

@@ -141,31 +141,30 @@ class _Reader:
         nodes: list[Any] = []
         reached = {tensor}
         order = {tensor: 0}
+        # Nodes that take what has been reached and have not been gone through, by identity.
+        ready = {id(node): node for node in self.consumers.get(tensor, [])}
         while True:
-            ready = [
-                node
-                for name in reached
-                for node in self.consumers.get(name, [])
-                if not any(node is known for known in nodes)
-            ]
-            dense = [node for node in ready if node.op_type in ("Gemm", "MatMul")]
-            step = [node for node in ready if self._is_elementwise(node, reached)]
-            if step:
-                nodes.append(step[0])
-                for name in step[0].output:
+            step = next((n for n in ready.values() if self._is_elementwise(n, reached)), None)
+            if step is not None:
+                nodes.append(ready.pop(id(step)))
+                for name in step.output:
                     reached.add(name)
                     order[name] = len(order)
+                    ready.update({id(node): node for node in self.consumers.get(name, [])})
                 continue
+            dense = [node for node in ready.values() if node.op_type in ("Gemm", "MatMul")]
             if dense:
                 if len(dense) > 1:
                     self._refuse(dense[1], "is a second branch")
                 entry = [name for name in dense[0].input if name in reached]
                 return dense[0], nodes, entry[0]
-            return None, nodes, self._last(tensor, ready, order)
+            return None, nodes, self._last(tensor, list(ready.values()), order)
 
     def _is_elementwise(self, node: Any, reached: set[str]) -> bool:
         if node.op_type in ("Flatten", "Reshape") and not self._keeps_rows(node):
             return False
+        if node.op_type == "Cast" and not self._is_cast_to_float(node):
+            return False  # it would cut the values
         known = node.op_type in elementwise.FUNCTIONS or node.op_type in (
             *("Softmax", "LogSoftmax", "Flatten", "Reshape"),
         )
@@ -192,7 +191,7 @@ class _Reader:
     def _last(self, tensor: str, ready: list[Any], order: dict[str, int]) -> str:
         """Where the network ends: an output of the model, or before the labels are made."""
         for node in ready:
-            if node.op_type not in _AFTER:
+            if node.op_type not in _AFTER or self._leads_to_dense(node):
                 self._refuse(node, "is no dense layer and no activation")
         candidates = [name for name in order if name in self.outputs]
         if ready:
@@ -202,6 +201,18 @@ class _Reader:
             raise ValueError(f"nothing that comes of {tensor!r} is an output of the model")
         found: str = (min if ready else max)(candidates, key=lambda name: order[name])
         return found
+
+    def _leads_to_dense(self, node: Any) -> bool:
+        """Whether layers follow: what stands here is not how labels are made then."""
+        found, waiting = set(), [node]
+        while waiting:
+            node = waiting.pop()
+            if node.op_type in ("Gemm", "MatMul"):
+                return True
+            following = {id(n): n for name in node.output for n in self.consumers.get(name, [])}
+            waiting += [n for key, n in following.items() if key not in found]
+            found |= following.keys()
+        return False
 
     def _dense(self, node: Any, entry: str) -> tuple[Layer, str]:
         """The layer of a node with the Add behind it, and the tensor of its scores."""
@@ -222,13 +233,27 @@ class _Reader:
                 bias = self.constants.bias(node.input[2], weights.shape[1], where)
                 bias = bias if beta == 1 else (beta * bias).astype(bias.dtype)
             return Layer(weights, bias, where=where), output
-        users = self.consumers.get(output, [])
-        if len(users) == 1 and users[0].op_type == "Add" and output not in self.outputs:
-            other = [name for name in users[0].input if name != output]
+        sums = self._through_casts(output)
+        users = self.consumers.get(sums, [])
+        if len(users) == 1 and users[0].op_type == "Add" and sums not in self.outputs:
+            other = [name for name in users[0].input if name != sums]
             if len(other) == 1 and self.constants.array(other[0]) is not None:
                 bias = self.constants.bias(other[0], weights.shape[1], where)
                 return Layer(weights, bias, where=where), users[0].output[0]
         return Layer(weights, None, where=where), output
+
+    def _through_casts(self, tensor: str) -> str:
+        """The tensor behind casts between float types, which Keras puts before every Add."""
+        while tensor not in self.outputs:
+            users = self.consumers.get(tensor, [])
+            if len(users) != 1 or not self._is_cast_to_float(users[0]):
+                break
+            tensor = users[0].output[0]
+        return tensor
+
+    def _is_cast_to_float(self, node: Any) -> bool:
+        floats = (self.onnx.TensorProto.FLOAT, self.onnx.TensorProto.DOUBLE)
+        return node.op_type == "Cast" and _attributes(node, self.onnx).get("to") in floats
 
     # Activations
 
