@@ -7,6 +7,7 @@
 ``MLPClassifier``,   estimators with scikit-learn's parameters and attributes; they are real
 ``MLPRegressor``     scikit-learn estimators where it is installed, and work without it
 ``from_sklearn``     takes a model of scikit-learn over; ``to_sklearn()`` gives one back
+``Trainer``          what ``net.trainer(…)`` gives: one step at a time, its state read and saved
 ``load_model``       reads what ``fastmlp train`` wrote: a ``Model`` of raw rows
 ``optimizers``       ``SGD``, ``Adam``, …: constants of an update rule
 ``losses``           ``SquaredError``, ``CrossEntropy``, …; custom ones
@@ -31,10 +32,11 @@
 
 How the folders relate: ``mlp`` is the network, over ``_network`` (parameters, losses, gradients,
 decisions). It turns what users pass into arrays with ``_inputs`` and is written to files by
-``serialization``. In ``_training``, ``plan`` makes a ``run`` of everything that ``fit`` takes: all
-that its next step depends on, the engine's trainer or that of a ``line_search`` among it. ``loop``
-carries it out, for the ``estimators`` as well, with what each of them adds as hooks. ``_many``
-trains many networks at once. Nothing in ``kernels`` knows this package.
+``serialization``. In ``_training``, ``plan`` checks everything that ``fit`` takes, and a
+``trainer`` keeps all that the next step depends on, in its ``engine`` and beside it; a
+``checkpoint`` is that in a file. ``loop`` carries a ``run`` of epochs out, for the ``estimators``
+as well, with what each of them adds as hooks. ``_many`` trains many networks at once. Nothing in
+``kernels`` knows this package.
 
 All but ``MLP`` and ``kernels`` is imported when first used, so that ``import fastmlp`` stays fast.
 """
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from ._many.prediction import predict_many
     from ._model import Model, load_model
     from ._network.gradient_check import check_gradients
+    from ._training.trainer import Trainer
     from .estimators import MLPClassifier, MLPRegressor, from_sklearn
     from .history import History
     from .interop._incoming import from_keras, from_onnx, from_torch
@@ -81,6 +84,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "Model",
+    "Trainer",
     "__version__",
     "activations",
     "autodiff",
@@ -118,6 +122,7 @@ _LAZY = {
     "each": "_many.arguments",
     "fit_many": "_many.fitting",
     "predict_many": "_many.prediction",
+    "Trainer": "_training.trainer",
     "from_keras": "interop._incoming",
     "from_onnx": "interop._incoming",
     "from_sklearn": "estimators",

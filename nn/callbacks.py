@@ -7,6 +7,7 @@ is called after every epoch like :meth:`Callback.on_epoch_end`.
 :class:`ProgressLine`       prints a line for each epoch
 :class:`ProgressBar`        draws a bar, by rich or tqdm where one is installed
 :class:`ParameterPath`      keeps the parameters as they change, to draw the path of a descent
+:class:`Checkpoint`         writes the state of the run to a file, to go on from there
 ==========================  ==================================================================
 
 Without a callback for batches no Python runs between the batches of an epoch.
@@ -14,15 +15,20 @@ Without a callback for batches no Python runs between the batches of an epoch.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from ._inputs.numbers import count
 from ._typing import Array
 from .history import History
 
-__all__ = ["Callback", "ParameterPath", "ProgressBar", "ProgressLine"]
+if TYPE_CHECKING:
+    from ._training.trainer import Trainer
+
+__all__ = ["Callback", "Checkpoint", "ParameterPath", "ProgressBar", "ProgressLine"]
 
 #: What is being trained, a network or an estimator: both have ``parameters``, one flat vector.
 #: Not a protocol, so that an overriding method may say which of them it takes.
@@ -220,6 +226,48 @@ class ParameterPath(Callback):
         if self.every == "epoch":
             self.points.append(network.parameters.copy())
         return None
+
+
+class Checkpoint(Callback):
+    """Write the state of the run to a file, for ``fit(resume=path)`` or ``Trainer.load``.
+
+    The file appears at once and whole, or the one before stays, whatever happens meanwhile.
+
+    Parameters
+    ----------
+    path : str or path
+        ``{epoch}`` in it is replaced by the number of epochs that are done.
+    every : int, default 1
+        Epochs between two files; after the last epoch there is one anyway.
+
+    Notes
+    -----
+    For networks: ``MLP.fit``, ``Trainer.run``. A file is written by safetensors.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
+        self.path, self.every = os.fspath(path), count("every", every, 1)
+        #: Whose state is written; set when a run begins.
+        self.trainer: Trainer | None = None
+        self._written = 0
+
+    def on_train_begin(self, network: Model, history: History) -> None:
+        self._written = history.epochs
+
+    def on_epoch_end(self, network: Model, history: History) -> bool | None:
+        if history.epochs % self.every == 0:
+            self._write(history.epochs)
+        return None
+
+    def on_train_end(self, network: Model, history: History) -> None:
+        if history.stop_reason != "interrupted" and history.epochs > self._written:
+            self._write(history.epochs)
+
+    def _write(self, epochs: int) -> None:
+        if self.trainer is None:
+            raise ValueError("Checkpoint is for MLP.fit and Trainer.run: they have a state to keep")
+        self.trainer.save(self.path.replace("{epoch}", str(epochs)))
+        self._written = epochs
 
 
 def as_callbacks(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 __all__ = ["History"]
@@ -115,6 +115,12 @@ class History:
             "stop_message": self.stop_message,
             "best_epoch": self.best_epoch,
         }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> History:
+        """A history from what :meth:`to_dict` has given."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
 
     def __repr__(self) -> str:
         if not self.loss:

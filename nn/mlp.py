@@ -17,6 +17,7 @@ from ._derivatives.methods import Derivatives
 from ._files import shown
 from ._network import construction
 from ._network.network import Network
+from ._training.methods import Steps
 from ._typing import (
     ActivationName,
     InitializerName,
@@ -30,6 +31,7 @@ from ._typing import (
 from .interop._methods import NetworkExports
 
 if TYPE_CHECKING:
+    from ._training.trainer import Trainer
     from .activations import Activation
     from .callbacks import Callback, EpochFunction
     from .history import History
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 else:
     # For ``typing.get_type_hints``; importing them takes longer than the rest of the package.
     Activation = Callback = EpochFunction = History = Initializer = Any
-    Loss = Optimizer = Schedule = StopRule = Any
+    Loss = Optimizer = Schedule = StopRule = Trainer = Any
 
 __all__ = ["MLP"]
 
@@ -50,7 +52,7 @@ OneActivation: TypeAlias = ActivationName | str | Activation | CustomActivation
 Rate: TypeAlias = Callable[[float], float]
 
 
-class MLP(Derivatives, NetworkExports, Network):
+class MLP(Derivatives, NetworkExports, Steps, Network):
     """A multilayer perceptron: ``a^l = σ(a^(l-1) W^l + b^l)``.
 
     Parameters
@@ -147,6 +149,8 @@ class MLP(Derivatives, NetworkExports, Network):
         track_gradient_norm: bool = False,
         callbacks: Callback | EpochFunction | Iterable[Callback | EpochFunction] = (),
         verbose: int = 0,
+        trainer: Trainer | None = None,
+        resume: str | os.PathLike[str] | None = None,
     ) -> History:
         """Train from the present parameters on.
 
@@ -212,6 +216,13 @@ class MLP(Derivatives, NetworkExports, Network):
             Called as ``callback(network, history)`` after each epoch; ``True`` stops training.
         verbose : int, default 0
             1 shows a progress bar on a terminal, else a line per epoch; 2 always lines.
+        trainer : Trainer, optional
+            One of this network (:meth:`trainer`), with the options of its own, to go on with;
+            beside it only rows, ``epochs``, ``metrics``, ``callbacks`` and ``verbose`` are given.
+            ``epochs`` counts those that it has made.
+        resume : str or path, optional
+            File of ``Trainer.save`` or ``callbacks.Checkpoint`` to go on from. Called as the run
+            was that wrote it, ``fit`` leads to the same bits as one that nobody interrupted.
 
         Returns
         -------
@@ -237,7 +248,7 @@ class MLP(Derivatives, NetworkExports, Network):
         An exception or Ctrl-C leaves the network at the last finished step.
         """
         # Here, not above: who only loads and predicts needs none of it.
-        from ._training import fit, plan
+        from ._training import methods
         from ._training.options import Options
 
         options = Options(
@@ -262,7 +273,7 @@ class MLP(Derivatives, NetworkExports, Network):
             callbacks=callbacks,
             verbose=verbose,
         )
-        return fit.fit(*plan.make(self, X, y, loss, optimizer, options))
+        return methods.fit(self, X, y, loss, optimizer, options, trainer, resume)
 
     # Storage
 

@@ -54,7 +54,7 @@ def save(
     network: MLP, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write ``network`` to ``path``, all of it or nothing, with further ``metadata``."""
-    safetensors = _safetensors()
+    safe = safetensors()
     architecture = {
         "sizes": list(network.architecture.sizes),
         "activations": [_name(activation) for activation in network.architecture.activations],
@@ -69,7 +69,7 @@ def save(
     }
     tensors = {f"weights.{i}": w for i, w in enumerate(network.weights)}
     tensors |= {f"biases.{i}": b for i, b in enumerate(network.biases)}
-    write(path, safetensors.numpy.save(tensors, metadata=entries))
+    write(path, safe.numpy.save(tensors, metadata=entries))
 
 
 def read(path: str | os.PathLike[str]) -> StoredNetwork:
@@ -82,16 +82,16 @@ def read(path: str | os.PathLike[str]) -> StoredNetwork:
     ValueError
         Where the file is damaged or holds no network of this package.
     """
-    safetensors = _safetensors()
+    safe = safetensors()
     with open_regular(path) as file:
         try:
-            header, start = _header(file)
+            found, start = header(file)
         except ValueError as error:
             raise ValueError(f"{shown(path)} is not a safetensors file: {error}") from None
         try:
-            metadata = _metadata(header.pop("__metadata__", None))
+            metadata = metadata_of(found.pop("__metadata__", None))
             architecture, dtype = _architecture(metadata)
-            _check_tensors(architecture, dtype, header)
+            _check_tensors(architecture, dtype, found)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{shown(path)} is not a fastmlp network: {error}") from error
         size = os.fstat(file.fileno()).st_size
@@ -103,13 +103,13 @@ def read(path: str | os.PathLike[str]) -> StoredNetwork:
         file.seek(0)
         content = file.read(size)
     try:
-        tensors = safetensors.numpy.load(content)
-    except safetensors.SafetensorError as error:
+        tensors = safe.numpy.load(content)
+    except safe.SafetensorError as error:
         raise ValueError(f"{shown(path)} is not a safetensors file: {error}") from error
     return StoredNetwork(architecture, dtype, tensors, metadata)
 
 
-def _header(file: BinaryIO) -> tuple[dict[str, Any], int]:
+def header(file: BinaryIO) -> tuple[dict[str, Any], int]:
     """The header of a safetensors file, and where the tensors begin."""
     size = os.fstat(file.fileno()).st_size
     if size < 8:
@@ -126,7 +126,7 @@ def _header(file: BinaryIO) -> tuple[dict[str, Any], int]:
     return header, 8 + length
 
 
-def _metadata(found: Any) -> dict[str, str]:
+def metadata_of(found: Any) -> dict[str, str]:
     if found is None:
         return {}
     if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
@@ -202,7 +202,8 @@ def _few(names: Iterable[str], limit: int = 8) -> str:
     return (shown_names or "none") + more
 
 
-def _safetensors() -> Any:
+def safetensors() -> Any:
+    """The library, or an ``ImportError`` that says how to install it."""
     try:
         import safetensors
         import safetensors.numpy

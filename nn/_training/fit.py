@@ -83,14 +83,15 @@ class NetworkHooks(Hooks):
 
 
 def fit(run: Run, hooks: NetworkHooks) -> History:
-    """Carry a run of :func:`fastmlp._training.plan.make` out.
+    """Carry a run out whose trainer is loaded.
 
     Warns
     -----
     RuntimeWarning
         Where the loss or a parameter is not finite; the last finite parameters are kept.
     """
-    history = carry_out(run, hooks)
+    train(run, hooks)
+    history = run.history
     if history.stop_reason == "non_finite_loss":
         warnings.warn(
             f"{history.stop_message}: {ADVICE}",
@@ -101,7 +102,7 @@ def fit(run: Run, hooks: NetworkHooks) -> History:
 
 
 def carry_out(run: Run, hooks: NetworkHooks) -> History:
-    """Do what :func:`fit` does without its warning."""
+    """Do what :func:`fit` does without its warning, from the network's parameters on."""
     run.trainer.load(run.parameters)
     train(run, hooks)
     return run.history

@@ -8,7 +8,6 @@ the optimizer is a :class:`~fastmlp.optimizers.GradientDescent` with a line sear
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -72,13 +71,21 @@ class LineSearchTrainer:
         """Copy parameters out."""
         parameters[...] = self._parameters
 
-    def memory(self) -> Any:
+    def memory(self) -> dict[str, Any]:
         """A copy of what was learnt from earlier iterations, for :meth:`remember`."""
-        return copy.deepcopy((self._method, self._here, self._flattest))
+        here = None if self._here is None else [self._here[0], self._here[1].copy()]
+        return {"method": self._method.state(), "here": here, "flattest": self._flattest}
 
-    def remember(self, memory: Any) -> None:
+    def remember(self, memory: dict[str, Any]) -> None:
         """Take over what an equal trainer has learnt; :meth:`load` forgets it."""
-        self._method, self._here, self._flattest = copy.deepcopy(memory)
+        self._method.restore(memory["method"])
+        here = memory["here"]
+        self._here = None if here is None else (float(here[0]), here[1].copy())
+        self._flattest = float(memory["flattest"])
+
+    def new_rows(self) -> None:
+        """Go on with other rows, for which the cost at the present parameters is not known."""
+        self._here = None
 
     def run_epoch(
         self,

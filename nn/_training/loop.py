@@ -14,7 +14,7 @@ import numpy as np
 from .._typing import Array
 from ..callbacks import Callback
 from . import together
-from .run import Run, State
+from .run import Run
 
 
 class Hooks:
@@ -67,16 +67,13 @@ class Hooks:
         """Run once, also where an exception ends training (``finished`` is false then)."""
 
 
-def train(run: Run, hooks: Hooks, state: State | None = None) -> None:
+def train(run: Run, hooks: Hooks) -> None:
     """Run epochs until all are done, or something says stop; ``run.history`` says what.
 
-    The run begins with what its trainer has been loaded with, or goes on from a ``state`` of an
-    equal run. Callbacks may change the owner's parameters at any time: training goes on from what
-    they leave, with the optimizer's moments kept.
+    The run begins with what its trainer has been loaded with. Callbacks may change the owner's
+    parameters at any time: training goes on from what they leave, with the moments kept.
     """
     run.start()
-    if state is not None:
-        run.resume(state)
     history, owner = run.history, hooks.owner
     finished = False
     try:

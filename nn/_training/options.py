@@ -15,37 +15,45 @@ if TYPE_CHECKING:
     from .._network.network import Network
 
 
-@dataclass(frozen=True)
+@dataclass(kw_only=True)
 class Options:
-    """What ``MLP.fit`` takes beside data, loss and optimizer, see there."""
+    """What ``MLP.fit`` takes beside data, loss and optimizer, with its defaults; see there."""
 
-    learning_rate: Any
-    batch_size: Any
-    epochs: int
-    shuffle: bool
-    validation_data: Any
-    sample_weight: Any
-    class_weight: Mapping[int, float] | str | None
-    label_smoothing: float
-    l1: float
-    l2: float
-    dropout: float | Sequence[float]
-    clip_value: float | None
-    clip_norm: float | None
-    max_norm: float | None
-    trainable: bool | Sequence[bool]
-    stop: Any
-    metrics: Any
-    track_gradient_norm: bool
-    callbacks: Any
-    verbose: int
+    learning_rate: Any = None
+    batch_size: Any = 32
+    epochs: int = 10
+    shuffle: bool = True
+    validation_data: Any = None
+    sample_weight: Any = None
+    class_weight: Mapping[int, float] | str | None = None
+    label_smoothing: float = 0.0
+    l1: float = 0.0
+    l2: float = 0.0
+    dropout: float | Sequence[float] = 0.0
+    clip_value: float | None = None
+    clip_norm: float | None = None
+    max_norm: float | None = None
+    trainable: bool | Sequence[bool] = True
+    stop: Any = None
+    metrics: Any = ()
+    track_gradient_norm: bool = False
+    callbacks: Any = ()
+    verbose: int = 0
 
 
-def batch_size(value: Any, n: int) -> Any:
-    """Rows of a step, all of ``n`` where more are given; "full" has been dealt with."""
+#: Options that a trainer has been made with; a ``fit`` that goes on with it gives the others.
+KEPT_BY_TRAINERS = (
+    *("learning_rate", "batch_size", "shuffle", "label_smoothing", "l1", "l2", "dropout"),
+    *("clip_value", "clip_norm", "max_norm", "trainable", "stop", "track_gradient_norm"),
+)
+
+
+def batch_size(value: Any) -> Any:
+    """Rows of a step; "full" has been dealt with, and the engine's options check what is left."""
     if isinstance(value, str):
         raise ValueError(f"batch_size must be an integer or 'full', got {value!r}")
-    return n if isinstance(value, (int, np.integer)) and value > n > 0 else value
+    # More rows than there can be are all of them.
+    return min(value, 2**31 - 1) if isinstance(value, (int, np.integer)) and value > 1 else value
 
 
 def collect(

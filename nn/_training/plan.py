@@ -1,4 +1,4 @@
-"""The arguments of ``MLP.fit``, checked and turned into a run.
+"""The arguments of ``MLP.fit``, checked: those that speak of rows, and those that do not.
 
 Everything that can be wrong is found here, before anything of the network is changed.
 """
@@ -6,6 +6,7 @@ Everything that can be wrong is found here, before anything of the network is ch
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,11 +33,88 @@ if TYPE_CHECKING:
     from .._network.network import Network
 
 
-def make(
-    network: Network, X: Any, y: Any, loss: Any, optimizer: Any, options: Options
-) -> tuple[Run, NetworkHooks]:
-    """Check everything; raise ``TypeError`` or ``ValueError`` where something is wrong."""
-    return on_batch(network, rows_of(network, X, y, loss, options), optimizer, options)
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the arguments of ``fit`` mean, as far as they do not speak of rows.
+
+    Attributes
+    ----------
+    loss : object
+        What the kernels take for one.
+    rule : Optimizer
+    learning_rate : float
+        Before the schedule.
+    schedule : Schedule
+    stop : list of StopRule
+    slots : tuple of str or None
+        Names of the moments, ``None`` where a line search has none.
+    full : bool
+        Whether a step takes all rows.
+    with_norm : bool
+        Whether the gradient's norm is computed.
+    engine : TrainingOptions
+        With the ``batch_size`` that was asked for, 1 where a step takes all rows.
+    """
+
+    loss: Any
+    rule: optimizers.Optimizer
+    learning_rate: float
+    schedule: schedules.Schedule
+    stop: list[stopping.StopRule]
+    slots: tuple[str, ...] | None
+    full: bool
+    with_norm: bool
+    engine: TrainingOptions
+
+    @property
+    def searches(self) -> bool:
+        """Whether steps are found by line search, without a learning rate."""
+        return self.slots is None
+
+    @property
+    def subset(self) -> int | None:
+        """How many of the rows are drawn once, to be trained on."""
+        return self.rule.subset if isinstance(self.rule, FullBatch) else None
+
+    def batch_size(self, n: int) -> int:
+        """Rows of a step where there are ``n``."""
+        return n if self.full else min(self.engine.batch_size, n)
+
+
+def settings(network: Network, loss: Any, optimizer: Any, options: Options) -> Settings:
+    """Check what does not depend on rows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming what was expected and what came.
+    """
+    spec = network._loss(loss, options.label_smoothing)
+    rule, learning_rate, schedule = _step_size(optimizer, options.learning_rate)
+    method = rule.method() if isinstance(rule, FullBatch) else None
+    numbers.count("epochs", options.epochs, 0)
+    numbers.switch("shuffle", options.shuffle)
+    full = isinstance(rule, FullBatch) or options.batch_size == "full"
+    rules = stopping.get(options.stop)
+    with_norm = options.track_gradient_norm or options.clip_norm is not None or method is not None
+    with_norm = with_norm or any(stop.needs_gradient_norm for stop in rules)
+    size = 1 if full else engine_options.batch_size(options.batch_size)
+    engine = engine_options.collect(network, options, size, with_norm=with_norm)
+    if method is not None:
+        if not isinstance(schedule, schedules.Constant):
+            raise ValueError("an optimizer with a line search takes no schedule of learning rates")
+        _check_line_search(engine)
+    return Settings(
+        loss=spec,
+        rule=rule,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        stop=rules,
+        slots=rule.update_rule().slots if method is None else None,
+        full=full,
+        with_norm=with_norm,
+        engine=engine,
+    )
 
 
 def on_batch(
@@ -49,12 +127,12 @@ def on_batch(
     n_threads: int | None = None,
     hooks: type[NetworkHooks] = NetworkHooks,
 ) -> tuple[Run, NetworkHooks]:
-    """A run on rows that have been checked.
+    """A run of its own, from the beginning, on rows that have been checked.
 
     Parameters
     ----------
     batch : Batch
-        What :func:`rows_of` gives.
+        Rows and the weights of their classes.
     rows : (m,) array of intp, optional
         Rows of it that are visited; not with metrics, class weights or an optimizer that takes
         all rows at once, which look at the batch itself.
@@ -63,69 +141,57 @@ def on_batch(
     hooks : type
         What its owner adds to the loop.
     """
-    n_rows = len(batch.x) if rows is None else len(rows)
-    rule, learning_rate, schedule = _step_size(optimizer, options.learning_rate)
-    method = rule.method() if isinstance(rule, FullBatch) else None
-    epochs = numbers.count("epochs", options.epochs, 0)
-    full = isinstance(rule, FullBatch) or options.batch_size == "full"
-    size = n_rows if full else engine_options.batch_size(options.batch_size, n_rows)
-    rules = stopping.get(options.stop)
-    with_norm = options.track_gradient_norm or options.clip_norm is not None or method is not None
-    with_norm = with_norm or any(stop.needs_gradient_norm for stop in rules)
-    engine = engine_options.collect(network, options, size, with_norm=with_norm)
+    known = settings(network, batch.loss, optimizer, options)
     if n_threads is not None:
-        engine = dataclasses.replace(engine, n_threads=n_threads)
-    evaluation = _evaluation(network, options, batch, [*rules, schedule])
-    rules = [stop.resolved(evaluation.modes) for stop in rules]
-    shuffle = numbers.switch("shuffle", options.shuffle)
-    listeners = _callbacks.as_callbacks(() if options.callbacks is None else options.callbacks)
-    if numbers.count("verbose", options.verbose, 0):
-        listeners.insert(0, _callbacks.progress(epochs, options.verbose))
-    trainer: Any
-    n_slots, remake = 0, None
-    if method is not None:
-        if not isinstance(schedule, schedules.Constant):
-            raise ValueError("an optimizer with a line search takes no schedule of learning rates")
-        trainer = _line_search_trainer(network, batch.loss, method, engine)
-    else:
-        update = rule.update_rule()
-        n_slots = len(update.slots)
-        if engine.dropout:
-            engine = dataclasses.replace(engine, seed=int(network._generator.integers(2**63)))
+        known = dataclasses.replace(
+            known, engine=dataclasses.replace(known.engine, n_threads=n_threads)
+        )
+    measured = evaluation(network, options, batch, [*known.stop, known.schedule])
+    seed = draw_seed(network, known)
+    if known.subset is not None:
+        batch = batch.take(subset(network, batch, known.subset))
+    n = len(batch.target) if rows is None else len(rows)
+    size = known.batch_size(n)
 
-        def remake(n_threads: int | None) -> Any:
-            again = dataclasses.replace(engine, n_threads=n_threads)
-            return kernels.trainer(network.architecture, network.dtype, batch.loss, update, again)
+    def remake(n_threads: int | None) -> Any:
+        options = dataclasses.replace(known.engine, n_threads=n_threads)
+        return engine(network, dataclasses.replace(known, engine=options), size, seed)
 
-        trainer = kernels.trainer(network.architecture, network.dtype, batch.loss, update, engine)
-    batch_size = engine.batch_size
-    if isinstance(rule, FullBatch) and rule.subset is not None:
-        batch = _subset(batch, rule.subset, network._generator)
-        batch_size = n_rows = len(batch.x)
     run = Run(
         batch=batch,
-        trainer=trainer,
-        n_slots=n_slots,
+        trainer=engine(network, known, size, seed),
+        n_slots=len(known.slots or ()),
         parameters=network.parameters,
-        batch_size=batch_size,
-        epochs=epochs,
-        rates=Rates(learning_rate, schedule, epochs, -(-n_rows // batch_size)),
-        # Where one batch holds all rows their order would change nothing but the rounding.
-        generator=network._generator if shuffle and not full else None,
-        rules=rules,
-        callbacks=listeners,
-        with_gradient_norm=with_norm,
+        batch_size=size,
+        epochs=options.epochs,
+        rates=Rates(known.learning_rate, known.schedule, options.epochs, -(-n // size)),
+        generator=generator(network, known, options),
+        rules=[rule.resolved(measured.modes) for rule in known.stop],
+        callbacks=listeners(options, options.epochs),
+        with_gradient_norm=known.with_norm,
         rows=rows,
-        remake=remake,
+        remake=None if known.searches else remake,
     )
-    return run, hooks(network, evaluation)
+    return run, hooks(network, measured)
 
 
-def rows_of(network: Network, X: Any, y: Any, loss: Any, options: Options) -> Batch:
-    """The training rows, with the weights of their classes."""
-    spec = network._loss(loss, options.label_smoothing)
-    x, target, weight, _ = network._batch(X, y, spec, options.sample_weight, training=True)
-    return weighed(network, Batch(x, target, weight, spec), options.class_weight)
+def engine(network: Network, known: Settings, batch_size: int, seed: int) -> Any:
+    """What makes the steps, of at most so many rows: a trainer of the kernels, or its like."""
+    options = dataclasses.replace(known.engine, batch_size=batch_size, seed=seed)
+    if isinstance(known.rule, FullBatch):
+        method = known.rule.method()
+        if method is not None:
+            return _line_search_trainer(network, known.loss, method, options)
+    rule = known.rule.update_rule()
+    return kernels.trainer(network.architecture, network.dtype, known.loss, rule, options)
+
+
+def rows(
+    network: Network, known: Settings, X: Any, y: Any, sample_weight: Any, class_weight: Any
+) -> Batch:
+    """The training rows, checked, with the weights of their classes."""
+    x, target, weight, _ = network._batch(X, y, known.loss, sample_weight, training=True)
+    return weighed(network, Batch(x, target, weight, known.loss), class_weight)
 
 
 def weighed(network: Network, batch: Batch, class_weight: Any) -> Batch:
@@ -135,6 +201,34 @@ def weighed(network: Network, batch: Batch, class_weight: Any) -> Batch:
     n_out = network.architecture.sizes[-1]
     weight = class_weights.by_class(class_weight, batch.target, n_out, batch.weight, network.dtype)
     return dataclasses.replace(batch, weight=weight)
+
+
+def draw_seed(network: Network, known: Settings) -> int:
+    """A seed of dropout, drawn only where it is used: other shuffles stay as they are without."""
+    return int(network._generator.integers(2**63)) if known.engine.dropout else 0
+
+
+def generator(network: Network, known: Settings, options: Options) -> np.random.Generator | None:
+    """What shuffles the rows.
+
+    Where one batch holds all rows their order would change nothing but the rounding.
+    """
+    return network._generator if options.shuffle and not known.full else None
+
+
+def listeners(options: Options, epochs: int) -> list[_callbacks.Callback]:
+    """The callbacks, one that shows the progress before all others."""
+    found = _callbacks.as_callbacks(() if options.callbacks is None else options.callbacks)
+    if numbers.count("verbose", options.verbose, 0):
+        found.insert(0, _callbacks.progress(epochs, options.verbose))
+    return found
+
+
+def learning_rate(rule: optimizers.Optimizer, value: Any) -> float:
+    """A learning rate that takes the place of the rule's, which checks it."""
+    changed: Any = rule  # a dataclass, which checks its constants
+    rate: float = dataclasses.replace(changed, learning_rate=float(value)).learning_rate
+    return rate
 
 
 def _step_size(
@@ -151,7 +245,7 @@ def _step_size(
     return rule, float(rule.learning_rate), schedules.get(value)
 
 
-def _evaluation(
+def evaluation(
     network: Network,
     options: Options,
     batch: Batch,
@@ -168,20 +262,17 @@ def _evaluation(
     return evaluation
 
 
-def _subset(batch: Batch, n: int, generator: np.random.Generator) -> Batch:
-    """Some rows, in the order in which they stand."""
+def subset(network: Network, batch: Batch, n: int) -> Array:
+    """Numbers of some rows, drawn, in the order in which they stand."""
     if isinstance(batch.x, CSR):
         raise ValueError("subset is for rows in an array, and X is sparse")
     if n > len(batch.x):
         raise ValueError(f"subset must not exceed the {len(batch.x)} rows, got {n}")
-    rows = np.sort(generator.permutation(len(batch.x))[:n])
-    weight = None if batch.weight is None else batch.weight[rows]
-    return Batch(batch.x[rows], batch.target[rows], weight, batch.loss)
+    drawn: Array = np.sort(network._generator.permutation(len(batch.x))[:n])
+    return drawn
 
 
-def _line_search_trainer(
-    network: Network, spec: Any, method: Method, engine: TrainingOptions
-) -> LineSearchTrainer:
+def _check_line_search(engine: TrainingOptions) -> None:
     unfit = [name for name in ("dropout", "clip_value", "clip_norm", "max_norm")
              if getattr(engine, name) not in ((), None)]  # fmt: skip
     if unfit:
@@ -189,6 +280,11 @@ def _line_search_trainer(
             f"an optimizer with a line search has no {', '.join(unfit)}: it needs the same cost "
             "at every step"
         )
+
+
+def _line_search_trainer(
+    network: Network, spec: Any, method: Method, engine: TrainingOptions
+) -> LineSearchTrainer:
     frozen = None
     if not all(engine.trainable):
         frozen = np.zeros(network.parameters.size, bool)

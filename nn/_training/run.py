@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable
@@ -60,21 +59,6 @@ class ShownLoss(Protocol):
         """From the mean over the rows of an epoch."""
 
 
-@dataclass(frozen=True)
-class State:
-    """What a run needs to go on where it was, to the bit; see :meth:`Run.state`."""
-
-    parameters: Array
-    moments: Array
-    step: int
-    memory: Any
-    order: Array | None
-    generator: Any
-    rates: LearningRates
-    watches: list[tuple[str, Watch]]
-    history: History
-
-
 @dataclass(eq=False)
 class Run:
     """A training run.
@@ -104,8 +88,9 @@ class Run:
     order : (n,) array or None
         Order of the rows in the last epoch.
     watches : list of (reason, Watch)
-        Rules at work, from :meth:`start` on. Where one has a deadline an epoch is cut into pieces,
-        and ends at the first that is later.
+        Rules at work, from :meth:`start` on, which starts those of ``rules`` where there are none
+        yet. Where one has a deadline an epoch is cut into pieces, and ends at the first that is
+        later.
     visited : int
         Rows of the last epoch.
     rows : (n,) array of intp, optional
@@ -144,7 +129,10 @@ class Run:
 
     def start(self) -> None:
         """Start the stop rules, and look at what the run needs."""
-        self.watches = [(rule.reason, rule.watch()) for rule in self.rules]
+        if self.rules and not self.watches:
+            self.watches = [(rule.reason, rule.watch()) for rule in self.rules]
+        for _, watch in self.watches:
+            watch.training_begins()
         self.deadline = min((watch.deadline for _, watch in self.watches), default=math.inf)
         self.listeners = [callback for callback in self.callbacks if callback.every_batch]
         self.n_steps = -(-self.n_rows // self.batch_size)
@@ -181,37 +169,6 @@ class Run:
         """Change the parameters, keep the moments."""
         self.parameters[...] = parameters
         self.trainer.load(self.parameters, self.moments(), self.trainer.step)
-
-    def state(self) -> State:
-        """A copy of all that the next step depends on, to :meth:`resume` an equal run from."""
-        parameters = np.empty_like(self.parameters)
-        moments = self.moments(parameters)
-        return copy.deepcopy(
-            State(
-                parameters,
-                moments,
-                self.trainer.step,
-                self.trainer.memory() if hasattr(self.trainer, "memory") else None,
-                self.order,
-                position(self.generator),
-                self.rates,
-                self.watches,
-                self.history,
-            )
-        )
-
-    def resume(self, state: State) -> None:
-        """Go on, after :meth:`start`, as the run would have that gave the state."""
-        state = copy.deepcopy(state)
-        self.parameters[...] = state.parameters
-        self.trainer.load(self.parameters, state.moments, state.step)
-        if state.memory is not None:
-            self.trainer.remember(state.memory)
-        self.order, self.rates = state.order, state.rates
-        self.watches, self.history = state.watches, state.history
-        self.history.stop_reason, self.history.stop_message = "", ""
-        if state.generator is not None:
-            set_position(self.generator, state.generator)
 
     def use_threads(self, n_threads: int) -> None:
         """Go on with another number of threads, to the bit as before."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,6 +31,12 @@ class Method(Protocol):
 
         Returns ``False`` if the last direction already was the plain gradient.
         """
+
+    def state(self) -> dict[str, Any]:
+        """All that was learnt: arrays and numbers, as copies."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state` has given."""
 
 
 class SteepestDescent:
@@ -67,6 +73,12 @@ class SteepestDescent:
         first = self._step == self._initial
         self._step = self._initial
         return not first
+
+    def state(self) -> dict[str, Any]:
+        return {"step": self._step}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._step = float(state["step"])
 
 
 class QuasiNewton:
@@ -119,3 +131,11 @@ class QuasiNewton:
         had = bool(self._pairs)
         self._pairs.clear()
         return had
+
+    def state(self) -> dict[str, Any]:
+        return {"pairs": [[s.copy(), y.copy(), curvature] for s, y, curvature in self._pairs]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._pairs.clear()
+        for s, y, curvature in state["pairs"]:
+            self._pairs.append((s.copy(), y.copy(), float(curvature)))

@@ -31,7 +31,8 @@ class Rates:
     ) -> None:
         self.learning_rate, self.schedule = learning_rate, schedule
         self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
-        self._fixed = isinstance(schedule, Constant)
+        #: Whether every step has the same rate.
+        self.fixed = isinstance(schedule, Constant)
         plateau = schedule.plateau
         self._reducer = None
         if isinstance(plateau, ReduceOnPlateau):
@@ -47,7 +48,7 @@ class Rates:
 
         ``step`` is the number of updates before, by default as many for each epoch.
         """
-        if self._fixed:
+        if self.fixed:
             return self.learning_rate
         n = self.steps_per_epoch
         start = epoch * n if step is None else step
@@ -63,6 +64,19 @@ class Rates:
         """Look at the losses, where the schedule depends on them."""
         if self._reducer is not None:
             self._reducer.epoch_ended(history)
+
+    def of_step(self, step: int, epoch: int) -> float:
+        """The rate of a single step after so many others, and finished epochs."""
+        return float(np.ravel(self.of_epoch(epoch, step if self.schedule.by_step else None))[0])
+
+    def state(self) -> dict[str, float]:
+        """What a schedule remembers of the losses."""
+        return {} if self._reducer is None else self._reducer.state()
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go on from what :meth:`state` has given."""
+        if self._reducer is not None:
+            self._reducer.restore(state)
 
 
 class _Reducer:
@@ -81,6 +95,18 @@ class _Reducer:
         self._best = math.inf
         self._waited = 0
         self._cooldown = 0
+
+    def state(self) -> dict[str, float]:
+        return {
+            "scale": self.scale,
+            "best": self._best,
+            "waited": self._waited,
+            "cooldown": self._cooldown,
+        }
+
+    def restore(self, state: dict[str, float]) -> None:
+        self.scale, self._best = float(state["scale"]), float(state["best"])
+        self._waited, self._cooldown = int(state["waited"]), int(state["cooldown"])
 
     def epoch_ended(self, history: History) -> None:
         rule = self.rule

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,19 @@ class Watch(ABC):
         """Run once after the last epoch; may change the parameters."""
         return None
 
+    def training_begins(self) -> None:
+        """Run before the first epoch, and where a run goes on before its next."""
+        return None
+
+    def state(self) -> dict[str, Any]:
+        """All that the watch remembers of the run: arrays and numbers."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` has given."""
+        for name in self.state():
+            setattr(self, name, state[name])
+
 
 class Below(Watch):
     """The norm of the gradient, or its product with the learning rate, against a limit."""
@@ -57,7 +70,7 @@ class Best(Watch):
     ) -> None:
         self.curve, self.min_delta, self.patience = curve, min_delta, patience
         self.sign = -1.0 if higher else 1.0
-        self.restore = restore
+        self.restores = restore
         self.best = math.inf  # of sign · value
         self.waited = 0
         self.epoch = 0
@@ -68,7 +81,7 @@ class Best(Watch):
         # False for NaN: an epoch that cannot be judged is not a good one.
         if value < self.best - self.min_delta:
             self.best, self.waited, self.epoch = value, 0, history.epochs
-            if self.restore:
+            if self.restores:
                 if self.parameters is None:
                     self.parameters = np.empty_like(parameters)
                 self.parameters[...] = parameters
@@ -80,18 +93,31 @@ class Best(Watch):
         best = f"best {self.sign * self.best:.6g} in epoch {self.epoch}" if self.epoch else "never"
         return f"the {what} has not improved for {self.waited} epochs ({best})"
 
+    def state(self) -> dict[str, Any]:
+        remembered = ("best", "waited", "epoch", "parameters")
+        return {name: getattr(self, name) for name in remembered}
+
     def training_ended(self, history: History, parameters: Array) -> None:
-        if self.restore and self.parameters is not None:
+        if self.restores and self.parameters is not None:
             parameters[...] = self.parameters
             history.best_epoch = self.epoch
 
 
 class Clock(Watch):
-    """The wall clock."""
+    """The wall clock, which stands still while nobody trains."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.deadline = time.perf_counter() + seconds
+        self.seconds = self.left = seconds
+        self.training_begins()
+
+    def training_begins(self) -> None:
+        self.deadline = time.perf_counter() + self.left
+
+    def training_ended(self, history: History, parameters: Array) -> None:
+        self.left = self.deadline - time.perf_counter()
+
+    def state(self) -> dict[str, Any]:
+        return {"left": self.deadline - time.perf_counter()}
 
     def epoch_ended(self, history: History, parameters: Array) -> str | None:
         over = time.perf_counter() >= self.deadline

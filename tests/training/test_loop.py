@@ -6,35 +6,10 @@ import numpy as np
 import pytest
 from fastmlp import MLP, MLPClassifier, stopping
 from fastmlp._inputs import sparse
-from fastmlp._training import fit, loop, plan
-from fastmlp._training.options import Options
-from fastmlp.callbacks import Callback
+from fastmlp._training import fit, loop
 from fastmlp.estimators._fitting import descent
 from fastmlp.kernels import CSR
 from fastmlp.optimizers import GradientDescent
-
-DEFAULTS = {
-    "learning_rate": None,
-    "batch_size": 8,
-    "epochs": 8,
-    "shuffle": True,
-    "validation_data": None,
-    "sample_weight": None,
-    "class_weight": None,
-    "label_smoothing": 0.0,
-    "l1": 0.0,
-    "l2": 0.0,
-    "dropout": 0.0,
-    "clip_value": None,
-    "clip_norm": None,
-    "max_norm": None,
-    "trainable": True,
-    "stop": None,
-    "metrics": (),
-    "track_gradient_norm": False,
-    "callbacks": (),
-    "verbose": 0,
-}
 
 
 def data():
@@ -44,12 +19,9 @@ def data():
 
 
 def prepared(optimizer="adam", **options):
-    """A network, its run and hooks, ready to start."""
+    """A network and its trainer."""
     net = MLP([3, 6, 1], output="sigmoid", random_state=0, dtype="float64")
-    x, y = data()
-    run, hooks = plan.make(net, x, y, None, optimizer, Options(**(DEFAULTS | options)))
-    run.trainer.load(run.parameters)
-    return net, run, hooks
+    return net, net.trainer(optimizer=optimizer, batch_size=8, epochs=8, **options)
 
 
 def test_networks_and_estimators_run_the_same_loop():
@@ -68,30 +40,22 @@ def test_networks_and_estimators_run_the_same_loop():
     ],
 )
 def test_a_run_that_is_cut_in_two_equals_the_whole(epochs, options):
-    whole, run, hooks = prepared(**options)
-    loop.train(run, hooks)
-    first, run, hooks = prepared(**options)
+    x, y = data()
     taken = []
-    run.callbacks.append(Take(run, epochs, taken))
-    loop.train(run, hooks)
-    second, again, hooks = prepared(**options)
+
+    def take(network, history):
+        if history.epochs == epochs:
+            taken.append(run.state)
+
+    whole, run = prepared(callbacks=take, **options)
+    run.run(x, y, 8)
+    second, again = prepared(**options)
     second.parameters[...] = np.nan  # all comes from the state
-    loop.train(again, hooks, taken[0])
+    again.state = taken[0]
+    again.run(x, y, 8 - epochs)
     np.testing.assert_array_equal(second.parameters, whole.parameters)
-    np.testing.assert_array_equal(first.parameters, whole.parameters)
     assert again.history.loss == run.history.loss
     assert again.history.best_epoch == run.history.best_epoch
-
-
-class Take(Callback):
-    """Takes the state of a run after some epochs."""
-
-    def __init__(self, run, epochs, taken):
-        self.run, self.epochs, self.taken = run, epochs, taken
-
-    def on_epoch_end(self, network, history):
-        if history.epochs == self.epochs:
-            self.taken.append(self.run.state())
 
 
 def test_callbacks_of_an_estimator_see_the_epoch_in_which_a_rule_stops():

@@ -1,0 +1,86 @@
+"""Training as methods of a network: what ``fit`` does, and trainers for single steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+from .options import KEPT_BY_TRAINERS, Options
+
+if TYPE_CHECKING:
+    from .._network.network import Network
+    from ..history import History
+    from .trainer import Trainer
+
+
+class Steps:
+    """What a network offers beside ``fit`` to be trained; a part of :class:`fastmlp.MLP`."""
+
+    def trainer(self, *, loss: Any = None, optimizer: Any = "adam", **options: Any) -> Trainer:
+        """A trainer of this network, to make one step or epoch at a time.
+
+        Parameters
+        ----------
+        loss, optimizer
+            As those of :meth:`fit`.
+        **options
+            All others of :meth:`fit`, but those that speak of rows: ``X``, ``y`` and
+            ``sample_weight`` are given to the trainer's methods. ``epochs`` is the length of the
+            run that schedules plan with.
+
+        Returns
+        -------
+        fastmlp.Trainer
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming what was expected and what came.
+
+        Examples
+        --------
+        >>> from fastmlp import MLP
+        >>> net = MLP([1, 4, 1], random_state=0)
+        >>> trainer = net.trainer(optimizer="sgd", learning_rate=0.1)
+        >>> trainer.step([[1.0]], [2.0]) > trainer.step([[1.0]], [2.0])
+        True
+        """
+        from .trainer import Trainer
+
+        known = {field.name for field in dataclasses.fields(Options)} - {"sample_weight"}
+        for name in options:
+            if name not in known:
+                raise TypeError(f"trainer has the options {sorted(known)}, got {name!r}")
+        return Trainer(cast("Network", self), Options(**options), loss, optimizer)
+
+
+def fit(
+    network: Network,
+    X: Any,
+    y: Any,
+    loss: Any,
+    optimizer: Any,
+    options: Options,
+    trainer: Trainer | None,
+    resume: str | os.PathLike[str] | None,
+) -> History:
+    """``MLP.fit``: a new run, or one that goes on."""
+    from .trainer import Trainer
+
+    if trainer is None:
+        trainer = Trainer(network, options, loss, optimizer)
+        return trainer.fit(X, y, options, resume)
+    if not isinstance(trainer, Trainer):
+        raise TypeError(f"trainer must be a Trainer of this network, got {trainer!r}")
+    if trainer.network is not network:
+        raise ValueError("trainer must be one of this network: net.trainer(...)")
+    if resume is not None:
+        raise ValueError("trainer and resume are two ways to go on: give one of them")
+    new = Options()
+    given = [name for name in KEPT_BY_TRAINERS if getattr(options, name) is not getattr(new, name)
+             and getattr(options, name) != getattr(new, name)]  # fmt: skip
+    given += ["loss"] * (loss is not None) + ["optimizer"] * (optimizer != "adam")
+    if given:
+        raise ValueError(f"a trainer has {', '.join(given)} of its own: give them to net.trainer")
+    return trainer.fit(X, y, options)

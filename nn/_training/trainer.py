@@ -1,0 +1,332 @@
+"""One step at a time: a training run as an object, whose state can be read, set and saved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._inputs import numbers
+from .._network import blocks
+from .._typing import Array
+from ..callbacks import Checkpoint
+from ..history import History
+from ..schedules._rates import Rates
+from . import checkpoint, plan
+from .engine import Engine
+from .evaluation import Evaluation
+from .fit import NetworkHooks, fit
+from .options import Options
+from .run import Batch, Run
+
+if TYPE_CHECKING:
+    import os
+
+    from .._network.network import Network
+    from ..stopping._watches import Watch
+
+__all__ = ["Trainer"]
+
+
+class Trainer:
+    """Trains a network step by step, or epoch by epoch; ``MLP.trainer`` makes one.
+
+    Everything that a later step depends on is in :attr:`state`: a run that is cut anywhere between
+    two epochs, saved, and gone on with elsewhere equals the whole to the bit. The network shows
+    every step at once, and what is changed in it between two calls is what training goes on from,
+    with the optimizer's moments kept.
+
+    Attributes
+    ----------
+    history : History
+        Learning curves of all epochs so far, of :meth:`run` and ``fit``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLP
+    >>> net = MLP([2, 8, 1], activation="tanh", random_state=0)
+    >>> trainer = net.trainer(optimizer="adam", learning_rate=0.01)
+    >>> X, y = np.random.default_rng(0).normal(size=(16, 2)), np.zeros(16)
+    >>> losses = [trainer.step(X, y) for _ in range(100)]
+    >>> losses[-1] < losses[0]
+    True
+    """
+
+    def __init__(
+        self, network: Network, options: Options, loss: Any = None, optimizer: Any = "adam"
+    ) -> None:
+        self._network, self._options = network, options
+        self._known = plan.settings(network, loss, optimizer, options)
+        self.history = History()
+        self._rates = Rates(self._known.learning_rate, self._known.schedule, options.epochs, 1)
+        #: Stop rules at work, and what they are to remember where they are not yet.
+        self._watches: list[tuple[str, Watch]] = []
+        self._remembered: list[dict[str, Any]] = []
+        self._order: Array | None = None
+        self._subset: Array | None = None
+        self._engine = Engine(network, self._known)
+
+    def __repr__(self) -> str:
+        rule = self._known.rule
+        return f"Trainer({self._network!r}, {rule!r}, {self.steps} steps)"
+
+    @property
+    def network(self) -> Network:
+        """The network that is trained."""
+        return self._network
+
+    @property
+    def steps(self) -> int:
+        """Updates so far."""
+        return self._engine.step
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step; a schedule multiplies it."""
+        return self._rates.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        if self._known.searches:
+            raise ValueError("an optimizer with a line search finds its own learning rates")
+        self._rates.learning_rate = plan.learning_rate(self._known.rule, value)
+
+    # Steps
+
+    def step(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Make one step with all of the rows, whatever the ``batch_size``.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As those of ``MLP.fit``. Contiguous arrays of the network's dtype (labels: of intp) are
+            used as they are, without a copy.
+
+        Returns
+        -------
+        float
+            Mean loss of the rows before the update, penalties included.
+        """
+        batch = self._rows(X, y, sample_weight)
+        steps = self._engine.prepared(len(batch.target), at_least=True)
+        if self._known.searches:
+            steps.new_rows()
+        loss: float = steps.run_epoch(
+            batch.x, batch.target, None, self._rate(), sample_weight=batch.weight
+        )
+        self._engine.show()
+        return loss
+
+    def gradients(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> list[tuple[Array, Array]]:
+        """Gradients of the mean loss with its penalties, those that a step would follow.
+
+        Without dropout and clipping; nothing changes.
+
+        Returns
+        -------
+        list of (dW, db)
+            ``∇W^l``, ``(n_in, n_out)``, and ``∇b^l``, ``(n_out,)``, for each layer.
+        """
+        net, engine = self._network, self._known.engine
+        batch = self._rows(X, y, sample_weight)
+        net._connect()
+        _, gradient = blocks.loss_and_gradient(
+            *(net._network, net.parameters, batch.x, batch.target, batch.loss, batch.weight),
+            l2=engine.l2,
+            l1=engine.l1,
+        )
+        return list(zip(*net.architecture.views(gradient), strict=True))
+
+    def run(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        epochs: int = 1,
+        sample_weight: ArrayLike | None = None,
+    ) -> History:
+        """Train for further epochs, batch by batch, as ``MLP.fit`` does.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As those of ``MLP.fit``.
+        epochs : int, default 1
+            Epochs to make, at most: stop rules and callbacks may end them earlier.
+
+        Returns
+        -------
+        History
+            :attr:`history`, of all epochs so far.
+        """
+        more = numbers.count("epochs", epochs, 0)
+        options = self._options
+        batch = self._rows(X, y, sample_weight, options.class_weight)
+        return self._train(batch, self.history.epochs + more, options)
+
+    def fit(
+        self, X: Any, y: Any, options: Options, resume: str | os.PathLike[str] | None = None
+    ) -> History:
+        """What ``MLP.fit`` does: train until so many epochs are done, those of the file counted."""
+        batch = self._rows(X, y, options.sample_weight, options.class_weight)
+        state = None
+        if resume is not None:
+            state = checkpoint.load(resume, self._network, self._known)
+            checkpoint.check_rows(state, len(batch.target))
+        epochs = numbers.count("epochs", options.epochs, 0)
+        return self._train(batch, epochs, options, state)
+
+    # State
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All that the next step or epoch depends on, as a dict of arrays, numbers and dicts.
+
+        ``parameters`` ``(n_parameters,)``, ``moments`` (by the names of the optimizer's vectors,
+        each ``(n_parameters,)``), ``step``, ``order`` ``(n,)`` of the rows in the last epoch,
+        ``generator``, ``seed`` (of dropout), ``learning_rate``, ``schedule``, ``stop``,
+        ``history``, and ``memory`` of an optimizer with line search. It is a copy; one that was
+        read from an equal trainer can be assigned. An assignment of anything else raises
+        ``ValueError`` and changes nothing.
+        """
+        moments, step, memory = self._engine.rest()
+        named = {} if moments is None else dict(zip(self._known.slots or (), moments, strict=True))
+        state: dict[str, Any] = checkpoint.copy(
+            {
+                "parameters": self._engine.parameters(),
+                "moments": named,
+                "step": step,
+                "memory": memory,
+                "order": self._order,
+                "subset": self._subset,
+                "seed": self._engine.seed,
+                "generator": self._network._generator.bit_generator.state,
+                "learning_rate": self._rates.learning_rate,
+                "schedule": self._rates.state(),
+                "stop": [watch.state() for _, watch in self._watches] or self._remembered,
+                "history": self.history.to_dict(),
+            }
+        )
+        return state
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        state = checkpoint.copy(state)
+        network, known = self._network, self._known
+        checkpoint.check(state, network, known)
+        rates = Rates(known.learning_rate, known.schedule, self._options.epochs, 1)
+        rates.learning_rate = float(state["learning_rate"])
+        rates.restore(state["schedule"])
+        history = History.from_dict(state["history"])
+        network._generator.bit_generator.state = state["generator"]
+        network.parameters[...] = state["parameters"]
+        moments = np.empty((len(state["moments"]), network.parameters.size), network.dtype)
+        for vector, slot in zip(moments, known.slots or (), strict=True):
+            vector[...] = state["moments"][slot]
+        self._engine.restart((moments, int(state["step"]), state["memory"]), state["seed"])
+        self._order, self._subset = state["order"], state["subset"]
+        self._rates, self._watches, self._remembered = rates, [], state["stop"]
+        self.history = history
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write :attr:`state` to a safetensors file, all of it or nothing.
+
+        Raises
+        ------
+        ImportError
+            Where safetensors is not installed (``pip install 'fastmlp[io]'``).
+        """
+        checkpoint.save(path, self.state, self._network, self._known)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Go on from what :meth:`save` has written; nothing of the file can run code.
+
+        Raises
+        ------
+        FileNotFoundError
+            Where there is no such file.
+        ValueError
+            Where the file is damaged, or of another architecture, dtype or optimizer; nothing is
+            changed then.
+        """
+        self.state = checkpoint.load(path, self._network, self._known)
+
+    # Helpers
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> Batch:
+        return plan.rows(self._network, self._known, X, y, sample_weight, class_weight)
+
+    def _rate(self) -> float:
+        """Learning rate of a single step: schedules of steps count them all."""
+        rates = self._rates
+        if rates.fixed:
+            return rates.learning_rate
+        return rates.of_step(self.steps, self.history.epochs)
+
+    def _train(
+        self, batch: Batch, epochs: int, options: Options, state: dict[str, Any] | None = None
+    ) -> History:
+        """Carry epochs out until there are so many in the history, going on from a ``state``."""
+        network, known = self._network, self._known
+        evaluation = plan.evaluation(network, options, batch, [*known.stop, known.schedule])
+        callbacks = plan.listeners(options, epochs)
+        for callback in callbacks:
+            if isinstance(callback, Checkpoint):
+                callback.trainer = self
+        if state is not None:
+            self.state = state
+        if self._subset is None and known.subset is not None:
+            self._subset = plan.subset(network, batch, known.subset)
+        if self._subset is not None:
+            batch = batch.take(self._subset)
+        n = len(batch.target)
+        steps = self._engine.prepared(known.batch_size(n))
+        generator = plan.generator(network, known, self._options)
+        if generator is None:
+            self._order = None
+        elif self._order is None or len(self._order) != n:
+            self._order = np.arange(n, dtype=np.intp)
+        if known.stop and not self._watches:
+            rules = [rule.resolved(evaluation.modes) for rule in known.stop]
+            self._watches = [(rule.reason, rule.watch()) for rule in rules]
+            for (_, watch), found in zip(self._watches, self._remembered, strict=False):
+                watch.restore(found)
+        self._rates.steps_per_epoch = -(-n // known.batch_size(n))
+        self.history.stop_reason = self.history.stop_message = ""
+        run = Run(
+            batch=batch,
+            trainer=steps,
+            n_slots=len(known.slots or ()),
+            parameters=network.parameters,
+            batch_size=known.batch_size(n),
+            epochs=epochs,
+            rates=self._rates,
+            generator=generator,
+            callbacks=callbacks,
+            with_gradient_norm=known.with_norm,
+            history=self.history,
+            order=self._order,
+            watches=self._watches,
+        )
+        self._engine.begin_run()
+        return fit(run, _Hooks(self, evaluation))
+
+
+class _Hooks(NetworkHooks):
+    """Lets a trainer know how a run has left it and the network."""
+
+    def __init__(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        super().__init__(trainer._network, evaluation)
+        self._trainer = trainer
+
+    def finish(self, run: Run, finished: bool) -> None:
+        super().finish(run, finished)
+        trainer = self._trainer
+        trainer._order = run.order
+        trainer._engine.leave()
+        if run.history.stop_reason == "non_finite_loss":
+            # The network is back at finite parameters; what led away from them is forgotten.
+            trainer._engine.restart((None, 0, None), trainer._engine.seed)
