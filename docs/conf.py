@@ -81,6 +81,7 @@ sphinx_gallery_conf: dict[str, Any] = {
     "show_signature": False,
     "show_memory": False,
     "write_computation_times": False,
+    "reset_modules": ("matplotlib", "gallery_style.reset"),
     "remove_config_comments": True,
     "image_srcset": ["2x"],
 }

@@ -25,6 +25,7 @@ for ax, name in zip(axes.flat, ["relu", "leaky_relu", "hardtanh", "tanh", "softp
     net = MLP([2, 8, 8, 2], activation=name, output="softmax", random_state=1)
     net.fit(X, y, optimizer="adam", learning_rate=0.01, epochs=200)
     plot.decision_regions(net, X, y, ax=ax)
+    ax.get_legend().remove()
     right = (net.predict_classes(X) == y).mean()
     ax.set(title=f"{name}: {right:.1%} right", xlabel="", ylabel="")
 for ax in axes[-1]:

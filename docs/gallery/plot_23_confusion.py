@@ -1,0 +1,41 @@
+"""
+What is taken for what
+======================
+
+The confusion of a small network on test images, and the images that it is most wrong about.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from fastmlp import MLP, metrics
+from fastmlp.datasets import load_digits, train_test_split
+
+digits = load_digits()
+X, X_test, y, y_test = train_test_split(
+    digits.X / 16, digits.y, 700, random_state=1, stratify=digits.y
+)
+net = MLP([64, 16, 10], output="softmax", random_state=0)
+net.fit(X, y, epochs=40)
+predicted = net.predict_classes(X_test)
+table = metrics.confusion(y_test, predicted)
+
+figure = plt.figure(figsize=(11, 5))
+left, right = figure.subfigures(1, 2, width_ratios=[1.15, 1])
+ax = left.subplots()
+image = ax.imshow(np.where(table > 0, table, np.nan), cmap="cividis", norm="log")
+for (i, j), count in np.ndenumerate(table):
+    if count:
+        ax.text(j, i, count, ha="center", va="center", size=9,
+                color="black" if count > 20 else "white")  # fmt: skip
+ax.set(xlabel="predicted", ylabel="true", xticks=range(10), yticks=range(10),
+       title=f"{(predicted == y_test).mean():.1%} of 700 are right")  # fmt: skip
+left.colorbar(image, label="images")
+
+# %%
+# Those with the smallest probability of what they are.
+
+losses = -net.log_probabilities(X_test)[np.arange(700), y_test]
+for ax, row in zip(right.subplots(3, 4).flat, np.argsort(losses)[::-1]):
+    ax.imshow(X_test[row].reshape(8, 8), cmap="gray_r")
+    ax.set_title(f"{y_test[row]} as {predicted[row]}", loc="center", size=11)
+    ax.axis("off")
