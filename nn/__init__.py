@@ -20,6 +20,7 @@
 ``History``          learning curves
 ``plot``             learning curves, decision regions, weights, loss surfaces
 ``datasets``         data to start with, and readers
+``data``             sources of blocks of rows, for data larger than memory
 ``from_onnx``,       take networks over from other libraries; ``net.to_onnx()`` and its like
 ``from_torch``,      give them back, ``net.to_c()`` as a header for C
 ``from_keras``
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         activations,
         autodiff,
         callbacks,
+        data,
         datasets,
         estimators,
         explain,
@@ -90,6 +92,7 @@ __all__ = [
     "autodiff",
     "callbacks",
     "check_gradients",
+    "data",
     "datasets",
     "each",
     "estimators",
@@ -130,7 +133,8 @@ _LAZY = {
     "load_model": "_model",
     **dict.fromkeys(
         (
-            *("activations", "autodiff", "callbacks", "datasets", "estimators", "explain"),
+            *("activations", "autodiff", "callbacks", "data", "datasets", "estimators"),
+            *("explain",),
             *("initializers", "interop", "losses", "metrics", "optimizers", "plot"),
             *("schedules", "stopping"),
         )

@@ -124,16 +124,16 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: Any,
+        y: ArrayLike | None = None,
         *,
         loss: LossName | str | Loss | kernels.Loss | CustomLoss | None = None,
         optimizer: OptimizerName | str | Optimizer = "adam",
         learning_rate: float | ScheduleName | str | Schedule | Rate | None = None,
         batch_size: int | Literal["full"] = 32,
         epochs: int = 10,
-        shuffle: bool = True,
-        validation_data: tuple[Any, ...] | None = None,
+        shuffle: bool | Literal["blocks", "rows"] = True,
+        validation_data: Any = None,
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
         label_smoothing: float = 0.0,
@@ -156,9 +156,10 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
 
         Parameters
         ----------
-        X : (n, n_in) array-like, or sparse matrix of scipy
-            Finite real numbers. Of sparse rows only what is stored is computed with.
-        y : array-like
+        X : (n, n_in) array-like, sparse matrix of scipy, or source
+            Finite real numbers. Of sparse rows only what is stored is computed with. A source of
+            blocks ``(X, y)`` (see :mod:`fastmlp.data`) is read while the network is trained.
+        y : array-like; not for a source
             Integer class labels ``(n,)`` in ``0 … n_out - 1``; or one-hot rows, probabilities or
             real values ``(n, n_out)``, also ``(n,)`` where the network has one output.
         loss : str or object of ``fastmlp.losses``, optional
@@ -179,8 +180,10 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
             Passes over the rows.
         shuffle : bool, default True
             Visit the rows in a new random order in each epoch: the network's generator shuffles
-            the order of the epoch before.
-        validation_data : (X, y) or (X, y, sample_weight), optional
+            the order of the epoch before. Of a source blocks are shuffled, and the rows of as many
+            of them as it holds at a time; ``"rows"`` shuffles all rows where it can be read row by
+            row.
+        validation_data : (X, y), (X, y, sample_weight) or source, optional
             Its loss and metrics are measured after each epoch, weighed by ``class_weight`` as in
             training.
         sample_weight : (n,) array-like, optional

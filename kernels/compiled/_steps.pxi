@@ -23,6 +23,18 @@ cdef class Samples:
         return 0
 
 
+cdef int reserve_entries(Engine engine, const samples *s, long batch, long n_epochs) except -1:
+    """Memory for the stored entries of the largest batch of any of the epochs."""
+    cdef samples each = s[0]
+    cdef long epoch
+    for epoch in range(n_epochs):
+        check_memory(fastmlp_reserve_entries(engine.e, &each, batch), "the entries of x")
+        if each.order == NULL:
+            break
+        each.order += each.n_rows
+    return 0
+
+
 cdef int run_steps(
     trainer, Engine engine, samples *s, cnp.ndarray rates, bint rate_of_step, long n_epochs,
     double *losses,
@@ -49,7 +61,7 @@ cdef int run_steps(
     engine.e.c_pass.fault = 0
     try:
         if trainer._sparse_rows:
-            check_memory(fastmlp_reserve_entries(engine.e, s, min(batch, max(n, 1))), "the entries of x")
+            reserve_entries(engine, s, min(batch, max(n, 1)), n_epochs)
         # About 10 ms of work on one slow core.
         steps_between_signals = 1 + <long>(1e8 / (fastmlp_operations(engine.e, min(batch, n)) + 3e4))
         while epoch < n_epochs:

@@ -44,3 +44,19 @@ def part(x: Any, rows: slice) -> Any:
     entries = slice(first, last)
     indptr = x.indptr[start : stop + 1] - x.indptr[start]
     return kernels.CSR(x.data[entries], x.indices[entries], indptr, (stop - start, x.shape[1]))
+
+
+def concatenated(parts: list[Any]) -> Any:
+    """Rows of several arrays, or of several ``kernels.CSR``, one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    if not isinstance(parts[0], kernels.CSR):
+        return np.concatenate(parts)
+    starts = np.cumsum([0, *(int(x.indptr[-1]) for x in parts)])
+    indptr = [x.indptr[:-1] + start for x, start in zip(parts, starts, strict=False)]
+    return kernels.CSR(
+        np.concatenate([x.data[: x.indptr[-1]] for x in parts]),
+        np.concatenate([x.indices[: x.indptr[-1]] for x in parts]),
+        np.concatenate([*indptr, starts[-1:]]),
+        (sum(len(x) for x in parts), parts[0].shape[1]),
+    )

@@ -16,8 +16,9 @@ from .. import optimizers
 from .._inputs import numbers
 from .._network.network import Network
 from .._training import plan
+from .._training.batch import Batch
 from .._training.fit import ADVICE, NetworkHooks, carry_out
-from .._training.run import Batch, Run, position, set_position
+from .._training.run import Run, position, set_position
 from .._typing import Array
 from ..history import History
 from ..mlp import MLP

@@ -114,17 +114,20 @@ class Network(Decisions):
 
     # Prediction and gradients
 
-    def predict(self, X: ArrayLike) -> Array:
+    def predict(self, X: Any, *, out: Any = None) -> Array:
         """Values of the output layer.
 
         Parameters
         ----------
-        X : (n, n_in) array-like, or sparse matrix of scipy
-            NaN and infinity are allowed and propagate within their row.
+        X : (n, n_in) array-like, sparse matrix of scipy, or source
+            NaN and infinity are allowed and propagate within their row. A source of
+            :mod:`fastmlp.data`, whose blocks are ``X`` or ``(X, …)``, is read block by block.
+        out : (n, n_out) array or memory map, optional
+            Where to write them; for a source whatever takes slices of rows.
 
         Returns
         -------
-        (n, n_out) array of the network's dtype
+        (n, n_out) array of the network's dtype, or ``out``
 
         Raises
         ------
@@ -137,6 +140,8 @@ class Network(Decisions):
         # whose own checks see the shape; only what does not fit is converted here.
         if self._backend is not kernels.active():
             self._connect()
+        if out is not None:
+            return self._predict_into(X, out)
         if X.__class__ is np.ndarray and X.dtype is self._dtype and X.size <= self._few:
             try:
                 result: Array = self._network.predict(self._parameters, X)
@@ -144,17 +149,39 @@ class Network(Decisions):
                 arrays.rows(X, self._architecture.sizes[0], self._dtype)  # says it better
                 raise
             return result
+        return self._predict_into(X, None)
+
+    def _predict_into(self, X: Any, out: Any) -> Array:
+        """Predict what takes longer than a call."""
+        from .._streams import rows as streams
+
+        if streams.is_source(X):
+            found: Array = streams.predict(self, X, out)
+            return found
         x = arrays.rows(X, self._architecture.sizes[0], self._dtype)
-        return blocks.predict(self._network, self._parameters, x)
+        result = blocks.predict(self._network, self._parameters, x)
+        if out is None:
+            return result
+        if np.shape(out) != result.shape:
+            raise ValueError(f"out must have shape {result.shape}, got {np.shape(out)}")
+        out[...] = result
+        return out  # type: ignore[no-any-return]
 
     def loss(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: Any,
+        y: ArrayLike | None = None,
         loss: Any = None,
         sample_weight: ArrayLike | None = None,
     ) -> float:
-        """Mean loss over rows, without penalty; parameters as in :meth:`fit`."""
+        """Mean loss over rows, without penalty; parameters as in :meth:`fit`.
+
+        Without ``y``, ``X`` is a source.
+        """
+        if y is None:
+            from .._streams import rows as streams
+
+            return streams.mean_loss(self, X, loss)
         x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
         self._connect()
         return blocks.loss(self._network, self._parameters, x, target, name, weight)
@@ -271,11 +298,12 @@ class Network(Decisions):
         loss: Any,
         sample_weight: Any = None,
         training: bool = False,
+        block: bool = False,
     ) -> tuple[Array, Array, Array | None, Any]:
         """Check and convert rows, targets and row weights; ``loss`` is what :meth:`_loss` gives."""
         net = self._architecture
         x = arrays.rows(X, net.sizes[0], self._dtype)
-        if len(x) == 0:
+        if len(x) == 0 and not block:  # of several blocks one may be empty
             raise ValueError("X has no rows")
         if training:
             arrays.finite(x, "X")

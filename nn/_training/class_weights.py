@@ -72,15 +72,19 @@ def weighted(found: Array, target: Array, weight: Array | None, dtype: Any) -> A
     ValueError
         Where no row has a weight.
     """
+    result = of_rows(found, target, weight, dtype)
+    if not result.any():
+        raise ValueError("class_weight and sample_weight leave every row the weight zero")
+    return result
+
+
+def of_rows(found: Array, target: Array, weight: Array | None, dtype: Any) -> Array:
+    """The same, whether or not any row has a weight."""
     rows = true_classes(target)
     if rows is None:
         raise ValueError("class_weight needs targets with one class a row")
     result: Array = found[rows].astype(dtype)
-    if weight is not None:
-        result = result * weight
-    if not result.any():
-        raise ValueError("class_weight and sample_weight leave every row the weight zero")
-    return result
+    return result if weight is None else result * weight
 
 
 def _given(class_weight: Mapping[int, float], n_classes: int) -> Array:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._inputs import arrays
-from .._network import blocks
+from .._streams import rows as streams
+from .._streams.stream import StreamBatch
 from .._typing import Array
 from .._warn import warn
 from ..history import History
 from ..metrics import Metric
 from . import class_weights, measures
-from .run import Batch
+from .batch import Batch
 
 if TYPE_CHECKING:
     from .._network.network import Network
@@ -27,8 +28,8 @@ class Evaluation:
     metrics : sequence of Metric
         On the training rows, and on the validation rows where there are any. Each is tried on a
         few rows.
-    training : Batch
-    validation : Batch or None
+    training : Batch or StreamBatch
+    validation : Batch, StreamBatch or None
 
     Raises
     ------
@@ -40,8 +41,8 @@ class Evaluation:
         self,
         network: Network,
         metrics: Sequence[Metric],
-        training: Batch,
-        validation: Batch | None,
+        training: Batch | StreamBatch,
+        validation: Batch | StreamBatch | None,
     ) -> None:
         self._network, self._validation = network, validation
         #: Each curve that is recorded, and whether it is better low ("min") or high ("max").
@@ -59,10 +60,10 @@ class Evaluation:
             found = []
             for metric in metrics:
                 measure = measures.prepared(metric, task, batch.target, batch.weight)
-                measures.try_out(measure, network, batch.x, prefix)
+                measures.try_out(measure, network, batch, prefix)
                 found.append((prefix + metric.name, measure))
                 self.modes[prefix + metric.name] = metric.direction
-            self._measures.append((batch.x, found))
+            self._measures.append((batch, found))
 
     @property
     def empty(self) -> bool:
@@ -71,33 +72,23 @@ class Evaluation:
 
     def measure(self, history: History) -> None:
         """Append this epoch's values."""
-        network, batch = self._network, self._validation
-        if batch is not None:
-            network._connect()
-            history.validation_loss.append(
-                blocks.loss(
-                    network._network,
-                    network.parameters,
-                    batch.x,
-                    batch.target,
-                    batch.loss,
-                    batch.weight,
-                )
-            )
-        for x, found in self._measures:
-            outputs = network.predict(x)
+        network = self._network
+        if self._validation is not None:
+            history.validation_loss.append(self._validation.mean_loss(network))
+        for batch, found in self._measures:
+            outputs = batch.predict(network)
             for name, value in found:
                 history.metrics.setdefault(name, []).append(value(outputs))
 
 
 def validation_batch(
     network: Network, given: Any, loss: Any, factors: Array | None = None
-) -> Batch | None:
+) -> Batch | StreamBatch | None:
     """The rows of ``validation_data``, checked as those of training are.
 
     Parameters
     ----------
-    given : (X, y), (X, y, sample_weight) or None
+    given : (X, y), (X, y, sample_weight), source or None
     loss : object
         That of training.
     factors : (n_classes,) array, optional
@@ -110,9 +101,13 @@ def validation_batch(
     """
     if given is None:
         return None
+    if streams.is_source(given):
+        return streams.validation_batch(network, given, loss, factors)
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         items = f"{len(given)} items" if isinstance(given, (tuple, list)) else type(given)
-        raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {items}")
+        raise ValueError(
+            f"validation_data must be (X, y), (X, y, sample_weight) or a source, got {items}"
+        )
     x, y, *weight = given
     try:
         x, target, weights, _ = network._batch(x, y, loss, *weight)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastmlp.kernels import loss_spec
 
-from .._inputs import sparse
 from .._network import decisions
 from .._typing import Array
 from ..metrics import Metric, f1
@@ -153,21 +152,21 @@ def prepared(metric: Metric, task: Task, target: Array, weight: Array | None) ->
     return Measure(metric, task.scores, truth, weight, options)
 
 
-def try_out(measure: Measure, network: Network, x: Any, prefix: str) -> None:
-    """Compute a metric of a few rows, some of each class.
+def try_out(measure: Measure, network: Network, batch: Any, prefix: str) -> None:
+    """Compute a metric of a few rows of a batch, some of each class.
 
     Raises
     ------
     ValueError
         Where that fails, or gives no number.
     """
-    name, n = prefix + measure.metric.name, x.shape[0]
+    name, n = prefix + measure.metric.name, len(batch.target)
     usable = np.arange(n) if measure.weight is None else np.flatnonzero(measure.weight)
     rows = usable[:FEW]
     if measure.truth.ndim == 1 and measure.truth.dtype.kind in "iu":
         _, first = np.unique(measure.truth[usable], return_index=True)
         rows = np.union1d(rows, usable[first])
-    outputs = network.predict(sparse.take(x, rows))
+    outputs = network.predict(batch.rows(rows))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

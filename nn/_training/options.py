@@ -22,7 +22,7 @@ class Options:
     learning_rate: Any = None
     batch_size: Any = 32
     epochs: int = 10
-    shuffle: bool = True
+    shuffle: bool | str = True
     validation_data: Any = None
     sample_weight: Any = None
     class_weight: Mapping[int, float] | str | None = None

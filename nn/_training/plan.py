@@ -17,17 +17,20 @@ from .. import callbacks as _callbacks
 from .. import metrics, optimizers, schedules, stopping
 from .._inputs import numbers
 from .._network import blocks
+from .._streams import rows as streams
+from .._streams.stream import Stream, StreamBatch
 from .._typing import Array
 from ..optimizers._directions import Method
 from ..optimizers._full_batch import FullBatch
 from ..schedules._rates import Rates
 from . import class_weights
 from . import options as engine_options
+from .batch import Batch
 from .evaluation import Evaluation, validation_batch
 from .fit import NetworkHooks
 from .line_search import LineSearchTrainer
 from .options import Options
-from .run import Batch, Run
+from .run import Run
 
 if TYPE_CHECKING:
     from .._network.network import Network
@@ -93,7 +96,9 @@ def settings(network: Network, loss: Any, optimizer: Any, options: Options) -> S
     rule, learning_rate, schedule = _step_size(optimizer, options.learning_rate)
     method = rule.method() if isinstance(rule, FullBatch) else None
     numbers.count("epochs", options.epochs, 0)
-    numbers.switch("shuffle", options.shuffle)
+    shuffle = options.shuffle
+    if not isinstance(shuffle, (bool, np.bool_)) and shuffle not in ("rows", "blocks"):
+        raise TypeError(f"shuffle must be True or False, 'rows' or 'blocks', got {shuffle!r}")
     full = isinstance(rule, FullBatch) or options.batch_size == "full"
     rules = stopping.get(options.stop)
     with_norm = options.track_gradient_norm or options.clip_norm is not None or method is not None
@@ -188,8 +193,10 @@ def engine(network: Network, known: Settings, batch_size: int, seed: int) -> Any
 
 def rows(
     network: Network, known: Settings, X: Any, y: Any, sample_weight: Any, class_weight: Any
-) -> Batch:
-    """The training rows, checked, with the weights of their classes."""
+) -> Batch | StreamBatch:
+    """The training rows, checked, with the weights of their classes; without ``y`` a source's."""
+    if y is None:
+        return streams.training_rows(network, known, X, sample_weight, class_weight)
     x, target, weight, _ = network._batch(X, y, known.loss, sample_weight, training=True)
     return weighed(network, Batch(x, target, weight, known.loss), class_weight)
 
@@ -248,12 +255,14 @@ def _step_size(
 def evaluation(
     network: Network,
     options: Options,
-    batch: Batch,
+    batch: Batch | StreamBatch,
     watching: list[stopping.StopRule | schedules.Schedule],
 ) -> Evaluation:
     """What is measured after each epoch; checks that all that watch it will find their curve."""
     n_out = network.architecture.sizes[-1]
-    factors = class_weights.factors(options.class_weight, batch.target, n_out)
+    factors = None
+    if options.class_weight is not None and options.validation_data is not None:
+        factors = class_weights.factors(options.class_weight, batch.target, n_out)
     validation = validation_batch(network, options.validation_data, batch.loss, factors)
     measured = metrics.get(options.metrics) if options.metrics else []
     evaluation = Evaluation(network, measured, batch, validation)
@@ -262,8 +271,10 @@ def evaluation(
     return evaluation
 
 
-def subset(network: Network, batch: Batch, n: int) -> Array:
+def subset(network: Network, batch: Batch | StreamBatch, n: int) -> Array:
     """Numbers of some rows, drawn, in the order in which they stand."""
+    if isinstance(batch, StreamBatch):
+        raise ValueError("subset is for rows in an array, and X is a source")
     if isinstance(batch.x, CSR):
         raise ValueError("subset is for rows in an array, and X is sparse")
     if n > len(batch.x):
@@ -293,7 +304,9 @@ def _line_search_trainer(
                 view[...] = not learns
     net = kernels.network(network.architecture, network.dtype, n_threads=network.n_threads)
 
-    def cost(parameters: Array, x: Array, target: Array, weight: Any, out: Array) -> float:
+    def cost(parameters: Array, x: Any, target: Array, weight: Any, out: Array) -> float:
+        if isinstance(x, Stream):
+            return streams.loss_and_gradient(net, parameters, x, out, l2=engine.l2, l1=engine.l1)
         value, _ = blocks.loss_and_gradient(
             net, parameters, x, target, spec, weight, out, l2=engine.l2, l1=engine.l1
         )

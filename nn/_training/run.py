@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from .._inputs import sparse
 from .._typing import Array
 from ..callbacks import Callback
 from ..history import History
 from ..stopping import StopRule
 from ..stopping._watches import Watch
+from .batch import Batch
 
 #: How long a piece of an epoch may run where the clock is to be looked at, in seconds.
 PIECE = 0.05
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows, targets, weights of rows, and the loss that is meant."""
-
-    x: Any
-    target: Array
-    weight: Array | None
-    loss: Any
-
-    def take(self, rows: Array) -> Batch:
-        """Some rows, in this order."""
-        weight = None if self.weight is None else self.weight[rows]
-        return Batch(sparse.take(self.x, rows), self.target[rows], weight, self.loss)
 
 
 class LearningRates(Protocol):
@@ -121,6 +107,8 @@ class Run:
     #: Seconds of an epoch where several were made in one call, and the epoch until which none are.
     epoch_seconds: float | None = None
     alone_until: int = 0
+    #: Whether all rows lie in memory.
+    in_memory: ClassVar[bool] = True
 
     @property
     def n_rows(self) -> int:
@@ -147,7 +135,11 @@ class Run:
         if self.order is None and self.rows is not None:
             self.order = self.rows.copy()
         elif self.order is None and self.generator is not None:
-            self.order = np.arange(self.n_rows, dtype=np.intp)
+            self.order = self.first_order()
+
+    def first_order(self) -> Array | None:
+        """What is shuffled, as it is before the first epoch."""
+        return np.arange(self.n_rows, dtype=np.intp)
 
     # State
 
@@ -189,19 +181,10 @@ class Run:
         tell : function
             ``tell(batch, loss)`` is called after each step where callbacks listen to that.
         """
-        history, trainer, batch = self.history, self.trainer, self.batch
-        if self.generator is not None:
-            # Permutations compose: each epoch reorders the last order.
-            self.generator.shuffle(self.order)
+        history, trainer = self.history, self.trainer
         rate = self.rates.of_epoch(history.epochs)
         started = time.perf_counter()
-        if self.piece < self.n_steps or self.step_by_step:
-            loss, rate = self._run_pieces(rate, tell)
-        else:
-            self.visited = self.n_rows
-            loss = trainer.run_epoch(
-                batch.x, batch.target, self.order, rate, sample_weight=batch.weight
-            )
+        loss, rate = self._run_stretches(rate, tell)
         if self.shown_loss is not None:
             loss = self.shown_loss.of_epoch(loss)
         history.seconds.append(time.perf_counter() - started)
@@ -216,35 +199,78 @@ class Run:
             history.stop("line_search", stuck)
         return math.isfinite(loss)
 
-    def _run_pieces(
+    def stretches(self) -> Generator[tuple[Batch, Array | None], None, None]:
+        """Shuffle, and give the rows of an epoch with their order, as much as lies in memory.
+
+        All but the last make whole steps.
+        """
+        if self.generator is not None:
+            # Permutations compose: each epoch reorders the last order.
+            self.generator.shuffle(self.order)
+        yield self.batch, self.order
+
+    def _run_stretches(
         self, rate: float | Array, tell: Callable[[int, float], None]
     ) -> tuple[float, float | Array]:
         """Return the mean loss of the rows that were visited, and the last learning rates."""
-        size, n = self.batch_size, self.n_rows
-        order = np.arange(n, dtype=np.intp) if self.order is None else self.order
-        step, total, now = 0, 0.0, time.perf_counter()
+        losses: list[tuple[float, int]] = []
+        step, last, value = 0, rate, rate
         self.visited = 0
-        value = rate
-        while step < self.n_steps and (now < self.deadline or not self.visited):
+        with contextlib.closing(self.stretches()) as stretches:
+            for batch, order in stretches:
+                n = len(batch.target) if order is None else len(order)
+                steps = -(-n // self.batch_size)
+                if isinstance(rate, np.ndarray):
+                    value = rate[step : step + steps]
+                if self.piece < self.n_steps or self.step_by_step:
+                    loss, n, last = self._run_pieces(batch, order, value, step, tell)
+                else:
+                    last = value
+                    loss = self.trainer.run_epoch(
+                        batch.x, batch.target, order, value, sample_weight=batch.weight
+                    )
+                losses.append((loss, n))
+                self.visited += n
+                step += steps
+                if time.perf_counter() >= self.deadline:
+                    break
+        if len(losses) == 1:
+            return losses[0][0], last
+        return sum(loss * n for loss, n in losses) / max(self.visited, 1), last
+
+    def _run_pieces(
+        self,
+        batch: Batch,
+        order: Array | None,
+        rate: float | Array,
+        first: int,
+        tell: Callable[[int, float], None],
+    ) -> tuple[float, int, float | Array]:
+        """Return the mean loss of the rows that were visited, how many, and the last rates."""
+        size = self.batch_size
+        if order is None:
+            order = np.arange(len(batch.target), dtype=np.intp)
+        step, n_steps = 0, -(-len(order) // size)
+        total, visited, value, now = 0.0, 0, rate, time.perf_counter()
+        while step < n_steps and (now < self.deadline or not visited):
             rows = order[step * size : (step + self.piece) * size]
             if isinstance(rate, np.ndarray):
                 value = rate[step : step + self.piece]
-            loss = self._run_piece(rows, value)
+            loss = self._run_piece(batch.take(rows), value)
             total += loss * len(rows)
-            self.visited += len(rows)
+            visited += len(rows)
             if self.listeners:
-                tell(step, loss)
+                tell(first + step, loss)
             step += self.piece
             before, now = now, time.perf_counter()
             if not self.step_by_step:
                 wanted = self.piece * PIECE / max(now - before, 1e-9)
                 self.piece = max(1, min(int(wanted), 2 * self.piece, self.n_steps))
-        return total / max(self.visited, 1), value
+        return total / max(visited, 1), visited, value
 
-    def _run_piece(self, rows: Array, rate: float | Array) -> float:
-        trainer, shown = self.trainer, self.shown_loss
+    def _run_piece(self, piece: Batch, rate: float | Array) -> float:
         # The engine looks at all rows that it is given: those of the piece alone.
-        piece = self.batch.take(rows)
+        trainer, shown = self.trainer, self.shown_loss
         if self.scratch is not None:
             trainer.store(self.scratch)
         loss: float = trainer.run_epoch(

@@ -25,7 +25,8 @@ SLOWLY, STEP = 3e9, 2e-6
 def possible(run: Run) -> bool:
     """Whether the next epochs of a run may be made in one call."""
     return (
-        not run.callbacks
+        run.in_memory
+        and not run.callbacks
         and not run.watches
         and not run.with_gradient_norm
         and run.shown_loss is None

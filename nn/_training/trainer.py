@@ -9,16 +9,19 @@ from numpy.typing import ArrayLike
 
 from .._inputs import numbers
 from .._network import blocks
+from .._streams import rows as streams
+from .._streams.stream import StreamBatch
 from .._typing import Array
 from ..callbacks import Checkpoint
 from ..history import History
 from ..schedules._rates import Rates
 from . import checkpoint, plan
+from .batch import Batch
 from .engine import Engine
 from .evaluation import Evaluation
 from .fit import NetworkHooks, fit
 from .options import Options
-from .run import Batch, Run
+from .run import Run
 
 if TYPE_CHECKING:
     import os
@@ -109,7 +112,7 @@ class Trainer:
         float
             Mean loss of the rows before the update, penalties included.
         """
-        batch = self._rows(X, y, sample_weight)
+        batch = self._step_rows(X, y, sample_weight)
         steps = self._engine.prepared(len(batch.target), at_least=True)
         if self._known.searches:
             steps.new_rows()
@@ -132,7 +135,7 @@ class Trainer:
             ``∇W^l``, ``(n_in, n_out)``, and ``∇b^l``, ``(n_out,)``, for each layer.
         """
         net, engine = self._network, self._known.engine
-        batch = self._rows(X, y, sample_weight)
+        batch = self._step_rows(X, y, sample_weight)
         net._connect()
         _, gradient = blocks.loss_and_gradient(
             *(net._network, net.parameters, batch.x, batch.target, batch.loss, batch.weight),
@@ -143,8 +146,8 @@ class Trainer:
 
     def run(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: Any,
+        y: ArrayLike | None = None,
         epochs: int = 1,
         sample_weight: ArrayLike | None = None,
     ) -> History:
@@ -153,7 +156,7 @@ class Trainer:
         Parameters
         ----------
         X, y, sample_weight
-            As those of ``MLP.fit``.
+            As those of ``MLP.fit``; without ``y``, ``X`` is a source.
         epochs : int, default 1
             Epochs to make, at most: stop rules and callbacks may end them earlier.
 
@@ -175,7 +178,8 @@ class Trainer:
         state = None
         if resume is not None:
             state = checkpoint.load(resume, self._network, self._known)
-            checkpoint.check_rows(state, len(batch.target))
+            n = streams.run_of(batch, self._known, self._options.shuffle, 1)[2]
+            checkpoint.check_rows(state, n)
         epochs = numbers.count("epochs", options.epochs, 0)
         return self._train(batch, epochs, options, state)
 
@@ -256,21 +260,34 @@ class Trainer:
 
     # Helpers
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any, class_weight: Any = None) -> Batch:
+    def _step_rows(self, X: Any, y: Any, sample_weight: Any) -> Batch:
+        batch = self._rows(X, y, sample_weight)
+        if not isinstance(batch, Batch):
+            raise TypeError("a step takes X and y; a source is for run and fit")
+        return batch
+
+    def _rows(
+        self, X: Any, y: Any, sample_weight: Any, class_weight: Any = None
+    ) -> Batch | StreamBatch:
         return plan.rows(self._network, self._known, X, y, sample_weight, class_weight)
 
     def _rate(self) -> float:
         """Learning rate of a single step: schedules of steps count them all."""
         rates = self._rates
-        if rates.fixed:
-            return rates.learning_rate
-        return rates.of_step(self.steps, self.history.epochs)
+        fixed = rates.learning_rate if rates.fixed else None
+        return rates.of_step(self.steps, self.history.epochs) if fixed is None else fixed
 
     def _train(
-        self, batch: Batch, epochs: int, options: Options, state: dict[str, Any] | None = None
+        self,
+        batch: Batch | StreamBatch,
+        epochs: int,
+        options: Options,
+        state: dict[str, Any] | None = None,
     ) -> History:
         """Carry epochs out until there are so many in the history, going on from a ``state``."""
         network, known = self._network, self._known
+        shuffle, todo = self._options.shuffle, epochs - self.history.epochs
+        streams.run_of(batch, known, shuffle, todo)
         evaluation = plan.evaluation(network, options, batch, [*known.stop, known.schedule])
         callbacks = plan.listeners(options, epochs)
         for callback in callbacks:
@@ -282,13 +299,14 @@ class Trainer:
             self._subset = plan.subset(network, batch, known.subset)
         if self._subset is not None:
             batch = batch.take(self._subset)
-        n = len(batch.target)
+        kind, given, n_shuffled = streams.run_of(batch, known, shuffle, todo)
+        n = batch.n_rows
         steps = self._engine.prepared(known.batch_size(n))
         generator = plan.generator(network, known, self._options)
-        if generator is None:
+        if generator is None or not n_shuffled:
             self._order = None
-        elif self._order is None or len(self._order) != n:
-            self._order = np.arange(n, dtype=np.intp)
+        elif self._order is None or len(self._order) != n_shuffled:
+            self._order = np.arange(n_shuffled, dtype=np.intp)
         if known.stop and not self._watches:
             rules = [rule.resolved(evaluation.modes) for rule in known.stop]
             self._watches = [(rule.reason, rule.watch()) for rule in rules]
@@ -296,8 +314,8 @@ class Trainer:
                 watch.restore(found)
         self._rates.steps_per_epoch = -(-n // known.batch_size(n))
         self.history.stop_reason = self.history.stop_message = ""
-        run = Run(
-            batch=batch,
+        run = kind(
+            **given,
             trainer=steps,
             n_slots=len(known.slots or ()),
             parameters=network.parameters,

@@ -239,3 +239,15 @@ def test_wrong_optimizers_and_states(rng):
     dampened = torch.optim.SGD(module.parameters(), momentum=0.9, dampening=0.1)
     with pytest.raises(ValueError, match="no dampening"):
         bridge.moments(dampened, module)
+
+
+def test_batches_of_a_loader_are_trained_on(rng):
+    x = rng.normal(size=(70, 3)).astype(np.float32)
+    y = (x[:, :1] > 0).astype(np.float32)
+    rows = torch.utils.data.TensorDataset(torch.tensor(x), torch.tensor(y))
+    parameters = []
+    for given in ((torch.utils.data.DataLoader(rows, batch_size=9),), (x, y)):
+        net = MLP([3, 4, 1], output="sigmoid", random_state=0)
+        net.fit(*given, shuffle=False, epochs=2)
+        parameters.append(net.parameters)
+    assert np.array_equal(*parameters)

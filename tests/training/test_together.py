@@ -120,3 +120,17 @@ def test_a_trainer_is_halted_by_another_thread(backend):
         trainer.run_epochs(x, y, np.zeros((3, 5), np.intp), np.ones(2))
     with pytest.raises(ValueError, match="learning_rates must have shape"):
         trainer.run_epochs(x, y, None, np.ones((2, 3)))
+
+
+def test_later_epochs_may_have_batches_with_more_entries(monkeypatch):
+    sparse = pytest.importorskip("scipy.sparse")
+    rows = sparse.random_array((300, 7), density=0.3, format="csr", rng=np.random.default_rng(0))
+    parameters = []
+    for alone in (True, False):
+        net = MLP([7, 4, 1], random_state=0)
+        with monkeypatch.context() as patch:
+            if alone:
+                patch.setattr(together, "possible", lambda run: False)
+            net.fit(rows, np.ones(300), epochs=20, batch_size=8)
+        parameters.append(net.parameters)
+    assert np.array_equal(*parameters)

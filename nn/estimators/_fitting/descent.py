@@ -7,8 +7,9 @@ from typing import Any
 
 from ... import schedules, stopping
 from ..._inputs import sparse
+from ..._training.batch import Batch
 from ..._training.loop import Hooks, train
-from ..._training.run import Batch, Run
+from ..._training.run import Run
 from ..._typing import Array
 from ...callbacks import Callback, ProgressBar, as_callbacks
 from .. import _names
