@@ -24,7 +24,7 @@ SOURCES = HERE.parent / "kernels/compiled/src"
 )
 def test_native_kernels() -> None:
     done = subprocess.run(
-        [sys.executable, "-B", RUN, "native", "--thin", "9"],
+        [sys.executable, "-B", RUN, "native", "--thin", "6"],
         capture_output=True,
         text=True,
         timeout=600,

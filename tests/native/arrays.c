@@ -209,7 +209,7 @@ void check_array(const char *what, const struct array *got, const double *want,
          value - want[first], tolerance[first]);
 }
 
-void check_scaled(const char *what, const struct array *got, const double *want, double factor)
+static double *scaled_tolerance(const struct array *got, const double *want, double factor)
 {
     long n = got->rows * got->columns;
     double largest = 0, *tolerance = malloc((size_t)n * sizeof *tolerance);
@@ -217,8 +217,32 @@ void check_scaled(const char *what, const struct array *got, const double *want,
         largest = fmax(largest, fabs(want[i]));
     for (long i = 0; i < n; i++)
         tolerance[i] = factor * epsilon_of(got->real_bytes) * (largest + fabs(want[i]) + 1e-2);
+    return tolerance;
+}
+
+int is_scaled(const struct array *got, const double *want, double factor)
+{
+    double *tolerance = scaled_tolerance(got, want, factor);
+    int all = 1;
+    for (long i = 0; i < got->rows * got->columns && all; i++)
+        all = near(array_get(got, i / got->columns, i % got->columns), want[i], tolerance[i]);
+    free(tolerance);
+    return all;
+}
+
+void check_spread(const char *what, const struct array *got, const double *want, double factor,
+                  const double *spread)
+{
+    double *tolerance = scaled_tolerance(got, want, factor);
+    for (long i = 0; i < got->rows * got->columns && spread; i++)
+        tolerance[i] += spread[i];
     check_array(what, got, want, tolerance);
     free(tolerance);
+}
+
+void check_scaled(const char *what, const struct array *got, const double *want, double factor)
+{
+    check_spread(what, got, want, factor, NULL);
 }
 
 void check_bits(const char *what, const struct array *got, const struct array *want)

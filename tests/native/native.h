@@ -70,6 +70,10 @@ void check_array(const char *what, const struct array *got, const double *want,
                  const double *tolerance);
 /* tolerance = factor * epsilon * (largest |want| + |want| + 1e-2): sums that cancel are not exact */
 void check_scaled(const char *what, const struct array *got, const double *want, double factor);
+int is_scaled(const struct array *got, const double *want, double factor); /* whether it would pass */
+/* The same with a spread of each element's own added to its tolerance. */
+void check_spread(const char *what, const struct array *got, const double *want, double factor,
+                  const double *spread);
 void check_bits(const char *what, const struct array *got, const struct array *want);
 
 /* Of a designated initialiser of struct update. */

@@ -2,8 +2,8 @@
 
    Every step starts from the parameters that the engine itself holds, so errors do not add up over
    steps. Rows whose scores come near a corner of ReLU or hardtanh are drawn again: there rounding
-   alone decides between two gradients. */
-#include "native.h"
+   alone decides between two gradients; check_conditioned measures what rounding decides elsewhere. */
+#include "problem.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -26,150 +26,15 @@ enum { STEPS = 3, MAX_THREADS = 4 };
 static const long batches[] = {1, 5, 6, 16, 17, 97, 200};
 enum { N_BATCHES = sizeof batches / sizeof *batches };
 
-struct problem {
-    struct network net;
-    long n_parameters, rows;
-    struct array x, target, weight, parameters, state; /* state: a row for each that a rule has */
-    int64_t *labels, *order;
-    double *p, *gradient, *s[MAX_STATES];             /* the oracle's */
-    int rule, with_labels, with_order, l2_over_batch;
-    enum { WITHOUT, WITH, ALL_ZERO } weights;
-    double l2, factor;                                 /* of the tolerance */
-};
-
-static void read(const struct array *from, long row, double *to)
+/* The loss of a step against the oracle, which takes the same step. */
+static struct taken check_step(struct problem *q, const struct update *u, int step, double rate,
+                               long first, long n, double loss)
 {
-    for (long i = 0; i < from->columns; i++)
-        to[i] = array_get(from, row, i);
-}
-
-/* Draws one row of x until no score is near a corner; in vain where all weights have become 0. */
-static void draw_row(struct problem *q, long row)
-{
-    double *values = malloc((size_t)network_width(&q->net) * sizeof *values);
-    int tries = 100;
-    do {
-        for (long c = 0; c < q->net.sizes[0]; c++) {
-            array_set(&q->x, row, c, uniform(-1, 1));
-            values[c] = array_get(&q->x, row, c);
-        }
-    } while (oracle_forward(&q->net, q->p, values, NULL) < 1e-5 && --tries);
-    free(values);
-}
-
-static struct problem problem_new(const struct kernels *k, const struct network *net, long rows,
-                                  int rule, long number)
-{
-    const int real = k->real_bytes;
-    struct problem q = {.net = *net, .n_parameters = network_parameters(net), .rows = rows,
-                        .rule = rule};
-    const long n = q.n_parameters, n_out = net->sizes[net->n_layers];
-    long longest = rows;
-    for (int l = 0; l <= net->n_layers; l++)
-        longest = net->sizes[l] > longest ? net->sizes[l] : longest;
-    q.factor = 32 + 8 * sqrt((double)longest);
-    q.x = array_new(real, rows, net->sizes[0], (int)(number % N_LAYOUTS));
-    q.target = array_new(real, rows, n_out, (int)(number / 2 % N_LAYOUTS));
-    q.weight = array_new(real, rows, 1, LAYOUT_rows);
-    q.parameters = array_new(real, 1, n, LAYOUT_rows);
-    q.state = array_new(real, MAX_STATES, n, LAYOUT_rows);
-    q.labels = malloc((size_t)rows * sizeof *q.labels);
-    q.order = malloc((size_t)rows * sizeof *q.order);
-    q.p = malloc((2 + MAX_STATES) * (size_t)n * sizeof *q.p);
-    q.gradient = q.p + n;
-    for (int i = 0; i < MAX_STATES; i++)
-        q.s[i] = q.gradient + (i + 1) * n;
-
-    long at = 0; /* weights that neither saturate nor silence the layers above */
-    for (int l = 0; l < net->n_layers; l++)
-        for (long i = 0; i < net->sizes[l] * net->sizes[l + 1]; i++) {
-            double width = 2 / sqrt((double)net->sizes[l]);
-            array_set(&q.parameters, 0, at++, uniform(-width, width));
-        }
-    while (at < n)
-        array_set(&q.parameters, 0, at++, uniform(-0.5, 0.5));
-    for (int i = 0; i < MAX_STATES; i++) /* squares are well above the squares of means */
-        for (long j = 0; j < n; j++)
-            array_set(&q.state, i, j, uniform(0.25, rule == UPDATE_rmsprop && i == 1 ? 0.3 : 1));
-    read(&q.parameters, 0, q.p);
-    for (long r = 0; r < rows; r++) {
-        draw_row(&q, r);
-        q.labels[r] = whole(0, n_out - 1);
-        q.order[r] = r;
-    }
-    for (long r = rows - 1; r > 0; r--) {
-        long other = whole(0, r);
-        int64_t swap = q.order[r];
-        q.order[r] = q.order[other];
-        q.order[other] = swap;
-    }
-    for (long r = 0; r < rows; r++)
-        for (long c = 0; c < n_out; c++)
-            array_set(&q.target, r, c, draw_target(net->end.loss));
-    array_fill(&q.weight, 0, 2);
-    return q;
-}
-
-static void problem_free(struct problem *q)
-{
-    free(q->labels);
-    free(q->order);
-    free(q->p);
-    array_free(&q->x);
-    array_free(&q->target);
-    array_free(&q->weight);
-    array_free(&q->parameters);
-    array_free(&q->state);
-}
-
-static struct samples samples_of(const struct problem *q)
-{
-    struct samples s = {.x = q->x.m, .n_rows = q->rows};
-    if (q->with_labels)
-        s.labels = q->labels;
-    else
-        s.target = q->target.m;
-    s.sample_weight = q->weights ? array_data(&q->weight) : NULL;
-    s.order = q->with_order ? q->order : NULL;
-    return s;
-}
-
-static struct engine *engine_for(const struct kernels *k, const struct problem *q, long batch,
-                                 int threads)
-{
-    struct engine *e = fastmlp_engine_new(&(struct request){
-        .kernels = k, .n_layers = q->net.n_layers, .sizes = q->net.sizes,
-        .activations = q->net.activations, .output = q->net.end.output,   .loss = loss_of(&q->net.end),
-        .rule = q->rule, .batch = batch, .n_threads = threads}, &(double){0});
-    if (e == NULL) {
-        puts("not enough memory for an engine");
-        exit(2);
-    }
-    /* That many threads, not as many as it finds worth while. */
-    e->tuner = (struct tuner){.n = 1, .threads = {threads}, .direction = -1, .stretch_steps = 1};
-    return e;
-}
-
-static void check_step(struct problem *q, const struct update *u, int step, double rate, long first,
-                       long n, double loss)
-{
-    struct batch b = {.x = &q->x, .target = &q->target, .first = first, .n = n,
-                      .weight = q->weights ? &q->weight : NULL,
-                      .labels = q->with_labels ? q->labels : NULL,
-                      .order = q->with_order ? q->order : NULL};
-    const double epsilon = epsilon_of(q->parameters.real_bytes);
-    double want = oracle_gradient(&q->net, q->p, &b, q->l2, q->l2_over_batch, q->gradient);
-    check_number("loss", loss, want, q->factor * epsilon * (fabs(want) + 1));
-    if (u->rule == UPDATE_none)
-        return;
-    for (long i = 0; i < q->n_parameters; i++) {
-        double s[MAX_STATES];
-        for (int j = 0; j < MAX_STATES; j++)
-            s[j] = q->s[j][i];
-        oracle_update(u, step, rate, &q->p[i], q->gradient[i], s);
-        for (int j = 0; j < MAX_STATES; j++)
-            q->s[j][i] = s[j];
-    }
+    struct taken t = {.update = u, .batch = batch_of(q, first, n), .step = step, .rate = rate};
+    double want = oracle_step(q, u, step, rate, &t.batch);
+    check_number("loss", loss, want,
+                 q->factor * epsilon_of(q->parameters.real_bytes) * (fabs(want) + 1));
+    return t;
 }
 
 static void test_steps(const struct kernels *k, const struct network *net,
@@ -217,22 +82,22 @@ static void test_steps(const struct kernels *k, const struct network *net,
     struct array s = array_new(k->real_bytes, MAX_STATES, q.n_parameters, LAYOUT_rows);
     for (int step = 0; step < STEPS; step++) {
         fastmlp_store(e, array_data(&q.parameters), array_data(&q.state));
-        read(&q.parameters, 0, q.p);
+        read_row(&q.parameters, 0, q.p);
         for (int i = 0; i < MAX_STATES; i++)
-            read(&q.state, i, q.s[i]);
+            read_row(&q.state, i, q.s[i]);
         fastmlp_update_at(&u, step + 1, rate);
         for (long r = 0; r < q.rows; r++)
             draw_row(&q, r);
         struct samples samples = samples_of(&q);
         double loss = fastmlp_step(e, &samples, 2, batch, step + 1, &penalty, &u);
-        check_step(&q, &u, step + 1, rate, 2, batch, loss);
+        struct taken taken = check_step(&q, &u, step + 1, rate, 2, batch, loss);
         fastmlp_store(e, array_data(&q.parameters), array_data(&q.state));
-        check_scaled("parameters", &q.parameters, q.p, q.factor);
+        check_conditioned(&q, &taken, PARAMETERS, &q.parameters);
         for (int i = 0; i < states; i++) {
             struct array row = q.state;
             row.rows = 1;
             row.m.data += i * row.m.row_stride;
-            check_scaled("state", &row, q.s[i], q.factor);
+            check_conditioned(&q, &taken, STATE + i, &row);
         }
 
         double again = fastmlp_step(parallel, &samples, 2, batch, step + 1, &penalty, &u);
@@ -272,8 +137,9 @@ static void test_gradient(const struct kernels *k, const struct network *net, lo
         double value = fastmlp_gradient(e, array_data(&q.parameters), &samples, batch,
                                         &(struct penalty){.l2 = q.l2}, array_data(&gradient));
         if (threads == 1) {
-            check_step(&q, &(struct update){.rule = UPDATE_none}, 1, 0, 0, batch, value);
-            check_scaled("gradient", &gradient, q.gradient, q.factor);
+            const struct update none = {.rule = UPDATE_none};
+            struct taken taken = check_step(&q, &none, 1, 0, 0, batch, value);
+            check_conditioned(&q, &taken, GRADIENT, &gradient);
             first = gradient;
             loss = value;
         } else {

@@ -23,7 +23,6 @@ TOO_LARGE: dict[str, int] = {
     "benchmarks/harness/plots.py: steps_over_floor": 62,
     "tests/estimators/test_estimator_extras.py": 375,
     "tests/jit/test_jit_cache.py": 431,
-    "tests/native/networks.c": 388,
     "tests/native/networks.c: test_steps": 80,
     "tests/native/oracle.c": 519,
     "tests/native/oracle.c: oracle_loss": 72,
