@@ -188,6 +188,12 @@ def supports(feature: str, backend: str | None = None) -> bool:
     ------
     ValueError
         For an unknown name.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.supports("dropout", "reference")
+    True
     """
     if backend is not None and backend not in _chooser.BACKENDS:
         raise ValueError(f"backend must be one of {tuple(_chooser.BACKENDS)}, got {backend!r}")
@@ -200,6 +206,15 @@ def network(architecture: Architecture, dtype: Any, *, n_threads: int | None = N
     """Predictions, losses and gradients of one architecture on the live backend.
 
     See :class:`fastmlp.kernels.reference.Network`, which every backend's class mirrors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> net = kernels.Architecture((2, 3, 1), ("tanh",), "identity")
+    >>> parameters = np.zeros(net.n_parameters)
+    >>> kernels.network(net, np.float64).predict(parameters, np.ones((4, 2))).shape
+    (4, 1)
     """
     _checks.precision(dtype)
     net: _Network = _chooser.active().Network(architecture, dtype, n_threads=n_threads)
@@ -218,6 +233,16 @@ def trainer(
 
     ``options`` may be given as keywords, of which ``batch_size`` is needed. See
     :class:`fastmlp.kernels.reference.Trainer`, which every backend's class mirrors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> net = kernels.Architecture((2, 3, 1), ("tanh",), "identity")
+    >>> rule = kernels.UpdateRule("sgd")
+    >>> trainer = kernels.trainer(net, np.float64, "squared_error", rule, batch_size=8)
+    >>> trainer.step
+    0
     """
     _checks.precision(dtype)
     if options is None:

@@ -69,7 +69,13 @@ def output(
 
 
 def activation(name: Any, *, output_layer: bool = False) -> None:
-    """Check the name of an activation; ``softmax`` and ``exp`` are for output layers only."""
+    """Check the name of an activation; ``softmax`` and ``exp`` are for output layers only.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.check_activation("tanh")
+    """
     known = _ANY_LAYER if output_layer else _names.ACTIVATIONS
     if name not in known and not _specs.is_activation(name):
         raise ValueError(f"activation must be one of {known}, got {name!r}")
@@ -101,7 +107,13 @@ def sample_weight(value: Any, n: int, dtype: Any) -> None:
 
 
 def threads(n_threads: int | None) -> None:
-    """Check a thread count: ``None`` for the default, else a positive integer."""
+    """Check a thread count: ``None`` for the default, else a positive integer.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.check_threads(2)
+    """
     if n_threads is None:
         return
     if isinstance(n_threads, bool) or not isinstance(n_threads, (int, np.integer)):

@@ -55,7 +55,14 @@ def _choose() -> None:
 
 
 def available() -> tuple[str, ...]:
-    """Backends that can be used here, the preferred one first."""
+    """Backends that can be used here, the preferred one first.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.available()[-1]
+    'reference'
+    """
     names = []
     if _built():
         names.append("compiled")
@@ -72,7 +79,14 @@ def _built() -> bool:
 
 
 def backend(name: str) -> ModuleType:
-    """The module of a backend, whether it is live or not; errors as of :class:`use_backend`."""
+    """The module of a backend, whether it is live or not; errors as of :class:`use_backend`.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.backend("reference").__name__
+    'fastmlp.kernels.reference'
+    """
     return _load(name)
 
 
@@ -116,7 +130,15 @@ def _default() -> str:
 
 
 def active() -> ModuleType:
-    """The module of the live backend; chosen at the first call."""
+    """The module of the live backend; chosen at the first call.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> with kernels.use_backend("reference"):
+    ...     print(kernels.active().__name__)
+    fastmlp.kernels.reference
+    """
     if _active is None:
         use_backend(_default())
     assert _active is not None
@@ -189,6 +211,13 @@ def info() -> dict[str, object]:
     dict
         ``backend``, ``available``, ``isa`` (instruction set of the live backend's kernels),
         ``n_threads`` (the default thread count).
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> with kernels.use_backend("reference"):
+    ...     print(kernels.info()["backend"])
+    reference
     """
     module = active()
     isa = module.isa() if hasattr(module, "isa") else "numpy"

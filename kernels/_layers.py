@@ -32,6 +32,14 @@ def dense_forward(
     Returns
     -------
     (n, n_out) array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> x, W, b = np.array([[1.0, 2.0]]), np.array([[1.0, -1.0], [1.0, 0.0]]), np.zeros(2)
+    >>> kernels.dense_forward(x, W, b, "relu")
+    array([[3., 0.]])
     """
     return _chooser.active().dense_forward(
         x, weights, bias, activation, out=out, n_threads=n_threads
@@ -58,6 +66,13 @@ def activate(
     Returns
     -------
     (n, n_out) array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> kernels.activate(np.array([[-1.0, 2.0]]), "relu")
+    array([[0., 2.]])
     """
     return _chooser.active().activate(z, activation, out=out, n_threads=n_threads)
 
@@ -86,6 +101,14 @@ def activation_backward(
     Returns
     -------
     (n, n_out) array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> a = kernels.activate(np.array([[-1.0, 2.0]]), "relu")
+    >>> kernels.activation_backward(np.ones((1, 2)), a, "relu")
+    array([[0., 1.]])
     """
     return _chooser.active().activation_backward(
         delta, activations, activation, out=out, n_threads=n_threads
@@ -124,6 +147,14 @@ def output_delta(
     (n, n_out) array
         ``a - y`` for the pairs (cross-entropy, softmax), (binary cross-entropy, sigmoid) and
         (squared error, identity); else ``∇_a C ⊙ σ'(z)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> scores = np.array([[2.0, 2.0]])
+    >>> kernels.output_delta(scores, np.array([1]), "cross_entropy", "softmax")
+    array([[ 0.5, -0.5]])
     """
     return _chooser.active().output_delta(
         scores,
@@ -165,6 +196,14 @@ def loss_value(
     Returns
     -------
     float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> scores = np.array([[2.0, 2.0]])
+    >>> round(kernels.loss_value(scores, np.array([1]), "cross_entropy", "softmax"), 4)
+    0.6931
     """
     return _chooser.active().loss_value(
         scores, target, loss, output, sample_weight=sample_weight, n_threads=n_threads
@@ -198,6 +237,14 @@ def delta_backward(
     Returns
     -------
     (n, n_in) array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> delta, W, a = np.array([[1.0]]), np.array([[3.0], [4.0]]), np.array([[0.0, 0.5]])
+    >>> kernels.delta_backward(delta, W, a, "relu")
+    array([[0., 4.]])
     """
     return _chooser.active().delta_backward(
         delta, weights, activations, activation, out=out, n_threads=n_threads
@@ -221,6 +268,15 @@ def weight_gradient(
     Returns
     -------
     (n_in, n_out) array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> a, delta = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0], [1.0]])
+    >>> kernels.weight_gradient(a, delta)
+    array([[2.],
+           [3.]])
     """
     return _chooser.active().weight_gradient(x, delta, out=out, n_threads=n_threads)
 
@@ -238,5 +294,12 @@ def bias_gradient(delta: Array, *, out: Array | None = None, n_threads: int | No
     Returns
     -------
     (n_out,) array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> kernels.bias_gradient(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([2., 3.])
     """
     return _chooser.active().bias_gradient(delta, out=out, n_threads=n_threads)

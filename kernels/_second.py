@@ -34,6 +34,14 @@ def activation_curvature(kept: Array, activation: str) -> Array | None:
     Returns
     -------
     array of the shape of ``kept``, or None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> a = kernels.activate(np.array([[0.0, 1.0]]), "tanh")
+    >>> kernels.activation_curvature(a, "tanh").round(4)
+    array([[-0.    , -0.6397]])
     """
     curvature = _formulas()[0].TABLE[activation].curvature
     result: Array | None = None if curvature is None else curvature(kept)
@@ -44,13 +52,29 @@ def output_jacobian_product(output: str, a: Array, d: Array) -> Array:
     """``J d``, where ``J`` is the (symmetric) Jacobian of an output activation at its value ``a``.
 
     ``a`` and ``d`` are ``(…, n_out)`` and may be broadcast.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> kernels.output_jacobian_product("sigmoid", np.array([[0.5]]), np.array([[2.0]]))
+    array([[0.5]])
     """
     result: Array = _formulas()[2].times_jacobian(output, a, d)
     return result
 
 
 def output_jacobian_along(output: str, a: Array, a_dot: Array, d: Array) -> Array:
-    """The derivative of ``J d`` where ``a`` moves along ``a_dot`` and ``d`` stays."""
+    """The derivative of ``J d`` where ``a`` moves along ``a_dot`` and ``d`` stays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> a, a_dot, d = np.array([[0.25]]), np.array([[1.0]]), np.array([[2.0]])
+    >>> kernels.output_jacobian_along("sigmoid", a, a_dot, d)
+    array([[1.]])
+    """
     result: Array = _formulas()[2].along(output, a, a_dot, d)
     return result
 
@@ -61,6 +85,14 @@ def output_delta_along(
     """The derivative of ``output_delta`` along a direction of the scores, ``(n, n_out)``.
 
     It is the Hessian of every row's loss by its scores, times the direction; not of a custom loss.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> scores, target, along = np.array([[0.0]]), np.array([[1.0]]), np.array([[4.0]])
+    >>> kernels.output_delta_along(scores, target, "binary_cross_entropy", "sigmoid", along)
+    array([[1.]])
     """
     losses, spec = _formulas()[1], Loss.of(loss)
     y = losses.dense_target(target, scores.shape[1], scores.dtype, spec)
@@ -69,6 +101,15 @@ def output_delta_along(
 
 
 def dense_target(target: Array, n_out: int, dtype: object, loss: str | Loss) -> Array:
-    """Targets as ``(n, n_out)`` values: labels as rows, smoothed where the loss says so."""
+    """Targets as ``(n, n_out)`` values: labels as rows, smoothed where the loss says so.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> kernels.dense_target(np.array([2, 0]), 3, np.float64, "cross_entropy")
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    """
     result: Array = _formulas()[1].dense_target(target, n_out, dtype, Loss.of(loss))
     return result

@@ -207,14 +207,28 @@ class CSR:
 
 
 def loss_spec(loss: str | Loss) -> LossSpec:
-    """What is known of a loss: a name, or an object with its constants."""
+    """What is known of a loss: a name, or an object with its constants.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.loss_spec("huber").outputs
+    ('identity', 'sigmoid', 'softmax', 'exp')
+    """
     # A plain name is by far the most frequent, in calls that take microseconds.
     name = loss if loss.__class__ is str and loss in LOSS_SPECS else Loss.of(loss).name
     return LOSS_SPECS.get(name, CUSTOM_LOSS)
 
 
 def activation_spec(activation: str | CustomActivation) -> ActivationSpec:
-    """What is known of an activation: a name, or one that a user has defined."""
+    """What is known of an activation: a name, or one that a user has defined.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.activation_spec("tanh")
+    ActivationSpec(hidden=True, output=False, keeps='output', init='glorot')
+    """
     return ACTIVATION_SPECS[activation] if isinstance(activation, str) else _CUSTOM_ACTIVATION
 
 
@@ -222,7 +236,13 @@ _CUSTOM_ACTIVATION = ActivationSpec(keeps="pre-activation")
 
 
 def check_loss(loss: str | Loss, output: str, n_out: int | None = None) -> None:
-    """Raise ``ValueError`` unless ``loss`` is defined for networks with this output layer."""
+    """Raise ``ValueError`` unless ``loss`` is defined for networks with this output layer.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.check_loss("cross_entropy", "softmax", n_out=3)
+    """
     spec = loss_spec(loss)
     if output not in OUTPUTS:
         raise ValueError(f"output must be one of {OUTPUTS}, got {output!r}")
@@ -244,7 +264,14 @@ def is_activation(activation: Any) -> bool:
 
 
 def needs_scores(activation: str | CustomActivation) -> bool:
-    """Whether σ' is computed from the pre-activations, not from the activation's output."""
+    """Whether σ' is computed from the pre-activations, not from the activation's output.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.needs_scores("silu"), kernels.needs_scores("tanh")
+    (True, False)
+    """
     return activation_spec(activation).keeps == "pre-activation"
 
 

@@ -23,6 +23,15 @@ def sgd_update(
     parameters, gradient : (n,) arrays
     learning_rate : float
     n_threads : int, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> p = np.array([1.0, 2.0])
+    >>> kernels.sgd_update(p, np.array([1.0, -1.0]), 0.5)
+    >>> p
+    array([0.5, 2.5])
     """
     update(_rule("sgd"), parameters, gradient, (), 1, learning_rate, n_threads=n_threads)
 
@@ -48,6 +57,16 @@ def momentum_update(
     learning_rate, momentum : float
     nesterov : bool
     n_threads : int, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> p, v = np.zeros(2), np.zeros(2)
+    >>> for _ in range(2):
+    ...     kernels.momentum_update(p, np.ones(2), v, 0.1, 0.5)
+    >>> p
+    array([-0.25, -0.25])
     """
     rule = _rule("momentum", momentum=float(momentum), nesterov=float(bool(nesterov)))
     update(rule, parameters, gradient, (velocity,), 1, learning_rate, n_threads=n_threads)
@@ -82,6 +101,15 @@ def adam_update(
         Add epsilon before the bias correction, ``p ← p - η √(1 - β₂ᵗ)/(1 - β₁ᵗ) m / (√v + ε)``, the
         variant at the end of the paper's section 2 that scikit-learn and Keras use.
     n_threads : int, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> p, m, v = np.zeros(2), np.zeros(2), np.zeros(2)
+    >>> kernels.adam_update(p, np.array([3.0, -0.5]), m, v, 1, learning_rate=0.1)
+    >>> p.round(6)
+    array([-0.1,  0.1])
     """
     rule = _rule(
         "adam",
@@ -123,6 +151,17 @@ def update(
         1 for the first step.
     learning_rate : float
     n_threads : int, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> rule = kernels.UpdateRule("adagrad")
+    >>> p, g = np.zeros(2), np.array([3.0, -0.5])
+    >>> state = rule.initial_state(2, 0.1, np.float64)
+    >>> kernels.update(rule, p, g, state, 1, 0.1)
+    >>> p.round(3)
+    array([-0.1,  0.1])
     """
     _chooser.active().update(
         rule, parameters, gradient, state, step, learning_rate, n_threads=n_threads

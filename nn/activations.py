@@ -224,6 +224,12 @@ def get(activation: str | Activation | CustomActivation) -> Activation | CustomA
         For an unknown name.
     TypeError
         For anything but a name or an activation.
+
+    Examples
+    --------
+    >>> from fastmlp import activations
+    >>> activations.get("leaky_relu").name
+    'leaky_relu'
     """
     if isinstance(activation, (Activation, CustomActivation)):
         return activation

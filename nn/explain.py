@@ -64,6 +64,15 @@ def expected_gradients(
     ----------
     G. Erion and others, "Improving performance of deep learning models with axiomatic attribution
     priors and expected gradients", Nature Machine Intelligence, 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLP, explain
+    >>> net = MLP([3, 1], random_state=0)
+    >>> net.weights[0][:, 0] = [2.0, 0.0, -1.0]
+    >>> explain.expected_gradients(net, [[1.0, 5.0, 1.0]], np.zeros((1, 3)), output=0).tolist()
+    [[2.0, 0.0, -1.0]]
     """
     net = _network(model)
     n_in, n_out = net.architecture.sizes[0], net.architecture.sizes[-1]

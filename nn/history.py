@@ -37,6 +37,15 @@ class History:
         The same for people, with the numbers that decided.
     best_epoch : int or None
         The epoch, counted from 1, whose weights early stopping has restored.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLP
+    >>> X = np.linspace(-1, 1, 50)[:, None]
+    >>> history = MLP([1, 8, 1], random_state=0).fit(X, X**2, epochs=3)
+    >>> history.epochs, history.stop_reason, history.loss[-1] < history.loss[0]
+    (3, 'epochs', True)
     """
 
     loss: list[float] = field(default_factory=list)

@@ -230,6 +230,13 @@ def get(init: str | Initializer) -> Initializer:
         For an unknown name.
     TypeError
         For anything else.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import initializers
+    >>> initializers.get("he_normal")
+    HeNormal()
     """
     if isinstance(init, Initializer):
         return init

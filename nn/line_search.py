@@ -3,6 +3,7 @@
 Both searches work on ``phi(step) = (f(x + step d), ∇f(x + step d)·d)`` and return the step and how
 often they have asked. They know nothing of networks:
 
+>>> from fastmlp.line_search import armijo
 >>> def phi(step):  # f(x) = x² from x = 3 along d = -1
 ...     x = 3 - step
 ...     return x**2, -2 * x
@@ -89,6 +90,15 @@ def armijo(
     ------
     ValueError
         Where the slope is not negative, or a constant is out of its range.
+
+    Examples
+    --------
+    >>> from fastmlp.line_search import armijo
+    >>> def phi(step):  # f(x) = x² from x = 3 along d = -1
+    ...     x = 3 - step
+    ...     return x**2, -2 * x
+    >>> round(armijo(phi, *phi(0.0), step=8.0).step, 6)
+    4.0
     """
     _check(slope, step)
     if not (0 < c1 < 1 and 0 < shrink < 1):
@@ -141,6 +151,15 @@ def wolfe(
     ------
     ValueError
         Where the slope is not negative, or a constant is out of its range.
+
+    Examples
+    --------
+    >>> from fastmlp.line_search import wolfe
+    >>> def phi(step):  # f(x) = x² from x = 3 along d = -1
+    ...     x = 3 - step
+    ...     return x**2, -2 * x
+    >>> round(wolfe(phi, *phi(0.0), step=8.0).step, 6)
+    3.0
     """
     _check(slope, step)
     if not 0 < c1 < c2 < 1:

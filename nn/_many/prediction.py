@@ -41,6 +41,14 @@ def predict_many(
     ------
     TypeError, ValueError
         For networks that do not fit each other, or another shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLP, predict_many
+    >>> nets = [MLP([2, 4, 3], random_state=seed) for seed in range(5)]
+    >>> predict_many(nets, np.ones((7, 2))).shape
+    (5, 7, 3)
     """
     nets = list(networks)
     if not nets:

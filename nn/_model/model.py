@@ -152,6 +152,17 @@ def load_model(path: str | os.PathLike[str], *, n_threads: int | None = None) ->
         Where there is no such file.
     ValueError
         Where the file is damaged, or holds a network alone.
+
+    Examples
+    --------
+    >>> import contextlib, io
+    >>> import fastmlp
+    >>> from fastmlp.cli import main
+    >>> with contextlib.redirect_stdout(io.StringIO()):
+    ...     status = main(["train", "digits", "--epochs", "1", "--out", "digits"])
+    >>> model = fastmlp.load_model("digits")
+    >>> model.network.architecture.sizes
+    (64, 100, 10)
     """
     return Model.load(path, n_threads)
 

@@ -159,7 +159,15 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
 
 
 def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
-    """As :func:`grad`; the function returns ``(value, gradient)``."""
+    """As :func:`grad`; the function returns ``(value, gradient)``.
+
+    Examples
+    --------
+    >>> from fastmlp.autodiff import value_and_grad
+    >>> value, slope = value_and_grad(lambda x: x**2)(3.0)
+    >>> print(value, slope)
+    9.0 6.0
+    """
     positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
     def value_and_gradient(*args: Any, **options: Any) -> Any:

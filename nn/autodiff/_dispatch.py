@@ -20,7 +20,14 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 
 def supported() -> list[str]:
-    """Names of NumPy's functions that traced arrays take part in."""
+    """Names of NumPy's functions that traced arrays take part in.
+
+    Examples
+    --------
+    >>> from fastmlp import autodiff
+    >>> "tanh" in autodiff.supported()
+    False
+    """
     functions = {name_of(function) for function in FUNCTIONS}
     ufuncs = {f"np.{name}" for name in TABLE if isinstance(getattr(np, name, None), np.ufunc)}
     ufuncs |= {f"np.{name}" for name in UFUNCS}

@@ -29,6 +29,13 @@ def load_digits(*, dtype: Any = np.float32) -> Dataset:
     ----------
     E. Alpaydin and C. Kaynak (1998), *Optical Recognition of Handwritten Digits*, UCI Machine
     Learning Repository, https://doi.org/10.24432/C50P49, CC BY 4.0.
+
+    Examples
+    --------
+    >>> from fastmlp.datasets import load_digits
+    >>> digits = load_digits()
+    >>> digits.X.shape, digits.y[:5].tolist()
+    ((1797, 64), [0, 1, 2, 3, 4])
     """
     source = resources.files("fastmlp").joinpath("data", "digits.npz")
     with source.open("rb") as file, np.load(file) as arrays:

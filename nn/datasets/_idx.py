@@ -50,6 +50,19 @@ def load_idx(directory: str | Path, *, scale: bool = True) -> tuple[Part, Part]:
         Where a file is missing, naming the files that were looked for.
     ValueError
         Where a file is no IDX file, is damaged, or does not fit the others.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from fastmlp.datasets import load_idx
+    >>> for part, n in (("train", 2), ("t10k", 1)):
+    ...     head = bytes([0, 0, 8, 3, 0, 0, 0, n, 0, 0, 0, 2, 0, 0, 0, 2])
+    ...     _ = Path(f"{part}-images-idx3-ubyte").write_bytes(head + bytes(range(4 * n)))
+    ...     head = bytes([0, 0, 8, 1, 0, 0, 0, n])
+    ...     _ = Path(f"{part}-labels-idx1-ubyte").write_bytes(head + bytes(range(n)))
+    >>> (X_train, y_train), (X_test, y_test) = load_idx(".")
+    >>> X_train.shape, y_train.tolist(), X_test.shape
+    ((2, 4), [0, 1], (1, 4))
     """
     folder = Path(directory)
     paths = _find(folder)
@@ -74,6 +87,15 @@ def read_idx(path: str | Path) -> NDArray[np.uint8]:
     ------
     ValueError
         For a wrong magic number, another data type, or a length that its header does not announce.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from fastmlp.datasets import read_idx
+    >>> labels = bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1])
+    >>> written = Path("labels.idx").write_bytes(labels)
+    >>> read_idx("labels.idx").tolist()
+    [7, 2, 1]
     """
     name = shown(path)
     with open_regular(path) as packed:

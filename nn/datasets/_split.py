@@ -37,6 +37,15 @@ def train_test_split(
     -------
     X_train, X_test, y_train, y_test
         Copies, in random order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp.datasets import train_test_split
+    >>> X, y = np.arange(20).reshape(10, 2), np.arange(10)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
+    >>> X_train.shape, X_test.shape
+    ((7, 2), (3, 2))
     """
     X, y, n = _rows(X, y)
     n_test = _part_rows(test_size, n, "test")
@@ -76,6 +85,15 @@ def train_validation_test_split(
     -------
     X_train, X_validation, X_test, y_train, y_validation, y_test
         Copies, in random order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp.datasets import train_validation_test_split
+    >>> X, y = np.arange(40).reshape(20, 2), np.arange(20)
+    >>> parts = train_validation_test_split(X, y, random_state=0)
+    >>> [len(part) for part in parts]
+    [14, 3, 3, 14, 3, 3]
     """
     X, y, n = _rows(X, y)
     n_validation = _part_rows(validation_size, n, "validation")

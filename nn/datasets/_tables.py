@@ -80,6 +80,17 @@ def load_table(
     ValueError
         For a missing or non-finite value, a text value as a real target (each naming line and
         column), or an unknown target (listing the columns).
+
+    Examples
+    --------
+    >>> import csv
+    >>> from fastmlp.datasets import load_table
+    >>> rows = [("size", "garden", "price"), (60, "yes", 120), (95, "no", 180)]
+    >>> with open("houses.csv", "w", newline="") as file:
+    ...     csv.writer(file).writerows(rows)
+    >>> houses = load_table("houses.csv", "price", task="regression")
+    >>> houses.X.tolist(), houses.y.ravel().tolist()
+    ([[60.0, 0.0, 1.0], [95.0, 1.0, 0.0]], [120.0, 180.0])
     """
     rules = Rules(missing, frozenset(keep), bad_rows, (form or TextFormat()).numbers)
     targets = (target,) if isinstance(target, str) else tuple(target)
@@ -108,6 +119,17 @@ def load_features(
     Returns
     -------
     (n, n_features) float64 array
+
+    Examples
+    --------
+    >>> import csv
+    >>> from fastmlp.datasets import load_features, load_table
+    >>> rows = [("size", "garden", "price"), (60, "yes", 120), (95, "no", 180)]
+    >>> with open("houses.csv", "w", newline="") as file:
+    ...     csv.writer(file).writerows(rows)
+    >>> houses = load_table("houses.csv", "price", task="regression")
+    >>> load_features("houses.csv", houses.columns).tolist()
+    [[60.0, 0.0, 1.0], [95.0, 1.0, 0.0]]
     """
     return read_features(path, tuple(columns), Findings(), form)
 

@@ -64,6 +64,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     "Other parameters" are fastmlp's own; their defaults change nothing.
 
     {deviations}
+
+    Examples
+    --------
+    >>> from fastmlp import MLPClassifier
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], ["no", "yes", "yes", "no"]
+    >>> model = MLPClassifier(hidden_layer_sizes=(8,), solver="lbfgs", random_state=1)
+    >>> model.fit(X, y).predict([[0, 1], [1, 1]]).tolist()
+    ['yes', 'no']
     """
 
     loss: Any

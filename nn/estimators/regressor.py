@@ -65,6 +65,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     minimises the one function ``½ ‖a - y‖²`` plus the penalty, which is faster, too.
 
     {deviations}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLPRegressor
+    >>> X = np.linspace(-1, 1, 50)[:, None]
+    >>> model = MLPRegressor(hidden_layer_sizes=(16,), solver="lbfgs", random_state=0)
+    >>> model.fit(X, X[:, 0] ** 2).score(X, X[:, 0] ** 2) > 0.99
+    True
     """
 
     loss: Any

@@ -10,14 +10,30 @@ __all__ = ["from_keras", "from_onnx", "from_torch"]
 
 
 def from_torch(module: Any, dtype: Any = None) -> Any:
-    """A network from a module of PyTorch: see :func:`fastmlp.interop.torch.from_module`."""
+    """A network from a module of PyTorch: see :func:`fastmlp.interop.torch.from_module`.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> net = fastmlp.MLP([2, 3, 1], random_state=0)
+    >>> fastmlp.from_torch(net.to_torch()).architecture.sizes
+    (2, 3, 1)
+    """
     from . import torch
 
     return torch.from_module(module, dtype)
 
 
 def from_keras(model: Any, dtype: Any = None) -> Any:
-    """A network from a Keras model: see :func:`fastmlp.interop.keras.from_model`."""
+    """A network from a Keras model: see :func:`fastmlp.interop.keras.from_model`.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> net = fastmlp.MLP([2, 3, 1], random_state=0)
+    >>> fastmlp.from_keras(net.to_keras()).architecture.sizes
+    (2, 3, 1)
+    """
     from . import keras
 
     return keras.from_model(model, dtype)

@@ -75,6 +75,12 @@ def get(loss: str | Loss | kernels.Loss | CustomLoss) -> Loss | CustomLoss:
         For an unknown name.
     TypeError
         For anything else, such as a loss's class instead of an object.
+
+    Examples
+    --------
+    >>> from fastmlp import losses
+    >>> losses.get("huber")
+    Huber(delta=1.0)
     """
     if isinstance(loss, (Loss, CustomLoss)):
         return loss

@@ -19,6 +19,13 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | No
     ----------
     y_true, y_pred : (n,) arrays of classes, or (n, n_labels) arrays of 0 and 1
     sample_weight : (n,) array, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> metrics.accuracy([0, 1, 2, 2], [0, 1, 1, 2])
+    0.75
     """
     true, pred = pair(y_true, y_pred)
     right = true == pred
@@ -34,6 +41,13 @@ def balanced_accuracy(
     ----------
     y_true, y_pred : (n,) arrays of classes
     sample_weight : (n,) array, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> metrics.balanced_accuracy([0, 0, 0, 1], [0, 0, 0, 0])
+    0.5
     """
     true, pred = pair(y_true, y_pred)
     if true.ndim != 1:
@@ -61,6 +75,13 @@ def f1(
     sample_weight : (n,) array, optional
     average : {"macro", "binary"}
         The mean over all classes (or labels) that occur in either, or the F1 of class 1 alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> round(metrics.f1([0, 1, 1, 0], [0, 1, 0, 0]), 4)
+    0.7333
     """
     if average not in ("binary", "macro"):
         raise ValueError(f"average must be 'binary' or 'macro', got {average!r}")
@@ -95,6 +116,15 @@ def confusion(
     -------
     (k, k) array
         Counts, or with weights their sums.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> metrics.confusion([0, 1, 1, 2], [0, 1, 2, 2])
+    array([[1, 0, 0],
+           [0, 1, 1],
+           [0, 0, 1]])
     """
     true, pred = pair(y_true, y_pred)
     if true.ndim != 1:
@@ -127,6 +157,13 @@ def mcc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = 
     ----------
     J. Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient",
     2004.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> round(metrics.mcc([0, 1, 1, 0], [0, 1, 0, 0]), 4)
+    0.5774
     """
     matrix = confusion(y_true, y_pred, sample_weight).astype(np.float64)
     true, pred, total = matrix.sum(axis=1), matrix.sum(axis=0), matrix.sum()

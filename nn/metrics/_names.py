@@ -123,6 +123,12 @@ def get(metrics: Any) -> list[Metric]:
         For an unknown name, or the same name twice.
     TypeError
         For anything else.
+
+    Examples
+    --------
+    >>> from fastmlp import metrics
+    >>> [metric.name for metric in metrics.get(["accuracy", "auc"])]
+    ['accuracy', 'auc']
     """
     if isinstance(metrics, (str, Metric)) or callable(metrics):
         metrics = [metrics]
@@ -140,6 +146,12 @@ def direction(name: str) -> Literal["min", "max"] | None:
 
     Known are the metrics of this package and of scikit-learn, whose rule holds for other names too:
     what ends in ``_score`` is better high, in ``_error``, ``_loss`` or ``_deviance`` low.
+
+    Examples
+    --------
+    >>> from fastmlp import metrics
+    >>> metrics.direction("rmse"), metrics.direction("f1")
+    ('min', 'max')
     """
     name = name.removeprefix("validation_")
     known = METRICS.get(ALIASES.get(name, name))
@@ -159,6 +171,12 @@ def greater_is_better(name: str) -> bool:
     ------
     ValueError
         For a name that is not known.
+
+    Examples
+    --------
+    >>> from fastmlp import metrics
+    >>> metrics.greater_is_better("accuracy")
+    True
     """
     found = direction(name)
     if found is None:

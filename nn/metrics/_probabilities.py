@@ -23,6 +23,13 @@ def log_loss(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | No
     y_true : (n,) array of classes ``0 … n_classes - 1``, or (n, n_classes) array of one-hot rows
     y_pred : (n, n_classes) array of probabilities, or (n,) or (n, 1) array of those of class 1
     sample_weight : (n,) array, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> round(metrics.log_loss([0, 1], [[0.9, 0.1], [0.2, 0.8]]), 4)
+    0.1643
     """
     p = np.asarray(y_pred)
     if p.dtype.kind != "f":
@@ -42,6 +49,13 @@ def brier(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None 
     y_true : (n,) array of classes ``0 … n_classes - 1``, or (n, n_classes) array of one-hot rows
     y_pred : (n, n_classes) array of probabilities, or (n,) or (n, 1) array of those of class 1
     sample_weight : (n,) array, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> round(metrics.brier([0, 1], [[0.9, 0.1], [0.2, 0.8]]), 4)
+    0.025
     """
     p = _columns_of_classes(np.asarray(y_pred, np.float64))
     errors = np.square(_one_hot(y_true, p.shape) - p).sum(axis=1)
@@ -61,6 +75,13 @@ def top_k(
     sample_weight : (n,) array, optional
     k : int, default 2
         Of classes with equal scores the later ones are taken first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> metrics.top_k([2, 0], [[0.5, 0.2, 0.3], [0.1, 0.6, 0.3]], k=2)
+    0.5
     """
     count("k", k, 1)
     scores = np.asarray(y_pred, np.float64)
@@ -87,6 +108,13 @@ def roc_auc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | Non
     y_pred : (n, n_classes) array of scores or probabilities, or (n,) or (n, 1) array of those of
         class 1
     sample_weight : (n,) array, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> metrics.roc_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.75
     """
     return _over_classes(_area_under_roc, y_true, y_pred, sample_weight)
 
@@ -103,6 +131,13 @@ def average_precision(
     ----------
     y_true, y_pred, sample_weight : arrays
         As for :func:`roc_auc`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> round(metrics.average_precision([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4)
+    0.8333
     """
     return _over_classes(_average_precision, y_true, y_pred, sample_weight)
 

@@ -20,6 +20,13 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = N
     ----------
     y_true, y_pred : (n,) or (n, n_out) arrays
     sample_weight : (n,) array, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> metrics.r2([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+    0.5
     """
     true, pred = columns(y_true, y_pred)
     if len(true) < 2:
@@ -39,6 +46,13 @@ def mae(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = 
     ----------
     y_true, y_pred : (n,) or (n, n_out) arrays
     sample_weight : (n,) array, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> metrics.mae([1.0, 2.0], [1.5, 2.0])
+    0.25
     """
     true, pred = columns(y_true, y_pred)
     return mean(np.abs(true - pred).mean(axis=1), sample_weight)
@@ -51,6 +65,13 @@ def mse(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = 
     ----------
     y_true, y_pred : (n,) or (n, n_out) arrays
     sample_weight : (n,) array, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> metrics.mse([1.0, 2.0], [1.0, 4.0])
+    2.0
     """
     true, pred = columns(y_true, y_pred)
     return mean(np.square(true - pred).mean(axis=1), sample_weight)
@@ -63,6 +84,13 @@ def rmse(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None =
     ----------
     y_true, y_pred : (n,) or (n, n_out) arrays
     sample_weight : (n,) array, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> metrics.rmse([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 6.0])
+    1.0
     """
     true, pred = columns(y_true, y_pred)
     weight = weights(sample_weight, len(true))[:, None]
@@ -79,6 +107,13 @@ def mape(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None =
     ----------
     y_true, y_pred : (n,) or (n, n_out) arrays
     sample_weight : (n,) array, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> metrics.mape([10.0, 20.0], [11.0, 20.0])
+    0.05
     """
     true, pred = columns(y_true, y_pred)
     size = np.maximum(np.abs(true), np.finfo(np.float64).eps)
@@ -99,6 +134,13 @@ def pinball(
     sample_weight : (n,) array, optional
     alpha : float, default 0.5
         Which quantile, between 0 and 1; of the median it is half of :func:`mae`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> round(metrics.pinball([1.0, 2.0], [0.0, 3.0], alpha=0.9), 4)
+    0.5
     """
     true, pred = columns(y_true, y_pred)
     weight = weights(sample_weight, len(true))
@@ -120,6 +162,13 @@ def d2(
     ----------
     y_true, y_pred, sample_weight, alpha : arrays, and a float
         As for :func:`pinball`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import metrics
+    >>> metrics.d2([1.0, 2.0, 3.0], [1.0, 2.0, 2.0])
+    0.5
     """
     true, pred = columns(y_true, y_pred)
     alpha = _quantile(alpha)

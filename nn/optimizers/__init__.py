@@ -75,6 +75,12 @@ def get(optimizer: str | Optimizer) -> Optimizer:
         For an unknown name.
     TypeError
         For anything else, such as an optimizer's class instead of an object.
+
+    Examples
+    --------
+    >>> from fastmlp import optimizers
+    >>> optimizers.get("sgd")
+    SGD(learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=0.0)
     """
     if isinstance(optimizer, Optimizer):
         return optimizer

@@ -47,6 +47,15 @@ def learning_curves(
         Where matplotlib is not installed.
     ValueError
         Where there is no epoch to draw, or no such curve.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLP, plot
+    >>> X = np.linspace(0, 1, 20)[:, None]
+    >>> history = MLP([1, 4, 1], random_state=0).fit(X, X, epochs=5)
+    >>> axes = plot.learning_curves(history)
+    >>> axes[0].figure.savefig("curves.png")
     """
     if x not in ("epoch", "seconds"):
         raise ValueError(f"x must be 'epoch' or 'seconds', got {x!r}")

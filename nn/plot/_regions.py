@@ -53,6 +53,15 @@ def decision_regions(
         Where matplotlib is not installed.
     ValueError
         For another number of inputs, infinite rows, or ``y`` or ``labels`` that do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLP, plot
+    >>> X, y = np.array([[0.0, 0.0], [1.0, 1.0]]), [0, 1]
+    >>> net = MLP([2, 4, 2], output="softmax", random_state=0)
+    >>> ax = plot.decision_regions(net, X, y)
+    >>> ax.figure.savefig("regions.png")
     """
     model = _models.subject(network)
     network = model.network

@@ -82,6 +82,15 @@ def loss_surface(
     ----------
     H. Li, Z. Xu, G. Taylor, C. Studer, T. Goldstein, "Visualizing the loss landscape of neural
     nets", NeurIPS 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLP, plot
+    >>> X = np.linspace(0, 1, 20)[:, None]
+    >>> net = MLP([1, 1], random_state=0)
+    >>> ax = plot.loss_surface(net, X, X, directions=(0, 1), span=1.0, resolution=11)
+    >>> ax.figure.savefig("surface.png")
     """
     count("resolution", resolution, 2)
     count("levels", levels, 1)

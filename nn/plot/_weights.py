@@ -44,6 +44,12 @@ def weight_images(
         Where matplotlib is not installed.
     ValueError
         Where there is no such layer, or its inputs do not fill such an image.
+
+    Examples
+    --------
+    >>> from fastmlp import MLP, plot
+    >>> net = MLP([64, 8, 10], random_state=0)
+    >>> axes = plot.weight_images(net, (8, 8))
     """
     count("n_images", n_images, 1)
     network = _models.subject(network).network

@@ -236,6 +236,12 @@ def get(schedule: str | Schedule | Callable[[float], float]) -> Schedule:
         For an unknown name.
     TypeError
         For anything else.
+
+    Examples
+    --------
+    >>> from fastmlp import schedules
+    >>> schedules.get("cosine")
+    Cosine(decay_steps=None, alpha=0.0, every='epoch')
     """
     if isinstance(schedule, Schedule):
         return schedule

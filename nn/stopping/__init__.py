@@ -52,6 +52,12 @@ def get(stop: str | StopRule | Iterable[str | StopRule] | None) -> list[StopRule
         For an unknown name.
     TypeError
         For anything that is no rule.
+
+    Examples
+    --------
+    >>> from fastmlp import stopping
+    >>> [type(rule).__name__ for rule in stopping.get(["plateau", stopping.TimeLimit(60)])]
+    ['Plateau', 'TimeLimit']
     """
     if stop is None:
         return []

@@ -35,8 +35,9 @@ def from_sklearn(estimator: Any) -> Any:
 
     Examples
     --------
-    >>> import fastmlp, sklearn.neural_network
-    >>> theirs = sklearn.neural_network.MLPRegressor((5,), max_iter=3, random_state=0)
+    >>> import fastmlp
+    >>> from sklearn.neural_network import MLPRegressor
+    >>> theirs = MLPRegressor(hidden_layer_sizes=(5,), max_iter=3, random_state=0)
     >>> fastmlp.from_sklearn(theirs)
     MLPRegressor(hidden_layer_sizes=(5,), max_iter=3, random_state=0)
     """

@@ -60,6 +60,14 @@ def from_onnx(model: Any, dtype: Any = None) -> Any:
     Notes
     -----
     Nothing in a file is executed. Tensors outside of the file (external data) are not read.
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> net = fastmlp.MLP([2, 3, 1], random_state=0)
+    >>> model = net.to_onnx()
+    >>> fastmlp.from_onnx(model).architecture.sizes
+    (2, 3, 1)
     """
     proto, what = _proto(model)
     try:
