@@ -1,4 +1,4 @@
-"""The examples of the docstrings: they run, and every public function and class has what it needs."""
+"""The examples of the docstrings run, and every public function and class has what it needs."""
 
 from __future__ import annotations
 
