@@ -35,6 +35,24 @@ cdef int reserve_entries(Engine engine, const samples *s, long batch, long n_epo
     return 0
 
 
+cdef penalty penalty_of(options):
+    cdef penalty p
+    p.l2, p.l1, p.over_batch = options.l2, options.l1, options.l2_over_batch
+    return p
+
+
+cdef const volatile int32_t *switch_of(object halt):
+    """Where another thread says that no further step is to be made, or ``NULL``."""
+    if halt is None:
+        return NULL
+    return <const volatile int32_t *>cnp.PyArray_DATA(<cnp.ndarray>halt)
+
+
+cdef long steps_in_a_while(Engine engine, long rows):
+    """Steps of about 10 ms together on one slow core."""
+    return 1 + <long>(1e8 / (fastmlp_operations(engine.e, rows) + 3e4))
+
+
 cdef int run_steps(
     trainer, Engine engine, samples *s, cnp.ndarray rates, bint rate_of_step, long n_epochs,
     double *losses,
@@ -42,8 +60,7 @@ cdef int run_steps(
     """The steps of some epochs; the mean loss of the rows of each is written to ``losses``.
 
     ``rates`` has one learning rate for each step (``rate_of_step``), or one for each epoch. An order
-    has the rows of one epoch after those of the other. Signals, and whether another thread wants the
-    trainer to halt, are looked at between steps.
+    has one epoch's rows after the other's. Signals and the switch are looked at between steps.
     """
     cdef c_update u = engine.update
     cdef const double *rate = <const double *>cnp.PyArray_DATA(rates)
@@ -51,19 +68,14 @@ cdef int run_steps(
     cdef long epoch = 0, uninterrupted, steps_between_signals
     cdef double total = 0
     cdef unsigned long mode
-    cdef penalty p
-    cdef object halt = trainer._halt
-    cdef const volatile int32_t *halted = NULL
-    if halt is not None:
-        halted = <const volatile int32_t *>cnp.PyArray_DATA(<cnp.ndarray>halt)
-    p.l2, p.l1 = trainer._options.l2, trainer._options.l1
-    p.over_batch = trainer._options.l2_over_batch
+    cdef penalty p = penalty_of(trainer._options)
+    cdef object halt = trainer._halt  # held here: the trainer may get another meanwhile
+    cdef const volatile int32_t *halted = switch_of(halt)
     engine.e.c_pass.fault = 0
     try:
         if trainer._sparse_rows:
             reserve_entries(engine, s, min(batch, max(n, 1)), n_epochs)
-        # About 10 ms of work on one slow core.
-        steps_between_signals = 1 + <long>(1e8 / (fastmlp_operations(engine.e, min(batch, n)) + 3e4))
+        steps_between_signals = steps_in_a_while(engine, min(batch, n))
         while epoch < n_epochs:
             if halted != NULL and halted[0]:
                 raise _epochs.Halted
@@ -80,16 +92,14 @@ cdef int run_steps(
                         step += 1
                         at += here
                         rate += rate_of_step
-                        uninterrupted -= 1
                     if at >= n:
                         fastmlp_end_epoch(engine.e)
                         losses[epoch] = total / n if n else 0.0
                         epoch += 1
-                        uninterrupted -= n == 0
-                        at, total = 0, 0
-                        rate += not rate_of_step
+                        at, total, rate = 0, 0, rate + (not rate_of_step)
                         if s.order != NULL:
                             s.order += n
+                    uninterrupted -= 1
                     if halted != NULL and halted[0]:
                         break
                 fastmlp_tuner_pause(&engine.e.tuner)
