@@ -4,6 +4,8 @@
 ``MLP``              a network: ``fit``, ``predict``, gradients, ``weights`` and ``biases``
 ``fit_many``,        train and predict with many networks at once; ``each`` marks an option that is
 ``predict_many``     given one for each
+``MLPEnsemble``,     networks that answer together, and how far they differ; with scikit-learn's
+and its estimators   contract ``MLPEnsembleClassifier`` and ``MLPEnsembleRegressor``
 ``MLPClassifier``,   estimators with scikit-learn's parameters and attributes; they are real
 ``MLPRegressor``     scikit-learn estimators where it is installed, and work without it
 ``from_sklearn``     takes a model of scikit-learn over; ``to_sklearn()`` gives one back
@@ -69,6 +71,8 @@ if TYPE_CHECKING:
         stopping,
     )
     from ._many.arguments import each
+    from ._many.ensemble import MLPEnsemble
+    from ._many.estimators import MLPEnsembleClassifier, MLPEnsembleRegressor
     from ._many.fitting import fit_many
     from ._many.prediction import predict_many
     from ._model import Model, load_model
@@ -84,6 +88,9 @@ __all__ = [
     "MLP",
     "History",
     "MLPClassifier",
+    "MLPEnsemble",
+    "MLPEnsembleClassifier",
+    "MLPEnsembleRegressor",
     "MLPRegressor",
     "Model",
     "Trainer",
@@ -122,6 +129,9 @@ _LAZY = {
     "MLPRegressor": "estimators",
     "check_gradients": "_network.gradient_check",
     "Model": "_model",
+    "MLPEnsemble": "_many.ensemble",
+    "MLPEnsembleClassifier": "_many.estimators",
+    "MLPEnsembleRegressor": "_many.estimators",
     "each": "_many.arguments",
     "fit_many": "_many.fitting",
     "predict_many": "_many.prediction",

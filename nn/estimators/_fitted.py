@@ -15,7 +15,7 @@ from . import _names
 from ._sklearn.compat import BaseEstimator
 
 #: What is made again from the rest where it is needed, and never copied or pickled.
-_MADE_AGAIN = ("_flat", "_views", "_networks", "_ready", "_random_state", "_lock")
+_MADE_AGAIN = ("_flat", "_views", "_networks", "_ready", "_random_state", "_lock", "_halt")
 _FLOAT32 = np.dtype(np.float32)
 
 

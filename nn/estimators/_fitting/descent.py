@@ -100,6 +100,7 @@ def new_run(estimator: Any, optimizer: StochasticOptimizer, rows: Rows, incremen
         track_gradient_norm=with_norm,
         n_threads=estimator.n_threads,
     )
+    trainer.halt = estimator.__dict__.get("_halt")
     state = optimizer.state
     # Rows of one call may be float32 and those of the next float64.
     trainer.load(flat, None if state is None else state.astype(dtype, copy=False), optimizer.step)

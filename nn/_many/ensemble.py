@@ -1,0 +1,310 @@
+"""An ensemble of networks: their mean, and how far they differ."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from .._inputs import numbers
+from .._typing import Array
+from ..history import History
+from ..mlp import MLP
+from . import files, settings
+from .arguments import each
+from .fitting import fit_many
+from .prediction import predict_many
+from .selection import greedy
+
+FORMAT = "fastmlp.MLPEnsemble"
+#: Arguments of the networks that ``vary`` may name, beside the options of ``fit``.
+_OF_NETWORKS = ("sizes", "activation", "init")
+
+
+class MLPEnsemble:
+    """Networks that are trained side by side and answer together.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Neurons of each layer, ``(n_in, …, n_out)``; ``fit(vary={"sizes": […]})`` may try others.
+    n_networks : int, default 16
+    activation, output, dtype, n_threads, init
+        As for :class:`fastmlp.MLP`.
+    random_state : int, numpy.random.Generator or None
+        Draws the seeds of the networks, their settings and their rows.
+
+    Attributes
+    ----------
+    networks : list of MLP
+        After ``fit``.
+    counts : (n_networks,) array of int
+        How often each counts in the mean: 1, or what a selection has chosen.
+    settings : list of dict
+        What was drawn for each by ``vary``.
+    rows : list of arrays, or None
+        The rows that each was trained on, with ``bootstrap``.
+    histories : list of History
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLPEnsemble
+    >>> X = np.linspace(-2, 2, 80)[:, None]
+    >>> ensemble = MLPEnsemble([1, 16, 1], n_networks=8, activation="tanh", random_state=0)
+    >>> _ = ensemble.fit(X, np.sin(2 * X), epochs=60, bootstrap=True)
+    >>> mean, spread = ensemble.predict([[0.5], [6.0]], return_std=True)
+    >>> bool(spread[1, 0] > spread[0, 0])  # far from all rows the networks disagree
+    True
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        n_networks: int = 16,
+        *,
+        activation: Any = "relu",
+        output: str = "identity",
+        dtype: DTypeLike = np.float32,
+        random_state: int | np.random.Generator | None = None,
+        n_threads: int | None = None,
+        init: Any = None,
+    ) -> None:
+        self._network: dict[str, Any] = {
+            "sizes": sizes,
+            "activation": activation,
+            "output": output,
+            "dtype": dtype,
+            "n_threads": n_threads,
+            "init": init,
+        }
+        first = MLP(**self._network, random_state=0)  # checks them
+        self.sizes, self.output = first.architecture.sizes, first.architecture.output
+        self.n_networks = numbers.count("n_networks", n_networks, 1)
+        self.random_state, self.n_threads = random_state, n_threads
+        self.networks: list[MLP] = []
+        self.counts: Array = np.zeros(0, np.intp)
+        self.settings: list[dict[str, Any]] = []
+        self.rows: list[Array] | None = None
+        self.histories: list[History] = []
+
+    def __repr__(self) -> str:
+        names = "-".join(map(str, self.sizes))
+        state = f"{np.count_nonzero(self.counts)} count" if self.networks else "not fitted"
+        return f"MLPEnsemble({names}, {self.n_networks} networks, {state})"
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        validation_data: tuple[Any, ...] | None = None,
+        bootstrap: bool = False,
+        vary: Mapping[str, Any] | None = None,
+        select: str | None = None,
+        progress: Any = False,
+        **options: Any,
+    ) -> list[History]:
+        """Make new networks and train them.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in :meth:`fastmlp.MLP.fit`.
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            Rows to select on; with a stop rule or metrics also what those look at.
+        bootstrap : bool, default False
+            Train each network on as many rows, drawn with replacement.
+        vary : dict, optional
+            Name → list of values, or a distribution (``fastmlp.model_selection.loguniform`` and
+            its like, or one of scipy.stats): each network gets one value, drawn at random. Names
+            are those of options of ``fit``, and ``sizes``, ``activation`` and ``init``.
+        select : "greedy" or None
+            ``"greedy"`` keeps the networks whose mean is best on the validation rows: R. Caruana
+            et al., *Ensemble selection from libraries of models*, ICML 2004, with replacement.
+        progress : bool or function
+            As in :func:`fastmlp.fit_many`.
+        **options
+            Those of :meth:`fastmlp.MLP.fit`, the same for all networks.
+
+        Returns
+        -------
+        list of History
+            One for each network.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Before anything is changed.
+        """
+        if select not in (None, "greedy"):
+            raise ValueError(f"select must be 'greedy' or None, got {select!r}")
+        if select and validation_data is None:
+            raise ValueError("select='greedy' needs validation_data to select on")
+        space = _check_vary(vary)
+        if both := sorted(set(space) & set(options)):
+            raise ValueError(f"{both[0]} is given as an option and in vary")
+        networks, drawn, generators = self._drawn(space)
+        rows = None
+        if bootstrap:
+            n = X.shape[0] if hasattr(X, "shape") else len(X)  # type: ignore[arg-type]
+            rows = [np.sort(generator.integers(n, size=n)) for generator in generators]
+        given: dict[str, Any] = {
+            name: each([one[name] for one in drawn]) for name in space if name not in _OF_NETWORKS
+        }
+        looked_at = options.get("stop") is not None or options.get("metrics") or "stop" in given
+        if validation_data is not None and looked_at:
+            given["validation_data"] = validation_data
+        histories = fit_many(
+            networks,
+            X,
+            y,
+            rows=rows,
+            n_threads=self.n_threads,
+            progress=progress,
+            **options,
+            **given,
+        )
+        counts = np.ones(len(networks), np.intp)
+        if select:
+            counts = self._select(networks, validation_data, options)
+        self.networks, self.counts, self.settings = networks, counts, drawn
+        self.rows, self.histories = rows, histories
+        return histories
+
+    def _drawn(self, space: Mapping[str, Any]) -> tuple[list[MLP], list[dict[str, Any]], list[Any]]:
+        """New networks, their settings, and a generator for the rows of each."""
+        root = self.random_state
+        if not isinstance(root, np.random.Generator):
+            root = np.random.default_rng(root)
+        networks, drawn, generators = [], [], []
+        for seeds in root.bit_generator.seed_seq.spawn(self.n_networks):  # type: ignore[attr-defined]
+            of_settings, of_network, of_rows = map(np.random.default_rng, seeds.spawn(3))
+            found = settings.draw(space, of_settings)
+            own = {name: found[name] for name in _OF_NETWORKS if name in found}
+            networks.append(MLP(**{**self._network, **own}, random_state=of_network))
+            drawn.append(found)
+            generators.append(of_rows)
+        shapes = {(net.architecture.sizes[0], net.architecture.sizes[-1]) for net in networks}
+        if shapes != {(self.sizes[0], self.sizes[-1])}:
+            raise ValueError(
+                f"vary['sizes'] must keep {self.sizes[0]} inputs and {self.sizes[-1]} outputs"
+            )
+        return networks, drawn, generators
+
+    def _select(self, networks: list[MLP], validation_data: Any, options: Any) -> Array:
+        """How often each network counts, from the validation rows."""
+        x, y, *weight = validation_data
+        net = networks[0]
+        loss = net._loss(options.get("loss"), options.get("label_smoothing", 0.0))
+        rows, target, weights, _ = net._batch(x, y, loss, *weight)
+        outputs = predict_many(networks, rows, n_threads=self.n_threads)
+        return greedy(outputs, target, loss, self.output, weights)[0]
+
+    # What they say together
+
+    def predict_all(self, X: ArrayLike) -> Array:
+        """Values of the output layer of every network, ``(n_networks, n, n_out)``."""
+        self._check_fitted()
+        return predict_many(self.networks, X, n_threads=self.n_threads)
+
+    def predict(self, X: ArrayLike, return_std: bool = False) -> Any:
+        """Mean of the networks that count.
+
+        Parameters
+        ----------
+        X : (n, n_in) array-like
+        return_std : bool, default False
+            Also return their standard deviation: how far the networks differ, which tells rows
+            unlike those of training from others. Noise of the targets is not in it.
+
+        Returns
+        -------
+        mean : (n, n_out) array
+        std : (n, n_out) array
+            Only with ``return_std``.
+        """
+        self._check_fitted()
+        counting = [net for net, count in zip(self.networks, self.counts, strict=True) if count]
+        weights = self.counts[self.counts > 0] / self.counts.sum()
+        outputs = predict_many(counting, X, n_threads=self.n_threads)
+        mean, std = moments(outputs, weights)
+        return (mean, std) if return_std else mean
+
+    def predict_classes(self, X: ArrayLike) -> Array:
+        """The class that the mean chooses, ``(n,)``; of one output 0 or 1."""
+        mean = self.predict(X)
+        if mean.shape[1] == 1:
+            return np.asarray(mean[:, 0] > (0.5 if self.output == "sigmoid" else 0)).astype(np.intp)
+        return np.asarray(mean.argmax(axis=1))
+
+    def _check_fitted(self) -> None:
+        if not self.networks:
+            raise ValueError("this MLPEnsemble has no networks yet: call fit before")
+
+    # Storage
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all networks and how often each counts to one safetensors file.
+
+        Raises
+        ------
+        ValueError
+            Where the ensemble is not fitted, or an activation has no name.
+        OSError
+            Where the file cannot be written.
+        """
+        self._check_fitted()
+        entry = {"counts": self.counts.tolist(), "sizes": list(self.sizes)}
+        files.save(path, FORMAT, self.networks, entry)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, n_threads: int | None = None) -> MLPEnsemble:
+        """Read an ensemble that :meth:`save` has written; histories and settings are not in it.
+
+        Raises
+        ------
+        FileNotFoundError
+            Where there is no such file.
+        ValueError
+            Where the file is damaged or holds something else.
+        """
+        networks, entry = files.load(path, FORMAT, n_threads)
+        counts = np.array(entry.get("counts"), np.intp)
+        if counts.shape != (len(networks),) or counts.min(initial=0) < 0 or not counts.any():
+            raise ValueError(f"{path} must say how often each of {len(networks)} networks counts")
+        first = networks[0]
+        ensemble = cls(
+            entry["sizes"], len(networks), output=first.architecture.output, dtype=first.dtype,
+            n_threads=n_threads,
+        )  # fmt: skip
+        ensemble.networks, ensemble.counts = networks, counts
+        return ensemble
+
+
+def moments(outputs: Array, weights: Array) -> tuple[Array, Array]:
+    """Weighted mean and standard deviation over the first axis, computed in float64."""
+    mean = np.tensordot(weights, outputs.astype(np.float64, copy=False), 1)
+    square = np.zeros_like(mean)
+    for weight, one in zip(weights, outputs, strict=True):
+        square += weight * (one - mean) ** 2
+    return mean.astype(outputs.dtype), np.sqrt(square).astype(outputs.dtype)
+
+
+@cache
+def _options() -> tuple[str, ...]:
+    return tuple(inspect.signature(MLP.fit).parameters)[3:]
+
+
+def _check_vary(vary: Any) -> dict[str, Any]:
+    space = settings.check_space("vary", {} if vary is None else vary)
+    known = (*_OF_NETWORKS, *(n for n in _options() if n not in ("sample_weight", "verbose")))
+    for name in space:
+        if name not in known:
+            raise ValueError(f"vary names options of fit and {_OF_NETWORKS}, got {name!r}")
+    return space
