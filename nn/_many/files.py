@@ -27,7 +27,7 @@ def save(
     path: str | os.PathLike[str], kind: str, networks: Sequence[Network], entry: dict[str, Any]
 ) -> None:
     """Write networks to ``path``, all of them or nothing, with an ``entry`` for JSON."""
-    safetensors = serialization._safetensors()
+    safetensors = serialization.safetensors()
     architectures = [
         {
             "sizes": list(net.architecture.sizes),
@@ -59,10 +59,10 @@ def load(
     ValueError
         Where the file is damaged, or holds something else.
     """
-    safetensors = serialization._safetensors()
+    safetensors = serialization.safetensors()
     with open_regular(path) as file:
         try:
-            header, start = serialization._header(file)
+            header, start = serialization.header(file)
             networks, entry = _announced(header, kind, n_threads)
             size = os.fstat(file.fileno()).st_size - start
             if size != (wanted := sum(net.parameters.nbytes for net in networks)):
@@ -81,7 +81,7 @@ def _announced(
     header: dict[str, Any], kind: str, n_threads: int | None
 ) -> tuple[list[MLP], dict[str, Any]]:
     """Networks as a header describes them, their parameters still zero, and the entry."""
-    metadata = serialization._metadata(header.pop("__metadata__", None))
+    metadata = serialization.metadata_of(header.pop("__metadata__", None))
     if metadata.get("format") != kind:
         raise ValueError(f"its format must be {kind!r}, got {metadata.get('format')!r}")
     if metadata.get("format_version") != VERSION:
