@@ -32,6 +32,7 @@ C_FILES = (
     "engine/memory",
     "engine/names",
     "engine/predictions",
+    "engine/ranges",
     "engine/sparse",
     "threads/pool",
     "threads/tuner",

@@ -19,7 +19,8 @@ cimport cython
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memset, strlen
+from libc.math cimport INFINITY as INF
+from libc.string cimport memcmp, memcpy, memset, strlen
 
 cnp.import_array()
 
@@ -31,6 +32,7 @@ cdef extern from "fastmlp.h" nogil:
     enum: ACTIVATION_softmax
     enum: ACTIVATION_custom
     enum: LOSS_custom
+    enum: LOSS_of_output
     enum: UPDATE_none
     enum: FAULT_label
     enum: ELEMENTS_activation
@@ -155,6 +157,8 @@ cdef extern from "fastmlp.h" nogil:
         engine *, const samples *, long, long, long, const penalty *, const c_update *
     )
     void fastmlp_tuner_pause(tuner *)
+    int fastmlp_reals_within(const void *, long, int, double, double)
+    int fastmlp_labels_within(const int64_t *, long, long)
     void fastmlp_set_default_threads(int)
     size_t fastmlp_caller()
     double fastmlp_gradient(
@@ -210,5 +214,6 @@ include "_arrays.pxi"
 include "_calls.pxi"
 include "_engine.pxi"
 include "_steps.pxi"
+include "_single_step.pxi"
 include "_networks.pxi"
 include "_for_tests.pxi"

@@ -12,6 +12,9 @@ cdef class Engine:
     cdef bint custom  # functions of users may have raised something
     cdef bint calls_back  # some of them are in Python
     cdef c_update update  # of a trainer
+    cdef penalty penalty  # of its options
+    cdef long batch
+    cdef bint with_norm
 
     def __cinit__(
         self, architecture, dtype, loss, rule, long batch, options, bint sparse=False,
@@ -30,6 +33,9 @@ cdef class Engine:
         memset(&d, 0, sizeof(request))
         self.dtype = np.dtype(dtype).num
         self.threads = threads_of(options.n_threads)
+        self.penalty.l2, self.penalty.l1 = options.l2, options.l1
+        self.penalty.over_batch = options.l2_over_batch
+        self.batch, self.with_norm = batch, options.with_norm
         d.n_layers = len(architecture.sizes) - 1
         self.n_in, self.n_out = architecture.sizes[0], architecture.sizes[d.n_layers]
         self.n_parameters = architecture.n_parameters

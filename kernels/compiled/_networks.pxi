@@ -170,6 +170,12 @@ class Trainer:
             self._engine, self._sparse_rows = before
             raise
 
+    def _reload(self, parameters):
+        """Go on from other parameters, with the state kept."""
+        state = np.empty(self._state_shape, self._dtype)
+        self._copy_out(np.empty(self._state_shape[1], self._dtype), state)
+        self._copy_in(parameters, state)
+
     def _copy_in(self, cnp.ndarray parameters, state):
         cdef Engine engine = self._engine
         cdef const void *moments = NULL
@@ -267,6 +273,27 @@ class Trainer:
             return out
         finally:
             out[...] = losses
+            self._end()
+
+    def run_step(
+        self, x, target, learning_rate, parameters, shown, sample_weight=None, of_output=False,
+        low=-np.inf, high=np.inf,
+    ):
+        """One step with all of the rows, or ``None`` where they need a closer look."""
+        cdef samples s
+        cdef Engine engine = self._engine
+        if (
+            self._sparse_rows or not engine.fits(parameters) or not engine.fits(shown)
+            or not plain_samples(&s, engine, x, target, sample_weight, low, high)
+            or (of_output and s.labels != NULL)
+        ):
+            return None
+        if self._halt is not None and _epochs.halted(self._halt):
+            raise _epochs.Halted
+        self._begin()
+        try:
+            return single_step(self, self._engine, &s, learning_rate, parameters, shown, of_output)
+        finally:
             self._end()
 
     @property

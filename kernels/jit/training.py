@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _checks, _epochs
+from .. import _checks, _epochs, _steps
 from .._options import TrainingOptions
 from .._specs import CSR, Architecture, Loss, UpdateRule
 from .._typing import Array
@@ -70,6 +70,7 @@ class Trainer:
         self._job.flush_subnormals()
         self.gradient_norm: float | None = None
         self._halt: Array | None = None
+        self._unit = np.ones(1)
         # A first guess of a step's time, at a tenth of a core's speed; then measured.
         self._step_seconds = 1e-6 + operations / 10e9
 
@@ -201,6 +202,45 @@ class Trainer:
         out = _epochs.check(orders, learning_rates, len(x), self._batch_size, out)
         return _epochs.one_by_one(self, x, target, orders, learning_rates, sample_weight, out)
 
+    def run_step(
+        self,
+        x: Any,
+        target: Any,
+        learning_rate: float,
+        parameters: Array,
+        shown: Array,
+        sample_weight: Any = None,
+        of_output: bool = False,
+        low: float = -np.inf,
+        high: float = np.inf,
+    ) -> float | None:
+        """One step with all of the rows, or ``None`` where they need a closer look."""
+        net, dtype = self._architecture, self._dtype
+        arrays = x, target, sample_weight
+        if not _steps.plain(net, dtype, self._batch_size, arrays, of_output, low, high):
+            return None
+        for vector in (parameters, shown):
+            if not _steps.fits(vector, net.n_parameters, dtype):
+                return None
+        if target.dtype == dtype:
+            target = target.reshape(len(x), -1)
+        if _steps.changed(parameters, shown):
+            moments = np.empty((self._n_slots, len(shown)), dtype)
+            self.store(shown, moments)
+            self.load(parameters, moments, self.step)
+        plan, space = self._plan, self._space
+        with self._use.by("run_epoch"):
+            before = plan.loss, plan.loss_constant
+            if of_output:
+                plan.loss, plan.loss_constant = space.use(f"loss of_output {net.output}"), 0.0
+            try:
+                loss = self._epoch(x, target, None, learning_rate, sample_weight, len(x), of_output)
+            finally:
+                plan.loss, plan.loss_constant = before
+            self._copy(store_task, parameters, space.stores[0])
+        shown[...] = parameters
+        return loss
+
     @property
     def halt(self) -> Array | None:
         """What another thread halts this trainer with, see :class:`fastmlp.kernels.Halted`."""
@@ -218,11 +258,14 @@ class Trainer:
         learning_rate: float | Array,
         weights: Array | None,
         n: int,
+        of_output: bool = False,
     ) -> float:
         """An epoch over ``n`` rows whose arguments have been checked."""
         space, plan, steps = self._space, self._plan, ceil(n, self._batch_size)
         set_rows(space, x, target, order)
         set_weights(space, weights)
+        if of_output:  # of the sum over the rows
+            plan.shares = address(self._unit)
         set_rates(space, learning_rate)
         shared = self._with_penalty and plan.penalty_per_row
         varies = RULES[kernel_of(self._rule)].varies or self._with_norm  # clipping sets its factor

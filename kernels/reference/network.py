@@ -9,7 +9,7 @@ import numpy as np
 from .. import _checks
 from .._specs import CSR, Architecture, Loss, check_loss, needs_scores
 from .._typing import Array
-from . import activations, losses, sparse
+from . import activations, losses, outputs, sparse
 from .numerics import quiet, sum_of_rows
 from .regularisation import Dropout, penalise
 
@@ -121,12 +121,16 @@ class Network:
         parameters: Array,
         x: Array | CSR,
         target: Array,
-        loss: Loss,
+        loss: Loss | None,
         sample_weight: Array | None,
         gradient: Array,
         dropout: Dropout | None = None,
     ) -> float:
-        """Write the gradient of the mean loss into ``gradient`` and return the loss."""
+        """Write the gradient of the mean loss into ``gradient`` and return the loss.
+
+        Without a loss ``target`` holds the derivatives by the outputs of one that is a sum over
+        rows, and 0 is returned.
+        """
         net = self.architecture
         weights, _ = net.views(parameters)
         d_weights, d_biases = net.views(gradient)
@@ -136,10 +140,15 @@ class Network:
 
         # Rows pass: forward, output error, hidden errors back.
         inputs, kept, scores = self.forward(parameters, x, dropout)
-        y = losses.dense_target(target, n_out, self.dtype, loss)
-        delta = losses.row_deltas(scores, y, loss, net.output) * scale
-        if sample_weight is not None:
-            delta *= sample_weight[:, None]
+        if loss is None:
+            delta = outputs.times_jacobian(
+                net.output, activations.apply(scores, net.output), target
+            )
+        else:
+            y = losses.dense_target(target, n_out, self.dtype, loss)
+            delta = losses.row_deltas(scores, y, loss, net.output) * scale
+            if sample_weight is not None:
+                delta *= sample_weight[:, None]
         deltas = [delta]
         for level in range(len(weights) - 1, 0, -1):
             delta = delta @ weights[level].T
@@ -153,5 +162,7 @@ class Network:
         for a, delta, dw, db in zip(inputs, deltas, d_weights, d_biases, strict=True):
             dw[...] = sparse.transposed_product(a, delta)
             db[...] = sum_of_rows(delta)
+        if loss is None:
+            return 0.0
         rows = losses.row_losses(scores, y, loss, net.output) if n else np.zeros(0)
         return losses.weighted_mean(rows.astype(np.float64), sample_weight)

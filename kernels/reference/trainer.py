@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _checks, _epochs
+from .. import _checks, _epochs, _steps
 from .._options import TrainingOptions
 from .._specs import CSR, Architecture, Loss, UpdateRule
 from .._typing import Array
@@ -157,13 +157,70 @@ class Trainer:
         _checks.rows(net.architecture, net.dtype, x, target, sample_weight)
         return _epochs.one_by_one(self, x, target, orders, learning_rates, sample_weight, out)
 
-    def _differentiate(self, x: Array | CSR, target: Array, weight: Array | None) -> float:
+    @quiet
+    def run_step(
+        self,
+        x: Any,
+        target: Any,
+        learning_rate: float,
+        parameters: Array,
+        shown: Array,
+        sample_weight: Any = None,
+        of_output: bool = False,
+        low: float = -np.inf,
+        high: float = np.inf,
+    ) -> float | None:
+        """One step with all of the rows, for a caller who shows the parameters.
+
+        Arrays are taken as they are or not at all: ``None``, and nothing is done, where one is not
+        a contiguous array of finite numbers of the dtype (class labels: of intp, each one of the
+        outputs), where a target lies outside of ``low`` to ``high``, or there are more rows than
+        ``batch_size``, or none.
+
+        Parameters
+        ----------
+        parameters, shown : (n_parameters,) arrays
+            Where the caller shows the parameters, and what was shown last. Where the two differ
+            somebody has changed the parameters: the step starts from there, with the state kept.
+            Both hold the new parameters afterwards.
+        of_output : bool
+            ``target`` holds the derivatives of somebody's loss, a sum over the rows, by the values
+            of the output layer, ``(n, n_out)``; the loss that is returned is the penalty.
+
+        Returns
+        -------
+        float or None
+            Mean loss, with its penalty, before the update.
+        """
+        net = self._network
+        arrays = x, target, sample_weight
+        for vector in (parameters, shown):
+            if not _steps.fits(vector, len(self._parameters), net.dtype):
+                return None
+        batch_size = self._options.batch_size
+        if not _steps.plain(net.architecture, net.dtype, batch_size, arrays, of_output, low, high):
+            return None
+        if _epochs.halted(self._halt):
+            raise _epochs.Halted
+        self._parameters[...] = parameters
+        self.step += 1
+        if target.dtype == net.dtype:
+            target = target.reshape(len(x), -1)
+        value = self._differentiate(x, target, sample_weight, of_output)
+        self._update(learning_rate)
+        parameters[...] = shown[...] = self._parameters
+        return value
+
+    def _differentiate(
+        self, x: Array | CSR, target: Array, weight: Array | None, of_output: bool = False
+    ) -> float:
         """Loss and gradient of a batch, with dropout and penalties."""
         options, net, dropout = self._options, self._network, None
         if options.dropout:
             dropout = regularisation.Dropout(options.dropout, options.seed, self.step)
         value = net.backpropagate(
-            self._parameters, x, target, self._loss, weight, self._gradient, dropout
+            *(self._parameters, x, target, None if of_output else self._loss),
+            *(weight, self._gradient, dropout),
         )
         share = 1.0
         if options.l2_over_batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,8 +35,11 @@ class Engine:
         self._network, self._known = network, known
         self._steps: Any = None
         self._size = 0
-        #: The parameters as they were left; ``None`` while a run goes on.
-        self._shown: Array | None = network.parameters.copy()
+        #: The parameters as they were left, while no run goes on.
+        self.shown: Array = network.parameters.copy()
+        self._running = False
+        #: Makes a step on arrays that need no closer look; ``None`` where there is no such way.
+        self.run_step: Callable[..., float | None] | None = None
         self.seed: int | None = None
         self.start: Start = (None, 0, None)
 
@@ -55,6 +59,7 @@ class Engine:
             steps = plan.engine(network, self._known, size, self.seed)
             self._load(steps, parameters, start)
             self._steps, self._size = steps, size
+            self.run_step = None if self._known.searches else steps.run_step
         elif self._edited():
             self._load(steps, network.parameters, self.rest())
         return steps
@@ -83,7 +88,7 @@ class Engine:
 
         They are the network's, unless a stop rule has restored better ones there.
         """
-        if self._steps is None or self._shown is None or self._edited():
+        if self._steps is None or self._running or self._edited():
             return self._network.parameters.copy()
         parameters = np.empty_like(self._network.parameters)
         self._steps.store(parameters)
@@ -91,11 +96,11 @@ class Engine:
 
     def _edited(self) -> bool:
         """Whether somebody has changed the network since it was left."""
-        shown = self._shown
+        if self._running:
+            return False
         # Compared as bytes, so that NaN equals itself.
-        return shown is not None and not np.array_equal(
-            shown.view(np.uint8), self._network.parameters.view(np.uint8)
-        )
+        now = self._network.parameters
+        return not np.array_equal(self.shown.view(np.uint8), now.view(np.uint8))
 
     def show(self) -> None:
         """Bring the network up to date."""
@@ -104,15 +109,16 @@ class Engine:
 
     def begin_run(self) -> None:
         """Let a loop bring the network up to date, until it leaves it."""
-        self._shown = None
+        self._running, self.run_step = True, None
 
     def leave(self) -> None:
         """Take the network's parameters as what was shown of the last step."""
-        if self._shown is None:
-            self._shown = np.empty_like(self._network.parameters)
-        self._shown[...] = self._network.parameters
+        self._running = False
+        self.shown[...] = self._network.parameters
+        if self._steps is not None and not self._known.searches:
+            self.run_step = self._steps.run_step
 
     def restart(self, start: Start, seed: int | None) -> None:
         """Start anew from the network's parameters and these moments."""
-        self._steps, self.start, self.seed = None, start, seed
+        self._steps, self.run_step, self.start, self.seed = None, None, start, seed
         self.leave()

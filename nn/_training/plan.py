@@ -201,6 +201,15 @@ def rows(
     return weighed(network, Batch(x, target, weight, known.loss), class_weight)
 
 
+def plain_targets(loss: Any) -> tuple[float, float]:
+    """From where to where values need no closer look to be targets of a loss."""
+    spec = kernels.LOSS_SPECS.get(loss if isinstance(loss, str) else loss.name)
+    if spec is None:
+        return -np.inf, np.inf
+    _, low, high = spec.targets
+    return (np.inf, -np.inf) if spec.low else (low, high)
+
+
 def weighed(network: Network, batch: Batch, class_weight: Any) -> Batch:
     """A batch with the weights of its classes."""
     if class_weight is None:

@@ -8,31 +8,27 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._inputs import numbers
-from .._network import blocks
 from .._streams import rows as streams
 from .._streams.stream import StreamBatch
-from .._typing import Array
 from ..callbacks import Checkpoint
 from ..history import History
-from ..schedules._rates import Rates
 from . import checkpoint, plan
 from .batch import Batch
-from .engine import Engine
 from .evaluation import Evaluation
 from .fit import NetworkHooks, fit
 from .options import Options
 from .run import Run
+from .steps import SingleSteps
 
 if TYPE_CHECKING:
     import os
 
     from .._network.network import Network
-    from ..stopping._watches import Watch
 
 __all__ = ["Trainer"]
 
 
-class Trainer:
+class Trainer(SingleSteps):
     """Trains a network step by step, or epoch by epoch; ``MLP.trainer`` makes one.
 
     Everything that a later step depends on is in :attr:`state`: a run that is cut anywhere between
@@ -56,20 +52,6 @@ class Trainer:
     >>> losses[-1] < losses[0]
     True
     """
-
-    def __init__(
-        self, network: Network, options: Options, loss: Any = None, optimizer: Any = "adam"
-    ) -> None:
-        self._network, self._options = network, options
-        self._known = plan.settings(network, loss, optimizer, options)
-        self.history = History()
-        self._rates = Rates(self._known.learning_rate, self._known.schedule, options.epochs, 1)
-        #: Stop rules at work, and what they are to remember where they are not yet.
-        self._watches: list[tuple[str, Watch]] = []
-        self._remembered: list[dict[str, Any]] = []
-        self._order: Array | None = None
-        self._subset: Array | None = None
-        self._engine = Engine(network, self._known)
 
     def __repr__(self) -> str:
         rule = self._known.rule
@@ -95,54 +77,6 @@ class Trainer:
         if self._known.searches:
             raise ValueError("an optimizer with a line search finds its own learning rates")
         self._rates.learning_rate = plan.learning_rate(self._known.rule, value)
-
-    # Steps
-
-    def step(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Make one step with all of the rows, whatever the ``batch_size``.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As those of ``MLP.fit``. Contiguous arrays of the network's dtype (labels: of intp) are
-            used as they are, without a copy.
-
-        Returns
-        -------
-        float
-            Mean loss of the rows before the update, penalties included.
-        """
-        batch = self._step_rows(X, y, sample_weight)
-        steps = self._engine.prepared(len(batch.target), at_least=True)
-        if self._known.searches:
-            steps.new_rows()
-        loss: float = steps.run_epoch(
-            batch.x, batch.target, None, self._rate(), sample_weight=batch.weight
-        )
-        self._engine.show()
-        return loss
-
-    def gradients(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> list[tuple[Array, Array]]:
-        """Gradients of the mean loss with its penalties, those that a step would follow.
-
-        Without dropout and clipping; nothing changes.
-
-        Returns
-        -------
-        list of (dW, db)
-            ``∇W^l``, ``(n_in, n_out)``, and ``∇b^l``, ``(n_out,)``, for each layer.
-        """
-        net, engine = self._network, self._known.engine
-        batch = self._step_rows(X, y, sample_weight)
-        net._connect()
-        _, gradient = blocks.loss_and_gradient(
-            *(net._network, net.parameters, batch.x, batch.target, batch.loss, batch.weight),
-            l2=engine.l2,
-            l1=engine.l1,
-        )
-        return list(zip(*net.architecture.views(gradient), strict=True))
 
     def run(
         self,
@@ -182,100 +116,6 @@ class Trainer:
             checkpoint.check_rows(state, n)
         epochs = numbers.count("epochs", options.epochs, 0)
         return self._train(batch, epochs, options, state)
-
-    # State
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """All that the next step or epoch depends on, as a dict of arrays, numbers and dicts.
-
-        ``parameters`` ``(n_parameters,)``, ``moments`` (by the names of the optimizer's vectors,
-        each ``(n_parameters,)``), ``step``, ``order`` ``(n,)`` of the rows in the last epoch,
-        ``generator``, ``seed`` (of dropout), ``learning_rate``, ``schedule``, ``stop``,
-        ``history``, and ``memory`` of an optimizer with line search. It is a copy; one that was
-        read from an equal trainer can be assigned. An assignment of anything else raises
-        ``ValueError`` and changes nothing.
-        """
-        moments, step, memory = self._engine.rest()
-        named = {} if moments is None else dict(zip(self._known.slots or (), moments, strict=True))
-        state: dict[str, Any] = checkpoint.copy(
-            {
-                "parameters": self._engine.parameters(),
-                "moments": named,
-                "step": step,
-                "memory": memory,
-                "order": self._order,
-                "subset": self._subset,
-                "seed": self._engine.seed,
-                "generator": self._network._generator.bit_generator.state,
-                "learning_rate": self._rates.learning_rate,
-                "schedule": self._rates.state(),
-                "stop": [watch.state() for _, watch in self._watches] or self._remembered,
-                "history": self.history.to_dict(),
-            }
-        )
-        return state
-
-    @state.setter
-    def state(self, state: dict[str, Any]) -> None:
-        state = checkpoint.copy(state)
-        network, known = self._network, self._known
-        checkpoint.check(state, network, known)
-        rates = Rates(known.learning_rate, known.schedule, self._options.epochs, 1)
-        rates.learning_rate = float(state["learning_rate"])
-        rates.restore(state["schedule"])
-        history = History.from_dict(state["history"])
-        network._generator.bit_generator.state = state["generator"]
-        network.parameters[...] = state["parameters"]
-        moments = np.empty((len(state["moments"]), network.parameters.size), network.dtype)
-        for vector, slot in zip(moments, known.slots or (), strict=True):
-            vector[...] = state["moments"][slot]
-        self._engine.restart((moments, int(state["step"]), state["memory"]), state["seed"])
-        self._order, self._subset = state["order"], state["subset"]
-        self._rates, self._watches, self._remembered = rates, [], state["stop"]
-        self.history = history
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write :attr:`state` to a safetensors file, all of it or nothing.
-
-        Raises
-        ------
-        ImportError
-            Where safetensors is not installed (``pip install 'fastmlp[io]'``).
-        """
-        checkpoint.save(path, self.state, self._network, self._known)
-
-    def load(self, path: str | os.PathLike[str]) -> None:
-        """Go on from what :meth:`save` has written; nothing of the file can run code.
-
-        Raises
-        ------
-        FileNotFoundError
-            Where there is no such file.
-        ValueError
-            Where the file is damaged, or of another architecture, dtype or optimizer; nothing is
-            changed then.
-        """
-        self.state = checkpoint.load(path, self._network, self._known)
-
-    # Helpers
-
-    def _step_rows(self, X: Any, y: Any, sample_weight: Any) -> Batch:
-        batch = self._rows(X, y, sample_weight)
-        if not isinstance(batch, Batch):
-            raise TypeError("a step takes X and y; a source is for run and fit")
-        return batch
-
-    def _rows(
-        self, X: Any, y: Any, sample_weight: Any, class_weight: Any = None
-    ) -> Batch | StreamBatch:
-        return plan.rows(self._network, self._known, X, y, sample_weight, class_weight)
-
-    def _rate(self) -> float:
-        """Learning rate of a single step: schedules of steps count them all."""
-        rates = self._rates
-        fixed = rates.learning_rate if rates.fixed else None
-        return rates.of_step(self.steps, self.history.epochs) if fixed is None else fixed
 
     def _train(
         self,

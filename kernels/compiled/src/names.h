@@ -32,7 +32,8 @@
 enum activation { FASTMLP_ACTIVATIONS(FASTMLP_CODE) ACTIVATION_softmax, ACTIVATION_custom };
 #undef FASTMLP_CODE
 #define FASTMLP_CODE(NAME) LOSS_##NAME,
-enum loss_code { FASTMLP_LOSSES(FASTMLP_CODE) LOSS_custom };
+/* LOSS_of_output is none: the targets are derivatives of somebody's loss by the outputs. */
+enum loss_code { FASTMLP_LOSSES(FASTMLP_CODE) LOSS_custom, LOSS_of_output };
 #undef FASTMLP_CODE
 #define FASTMLP_CODE(NAME) LOSS_CONSTANT_##NAME,
 enum loss_constant { FASTMLP_LOSS_CONSTANTS(FASTMLP_CODE) N_LOSS_CONSTANTS };

@@ -75,6 +75,31 @@ def of_outputs(name: str, output: str) -> Callable[[Code, Columns], Real]:
     return of_scores
 
 
+def of_gradients(output: str) -> Callable[[Code, Columns], Real]:
+    """No loss, and the errors: its derivatives by the outputs stand in the place of targets."""
+
+    def errors(code: Code, columns: Columns) -> Real:
+        def write(at: Int) -> None:
+            y = code.load(columns.y + at)
+            if output != "identity":
+                a = FUNCTIONS[output](code, code.load(columns.z + at))
+                y = DERIVATIVES[output](code, y, a)
+            code.store(y, columns.d + at)
+
+        columns.each(write)
+        return code.real(0.0)
+
+    def errors_of_softmax(code: Code, columns: Columns) -> Real:
+        z, y, d = columns.z, columns.y, columns.d
+        _, total = columns.exponentials(z)
+        columns.scale(z, code.real(1.0) / total)
+        inner = columns.total(lambda at: code.load(z + at) * code.load(y + at))
+        columns.each(lambda at: code.store(code.load(z + at) * (code.load(y + at) - inner), d + at))
+        return code.real(0.0)
+
+    return errors_of_softmax if output == "softmax" else errors
+
+
 def _of_softmax(code: Code, columns: Columns, value_and_slope: Formula) -> Real:
     """The Jacobian of softmax is ``diag(a) - a aᵀ``."""
     z, y, d = columns.z, columns.y, columns.d

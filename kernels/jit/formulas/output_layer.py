@@ -9,18 +9,20 @@ from ..._specs import Loss, loss_spec
 from ..vector.code import Code, Real
 from ..vector.host import LINE
 from .columns import Columns
-from .losses_of_outputs import OF_OUTPUTS, of_outputs
+from .losses_of_outputs import OF_OUTPUTS, of_gradients, of_outputs
 from .losses_of_scores import OF_SCORES
 
+OUTPUT_NAMES = ("identity", "sigmoid", "softmax", "exp")
 #: "loss output" → function that writes the unweighted errors of the columns and returns the rows'
 #: losses.
 KERNELS: dict[str, Callable[[Code, Columns], Real]] = {
     **{
         f"{name} {output}": of_outputs(name, output)
         for name in OF_OUTPUTS
-        for output in ("identity", "sigmoid", "softmax", "exp")
+        for output in OUTPUT_NAMES
     },
     **OF_SCORES,
+    **{f"of_output {output}": of_gradients(output) for output in OUTPUT_NAMES},
 }
 
 

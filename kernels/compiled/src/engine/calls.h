@@ -79,4 +79,8 @@ void fastmlp_elements(const struct elements *, int n_threads);
 /* predictions.c, of a network that an engine describes */
 double fastmlp_forward(const struct design *, struct forward *, int n_threads);
 
+/* ranges.c */
+int fastmlp_reals_within(const void *, long n, int real_bytes, double low, double high);
+int fastmlp_labels_within(const int64_t *, long n, long n_out);
+
 #endif

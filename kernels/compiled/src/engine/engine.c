@@ -91,6 +91,8 @@ static void weigh(struct engine *e, const struct samples *s, long first, long n)
         }
     }
     e->pass.scale = total > 0 ? 1 / total : 0;
+    if (e->design.loss.code == LOSS_of_output) /* which are of the sum over the rows */
+        e->pass.scale = e->pass.unit = 1;
 }
 
 static double pass_loss(const struct engine *e, const struct samples *s)

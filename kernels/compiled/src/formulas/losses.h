@@ -104,6 +104,26 @@ INLINE vec residual_log_cosh(const struct loss *loss, vec r, vec total, vec *slo
 FASTMLP_RESIDUAL_LOSSES(RESIDUAL_LOSS)
 #undef RESIDUAL_LOSS
 
+/* The derivatives by the outputs are given: delta is the output's Jacobian times them, the loss 0. */
+static vec loss_of_output(const struct output_layer *o, const struct columns *c)
+{
+    vec along = {0}, zero = {0};
+    if (o->output == ACTIVATION_softmax)
+        softmax_columns(c->z, o->n_out);
+    else
+        forward_run(o->output, c->z, c->n);
+    for (long i = 0; i < c->n; i += LANES) {
+        along = FMA(load(c->y + i), load(c->z + i), along);
+        store(c->delta + i, load(c->y + i));
+    }
+    if (o->output == ACTIVATION_softmax) /* its Jacobian is diag(a) - a a^T */
+        for (long i = 0; i < c->n; i += LANES)
+            store(c->delta + i, load(c->z + i) * (load(c->delta + i) - along));
+    else
+        backward_run(o->output, c->delta, c->z, c->n);
+    return zero;
+}
+
 /* Scores: the loss, and delta --------------------------------------------------------------------- */
 
 /* Output exp, half the deviance as in scikit-learn: C = sum of a - y z + (y log y - y), with
@@ -273,6 +293,7 @@ static void output_layer(const struct output_layer *o)
         loss = loss_##NAME(o, &c);                                                                 \
         break;
             FASTMLP_LOSSES(CASE)
+            CASE(of_output)
 #undef CASE
         }
         if (o->row_loss)
