@@ -3,16 +3,19 @@
 The same functions and classes as ``reference``, without a C compiler. From the bottom up:
 
 ``vector``      a small vector language over LLVM's instructions, and what the CPU offers
+``scalar``      Python functions of integers and records as LLVM's instructions
 ``formulas``, ``matrices``
                 kernels written in it: elementwise functions, losses, update rules; products
 ``compiling``   these and the tasks below, compiled at first use and kept on disk
 ``memory``      where weights, activations and errors lie, and how a step is cut into tasks
-``passes``      compiled Python that calls the kernels: the two passes of a step
+``passes``      functions in that language which call the kernels: the two passes of a step
 ``threads``     jobs of tasks on one or several threads
 ``engine``      all together: workspaces, calls on arrays
 
 ``layers``, ``activations``, ``losses``, ``optimizers``, ``network`` and ``training`` are what is
-called from outside; ``_numba`` is the only place that knows Numba's private classes. A new
+called from outside; ``_numba`` is the only place that knows Numba's private classes, and ``_llvm``
+the one that asks LLVM for machine code. LLVM comes with Numba; Numba itself is imported for calls
+on arrays (``engine/entrances``) and for several threads. A new
 activation goes into ``formulas/activations``, an update rule into ``formulas/update_rules``, a loss
 into ``formulas/losses_of_outputs`` or ``losses_of_scores``, an instruction set into
 ``vector/host``.

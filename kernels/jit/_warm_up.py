@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import network as _network  # noqa: F401 - bring what is in COMPILED
+from . import training as _training  # noqa: F401
 from .compiling import cache, table
 from .compiling.lazy import COMPILED
+from .engine import entrances as _entrances  # noqa: F401
 
 __all__ = ["Warmed", "cache_folder", "warm_up"]
 

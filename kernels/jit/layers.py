@@ -10,17 +10,19 @@ from .engine.prepared_calls import NO_LABELS, Call, first_step, shelves
 from .engine.workspace import Workspace
 from .formulas.update_rules import FACTOR
 from .memory.arena import ceil
-from .memory.records import Block, Copy, Plan
+from .memory.records import Block, Copy, Plan, offset_of
 from .passes.packing import errors_task
 from .passes.rows_pass import rows_task
 from .passes.weights_pass import weights_task
 from .threads.tuner import Choice
+from .vector.host import LINE
 
 #: Rows that are computed before results leave the caches.
 STEP_ROWS = 1024
 # Where the plan holds the operands.
-_X, _MATRIX, _THIRD = Plan.x.offset, Plan.target.offset, Plan.third.offset
-_FLAT, _OUT = Plan.flat.offset, Plan.out.offset
+_X, _MATRIX, _THIRD, _FLAT, _OUT = (
+    offset_of(Plan, name) for name in ("x", "target", "third", "flat", "out")
+)
 
 
 def dense_forward(
@@ -64,9 +66,10 @@ def _forward(x: Array, weights: Array, activation: str, n_threads: int | None) -
     layer, store = space.layers[0], space.stores[0]
     space.set_output(activation)
     load, count = space.gathers(
-        Copy(operand=_MATRIX, rows=n_in, columns=n_out, panels=store + layer.weights,
-             step=layer.weight_step),
-        Copy(operand=_FLAT, rows=1, columns=n_out, panels=store + layer.bias, step=64),
+        Copy(operand_bytes=_MATRIX, rows=n_in, columns=n_out, panels=store + layer.weights_bytes,
+             step_bytes=layer.weight_step_bytes),
+        Copy(operand_bytes=_FLAT, rows=1, columns=n_out, panels=store + layer.bias_bytes,
+             step_bytes=LINE),
     )  # fmt: skip
     steps = ceil(n, space.rows)
     phases = [(load, first_step(count, steps)), (rows_task, space.row_counts(n))]
@@ -111,13 +114,13 @@ def _backward(delta: Array, weights: Array, activation: str, n_threads: int | No
         (1, n_in, n_out), (activation,), delta.dtype, n, stores=1, with_errors=True,
         n_threads=choice.most,
     )  # fmt: skip
-    layer, row_step = space.layers[1], space.plan.row_step
+    layer, step_bytes = space.layers[1], space.plan.row_step_bytes
     load = space.gathers(
-        Copy(operand=_MATRIX, rows=n_in, columns=n_out, panels=space.stores[0] + layer.weights,
-             step=layer.weight_step, transposed=layer.transposed,
-             transposed_step=layer.transposed_step),
-        Copy(operand=_X, rows=n, columns=n_out, panels=layer.d, step=row_step),
-        Copy(operand=_THIRD, rows=n, columns=n_in, panels=layer.a, step=row_step),
+        Copy(operand_bytes=_MATRIX, rows=n_in, columns=n_out,
+             panels=space.stores[0] + layer.weights_bytes, step_bytes=layer.weight_step_bytes,
+             transposed=layer.transposed, transposed_step_bytes=layer.transposed_step_bytes),
+        Copy(operand_bytes=_X, rows=n, columns=n_out, panels=layer.d, step_bytes=step_bytes),
+        Copy(operand_bytes=_THIRD, rows=n, columns=n_in, panels=layer.a, step_bytes=step_bytes),
     )  # fmt: skip
     return Call(space, [load, (errors_task, space.row_blocks(n))], n, choice)
 
@@ -152,15 +155,17 @@ def _weight_gradient(x: Array, delta: Array, n_threads: int | None) -> Call:
     space = Workspace(
         (n_in, n_out), (), x.dtype, n, stores=1, with_errors=True, n_threads=choice.most
     )
-    layer, row_step = space.layers[0], space.plan.row_step
+    layer, step_bytes = space.layers[0], space.plan.row_step_bytes
     space.share(choice.most)
     _set_mean(space, n)
-    gradient, step = space.stores[0] + layer.weights, layer.weight_step
     load = space.gathers(
-        Copy(operand=_X, rows=n, columns=n_in, panels=layer.a, step=row_step),
-        Copy(operand=_MATRIX, rows=n, columns=n_out, panels=layer.d, step=row_step),
+        Copy(operand_bytes=_X, rows=n, columns=n_in, panels=layer.a, step_bytes=step_bytes),
+        Copy(operand_bytes=_MATRIX, rows=n, columns=n_out, panels=layer.d, step_bytes=step_bytes),
     )
-    store = space.scatters(Copy(operand=_OUT, rows=n_in, columns=n_out, panels=gradient, step=step))
+    store = space.scatters(
+        Copy(operand_bytes=_OUT, rows=n_in, columns=n_out,
+             panels=space.stores[0] + layer.weights_bytes, step_bytes=layer.weight_step_bytes)
+    )  # fmt: skip
     phases = [load, (weights_task, int(space.plan.n_blocks)), store]
     return Call(space, phases, n, choice)
 
@@ -199,16 +204,18 @@ def _bias_gradient(delta: Array, n_threads: int | None) -> Call:
     space.set_blocks([Block(0, panel, 1, 0, 0, 1) for panel in range(layer.panels_out)])
     _set_mean(space, n)
     load = space.gathers(
-        Copy(operand=_X, rows=n, columns=n_out, panels=layer.d, step=space.plan.row_step)
-    )
+        Copy(operand_bytes=_X, rows=n, columns=n_out, panels=layer.d,
+             step_bytes=space.plan.row_step_bytes)
+    )  # fmt: skip
     store = space.scatters(
-        Copy(operand=_OUT, rows=1, columns=n_out, panels=space.stores[0] + layer.bias, step=64)
-    )
+        Copy(operand_bytes=_OUT, rows=1, columns=n_out, panels=space.stores[0] + layer.bias_bytes,
+             step_bytes=LINE)
+    )  # fmt: skip
     return Call(space, [load, (weights_task, int(space.plan.n_blocks)), store], n, choice)
 
 
 def _set_mean(space: Workspace, n: int) -> None:
     """Let the weights pass store the mean over ``n`` rows."""
     plan = space.plan
-    plan.gradient, plan.collect = space.stores[0], space.use("update store")
+    plan.gradient, plan.update.collect = space.stores[0], space.use("update store")
     space.constants[:, FACTOR] = 1 / max(n, 1)

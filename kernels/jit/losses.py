@@ -8,10 +8,11 @@ from .. import _checks
 from .._specs import Loss
 from .._typing import Array
 from .engine.operands import set_weights
-from .engine.prepared_calls import NO_LABELS, WITH_LABELS, WITH_MATRIX, Call, last_step, shelves
+from .engine.prepared_calls import NO_LABELS, Call, last_step, shelves
 from .engine.workspace import Workspace
 from .layers import STEP_ROWS
 from .memory.arena import ceil
+from .memory.records import WITH_LABELS, WITH_MATRIX
 from .passes.packing import mean_task
 from .passes.rows_pass import rows_task
 from .threads.tuner import Choice

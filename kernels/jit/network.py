@@ -180,10 +180,10 @@ class Network:
         space = self._space(max(n, 1), 2, True, choice.most, with_slopes=True)
         space.set_loss(loss, self.architecture.output)
         plan = space.plan
-        plan.sparse = sparse
+        plan.sparse.present = sparse
         space.share(choice.most)
         plan.backward = plan.refresh = 1
-        plan.gradient, plan.collect = space.stores[1], space.use("update store")
+        plan.gradient, plan.update.collect = space.stores[1], space.use("update store")
         if penalised:
             space.use("sums")
         layers = len(space.layers)

@@ -87,38 +87,39 @@ class Trainer:
         plan.seed = int(np.uint64(options.seed).view(np.int64))
         clipped = options.clip_value is not None or options.clip_norm is not None
         self._set_rule(clipped)
-        plan.clip_value = math.inf if options.clip_value is None else options.clip_value
-        plan.clip_norm = math.inf if options.clip_norm is None else options.clip_norm
+        update = plan.update
+        update.clip_value = math.inf if options.clip_value is None else options.clip_value
+        update.clip_norm = math.inf if options.clip_norm is None else options.clip_norm
         tasks = [rows_task, weights_task]
         if self._with_norm:
-            plan.gradient, plan.collect = space.stores[-1], space.use("update store")
+            plan.gradient, update.collect = space.stores[-1], space.use("update store")
             space.use("norms")
             space.collect_norms()
             tasks += [norm_task, update_task]
         self._bounded = options.max_norm is not None
         if options.max_norm is not None:
-            plan.max_norm = options.max_norm
+            update.max_norm = options.max_norm
             space.use("bound_columns")
             tasks.append(bound_task)
         # Plain descent changes only the weights of stored entries of sparse rows.
-        plan.direct = kernel_of(self._rule) == "sgd" and not (
-            self._with_penalty or clipped or self._with_norm or plan.weight_decay
+        plan.sparse.direct = kernel_of(self._rule) == "sgd" and not (
+            self._with_penalty or clipped or self._with_norm or update.weight_decay
         )
         return tasks
 
     def _set_rule(self, clipped: bool) -> None:
         """Write the update rule into the plan; ``clipped`` says that its gradient is."""
         plan, rule = self._plan, self._rule
-        name = kernel_of(rule)
-        plan.weight_decay = rule.constants["weight_decay"]
-        regularised = clipped or plan.weight_decay or plan.l1
-        plan.rule = self._space.use(
+        update, name = plan.update, kernel_of(rule)
+        update.weight_decay = rule.constants["weight_decay"]
+        regularised = clipped or update.weight_decay or plan.l1
+        update.rule = self._space.use(
             f"update {name} regularised" if regularised else f"update {name}"
         )
         self._constants = np.array(constants_of(rule))
-        plan.rule_constants = address(self._constants)
-        plan.n_rule_constants = len(self._constants)
-        plan.prepare = prepare_task(name).address
+        update.rule_constants = address(self._constants)
+        update.n_rule_constants = len(self._constants)
+        update.prepare = prepare_task(name).address
         slots = self._space.stores[1 : 1 + self._n_slots]
         states = [*slots, *self._space.stores[:1] * 3]
         plan.state_0, plan.state_1, plan.state_2 = states[:3]
@@ -156,7 +157,7 @@ class Trainer:
 
     def _copy(self, task: Task, flat: Array, store: int) -> None:
         plan = self._plan
-        plan.flat, plan.store = address(flat), store
+        plan.flat.address, plan.store = address(flat), store
         plan.refresh = store == self._space.stores[0]
         self._space.run_once([(task, len(self._space.layers))], 1)
         plan.refresh = 1
@@ -269,12 +270,12 @@ class Trainer:
         set_rates(space, learning_rate)
         shared = self._with_penalty and plan.penalty_per_row
         varies = RULES[kernel_of(self._rule)].varies or self._with_norm  # clipping sets its factor
-        plan.varying = varies or shared or plan.rates != 0
+        plan.update.varying = varies or shared or plan.update.rates != 0
         plan.penalty = plan.summed = 0.0
         plan.steps_before = plan.steps_made
         self._run(steps, n - (steps - 1) * self._batch_size)
         if self._with_norm and steps:
-            self.gradient_norm = float(plan.gradient_norm)
+            self.gradient_norm = float(plan.update.gradient_norm)
         space.release()
         return float(plan.summed) / max(n, 1)
 

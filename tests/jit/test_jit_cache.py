@@ -27,12 +27,12 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     kernels.use_backend("numba")
     from fastmlp.kernels.jit.compiling import cache, table
-    from fastmlp.kernels.jit.engine import elements
+    from fastmlp.kernels.jit.engine import entrances
     {change}
     p = np.linspace(-1, 1, 20, dtype="f4")
     kernels.sgd_update(p, np.sin(p), 0.5)
     compiled = sorted(table.compiled)
-    if elements._ENTRANCES[4].compile():
+    if entrances.ENTRANCES["elements", 4].compile():
         compiled.append("elements_float32")
 print(json.dumps(dict(parameters=p.tolist(), compiled=compiled, folder=str(cache.folder()),
                       warnings=[str(w.message) for w in caught])))
@@ -331,7 +331,7 @@ def test_home_folder(monkeypatch, tmp_path):
 
 
 def test_what_the_code_depends_on_is_in_the_name(monkeypatch):
-    """The sources of all of the kernels, the CPU's features and Numba's settings."""
+    """The sources of all of the kernels, and the CPU's features."""
     read = []
     monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or b"")
     cache.folder.cache_clear()
@@ -340,45 +340,10 @@ def test_what_the_code_depends_on_is_in_the_name(monkeypatch):
     expected = {*package.glob("*.py"), *(package / "jit").rglob("*.py")}
     assert set(read) == expected
     assert {"_custom.py", "_names.py"} <= {path.name for path in read}
-    import numba
-
-    monkeypatch.setattr(numba.config, "OPT", 0)
+    monkeypatch.setattr(cache, "cpu", lambda: ("triple", "another", ""))
     cache.folder.cache_clear()
     assert cache.folder() != before
     cache.folder.cache_clear()
-
-
-def test_numba_is_what_its_adapter_takes_it_for(tmp_path):
-    """Its private classes: compiled, kept, loaded, and nothing kept of what cannot be."""
-    from fastmlp.kernels.jit import _numba
-    from numba import types
-
-    class File:
-        content = None
-
-        def read(self):
-            return self.content
-
-        def write(self, content):
-            File.content = content
-
-    def twice(x):
-        return 2 * x
-
-    signature = types.int64(types.int64)
-    for make in (_numba.cached_function, _numba.cached_task):
-        File.content = None
-        options = {"nogil": True} if make is _numba.cached_function else {"nopython": True}
-        make(twice, signature, options, File())
-        assert len(File.content) > 1000
-        loaded = make(twice, signature, options, File())
-        hits = loaded.stats.cache_hits if make is _numba.cached_function else loaded.cache_hits
-        assert hits
-        File.content = b"what another version has written"
-        assert make(twice, signature, options, File()) is not None
-    for lock in _numba.locks():
-        assert lock.acquire(blocking=False)
-        lock.release()
 
 
 def test_instruction_sets_have_folders_of_their_own(monkeypatch):
@@ -400,7 +365,7 @@ from fastmlp.kernels.jit import _warm_up
 from fastmlp.kernels.jit.compiling import lazy, table
 lazy.COMPILED[:] = [item for item in lazy.COMPILED if item.name.startswith("elements")]
 table.NAMED = ("update sgd",)
-table._common = lambda code: {}
+table.common = lambda: []
 """
 
 
@@ -427,5 +392,5 @@ def test_warmup_knows_everything():
 
     names = {item.name.strip("_") for item in _warm_up.COMPILED}
     tasks = {"rows_task", "weights_task", "load_task", "store_task"}
-    assert names >= {*tasks, "alone", "together", "enter_float32", "enter_float64"}
+    assert names >= {*tasks, "alone", "share", "enter_float32", "enter_float64"}
     assert set(table.NAMED) | set(table._COMMON) == set(table.INDEX)

@@ -101,3 +101,52 @@ def test_fork_while_another_thread_compiles(tmp_path):
     done = run_python(FORKED, FASTMLP_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0", "3", "0"]
+
+
+# What is private in Numba and llvmlite
+
+
+class File:
+    """A file of the cache, in memory."""
+
+    content = None
+
+    def read(self):
+        return self.content
+
+    def write(self, content):
+        self.content = content
+
+
+def test_numba_is_what_its_adapter_takes_it_for():
+    """Its private classes: compiled, kept, loaded, and nothing kept of what cannot be."""
+    from fastmlp.kernels.jit import _numba
+    from numba import types
+
+    def twice(x):
+        return 2 * x
+
+    file, signature = File(), types.int64(types.int64)
+    _numba.cached_function(twice, signature, {"nogil": True}, file)
+    assert len(file.content) > 1000
+    assert _numba.cached_function(twice, signature, {"nogil": True}, file).stats.cache_hits
+    file.content = b"what another version has written"
+    assert _numba.cached_function(twice, signature, {"nogil": True}, file)(3) == 6
+
+
+def test_settings_of_numba_have_files_of_their_own(monkeypatch):
+    import numba
+    from fastmlp.kernels.jit import _numba
+
+    before = _numba.code_settings()
+    monkeypatch.setattr(numba.config, "BOUNDSCHECK", 1)
+    assert _numba.code_settings() != before
+
+
+def test_locks_are_what_the_adapter_takes_them_for():
+    from fastmlp.kernels.jit import _llvm
+
+    assert len(_llvm.locks()) == 2  # Numba has been imported
+    for lock in _llvm.locks():
+        assert lock.acquire(blocking=False)
+        lock.release()

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.metadata
 import os
 import sys
 import warnings
 from pathlib import Path
 
 import llvmlite
-import numba
 
-from .._numba import code_settings
+from .._llvm import cpu
 from ..vector.host import host
 from .folders import Folder
 
@@ -34,8 +34,8 @@ def folder() -> Path:
     package = Path(__file__).parents[2]
     for path in sorted([*package.glob("*.py"), *Path(__file__).parents[1].rglob("*.py")]):
         parts.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
-    parts.update(f"{host()} {llvmlite.__version__} {sys.version} {code_settings()}".encode())
-    return _root() / f"numba-{numba.__version__}-{parts.hexdigest()[:16]}"
+    parts.update(f"{host()} {llvmlite.__version__} {sys.version} {cpu()}".encode())
+    return _root() / f"numba-{importlib.metadata.version('numba')}-{parts.hexdigest()[:16]}"
 
 
 def _root() -> Path:

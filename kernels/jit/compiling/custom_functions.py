@@ -14,25 +14,27 @@ from typing import Any
 from ..._program import REDUCTION_STEPS, Program
 from ..formulas.expressions import REDUCTIONS, Block, Value, emit
 from ..vector.code import Code
+from ..vector.kernel import kernel
 from ..vector.values import Int
 from .machine_code import MachineCode
 from .turn import compiling
 
 
-def _activation(code: Code, program: Program) -> Any:
-    z, a, slope, n = code.ints
-
+@kernel
+def _activation(code: Code, program: Program, *, z: Int, a: Int, slope: Int, n: Int) -> None:
     def body(at: Int, mask: Any) -> None:
         value, derivative = emit(code, program, code.load(z + at, mask))
         code.store(value, a + at, mask)
         code.store(derivative, slope + at, mask)
 
     code.vectors(n, body)
-    return code.finish()
 
 
-def _loss(code: Code, program: Program) -> Any:
-    z, y, row_loss, delta, rows, n_out = code.ints
+@kernel
+def _loss(
+    code: Code, program: Program, *,
+    z: Int, y: Int, row_loss: Int, delta: Int, rows: Int, n_out: Int,
+) -> None:  # fmt: skip
     block = Block(code, program)
     value, derivative = program.outputs
     single = n_out < 2
@@ -49,7 +51,6 @@ def _loss(code: Code, program: Program) -> Any:
         with several, code.loop(rows) as i:
             start = i * code.itemsize
             _row(block, z, y, row_loss + start, delta, Int(code, (start * n_out).value), n_out)
-    return code.finish()
 
 
 def _row(block: Block, z: Int, y: Int, row_loss: Int, delta: Int, row: Int, n_out: Int) -> None:
@@ -110,14 +111,9 @@ def address(program: Program, itemsize: int, owner: Any) -> int:
     with compiling():
         code = _compiled.get((program, itemsize))
         if code is None:
-            build, n_ints = (_loss, 6) if program.n_inputs == 2 else (_activation, 4)
-            code = _compiled[program, itemsize] = MachineCode(
-                f"custom_{name_of(program)}",
-                lambda code: build(code, program),
-                n_ints,
-                0,
-                itemsize,
-            )
+            wrapped = (_loss if program.n_inputs == 2 else _activation).of(program)
+            code = MachineCode(f"custom_{name_of(program)}", wrapped, itemsize)
+            _compiled[program, itemsize] = code
         if id(owner) not in _owned:
             _owned[id(owner)] = set()
             weakref.finalize(owner, _owned.pop, id(owner)).atexit = False

@@ -17,11 +17,13 @@ from ..._custom import CustomActivation, CustomLoss
 from ..._program import REDUCTION_STEPS, Program, Step
 from ..._typing import Array
 from ..formulas import output_layer
-from ..formulas.activations import ARGUMENTS
+from ..formulas.activations import ELEMENTWISE
 from ..formulas.columns import Columns
 from ..formulas.expressions import REDUCTIONS, Block, emit
 from ..vector.code import Code
 from ..vector.host import LINE
+from ..vector.kernel import Kernel as Writer
+from ..vector.kernel import Signature
 from ..vector.values import Int, Real
 from .custom_functions import name_of
 from .machine_code import MachineCode
@@ -35,8 +37,7 @@ def activation(kind: str, custom: CustomActivation, itemsize: int) -> Kernel:
     def make() -> Any:
         if program is None:
             return _called_activation(kind, custom, itemsize)
-        build = _activation(kind, program)
-        return MachineCode(f"{kind}_{name_of(program)}", build, ARGUMENTS, 0, itemsize)
+        return MachineCode(f"{kind}_{name_of(program)}", _activation(kind, program), itemsize)
 
     return add((kind, program or custom), itemsize, make)
 
@@ -48,32 +49,31 @@ def loss(custom: CustomLoss, n_out: int, itemsize: int) -> Kernel:
     def make() -> Any:
         if program is None:
             return _called_loss(custom, itemsize)
-        return MachineCode(f"loss_{name_of(program)}", _loss(program), 10, 2, itemsize)
+        return MachineCode(f"loss_{name_of(program)}", _loss(program), itemsize)
 
     return add(("loss", program or custom), itemsize, make)
 
 
-def _activation(kind: str, program: Program) -> Callable[[Code], Any]:
-    def build(code: Code) -> Any:
-        x, other, _, _, _, n, _ = code.ints
-
+def _activation(kind: str, program: Program) -> Writer:
+    def build(
+        code: Code, *, p: Int, g: Int, s: Int, t: Int, u: Int, n: Int, constants: Int
+    ) -> None:
         def body(at: Int, mask: Any) -> None:
-            if kind == "derivative":  # other: the scores
-                _, slope = emit(code, program, code.load(other + at, mask))
-                code.store(code.load(x + at, mask) * slope, x + at, mask)
+            if kind == "derivative":  # g: the scores
+                _, slope = emit(code, program, code.load(g + at, mask))
+                code.store(code.load(p + at, mask) * slope, p + at, mask)
                 return
-            value, slope = emit(code, program, code.load(x + at, mask))
+            value, slope = emit(code, program, code.load(p + at, mask))
             if kind == "activation_with_slope":
-                code.store(slope, other + at, mask)
-            code.store(value, x + at, mask)
+                code.store(slope, g + at, mask)
+            code.store(value, p + at, mask)
 
         code.vectors(n, body)
-        return code.finish()
 
-    return build
+    return Writer(build).like(ELEMENTWISE)
 
 
-def _loss(program: Program) -> Callable[[Code], Any]:
+def _loss(program: Program) -> Writer:
     """A vector holds one output of many rows, so a sum over outputs is a sum of vectors."""
 
     def write(code: Code, columns: Columns) -> Real:
@@ -101,7 +101,7 @@ def _loss(program: Program) -> Callable[[Code], Any]:
         result: Real = known[value]
         return result
 
-    return lambda code: output_layer.loss(code, write)
+    return output_layer.loss.of(write)
 
 
 def _constants(block: Block, at: Int) -> Callable[[Step], Real]:
@@ -119,10 +119,16 @@ def _constants(block: Block, at: Int) -> Callable[[Step], Real]:
 
 
 class _Called:
-    """A Python function that C code may call as long as this object is there."""
+    """A Python function that compiled code may call as long as this object is there.
 
-    def __init__(self, function: Callable[..., None], n_ints: int, n_doubles: int) -> None:
-        kinds = [ctypes.c_int64] * n_ints + [ctypes.c_double] * n_doubles
+    Its parameters are the arguments of the kernels that it stands for, in their order.
+    """
+
+    def __init__(self, function: Callable[..., None], signature: Signature) -> None:
+        names = function.__code__.co_varnames[: function.__code__.co_argcount]
+        if names != signature.names:
+            raise TypeError(f"arguments must be {signature.names}, got {names}")
+        kinds = [ctypes.c_int64] * len(signature.ints) + [ctypes.c_double] * len(signature.doubles)
         self._function = ctypes.CFUNCTYPE(None, *kinds)(function)
         self.address = int(ctypes.cast(self._function, ctypes.c_void_p).value or 0)
 
@@ -131,20 +137,20 @@ def _called_activation(kind: str, custom: CustomActivation, itemsize: int) -> _C
     dtype = np.dtype(f"f{itemsize}")
     _callbacks.say_that_it_is_slow(custom.name)
 
-    def kernel(x: int, other: int, _2: int, _3: int, _4: int, n: int, _6: int) -> None:
-        first = _callbacks.memory(x, (n,), dtype)
+    def kernel(p: int, g: int, s: int, t: int, u: int, n: int, constants: int) -> None:
+        first = _callbacks.memory(p, (n,), dtype)
         if kind == "derivative":
-            scores = _callbacks.memory(other, (n,), dtype)
+            scores = _callbacks.memory(g, (n,), dtype)
             value, slope = np.empty_like(first), np.empty_like(first)
             _callbacks.run_block(custom, (scores,), (value, slope), _callbacks.TEAM.caller)
             first *= slope
             return
         second = np.empty_like(first)
         if kind == "activation_with_slope":
-            second = _callbacks.memory(other, (n,), dtype)
+            second = _callbacks.memory(g, (n,), dtype)
         _callbacks.run_block(custom, (first,), (first, second), _callbacks.TEAM.caller)
 
-    return _Called(kernel, ARGUMENTS, 0)
+    return _Called(kernel, ELEMENTWISE)
 
 
 def _called_loss(custom: CustomLoss, itemsize: int) -> _Called:
@@ -152,26 +158,26 @@ def _called_loss(custom: CustomLoss, itemsize: int) -> _Called:
     _callbacks.say_that_it_is_slow(custom.name)
 
     def kernel(
-        z: int, y: int, d: int, step: int, count: int, n: int, losses: int,
-        weights: int, weight_step: int, scratch: int, scale: float, constant: float,
+        z: int, y: int, d: int, step_bytes: int, count: int, n: int, losses: int,
+        weights: int, weight_step_bytes: int, scratch: int, scale: float, constant: float,
     ) -> None:  # fmt: skip
         def rows(begin: int) -> Array:
             """A block in panels, as (count, panels, columns of a panel)."""
             panels = -(-n // panel)
-            size = (panels - 1) * step + count * LINE
+            size = (panels - 1) * step_bytes + count * LINE
             buffer = (ctypes.c_char * size).from_address(begin)
-            strides = (LINE, step, itemsize)
+            strides = (LINE, step_bytes, itemsize)
             return np.ndarray((count, panels, panel), dtype, buffer, 0, strides)  # type: ignore[arg-type]
 
         value, delta = np.empty(count, dtype), np.empty((count, n), dtype)
         matrices = tuple(rows(begin).reshape(count, -1)[:, :n] for begin in (z, y))
         _callbacks.run_block(custom, matrices, (value, delta), _callbacks.TEAM.caller)
         _callbacks.memory(losses, (count,), np.dtype(np.float64))[:] = value
-        each = count if weight_step else 1
+        each = count if weight_step_bytes else 1
         factor = _callbacks.memory(weights, (each,), dtype) * dtype.type(scale)
         target = rows(d)
         padded = np.zeros((count, target.shape[1] * panel), dtype)
         padded[:, :n] = delta * factor[:, None]
         target[...] = padded.reshape(target.shape)
 
-    return _Called(kernel, 10, 2)
+    return _Called(kernel, output_layer.loss.signature)

@@ -1,37 +1,68 @@
-"""Functions in the vector language that are compiled apart from Numba, and freed with their users.
+"""Functions as machine code: from disk where they are there, else compiled and kept.
 
-Numba never frees code: all of it lies in one engine of LLVM's. Kernels of users' functions may be
-any number, so each has an engine of its own, and its pages go with the last who uses it. It is a
-single LLVM function, so nothing of Numba's types is needed, and what is kept on disk is the object
-file alone.
+Each piece of code has an engine of LLVM's of its own, so it can be freed, and what is kept on disk
+is an object file. (Numba never frees code: all of it lies in one engine.)
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 
-from .._numba import object_code, running
+from .._llvm import object_code, running
 from ..vector.code import Code
-from ..vector.host import host
+from ..vector.kernel import Kernel
 from .cache import CodeFile
 from .turn import compiling
 
 
-class MachineCode:
-    """A compiled function; its code is there as long as this object.
+class Made(NamedTuple):
+    """Functions in memory, for as long as this is kept, or until it is disposed of.
+
+    Their addresses, whether they were compiled (else they were loaded), and what frees them.
+    """
+
+    addresses: list[int]
+    compiled: bool
+    dispose: Callable[[], None]
+
+
+def made(name: str, symbols: Sequence[str], write: Callable[[Any], None]) -> Made:
+    """Compile functions, or load them.
 
     Parameters
     ----------
     name : str
-        Says all about what it does: code on disk is found by it.
-    build : function
-        Writes the function, given its :class:`Code`.
-    n_ints, n_doubles : int
-        Its arguments.
+        Says all about what they do: code on disk is found by it.
+    symbols : sequence of str
+        Their names.
+    write : function
+        Writes them into a module of ``llvmlite.ir``.
+    """
+    with compiling():
+        file = CodeFile(name)
+        content = file.read()
+        compiled = content is None
+        if content is None:
+            module = ir.Module(name)
+            write(module)
+            content = object_code(module)
+            file.write(content)
+        addresses, dispose = running(content, symbols)
+        return Made(addresses, compiled, dispose)
+
+
+class MachineCode:
+    """A kernel of a user's function; its code is there as long as this object.
+
+    Parameters
+    ----------
+    name : str
+        Says all about what it does.
+    kernel : Kernel
     itemsize : int
         Of its reals.
 
@@ -40,23 +71,10 @@ class MachineCode:
     address : int
     """
 
-    def __init__(
-        self,
-        name: str,
-        build: Callable[[Code], Any],
-        n_ints: int,
-        n_doubles: int,
-        itemsize: int,
-    ) -> None:
-        with compiling():
-            file = CodeFile(f"{name}_float{8 * itemsize}")
-            content = file.read()
-            if content is None:
-                module = ir.Module(name)
-                function = build(Code(module, host(), itemsize, name, n_ints, n_doubles))
-                function.linkage = "external"
-                content = object_code(module)
-                file.write(content)
-            symbol = Code.symbol(name, itemsize)
-            self.address, dispose = running(content, symbol)
-            weakref.finalize(self, dispose).atexit = False
+    def __init__(self, name: str, kernel: Kernel, itemsize: int) -> None:
+        def write(module: Any) -> None:
+            kernel.write(module, itemsize, name).linkage = "external"
+
+        code = made(f"{name}_float{8 * itemsize}", [Code.symbol(name, itemsize)], write)
+        (self.address,) = code.addresses
+        weakref.finalize(self, code.dispose).atexit = False

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .._numba import locks, renew_locks
+from .._llvm import locks, renew_locks
 
 #: Seconds that a fork waits for another thread's compiling.
 PATIENCE = 20.0

@@ -10,7 +10,7 @@ import numpy as np
 from ..._specs import CSR
 from ..._typing import Array
 from ..memory.arena import address
-from ..memory.records import DENSE, LABELS
+from ..memory.records import DENSE, LABELS, RowWeights
 from .workspace import Workspace
 
 # A step's largest weight between these leaves room for sums and quotients in float32.
@@ -32,20 +32,20 @@ def set_rows(space: Workspace, x: Array | CSR, target: Array, order: Array | Non
     space.release()
     if target.ndim == 1:
         target = np.ascontiguousarray(target, np.int64)
-        plan.target_kind, plan.target = LABELS, address(target)
+        plan.target_kind, plan.target.address = LABELS, address(target)
     else:
-        target, plan.target, plan.target_step = _by_rows(target)
+        target, plan.target.address, plan.target.step_bytes = _by_rows(target)
         plan.target_kind = DENSE
     if order is not None:
         order = np.ascontiguousarray(order, np.int64)
     plan.order = 0 if order is None else address(order)
     plan.n_rows = len(x) if order is None else len(order)
     space.hold(target, order)
-    plan.sparse = isinstance(x, CSR)
+    plan.sparse.present = isinstance(x, CSR)
     if isinstance(x, CSR):
         set_sparse(space, x, order)
     else:
-        x, plan.x, plan.x_step = _by_rows(x)
+        x, plan.x.address, plan.x.step_bytes = _by_rows(x)
         space.hold(x)
 
 
@@ -60,19 +60,19 @@ def _by_rows(array: Array) -> tuple[Array, int, int]:
 def set_sparse(space: Workspace, x: CSR, order: Array | None = None) -> None:
     """Point the plan at rows in compressed sparse form."""
     plan, layer = space.plan, space.layers[0]
-    plan.sparse = 1
+    sparse = plan.sparse
+    sparse.present = 1
     for name in ("sparse_forward 1", "sparse_forward 2", "sparse_forward 4"):
         space.use(name)
     values = np.require(x.data, None, ("C", "A"))
     starts = np.require(x.indptr, np.int64, ("C", "A"))
     columns = np.require(x.indices, np.int64, ("C", "A"))
-    plan.x, plan.row_starts, plan.row_columns = map(address, (values, starts, columns))
+    plan.x.address, sparse.starts, sparse.columns = map(address, (values, starts, columns))
     space.hold(values, starts, columns)
     if plan.backward:
         space.use("sparse_gradient")
-        space.use("zero")
-        if not (plan.direct or plan.sparse_gradient):
-            plan.sparse_gradient = space.reserve(layer.panels_out * layer.weight_step)
+        if not (sparse.direct or sparse.gradient):
+            sparse.gradient = space.reserve(layer.panels_out * layer.weight_step_bytes)
     if layer.threshold:
         _leave_room(space, np.diff(starts) if order is None else np.diff(starts)[order])
 
@@ -83,7 +83,7 @@ def _leave_room(space: Workspace, counts: Array) -> None:
     steps = np.arange(len(counts)) // space.rows * space.rows
     starts = np.ascontiguousarray(before - before[steps], np.int64)
     room = np.empty(int((starts + counts).max(initial=0)) + 1, space.dtype)
-    space.plan.left, space.plan.left_starts = address(room), address(starts)
+    space.plan.sparse.left, space.plan.sparse.left_starts = address(room), address(starts)
     space.hold(room, starts)
 
 
@@ -91,8 +91,7 @@ def set_weights(space: Workspace, weights: Array | None) -> None:
     """Point the plan at row weights, in visiting order, and their sums for each step."""
     plan = space.plan
     if weights is None:
-        plan.weights, plan.weights_step = space.one, 0
-        plan.weights_double = plan.totals = plan.shares = 0
+        plan.weights = RowWeights(address=space.one)
         return
     weights = np.ascontiguousarray(weights)
     doubles = weights.astype(np.float64)
@@ -105,18 +104,23 @@ def set_weights(space: Workspace, weights: Array | None) -> None:
         each = np.repeat(np.frexp(largest)[1], np.diff(np.append(starts, len(doubles))))
         scaled = np.ldexp(doubles, -each)
         weights, shares = scaled.astype(weights.dtype), np.add.reduceat(scaled, starts)
-    plan.weights, plan.weights_step = address(weights), space.dtype.itemsize
-    plan.weights_double, plan.totals, plan.shares = map(address, (doubles, totals, shares))
+    plan.weights = RowWeights(
+        address=address(weights),
+        step_bytes=space.dtype.itemsize,
+        doubles=address(doubles),
+        totals=address(totals),
+        shares=address(shares),
+    )
     space.hold(weights, doubles, totals, shares)
 
 
 def set_rates(space: Workspace, learning_rate: float | Array) -> None:
     """The learning rate of all steps, or one for each."""
-    plan = space.plan
-    plan.rates = 0
+    update = space.plan.update
+    update.rates = 0
     if isinstance(learning_rate, np.ndarray) and learning_rate.ndim:
         rates = np.ascontiguousarray(learning_rate)
-        plan.rates = address(rates)
+        update.rates = address(rates)
         space.hold(rates)
     else:
-        plan.learning_rate = float(learning_rate)
+        update.learning_rate = float(learning_rate)

@@ -10,6 +10,7 @@ is wrong, copied if it is right but lies awkwardly in memory, and handed over ag
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -17,78 +18,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numba import types
 
 from ..._callbacks import raise_pending
 from ..._typing import Array
-from ..compiling.access import record
-from ..compiling.lazy import Lazy, Task, inline, renamed
-from ..memory.records import DENSE, LABELS, NO_TARGET, PLAN
-from ..threads.team import STEPS, run_steps
+from ..compiling.lazy import Task
+from ..memory.records import RUN
 from ..threads.tuner import Choice
 from .workspace import Workspace
 
-# Flags of `_enter`: what the targets are, whether to run the phases.
-WITH_MATRIX, WITH_LABELS, RUN = 1, 2, 4
+
+@functools.cache
+def entrance_of(name: str, itemsize: int) -> Callable[..., bool]:
+    """A function that takes arrays of this dtype: ``"enter"``, ``"elements"``."""
+    from . import entrances  # imports Numba
+
+    found: Callable[..., bool] = entrances.ENTRANCES[name, itemsize].function
+    return found
 
 
-@inline
-def _by_rows(matrix: Any) -> Any:
-    """Whether elements of a row are adjacent."""
-    return matrix.strides[1] == matrix.itemsize or matrix.shape[1] < 2 or matrix.shape[0] == 0
-
-
-def _enter(
-    steps_address: int, flags: int, x: Any, m: Any, third: Any, flat: Any, labels: Any, out: Any
-) -> int:
-    """Note the operands in the plan and run; false where one does not lie plainly in memory."""
-    steps = record(steps_address, STEPS)
-    plan = record(steps.plan, PLAN)
-    size = x.itemsize
-    places = x.ctypes.data | m.ctypes.data | third.ctypes.data | flat.ctypes.data | out.ctypes.data
-    plain = (
-        places % size == 0
-        and _by_rows(x)
-        and _by_rows(m)
-        and _by_rows(third)
-        and (flat.shape[0] < 2 or flat.strides[0] == size)
-        and (labels.shape[0] < 2 or labels.strides[0] == 8)
-        and labels.ctypes.data % 8 == 0
-    )
-    if not plain:
-        return False
-    if not plan.sparse:
-        plan.x, plan.x_step = x.ctypes.data, x.strides[0]
-    plan.target, plan.target_step = m.ctypes.data, m.strides[0]
-    plan.third, plan.third_step = third.ctypes.data, third.strides[0]
-    plan.flat, plan.flat_step = flat.ctypes.data, 0
-    plan.out, plan.out_step = out.ctypes.data, out.strides[0]
-    plan.target_kind = DENSE if flags & WITH_MATRIX else NO_TARGET
-    if flags & WITH_LABELS:
-        plan.target, plan.target_kind = labels.ctypes.data, LABELS
-    if flags & RUN:
-        run_steps(steps)
-    return True
-
-
-def _entrance(kind: Any) -> Lazy:
-    def read(dtype: Any, ndim: int) -> Any:
-        return types.Array(dtype, ndim, "A", readonly=True)
-
-    matrix = read(kind, 2)
-    arrays = (
-        matrix,
-        matrix,
-        matrix,
-        read(kind, 1),
-        read(types.int64, 1),
-        types.Array(kind, 2, "C"),
-    )
-    function = renamed(_enter, f"enter_{kind}")
-    return Lazy(function, types.boolean(types.int64, types.int64, *arrays))
-
-
-ENTRANCES = {4: _entrance(types.float32), 8: _entrance(types.float64)}
 NO_LABELS = np.zeros(0, np.int64)
 
 
@@ -126,7 +73,7 @@ class Call:
         self.job.steps(0, steps, steps - 1)
         self.matrix = np.zeros((1, 1), space.dtype)  # where a kernel has fewer operands
         self.vector = self.matrix[0]
-        self._enter = ENTRANCES[space.dtype.itemsize].function
+        self._enter = entrance_of("enter", space.dtype.itemsize)
         self._at_once = RUN if choice.most == 1 else 0
 
     def __call__(

@@ -18,7 +18,7 @@ from ..formulas.update_rules import FACTOR, N_CONSTANTS
 from ..memory.arena import Arena, address, ceil, lines
 from ..memory.blocks import cut_copies, row_block, weight_blocks
 from ..memory.layout import lay_out_batch, lay_out_store, make_layers, to_addresses
-from ..memory.records import Block, Copy, Plan
+from ..memory.records import Block, Copy, Plan, RowWeights, Update
 from ..passes.packing import gather_task, scatter_task
 from ..threads.team import Job
 from ..vector.host import LINE, host
@@ -89,20 +89,20 @@ class Workspace:
             layer.trainable = bool(learns)
 
         # An odd number of lines between panels spreads them over the sets of the cache.
-        row_step = (max(rows, 1) | 1) * LINE
+        row_step_bytes = (max(rows, 1) | 1) * LINE
         self._arena = arena = Arena()
         store_bytes = lay_out_store(self.layers, itemsize)
         where = [arena.take(store_bytes) for _ in range(stores)]
-        lay_out_batch(self.layers, arena, row_step, with_errors)
+        lay_out_batch(self.layers, arena, row_step_bytes, with_errors)
         block = row_block(rows, n_threads)
-        columns_step = 3 * last.panels_out * (LINE // itemsize) * host().vector_bytes
+        columns_step_bytes = 3 * last.panels_out * (LINE // itemsize) * host().vector_bytes
         places = {
-            "y": arena.take(last.panels_out * row_step) if with_errors else 0,
+            "y": arena.take(last.panels_out * row_step_bytes) if with_errors else 0,
             "losses": arena.take(8 * max(rows, 1)),
             "zeros": arena.take(4 * LINE),
             "weights": arena.take(LINE),
             "constants": arena.take(2 * N_CONSTANTS * 8),
-            "columns": arena.take(ceil(max(rows, 1), block) * columns_step),
+            "columns": arena.take(ceil(max(rows, 1), block) * columns_step_bytes),
         }
         # The rows of a vector may reach beyond the last that is used.
         arena.take(host().vector_bytes * LINE)
@@ -114,7 +114,7 @@ class Workspace:
         self.constants = constants.reshape(2, -1)
         self.constants[:, FACTOR] = 1
         self._table = table(itemsize)
-        self.plan = self._new_plan(row_step, block, columns_step, places)
+        self.plan = self._new_plan(row_step_bytes, block, columns_step_bytes, places)
         self.blocks: Any = (Block * 0)()
         self._cuts: dict[tuple[int, bool], tuple[int, list[Block]]] = {}
         self._jobs: dict[tuple[Task, ...], Job] = {}
@@ -122,9 +122,10 @@ class Workspace:
         self._held: list[Any] = []
 
     def _new_plan(
-        self, row_step: int, block: int, columns_step: int, places: dict[str, int]
+        self, row_step_bytes: int, block: int, columns_step_bytes: int, places: dict[str, int]
     ) -> Plan:
         """A plan that computes nothing yet; ``places`` are the arena's, by the plan's fields."""
+        where = {name: self._arena.base + at for name, at in places.items()}
         itemsize = self.dtype.itemsize
         learning = [i for i, layer in enumerate(self.layers) if layer.trainable]
         return Plan(
@@ -134,16 +135,18 @@ class Workspace:
             layers=ctypes.addressof(self.layers),
             n_layers=len(self.layers),
             batch=max(self.rows, 1),
-            row_step=row_step,
+            row_step_bytes=row_step_bytes,
             parameters=self.stores[0] if self.stores else 0,
             lowest=min(learning, default=0),
-            clip_value=math.inf,
-            clip_norm=math.inf,
             forward=1,
             output_activation=-1,
             row_block=block,
-            columns_step=columns_step,
-            **{name: self._arena.base + at for name, at in places.items()},
+            columns_step_bytes=columns_step_bytes,
+            weights=RowWeights(address=where.pop("weights")),
+            update=Update(
+                constants=where.pop("constants"), clip_value=math.inf, clip_norm=math.inf
+            ),
+            **where,
         )
 
     # Memory
@@ -198,7 +201,7 @@ class Workspace:
 
     def share(self, n_threads: int) -> None:
         """Cut both passes into blocks for so many threads, at most as many as at the beginning."""
-        sparse = bool(self.plan.sparse)
+        sparse = bool(self.plan.sparse.present)
         if (n_threads, sparse) not in self._cuts:
             blocks = weight_blocks(
                 self.layers, self.rows, n_threads, self.dtype.itemsize, sparse=sparse

@@ -1,8 +1,8 @@
 """Activations and their derivatives, elementwise over contiguous runs.
 
 A new activation is one entry in each of two tables: its function, and its derivative from what the
-forward pass keeps. All kernels have one signature, that of :data:`ARGUMENTS`, so that one task can
-run any of them.
+forward pass keeps. All kernels have one signature, :data:`ELEMENTWISE`, so that one task can run
+any of them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..vector.code import Code, Int, Real
+from ..vector.kernel import Signature, kernel
 from ..vector.vmath import (
     bounded,
     bounded_below,
@@ -24,8 +25,9 @@ from ..vector.vmath import (
     tanh,
 )
 
-#: Five vectors, the number of elements, and the address of constants (doubles).
-ARGUMENTS = 7
+#: Of kernels over vectors: what is changed, what is read, three further vectors, the number of
+#: elements, and the address of constants (doubles). Those that need less do not look at the rest.
+ELEMENTWISE = Signature(("p", "g", "s", "t", "u", "n", "constants"))
 
 Function = Callable[[Code, Real], Real]
 
@@ -151,44 +153,47 @@ SLOPES: dict[str, Function] = {
 }
 
 
-def activation(code: Code, name: str) -> Any:
-    """``x ← σ(x)``. Arguments: ``x``, four unused."""
-    x, _, _, _, _, n, _ = code.ints
+@kernel
+def activation(
+    code: Code, name: str, *, p: Int, g: Int, s: Int, t: Int, u: Int, n: Int, constants: Int
+) -> None:
+    """``p ← σ(p)``."""
 
     def body(at: Int, mask: Any) -> None:
-        code.store(FUNCTIONS[name](code, code.load(x + at, mask)), x + at, mask)
+        code.store(FUNCTIONS[name](code, code.load(p + at, mask)), p + at, mask)
 
     code.vectors(n, *[body] * code.host.group)
-    return code.finish()
 
 
-def activation_with_slope(code: Code, name: str) -> Any:
-    """``s ← σ'(x)``, ``x ← σ(x)``. Arguments: ``x``, ``s``, three unused."""
-    x, s, _, _, _, n, _ = code.ints
+@kernel
+def activation_with_slope(
+    code: Code, name: str, *, p: Int, g: Int, s: Int, t: Int, u: Int, n: Int, constants: Int
+) -> None:
+    """``g ← σ'(p)``, ``p ← σ(p)``."""
 
     def body(at: Int, mask: Any) -> None:
-        z = code.load(x + at, mask)
-        code.store(SLOPES[name](code, z), s + at, mask)
-        code.store(FUNCTIONS[name](code, z), x + at, mask)
+        z = code.load(p + at, mask)
+        code.store(SLOPES[name](code, z), g + at, mask)
+        code.store(FUNCTIONS[name](code, z), p + at, mask)
 
     code.vectors(n, *[body] * code.host.group)
-    return code.finish()
 
 
-def derivative(code: Code, name: str) -> Any:
-    """``d ← d ⊙ σ'``. Arguments: ``d``; ``a``, for those of ``SLOPES`` ``z``, for ``"slope"`` σ'
-    itself; three unused."""
-    d, a, _, _, _, n, _ = code.ints
+@kernel
+def derivative(
+    code: Code, name: str, *, p: Int, g: Int, s: Int, t: Int, u: Int, n: Int, constants: Int
+) -> None:
+    """``p ← p ⊙ σ'``, where ``g`` holds the output; for those of ``SLOPES`` the pre-activations,
+    for ``"slope"`` σ' itself."""
 
     def body(at: Int, mask: Any) -> None:
-        error, kept = code.load(d + at, mask), code.load(a + at, mask)
+        error, kept = code.load(p + at, mask), code.load(g + at, mask)
         if name == "slope":
             product = error * kept
         elif name in SLOPES:
             product = error * SLOPES[name](code, kept)
         else:
             product = DERIVATIVES[name](code, error, kept)
-        code.store(product, d + at, mask)
+        code.store(product, p + at, mask)
 
     code.vectors(n, *[body] * code.host.group)
-    return code.finish()

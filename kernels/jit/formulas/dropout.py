@@ -13,7 +13,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from ..vector.code import I32, I64, Code, Int
+from ..vector.code import I32, I64, Code, Int, Real
+from ..vector.kernel import kernel
 from .activations import DERIVATIVES
 
 _MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
@@ -64,19 +65,21 @@ class _Words:
         return [c0, c1, c2, c3]
 
 
-def dropout(code: Code, name: str) -> Any:
+@kernel
+def dropout(
+    code: Code, name: str, *,
+    a: Int, s: Int, n: Int, row: Int, group: Int, step: Int, layer: Int, seed: Int, threshold: Int,
+    scale: Real,
+) -> None:  # fmt: skip
     """Zero where a word is below the threshold; what stays is multiplied by the scale.
 
     For the output of an activation of that name σ', with the same done to it, is written too; for
     ``"slope"`` σ' is there, and for ``"input"`` there is none.
 
-    Arguments: ``a``; ``s`` for σ'; their length, whole lines; the ``row`` of the first line in its
-    batch, the first counter's ``group`` (of the panel), ``step``, ``layer``, ``seed``,
-    ``threshold``; the scale.
+    Of ``a``, and of σ' at ``s``, there are ``n`` elements, in whole lines, the first of them in
+    this ``row`` of its batch. ``group`` is the first counter's, of the panel.
     """
-    a, s, n, row, group, step, layer, seed, threshold = code.ints
     words, builder = _Words(code), code.builder
-    scale = code.splat(code.doubles[0])
     keys = []
     low, high = code.low_half(seed), code.high_half(seed)
     for i in range(_ROUNDS):
@@ -112,7 +115,6 @@ def dropout(code: Code, name: str) -> Any:
                     slope = scale if name == "identity" else DERIVATIVES[name](code, scale, x)
                     code.store(code.select(kept, slope, 0.0), s + at)
                 code.store(code.select(kept, x * scale, 0.0), a + at)
-    return code.finish()
 
 
 def _range(vector: int, lanes: int) -> range:

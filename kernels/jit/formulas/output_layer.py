@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ..._specs import Loss, loss_spec
-from ..vector.code import Code, Real
+from ..vector.code import Code, Int, Real
 from ..vector.host import LINE
+from ..vector.kernel import kernel
 from .columns import Columns
 from .losses_of_outputs import OF_OUTPUTS, of_gradients, of_outputs
 from .losses_of_scores import OF_SCORES
@@ -34,46 +34,44 @@ def kernel_of(loss: Loss, output: str) -> tuple[str, float, float]:
     return f"{loss.name}{smoothed} {output}", constant, loss_spec(loss).low
 
 
-def softmax(code: Code) -> Any:
-    """Softmax of each row in place.
-
-    Arguments: ``z``, ``step``, ``count`` rows, ``n`` columns, ``scratch`` for a vector a column.
-    """
-    z, step, count, n, scratch = code.ints
+@kernel
+def softmax(code: Code, *, z: Int, step_bytes: Int, count: Int, n: Int, scratch: Int) -> None:
+    """Softmax of each row in place; ``scratch`` has room for a vector a column."""
     columns = Columns(code, scratch, n)
     with code.loop(count, code.lanes) as j:
         rows = z + j * LINE
-        columns.read(rows, step, columns.z)
+        columns.read(rows, step_bytes, columns.z)
         _, total = columns.exponentials(columns.z)
         columns.scale(columns.z, code.real(1.0) / total)
-        columns.write(columns.z, rows, step, count - j)
-    return code.finish()
+        columns.write(columns.z, rows, step_bytes, count - j)
 
 
-def loss(code: Code, what: str | Callable[[Code, Columns], Real]) -> Any:
+@kernel
+def loss(
+    code: Code, what: str | Callable[[Code, Columns], Real], *,
+    z: Int, y: Int, d: Int, step_bytes: Int, count: Int, n: Int, losses: Int,
+    weights: Int, weight_step_bytes: Int, scratch: Int, scale: Real, constant: Real,
+) -> None:  # fmt: skip
     """Loss and error of each row, for ``"name output"`` of :data:`KERNELS`, or a function like
     those.
 
-    Arguments: scores ``z``, targets ``y``, errors ``d`` (written), their common ``step``, ``count``
-    rows, ``n`` columns, ``losses`` (a double a row, written), row ``weights`` and the bytes between
-    them (0 for one weight for all), ``scratch`` for three vectors a column; ``scale``; the loss's
-    constant. The error of a row is multiplied by its weight and by ``scale``, the loss is not.
+    Errors ``d`` and ``losses`` (a double a row) are written. Row weights that lie 0 bytes apart are
+    one weight for all; ``scratch`` has room for three vectors a column. The error of a row is
+    multiplied by its weight and by ``scale``, the loss is not.
     """
-    z, y, d, step, count, n, losses, weights, weight_step, scratch = code.ints
-    scale, constant = (code.splat(value) for value in code.doubles)
     columns = Columns(code, scratch, n)
     columns.constant = constant
     with code.loop(count, code.lanes) as j:
         at_row, left = j * LINE, count - j
         mask = code.first(left)
-        columns.read(z + at_row, step, columns.z)
-        columns.read(y + at_row, step, columns.y)
+        columns.read(z + at_row, step_bytes, columns.z)
+        columns.read(y + at_row, step_bytes, columns.y)
         value = (KERNELS[what] if isinstance(what, str) else what)(code, columns)
         code.store(code.to_doubles(value), losses + j * 8, mask)
         # Where all rows share a weight, it is loaded again as if it were the first of many.
-        own = code.load(weights + weight_step * j, code.both(mask, weight_step > 0))
+        several = weight_step_bytes > 0
+        own = code.load(weights + weight_step_bytes * j, code.both(mask, several))
         shared = code.broadcast(weights)
-        factor = code.choose_real(weight_step > 0, own, shared) * scale
+        factor = code.choose_real(several, own, shared) * scale
         columns.scale(columns.d, factor)
-        columns.write(columns.d, d + at_row, step, left)
-    return code.finish()
+        columns.write(columns.d, d + at_row, step_bytes, left)

@@ -7,17 +7,15 @@ from typing import Any
 
 from ..vector.code import Code, Int, Real
 from ..vector.host import LINE
+from ..vector.kernel import kernel
 
 #: From one vector two terms, in float64.
 Terms = Callable[[Real], tuple[Real, Real]]
 
 
-def sums(code: Code) -> Any:
-    """``totals += (Σ x², Σ |x|)`` over the first ``width`` columns of a panel.
-
-    Arguments: ``x``, number of ``lines``, ``width``, address of the two ``totals``.
-    """
-    x, lines, width, totals = code.ints
+@kernel
+def sums(code: Code, *, x: Int, lines: Int, width: Int, totals: Int) -> None:
+    """``totals += (Σ x², Σ |x|)`` over the first ``width`` columns of a panel."""
 
     def terms(x: Real) -> tuple[Real, Real]:
         value = code.to_doubles(x)
@@ -26,20 +24,17 @@ def sums(code: Code) -> Any:
     for i, found in enumerate(_sum_lines(code, x, lines, _masks(code, width), terms)):
         place = totals + 8 * i
         code.store_scalar(code.builder.fadd(code.load_double(place), found), place)
-    return code.finish()
 
 
-def norms(code: Code) -> Any:
+@kernel
+def norms(code: Code, *, g: Int, lines: Int, width: Int, places: Int, bound: Real) -> None:
     """``(Σ g², Σ clip(g)²)`` of each square of a panel: of as many lines as it has columns.
 
     Squares are what the blocks of the weights pass consist of, however they are cut; so their sums,
     and what is summed of them in the order of their places, do not depend on the number of threads.
 
-    Arguments: ``g``, number of ``lines``, ``width``, address of the first square's two sums, which
-    those of the others follow; the bound.
+    ``places`` has room for two sums of each square, one after the other; ``width`` columns count.
     """
-    g, lines, width, places = code.ints
-    bound = code.splat(code.doubles[0])
     masks = _masks(code, width)
 
     def terms(g: Real) -> tuple[Real, Real]:
@@ -51,7 +46,6 @@ def norms(code: Code) -> Any:
         found = _sum_lines(code, g + first * LINE, count, masks, terms)
         for i, total in enumerate(found):
             code.store_scalar(total, places + first * (16 // code.panel) + 8 * i)
-    return code.finish()
 
 
 def _masks(code: Code, width: Int) -> list[Any]:
@@ -78,13 +72,9 @@ def _sum_lines(code: Code, begin: Int, lines: Int, masks: list[Any], terms: Term
     return totals
 
 
-def bound_columns(code: Code) -> Any:
-    """Scale every column of a panel that is longer than a length down to it.
-
-    Arguments: ``w``, number of ``lines``; the length.
-    """
-    w, lines = code.ints
-    length = code.splat(code.doubles[0])
+@kernel
+def bound_columns(code: Code, *, w: Int, lines: Int, length: Real) -> None:
+    """Scale every column of a panel that is longer than a length down to it."""
     places = [v * code.host.vector_bytes for v in range(code.per_line)]
     squares = [code.variable(code.real(0.0)) for _ in places]
     with code.loop(lines) as i:
@@ -96,4 +86,3 @@ def bound_columns(code: Code) -> Any:
     with code.loop(lines) as i:
         for at, factor in zip(places, factors, strict=True):
             code.store(code.load(w + (i * LINE + at)) * factor, w + (i * LINE + at))
-    return code.finish()

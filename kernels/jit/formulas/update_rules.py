@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ..._names import RULE_CONSTANTS
 from ..._specs import UpdateRule
 from ..vector.code import Code, Int, Real
+from ..vector.kernel import kernel
 from ..vector.vmath import exp, log_of_any, maximum, sign, sqrt_by_products
 
 #: Constants of an update: penalties; factor of the parameters (decay); bounds of the gradient's
@@ -291,15 +292,17 @@ def constants_of(rule: UpdateRule) -> list[float]:
     return [*(rule.constants[name] for name in RULE_CONSTANTS[rule.name]), 0.0, 0.0]
 
 
-def update(code: Code, what: str) -> Any:
-    """One step of a rule; the gradient is ``g``, penalised with ``l2 p``.
+@kernel
+def update(
+    code: Code, what: str, *, p: Int, g: Int, s: Int, t: Int, u: Int, n: Int, constants: Int
+) -> None:
+    """One step of a rule for parameters ``p``, with the gradient ``g``, penalised with ``l2 p``.
 
-    Arguments: parameters ``p``, gradient ``g``, three vectors of state, their length, the address
-    of the constants. ``"… regularised"`` also decays the parameters, penalises with ``l1 sign p``,
-    and clips: these cost a few operations of an element. ``"store"`` is no rule: it writes the
-    penalised gradient, times ``FACTOR`` before, to the first vector of state.
+    ``s``, ``t`` and ``u`` are vectors of state. ``"… regularised"`` also decays the parameters,
+    penalises with ``l1 sign p``, and clips: these cost a few operations of an element. ``"store"``
+    is no rule: it writes the penalised gradient, times ``FACTOR`` before, to ``s``.
     """
-    p_at, g_at, *states, n, constants = code.ints
+    p_at, g_at, states = p, g, (s, t, u)  # the letters are the values' below
     name, _, regularised = what.partition(" ")
     scalars = [code.load_double(constants + 8 * i) for i in range(N_CONSTANTS)]
     l2, l1, decay, bound, factor, rate, *own = (code.splat(scalar) for scalar in scalars)
@@ -324,12 +327,11 @@ def update(code: Code, what: str) -> Any:
         if regularised:
             g = code.clip(g, -bound, bound) * factor
             x = x * decay
-        state = [code.load(s + at, mask) for s in states]
+        state = [code.load(begin + at, mask) for begin in states]
         x, state = RULES[name].step(code, root, [*own, rate], x, g, state)
         code.store(x, p_at + at, mask)
-        for s, value in zip(states, state, strict=False):
-            code.store(value, s + at, mask)
+        for begin, value in zip(states, state, strict=False):
+            code.store(value, begin + at, mask)
 
     # The divider, which also takes roots, and the multipliers work at the same time.
     code.vectors(n, body, partial(body, root=partial(sqrt_by_products, code)))
-    return code.finish()

@@ -7,25 +7,27 @@ shape.
 
 from __future__ import annotations
 
-from typing import Any
-
 from llvmlite import ir
 
 from ..vector.code import I32, Code, Int, Real
 from ..vector.host import LINE
+from ..vector.kernel import kernel
 
 # Rows are fetched ahead by about this many elements, and at most so many rows.
 AHEAD_ELEMENTS, AHEAD_ROWS = 1024, 16
 
 
-def gather(code: Code) -> Any:
-    """Copy rows into panels, the last one filled up with zeros.
+@kernel
+def gather(
+    code: Code, *,
+    source: Int, source_step_bytes: Int, order: Int, count: Int, n: Int,
+    target: Int, target_step_bytes: Int, available: Int,
+) -> None:  # fmt: skip
+    """Copy ``count`` rows of ``n`` columns into panels, the last one filled up with zeros.
 
-    Arguments: ``source`` (rows ``source_step`` bytes apart, elements adjacent), ``order`` (address
-    of row numbers, or 0 for rows as they come), ``count`` rows, ``n`` columns, ``target`` and its
-    ``step``; how many row numbers may be looked at, so that rows in any order are fetched ahead.
+    ``order`` is the address of row numbers, or 0 for rows as they come; so many of them are
+    ``available``, so that rows in any order are fetched ahead.
     """
-    source, source_step, order, count, n, target, step, available = code.ints
     ordered = order > 0
     ahead = code.as_int(AHEAD_ELEMENTS).over(n + 1).min(AHEAD_ROWS) + 2
     whole = n - Int(code, code.builder.and_(n.value, code.as_int(code.panel - 1).value))
@@ -36,51 +38,50 @@ def gather(code: Code) -> Any:
         with code.when(ordered):
             row.set(code.load_int(order + j * 8))
             later.set(code.load_int(order + (j + ahead).min(available - 1) * 8))
-        begin, soon = source + source_step * row.get(), source + source_step * later.get()
+        begin, soon = (
+            source + source_step_bytes * row.get(),
+            source + source_step_bytes * later.get(),
+        )
         line = code.variable(target + j * LINE)
         with code.loop(whole, code.panel) as i:
             code.prefetch(soon + i * code.itemsize)
             for at in offsets(code):
                 code.store(code.load(begin + i * code.itemsize + at), line.get() + at)
-            line.set(line.get() + step)
+            line.set(line.get() + target_step_bytes)
         with code.when(rest > 0):
             code.prefetch(soon + whole * code.itemsize)
             for at, mask in zip(offsets(code), masks, strict=True):
                 x = code.load(begin + whole * code.itemsize + at, mask)
                 code.store(x, line.get() + at)
-    return code.finish()
 
 
-def scatter(code: Code) -> Any:
-    """Copy rows out of panels.
-
-    Arguments: ``source``, ``step``, ``count``, ``n``, ``target``, ``target_step``; two unused.
-    """
-    source, step, count, n, target, target_step, _, _ = code.ints
+@kernel
+def scatter(
+    code: Code, *,
+    source: Int, source_step_bytes: Int, count: Int, n: Int, target: Int, target_step_bytes: Int,
+) -> None:  # fmt: skip
+    """Copy ``count`` rows of ``n`` columns out of panels."""
     whole = n - Int(code, code.builder.and_(n.value, code.as_int(code.panel - 1).value))
     rest = n - whole
     masks = [code.first(rest - v * code.lanes) for v in range(code.per_line)]
     with code.loop(count) as j:
-        begin = target + target_step * j
+        begin = target + target_step_bytes * j
         line = code.variable(source + j * LINE)
         with code.loop(whole, code.panel) as i:
             for at in offsets(code):
                 code.store(code.load(line.get() + at), begin + i * code.itemsize + at)
-            line.set(line.get() + step)
+            line.set(line.get() + source_step_bytes)
         with code.when(rest > 0):
             for at, mask in zip(offsets(code), masks, strict=True):
                 code.store(code.load(line.get() + at), begin + whole * code.itemsize + at, mask)
-    return code.finish()
 
 
-def one_hot(code: Code) -> Any:
-    """Class labels as rows with a single one.
-
-    Arguments: ``labels`` (64-bit), ``order`` (or 0), ``count``, ``n`` classes, ``target`` and its
-    ``step``; the value of the other places, 0 or -1.
-    """
-    labels, order, count, n, target, step = code.ints
-    others = code.splat(code.doubles[0])
+@kernel
+def one_hot(
+    code: Code, *,
+    labels: Int, order: Int, count: Int, n: Int, target: Int, target_step_bytes: Int, others: Real,
+) -> None:  # fmt: skip
+    """Class labels (64-bit) as rows of panels with a single one; 0 or -1 in the ``others``."""
     ordered = order > 0
     with code.loop(count) as j:
         row = code.variable(j)
@@ -92,20 +93,18 @@ def one_hot(code: Code) -> Any:
             for v, at in enumerate(offsets(code)):
                 hit = code.equals(label - first - v * code.lanes)
                 code.store(code.select(hit, code.real(1.0), others), line.get() + at)
-            line.set(line.get() + step)
-    return code.finish()
+            line.set(line.get() + target_step_bytes)
 
 
-def transpose(code: Code) -> Any:
-    """Transpose a square of one panel: ``panel`` lines. Arguments: ``source``, ``target``."""
-    source, target = code.ints
+@kernel
+def transpose(code: Code, *, source: Int, target: Int) -> None:
+    """Transpose a square of one panel: ``panel`` lines."""
     size = code.lanes
     for row, up in enumerate(offsets(code)):
         for across in offsets(code):
             lines = [code.load(source + ((row * size + i) * LINE + across)) for i in range(size)]
             for i, line in enumerate(transposed(code, lines)):
                 code.store(line, target + ((across // code.itemsize + i) * LINE + up))
-    return code.finish()
 
 
 def transposed(code: Code, rows: list[Real]) -> list[Real]:

@@ -32,33 +32,32 @@ def lay_out_store(layers: Any, itemsize: int) -> int:
     """Offsets of weights and biases in a store and in a flat vector; the bytes of a store."""
     store, flat, panel = Arena(), 0, LINE // itemsize
     for layer in layers:
-        layer.weight_step = layer.panels_in * panel * LINE
-        layer.transposed_step = layer.panels_out * panel * LINE
-        layer.weights = store.take(layer.panels_out * layer.weight_step)
-        layer.bias = store.take(layer.panels_out * LINE)
-        layer.flat_weights = flat
+        layer.weight_step_bytes = layer.panels_in * panel * LINE
+        layer.transposed_step_bytes = layer.panels_out * panel * LINE
+        layer.weights_bytes = store.take(layer.panels_out * layer.weight_step_bytes)
+        layer.bias_bytes = store.take(layer.panels_out * LINE)
+        layer.flat_weights_bytes = flat
         flat += layer.n_in * layer.n_out * itemsize
     for layer in layers:
-        layer.flat_bias = flat
+        layer.flat_bias_bytes = flat
         flat += layer.n_out * itemsize
     return store.size
 
 
-def lay_out_batch(layers: Any, arena: Arena, row_step: int, with_errors: bool) -> None:
+def lay_out_batch(layers: Any, arena: Arena, row_step_bytes: int, with_errors: bool) -> None:
     """Reserve memory for activations, for slopes where ``slope`` is not :data:`NOWHERE`, and
     ``with_errors`` for errors and transposed weights."""
-    a = arena.take(layers[0].panels_in * row_step)
+    a = arena.take(layers[0].panels_in * row_step_bytes)
     for level, layer in enumerate(layers):
         layer.a = a
-        layer.z = layer.kept = a = arena.take(layer.panels_out * row_step)
+        layer.z = layer.kept = a = arena.take(layer.panels_out * row_step_bytes)
         if layer.slope != NOWHERE:
-            layer.slope = layer.kept = arena.take(layer.panels_out * row_step)
+            layer.slope = layer.kept = arena.take(layer.panels_out * row_step_bytes)
         layer.d = layer.transposed = NOWHERE
         if with_errors:
-            layer.d = arena.take(layer.panels_out * row_step)
+            layer.d = arena.take(layer.panels_out * row_step_bytes)
             if level:
-                panel_step = layer.transposed_step
-                layer.transposed = arena.take(layer.panels_in * panel_step)
+                layer.transposed = arena.take(layer.panels_in * layer.transposed_step_bytes)
 
 
 def to_addresses(layers: Any, base: int) -> None:

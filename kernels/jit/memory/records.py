@@ -1,139 +1,321 @@
 """What a task works on: the plan of a network and batch, as records that compiled code reads.
 
-All addresses and sizes are bytes unless they count something. Parameters and each vector of
+A field that ends in ``_bytes`` is a distance: between rows or panels, or from the beginning of a
+store. Other fields are addresses, or count what they are named after. Parameters and each vector of
 optimizer state lie in *stores* of equal layout: for every layer its weights in panels
 (``[panels][n_in padded][panel]``), then its bias. Activations, scores and errors of a batch lie in
-panels of rows, all ``row_step`` apart.
+panels of rows, all ``row_step_bytes`` apart::
+
+    plan.parameters ─► ┌───────────┬────┬─────────┬────┐   a store: layers one after the other
+                       │ W¹ panels │ b¹ │ W²      │ b² │
+                       └───────────┴────┴─────────┴────┘
+                       layer.weights_bytes ──────►│
+    layer.a ─────────► ┌ panel 0 ┐ ┌ panel 1 ┐ …           a batch: one line a row and panel
+                       │ row 0   │ │ row 0   │
+                       │ row 1   │ │ row 1   │
+                       ├─────────┤ ├─────────┤
+                       │◄─ row_step_bytes ──►│
 """
 
 from __future__ import annotations
 
 import ctypes
+import inspect
+import sys
+from typing import Any, TypeAlias, TypeVar
 
-import numpy as np
+# What a field holds, all as 64-bit integers; a ``float`` is a double.
+Address: TypeAlias = int
+Bytes: TypeAlias = int
+Count: TypeAlias = int
+Flag: TypeAlias = int
+#: A place in the table of kernels; -1 for none.
+Index: TypeAlias = int
 
-_INT, _REAL = ctypes.c_int64, ctypes.c_double
+Kind = TypeVar("Kind", bound=type[ctypes.Structure])
 
 
-def _fields(integers: str, reals: str = "") -> list[tuple[str, type]]:
-    return [
-        *((name, _INT) for name in integers.split()),
-        *((name, _REAL) for name in reals.split()),
-    ]
+def record(kind: Kind) -> Kind:
+    """Give a structure the fields that its annotations name."""
+    here = vars(sys.modules[kind.__module__])
+    fields: list[tuple[str, Any]] = []
+    for name, annotation in inspect.get_annotations(kind).items():
+        known: Any = here.get(annotation)
+        nested = isinstance(known, type) and issubclass(known, ctypes.Structure)
+        real = annotation == "float"
+        fields.append((name, known if nested else ctypes.c_double if real else ctypes.c_int64))
+    kind._fields_ = fields
+    return kind
 
 
+def offset_of(kind: type[ctypes.Structure], name: str) -> int:
+    """Bytes before a field."""
+    offset: int = getattr(kind, name).offset
+    return offset
+
+
+@record
 class Layer(ctypes.Structure):
     """One layer ``a → z`` and its error ``d``."""
 
-    _fields_ = _fields(
-        # Shape; panels that hold its inputs and its outputs.
-        "n_in n_out panels_in panels_out "
-        # Offsets of weights and bias in a store, bytes between panels of weights.
-        "weights weight_step bias "
-        # Offsets in a flat parameter vector.
-        "flat_weights flat_bias "
-        # Transposed weights (0 for the first layer), bytes between their panels.
-        "transposed transposed_step "
-        # Batch: input activations, output, error of the output.
-        "a z d "
-        # Table indices of σ and ⊙ σ' of the output (-1 for none: bounds do, or identity).
-        "activation derivative "
-        # What σ' is computed from: the output, or σ' itself where the forward pass keeps it.
-        "kept slope "
-        # Dropout of the input: below which a random word drops an element (0 for no dropout), and
-        # the kernel that does it.
-        "threshold drop "
-        # Whether this layer learns; the first of its places among the plan's norms.
-        "trainable norms",
-        # Bounds that the forward tile clips to: they make ReLU and hardtanh. What dropout leaves
-        # is multiplied by scale.
-        "low high scale",
-    )
+    # Shape; panels that hold its inputs and its outputs.
+    n_in: Count
+    n_out: Count
+    panels_in: Count
+    panels_out: Count
+    # Where weights and bias lie in a store, and between panels of weights.
+    weights_bytes: Bytes
+    weight_step_bytes: Bytes
+    bias_bytes: Bytes
+    # Where they lie in a flat parameter vector.
+    flat_weights_bytes: Bytes
+    flat_bias_bytes: Bytes
+    # Transposed weights (0 for the first layer).
+    transposed: Address
+    transposed_step_bytes: Bytes
+    # Batch: input activations, output, error of the output.
+    a: Address
+    z: Address
+    d: Address
+    # σ and ⊙ σ' of the output (-1: bounds do it, or it is the identity).
+    activation: Index
+    derivative: Index
+    # What σ' is computed from: the output, or σ' itself where the forward pass keeps it.
+    kept: Address
+    slope: Address
+    # Dropout of the input: below which a random word drops an element (0 for no dropout), and the
+    # kernel that does it.
+    threshold: int
+    drop: Index
+    # Whether this layer learns; the first of its places among the plan's norms.
+    trainable: Flag
+    norms: Count
+    # Bounds that the forward tile clips to: they make ReLU and hardtanh. What dropout leaves is
+    # multiplied by scale.
+    low: float
+    high: float
+    scale: float
 
 
+@record
 class Block(ctypes.Structure):
     """A part of a weight matrix that one task of the weights pass updates."""
 
-    _fields_ = _fields("layer panel panels begin end with_bias")
+    layer: Count
+    panel: Count
+    panels: Count
+    begin: Count
+    end: Count
+    with_bias: Flag
 
 
+@record
+class Operand(ctypes.Structure):
+    """Rows that a caller has given, or wants."""
+
+    address: Address
+    step_bytes: Bytes
+
+
+@record
+class RowWeights(ctypes.Structure):
+    """Weights of rows, in visiting order."""
+
+    # Of the dtype; 0 bytes apart for one weight for all.
+    address: Address
+    step_bytes: Bytes
+    # The same as doubles, and their sums for each step: of the doubles, and of those of the dtype,
+    # which are scaled by a power of two where they are very large or small.
+    doubles: Address
+    totals: Address
+    shares: Address
+
+
+@record
+class Sparse(ctypes.Structure):
+    """Rows in compressed sparse form, whose values are the plan's ``x``."""
+
+    present: Flag
+    # Where each row begins, and the columns.
+    starts: Address
+    columns: Address
+    # What dropout leaves of a step's values, and where each row begins there.
+    left: Address
+    left_starts: Address
+    # Memory for the gradient of the first layer, unless it is direct: plain descent needs none.
+    gradient: Address
+    direct: Flag
+
+
+@record
+class Update(ctypes.Structure):
+    """What becomes of a gradient."""
+
+    # The rule's kernel, and that of what collects gradients.
+    rule: Index
+    collect: Index
+    # The task that prepares the constants from those of the rule (0: they are there), in every step
+    # or once.
+    prepare: Address
+    varying: Flag
+    constants: Address
+    rule_constants: Address
+    n_rule_constants: Count
+    # Learning rates of the steps (0 for one that stays).
+    rates: Address
+    learning_rate: float
+    weight_decay: float
+    clip_value: float
+    clip_norm: float
+    max_norm: float
+    gradient_norm: float
+
+
+@record
 class Plan(ctypes.Structure):
     """A network, a batch, and what is to be done with it."""
 
-    _fields_ = _fields(
-        "table itemsize panel "
-        "layers n_layers blocks n_blocks "
-        # Rows: of the job, of a step, of a task; bytes between panels of rows.
-        "n_rows batch row_block row_step "
-        # Operands of a call: input rows; targets (see TARGETS) or a second matrix; a third one;
-        # a flat vector (and the store that belongs to it); results. Bytes between their rows.
-        "x x_step target target_step third third_step flat flat_step out out_step "
-        "store target_kind "
-        # Visiting order of the rows, 0 for rows as they come.
-        "order "
-        # Copies of operands into panels, and back.
-        "gathers scatters "
-        # Row weights in visiting order: of the dtype (step 0 for one weight for all), as doubles,
-        # and their sums for each step: of the doubles, and of those of the dtype, which are scaled
-        # by a power of two where they are very large or small.
-        "weights weights_step weights_double totals shares "
-        # Batch: targets in panels, losses of rows (of all rows of the job where keep_losses is 1).
-        "y losses keep_losses "
-        # Scratch for the scores of a block of rows in columns.
-        "columns columns_step "
-        # Lines of zeros.
-        "zeros "
-        # Rows in compressed sparse form (whose values are x): where each begins, and the columns;
-        # for dropout, what it leaves of a step's values and where each row begins there. Memory for
-        # the gradient of the first layer, or direct: plain descent needs none.
-        "sparse row_starts row_columns left left_starts sparse_gradient direct "
-        # Stores: parameters; the gradient where it is collected before the update (0 where not);
-        # three vectors of state.
-        "parameters gradient state_0 state_1 state_2 "
-        # What rows are for, and what happens to the scores of a block: losses, errors, results.
-        "forward with_loss backward with_out "
-        "output_activation is_softmax loss out_delta "
-        # The lowest layer that learns: errors go back so far.
-        "lowest "
-        # Update: table index of the rule's kernel and of what collects gradients; task that
-        # prepares the constants from those of the rule (0: they are there), in every step or once.
-        "rule collect prepare varying constants rule_constants n_rule_constants "
-        # Learning rates of the steps (0 for one that stays).
-        "rates "
-        # Sums of squares of the gradient before and after clipping its elements, one place for each
-        # square of panels and each panel of biases, so that no sum depends on how the work is cut
-        # (0: not needed); their number.
-        "norms n_norms "
-        # Dropout: the seed.
-        "seed "
-        # Steps made before this job and until now; whether penalties are divided by the rows;
-        # whether transposed weights are kept up to date.
-        "steps_before steps_made penalty_per_row refresh",
-        # Value of the labels' rows apart from the label; constant of the loss.
-        "label_low loss_constant "
-        "learning_rate weight_decay l2 l1 clip_value clip_norm max_norm gradient_norm "
-        "penalty summed",
-    )
+    table: Address
+    itemsize: Bytes
+    # Columns of a panel.
+    panel: Count
+    layers: Address
+    n_layers: Count
+    blocks: Address
+    n_blocks: Count
+    # Rows: of the job, of a step, of a task.
+    n_rows: Count
+    batch: Count
+    row_block: Count
+    row_step_bytes: Bytes
+    # What a call is given: input rows; targets (see TARGETS) or a second matrix; a third one; a
+    # flat vector (and the store that belongs to it); results.
+    x: Operand
+    target: Operand
+    third: Operand
+    flat: Operand
+    out: Operand
+    store: Address
+    target_kind: int
+    # Visiting order of the rows, 0 for rows as they come.
+    order: Address
+    # Copies of operands into panels, and back.
+    gathers: Address
+    scatters: Address
+    weights: RowWeights
+    # Batch: targets in panels, losses of rows (of all rows of the job where keep_losses is 1).
+    y: Address
+    losses: Address
+    keep_losses: Flag
+    # Scratch for the scores of a block of rows in columns.
+    columns: Address
+    columns_step_bytes: Bytes
+    # Lines of zeros.
+    zeros: Address
+    sparse: Sparse
+    # Stores: parameters; the gradient where it is collected before the update (0 where not); three
+    # vectors of state.
+    parameters: Address
+    gradient: Address
+    state_0: Address
+    state_1: Address
+    state_2: Address
+    # What rows are for, and what happens to the scores of a block: losses, errors, results.
+    forward: Flag
+    with_loss: Flag
+    backward: Flag
+    with_out: Flag
+    output_activation: Index
+    is_softmax: Flag
+    loss: Index
+    out_delta: Flag
+    # The lowest layer that learns: errors go back so far.
+    lowest: Count
+    update: Update
+    # Sums of squares of the gradient before and after clipping its elements, one place for each
+    # square of panels and each panel of biases, so that no sum depends on how the work is cut (0:
+    # not needed); their number.
+    norms: Address
+    n_norms: Count
+    # Dropout.
+    seed: int
+    # Steps made before this job and until now; whether penalties are divided by the rows; whether
+    # transposed weights are kept up to date.
+    steps_before: Count
+    steps_made: Count
+    penalty_per_row: Flag
+    refresh: Flag
+    # Value of the labels' rows apart from the label; constant of the loss.
+    label_low: float
+    loss_constant: float
+    l2: float
+    l1: float
+    penalty: float
+    summed: float
 
 
+@record
 class Run(ctypes.Structure):
     """An elementwise kernel over long vectors, in chunks."""
 
-    _fields_ = _fields("function itemsize p g s t u n chunk constants")
+    function: Address
+    itemsize: Bytes
+    p: Address
+    g: Address
+    s: Address
+    t: Address
+    u: Address
+    n: Count
+    chunk: Count
+    constants: Address
 
 
+@record
 class Copy(ctypes.Structure):
     """Rows of an operand into panels, or panels into rows."""
 
-    _fields_ = _fields(
-        # Where the plan holds the operand, its first row, and how much of it.
-        "operand first rows columns "
-        # Panels and the bytes between them, and of a transposed copy (0 for none).
-        "panels step transposed transposed_step"
-    )
+    # Where the plan holds the operand, its first row, and how much of it.
+    operand_bytes: Bytes
+    first: Count
+    rows: Count
+    columns: Count
+    # Panels and the bytes between them, and of a transposed copy (0 for none).
+    panels: Address
+    step_bytes: Bytes
+    transposed: Address
+    transposed_step_bytes: Bytes
 
 
-LAYER, BLOCK, PLAN = np.dtype(Layer), np.dtype(Block), np.dtype(Plan)
-RUN, COPY = np.dtype(Run), np.dtype(Copy)
+@record
+class Phase(ctypes.Structure):
+    """A task and how many of it a step has: in the first, in the others, and in the last of all."""
+
+    task: Address
+    first_count: Count
+    count: Count
+    last_count: Count
+
+
+@record
+class Steps(ctypes.Structure):
+    """Which steps of which phases to run: ``first ≤ step < last``; ``final`` is the last of all.
+
+    ``run`` is what runs them on one thread. ``flush`` says whether subnormal numbers count as
+    zeros.
+    """
+
+    run: Address
+    phases: Address
+    n_phases: Count
+    first: Count
+    last: Count
+    final: Count
+    plan: Address
+    tickets: Address
+    flush: Flag
+
+
 #: Kinds of targets: none, a matrix of reals, class labels.
 NO_TARGET, DENSE, LABELS = 0, 1, 2
+#: Flags of a call on arrays: what the targets are, whether to run the phases.
+WITH_MATRIX, WITH_LABELS, RUN = 1, 2, 4

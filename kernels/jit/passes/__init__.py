@@ -1,10 +1,10 @@
-"""The two passes of a training step, as compiled Python that calls kernels by address.
+"""The two passes of a training step, as compiled Python that calls kernels by their names.
 
 ``rows_pass`` takes a block of rows through all layers and back, ``weights_pass`` a block of
 weights through its gradient and update; ``rows``, ``gradients`` and ``sparse`` are the loops over
 tiles that they are made of. ``step_constants`` prepares a step, ``packing`` brings operands into
-panels.
-Compiled Python only computes addresses, so one version serves both dtypes.
+panels. All of it is Python as ``scalar`` translates it; it only computes addresses, so one version
+serves both dtypes.
 
 Who owns which block (two threads, one layer of ``n_in × n_out``)::
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ..compiling.access import call, pointer, scratch
-from ..compiling.lazy import carray, inline
-from ..compiling.table import GRADIENT, TRANSPOSE
+from ..compiling.calls import gradient_tile, transpose, zero
+from ..compiling.table import GRADIENT
+from ..scalar.builtins import scratch
+from ..scalar.functions import inline
 from ..vector.host import LINE, host
-from .rows import kernel
 
 _FEATURES, _COLUMNS = host().gradient_rows, host().gradient_panels
 # Gradients of so many features wait in scratch for one call of the update.
@@ -35,7 +33,7 @@ def read_by_update(plan: Any, layer: Any, block: Any, group: int, tile: int) -> 
         at = plan.state_1
     elif store == 3:
         at = plan.state_2
-    return at + layer.weights + panel * layer.weight_step + group * LINE
+    return at + layer.weights_bytes + panel * layer.weight_step_bytes + group * LINE
 
 
 @inline
@@ -64,29 +62,28 @@ def multiply(
     count: int,
     rows: int,
     target: int,
-    target_step: int,
-    ahead: int,
+    target_step_bytes: int,
+    ahead_bytes: int,
 ) -> None:
     """``count`` columns of a panel of ``left`` by panels of ``right``.
 
-    Tiles count from ``number``, and prefetch ``ahead`` bytes of what the update reads, a row.
+    Tiles count from ``number``, and prefetch so many bytes of what the update reads, a row.
     """
     tiles = (count + _FEATURES - 1) // _FEATURES
     i = 0
     for tile in range(tiles):
         tall = count // tiles + (1 if tile < count % tiles else 0)
-        call(
-            kernel(plan, GRADIENT + 2 * (tall - 1) + panels - 1),
-            (
-                left + i * plan.itemsize,
-                right,
-                plan.row_step,
-                rows,
-                target + i * LINE,
-                target_step,
-                read_by_update(plan, layer, block, group, number + tile),
-                ahead,
-            ),
+        gradient_tile(
+            plan,
+            GRADIENT + 2 * (tall - 1) + panels - 1,
+            a=left + i * plan.itemsize,
+            d=right,
+            d_step_bytes=plan.row_step_bytes,
+            k=rows,
+            g=target + i * LINE,
+            g_step_bytes=target_step_bytes,
+            wanted=read_by_update(plan, layer, block, group, number + tile),
+            wanted_step_bytes=ahead_bytes,
         )
         i += tall
 
@@ -102,12 +99,12 @@ def plain_gradient(
     begin: int,
     end: int,
     target: int,
-    ahead: int,
+    ahead_bytes: int,
 ) -> None:
     """Features ``begin ≤ feature < end`` of a group, over ``rows`` rows from ``row`` on."""
-    right = layer.d + block.panel * plan.row_step + row * LINE
+    right = layer.d + block.panel * plan.row_step_bytes + row * LINE
     for i in range(begin, end, plan.panel):
-        left = layer.a + (group + i) // plan.panel * plan.row_step + row * LINE
+        left = layer.a + (group + i) // plan.panel * plan.row_step_bytes + row * LINE
         multiply(
             plan,
             layer,
@@ -121,7 +118,7 @@ def plain_gradient(
             rows,
             target + i * LINE,
             GROUP * LINE,
-            ahead,
+            ahead_bytes,
         )
 
 
@@ -135,22 +132,21 @@ def narrow_gradient(
     group: int,
     features: int,
     target: int,
-    ahead: int,
+    ahead_bytes: int,
 ) -> Any:
     """The whole panels of a group's features, as ``δᵀ a``: the block's columns are then the rows of
     the tiles, which need no padding. Returns how many features are done."""
     square = plan.panel * LINE
     transposed = scratch(_TRANSPOSED)
-    lines = carray(pointer(transposed), _TRANSPOSED // 8, np.float64)
     done = features // plan.panel * plan.panel
     number = 0
     for i in range(0, done, _COLUMNS * plan.panel):
         wide = min(_COLUMNS, (done - i) // plan.panel)
-        right = layer.a + (group + i) // plan.panel * plan.row_step + row * LINE
+        right = layer.a + (group + i) // plan.panel * plan.row_step_bytes + row * LINE
         for p in range(block.panels):
-            left = layer.d + (block.panel + p) * plan.row_step + row * LINE
+            left = layer.d + (block.panel + p) * plan.row_step_bytes + row * LINE
             count = min(plan.panel, columns_of(plan, layer, block) - p * plan.panel)
-            lines[:] = 0.0
+            zero(plan, begin=transposed, lines=_TRANSPOSED // LINE)
             multiply(
                 plan,
                 layer,
@@ -164,10 +160,10 @@ def narrow_gradient(
                 rows,
                 transposed,
                 square,
-                ahead,
+                ahead_bytes,
             )
             number += (count + _FEATURES - 1) // _FEATURES
             for q in range(wide):
                 across = target + p * GROUP * LINE + (i + q * plan.panel) * LINE
-                call(kernel(plan, TRANSPOSE), (transposed + q * square, across))
+                transpose(plan, source=transposed + q * square, target=across)
     return done

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ..compiling.access import call, load_int, pointer
-from ..compiling.lazy import carray, inline
-from ..compiling.table import SPARSE_FORWARD, SPARSE_GRADIENT, ZERO
+from ..compiling.calls import sparse_forward, zero
+from ..compiling.calls import sparse_gradient as add_row
+from ..compiling.table import INDEX
 from ..formulas.update_rules import RATE
+from ..scalar.builtins import doubles, load_int, singles, to_single
+from ..scalar.functions import inline
 from ..vector.host import LINE
-from .rows import constants_of, kernel, run
+from .rows import constants_of, run
 
 _WIDEST = 4  # panels of a call
+# The kernel of one panel; those of two and of four come after it.
+_FORWARD = INDEX["sparse_forward 1"]
 
 
 @inline
 def entries(plan: Any, place: int) -> Any:
     """Address of the values and of the columns of a visited row, and their number."""
     row = load_int(plan.order + 8 * place) if plan.order else place
-    begin = load_int(plan.row_starts + 8 * row)
-    count = load_int(plan.row_starts + 8 * (row + 1)) - begin
-    values = plan.x + begin * plan.itemsize
-    if plan.left:  # by dropout, of the rows of a step
-        values = plan.left + load_int(plan.left_starts + 8 * place) * plan.itemsize
-    return values, plan.row_columns + 8 * begin, count
+    begin = load_int(plan.sparse.starts + 8 * row)
+    count = load_int(plan.sparse.starts + 8 * (row + 1)) - begin
+    values = plan.x.address + begin * plan.itemsize
+    if plan.sparse.left:  # by dropout, of the rows of a step
+        values = plan.sparse.left + load_int(plan.sparse.left_starts + 8 * place) * plan.itemsize
+    return values, plan.sparse.columns + 8 * begin, count
 
 
 @inline
@@ -38,28 +40,27 @@ def sparse_rows(plan: Any, layer: Any, t: int, first: int, row: int, rows: int) 
         panel = 0
         while panel < layer.panels_out:
             left = layer.panels_out - panel
-            index, wide = SPARSE_FORWARD, 1
+            index, wide = _FORWARD, 1
             while wide < _WIDEST and 2 * wide <= left:
                 index, wide = index + 1, 2 * wide
-            call(
-                kernel(plan, index),
-                (
-                    values,
-                    columns,
-                    count,
-                    plan.parameters + layer.weights + panel * layer.weight_step,
-                    layer.weight_step,
-                    layer.z + panel * plan.row_step + (row + i) * LINE,
-                    plan.row_step,
-                    plan.parameters + layer.bias + panel * LINE,
-                    layer.low,
-                    layer.high,
-                ),
+            sparse_forward(
+                plan,
+                index,
+                values=values,
+                places=columns,
+                count=count,
+                w=plan.parameters + layer.weights_bytes + panel * layer.weight_step_bytes,
+                w_step_bytes=layer.weight_step_bytes,
+                c=layer.z + panel * plan.row_step_bytes + (row + i) * LINE,
+                c_step_bytes=plan.row_step_bytes,
+                start=plan.parameters + layer.bias_bytes + panel * LINE,
+                low=layer.low,
+                high=layer.high,
             )
             panel += wide
     if layer.activation >= 0:
         for p in range(layer.panels_out):
-            at = p * plan.row_step + row * LINE
+            at = p * plan.row_step_bytes + row * LINE
             run(plan, layer.activation, layer.z + at, layer.slope + at, rows * plan.panel)
 
 
@@ -70,60 +71,58 @@ def sparse_gradient(plan: Any, layer: Any, panel: int, first: int, rows: int) ->
     Where the rule is plain descent the weights themselves take it, and nothing is left to do: 0.
     """
     factor = 1.0
-    if plan.direct:
-        target = plan.parameters + layer.weights + panel * layer.weight_step
+    if plan.sparse.direct:
+        target = plan.parameters + layer.weights_bytes + panel * layer.weight_step_bytes
         factor = -constants_of(plan)[RATE]
     else:
-        target = plan.sparse_gradient + panel * layer.weight_step
-        call(kernel(plan, ZERO), (target, layer.n_in))
+        target = plan.sparse.gradient + panel * layer.weight_step_bytes
+        zero(plan, begin=target, lines=layer.n_in)
     for i in range(rows):
         values, columns, count = entries(plan, first + i)
-        d = layer.d + panel * plan.row_step + i * LINE
-        call(kernel(plan, SPARSE_GRADIENT), (values, columns, count, d, target, factor))
-    return 0 if plan.direct else target
+        d = layer.d + panel * plan.row_step_bytes + i * LINE
+        add_row(plan, values=values, places=columns, count=count, d=d, g=target, factor=factor)
+    return 0 if plan.sparse.direct else target
 
 
 @inline
 def drop_entries(plan: Any, layer: Any, t: int, place: int, row: int) -> None:
     """Dropout of the stored entries of a row, into the memory for what is left."""
     source = load_int(plan.order + 8 * place) if plan.order else place
-    begin = load_int(plan.row_starts + 8 * source)
-    count = load_int(plan.row_starts + 8 * (source + 1)) - begin
-    columns = carray(pointer(plan.row_columns + 8 * begin), count, np.int64)
-    at = plan.left + load_int(plan.left_starts + 8 * place) * plan.itemsize
-    values = plan.x + begin * plan.itemsize
+    begin = load_int(plan.sparse.starts + 8 * source)
+    count = load_int(plan.sparse.starts + 8 * (source + 1)) - begin
+    columns = plan.sparse.columns + 8 * begin
+    at = plan.sparse.left + load_int(plan.sparse.left_starts + 8 * place) * plan.itemsize
+    values = plan.x.address + begin * plan.itemsize
+    # Products of two float32 are exact in doubles, so rounding them is rounding once.
     if plan.itemsize == 4:
-        old4 = carray(pointer(values), count, np.float32)
-        new4 = carray(pointer(at), count, np.float32)
-        scale = np.float32(layer.scale)
+        narrow, new_narrow, scale = singles(values), singles(at), to_single(layer.scale)
         for i in range(count):
-            kept = word(plan.seed, columns[i], row, t) >= layer.threshold
-            new4[i] = old4[i] * scale if kept else np.float32(0)
+            kept = word(plan.seed, load_int(columns + 8 * i), row, t) >= layer.threshold
+            new_narrow[i] = narrow[i] * scale if kept else 0.0
     else:
-        old8 = carray(pointer(values), count, np.float64)
-        new8 = carray(pointer(at), count, np.float64)
+        wide, new_wide = doubles(values), doubles(at)
         for i in range(count):
-            kept = word(plan.seed, columns[i], row, t) >= layer.threshold
-            new8[i] = old8[i] * layer.scale if kept else 0.0
+            kept = word(plan.seed, load_int(columns + 8 * i), row, t) >= layer.threshold
+            new_wide[i] = wide[i] * layer.scale if kept else 0.0
 
 
 @inline
-def word(seed: int, unit: int, row: int, t: int) -> Any:
-    """Philox's word of a unit of the input; see ``formulas/dropout``."""
-    low = np.uint64(0xFFFFFFFF)
-    half = np.uint64(32)
-    key = np.uint64(seed)
-    k0, k1 = key & low, key >> half
-    c0, c1 = np.uint64(unit) >> np.uint64(2), np.uint64(row) & low
-    c2, c3 = np.uint64(t) & low, np.uint64(0)
+def word(seed: int, unit: int, row: int, t: int) -> int:
+    """Philox's word of a unit of the input; see ``formulas/dropout``.
+
+    Products of 32-bit words fill 64 bits; what is shifted in from above them is masked away.
+    """
+    low = 0xFFFFFFFF
+    k0, k1 = seed & low, (seed >> 32) & low
+    c0, c1, c2, c3 = unit >> 2, row & low, t & low, 0
     for _ in range(10):
-        p0, p1 = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
-        c0, c1 = (p1 >> half) ^ c1 ^ k0, p1 & low
-        c2, c3 = (p0 >> half) ^ c3 ^ k1, p0 & low
-        k0, k1 = (k0 + np.uint64(0x9E3779B9)) & low, (k1 + np.uint64(0xBB67AE85)) & low
+        p0, p1 = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1 = ((p1 >> 32) & low) ^ c1 ^ k0, p1 & low
+        c2, c3 = ((p0 >> 32) & low) ^ c3 ^ k1, p0 & low
+        k0, k1 = (k0 + 0x9E3779B9) & low, (k1 + 0xBB67AE85) & low
     which = unit & 3
     if which == 0:
-        return np.int64(c0)
+        return c0
     if which == 1:
-        return np.int64(c1)
-    return np.int64(c2) if which == 2 else np.int64(c3)
+        return c1
+    return c2 if which == 2 else c3

@@ -9,17 +9,24 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from ..compiling.access import call, pointer, record, scratch
-from ..compiling.lazy import Task, carray, inline
-from ..compiling.table import ACCUMULATE, BOUND_COLUMNS, COLUMN_SUMS, NORMS, ROUNDED, TRANSPOSE
+from ..compiling.calls import (
+    accumulate,
+    bound_columns,
+    column_sums,
+    elementwise,
+    norms,
+    rounded,
+    transpose,
+)
+from ..compiling.lazy import Task
 from ..formulas.update_rules import FACTOR, N_CONSTANTS
 from ..matrices.tiles import RUN
-from ..memory.records import BLOCK, PLAN
+from ..memory.records import Block, Plan
+from ..scalar.builtins import doubles, record, records, scratch
+from ..scalar.functions import inline
 from ..vector.host import LINE, host
 from .gradients import GROUP, is_narrow, narrow_gradient, plain_gradient
-from .rows import constants_of, kernel, layers_of, rows_of_step, step_total
+from .rows import constants_of, layers_of, rows_of_step, step_total
 from .sparse import sparse_gradient
 
 _SCRATCH = host().gradient_panels * GROUP * LINE
@@ -29,10 +36,10 @@ _SUMS = 2 * _SCRATCH  # of float32 in float64
 @inline
 def account(plan: Any, step: int, rows: int, total: float) -> None:
     """Add the step's mean loss, weighted by its rows, to the job's."""
-    losses = carray(pointer(plan.losses), rows, np.float64)
+    losses = doubles(plan.losses)
     summed = 0.0
-    if plan.weights_double:
-        weights = carray(pointer(plan.weights_double), plan.n_rows, np.float64)
+    if plan.weights.doubles:
+        weights = doubles(plan.weights.doubles)
         first = step * plan.batch
         for row in range(rows):
             summed += weights[first + row] * losses[row]
@@ -48,79 +55,100 @@ def account(plan: Any, step: int, rows: int, total: float) -> None:
 def transpose_lines(plan: Any, layer: Any, panel: int, begin: int, end: int) -> None:
     """Bring the transposed copy of a panel's lines ``begin ≤ line < end`` up to date."""
     if plan.refresh and layer.transposed:
-        source = plan.parameters + layer.weights + panel * layer.weight_step
+        source = plan.parameters + layer.weights_bytes + panel * layer.weight_step_bytes
         target = layer.transposed + panel * plan.panel * LINE
         for line in range(begin, end, plan.panel):
-            across = target + line // plan.panel * layer.transposed_step
-            call(kernel(plan, TRANSPOSE), (source + line * LINE, across))
+            across = target + line // plan.panel * layer.transposed_step_bytes
+            transpose(plan, source=source + line * LINE, target=across)
 
 
 @inline
-def apply(plan: Any, rule: int, at: int, gradient: int, lines: int, constants: int) -> None:
-    """Run the rule's kernel on lines that lie at this offset in every store."""
-    call(
-        kernel(plan, rule),
-        (
-            plan.parameters + at,
-            gradient,
-            plan.state_0 + at,
-            plan.state_1 + at,
-            plan.state_2 + at,
-            lines * plan.panel,
-            constants,
-        ),
+def biases_constants(plan: Any) -> int:
+    """Address of the constants for biases, also for gradients that have had their penalties."""
+    address: int = plan.update.constants + 8 * N_CONSTANTS
+    return address
+
+
+@inline
+def apply(plan: Any, rule: int, at_bytes: int, gradient: int, lines: int, constants: int) -> None:
+    """Run the rule's kernel on lines that lie so far inside every store."""
+    elementwise(
+        plan,
+        rule,
+        p=plan.parameters + at_bytes,
+        g=gradient,
+        s=plan.state_0 + at_bytes,
+        t=plan.state_1 + at_bytes,
+        u=plan.state_2 + at_bytes,
+        n=lines * plan.panel,
+        constants=constants,
     )
 
 
 @inline
 def finish(
-    plan: Any, layer: Any, panel: int, feature: int, at: int, gradient: int, lines: int, k: int
+    plan: Any,
+    layer: Any,
+    panel: int,
+    feature: int,
+    at_bytes: int,
+    gradient: int,
+    lines: int,
+    k: int,
 ) -> None:
     """Update lines with their gradient, or collect it; ``k`` are the constants to use.
 
     The lines are those of a panel from ``feature`` on, or its biases: what follows the features.
     """
     if plan.gradient == 0:
-        apply(plan, plan.rule, at, gradient, lines, k)
+        apply(plan, plan.update.rule, at_bytes, gradient, lines, k)
         return
-    store = plan.gradient + at
-    call(
-        kernel(plan, plan.collect),
-        (plan.parameters + at, gradient, store, store, store, lines * plan.panel, k),
+    store = plan.gradient + at_bytes
+    elementwise(
+        plan,
+        plan.update.collect,
+        p=plan.parameters + at_bytes,
+        g=gradient,
+        s=store,
+        t=store,
+        u=store,
+        n=lines * plan.panel,
+        constants=k,
     )
     if plan.norms:
         place = layer.norms + panel * (layer.panels_in + 1) + feature // plan.panel
         width = min(plan.panel, layer.n_out - panel * plan.panel)
-        call(kernel(plan, NORMS), (store, lines, width, plan.norms + 16 * place, plan.clip_value))
+        places = plan.norms + 16 * place
+        norms(plan, g=store, lines=lines, width=width, places=places, bound=plan.update.clip_value)
 
 
 @Task
 def weights_task(plan_address: int, step: int, index: int) -> None:
     """Weights pass: the gradient of a block of weights, and at once its update."""
-    plan = record(plan_address, PLAN)
+    plan = record(plan_address, Plan)
     rows = rows_of_step(plan, step)
     if index == plan.n_blocks:
         account(plan, step, rows, step_total(plan, step, rows))
         return
-    block = carray(pointer(plan.blocks), plan.n_blocks, BLOCK)[index]
+    block = records(plan.blocks, Block)[index]
     layer = layers_of(plan)[block.layer]
 
     gradient = scratch(_SCRATCH)
-    d = layer.d + block.panel * plan.row_step
-    if plan.sparse and block.layer == 0:  # all lines of one panel
-        at = layer.weights + block.panel * layer.weight_step
+    d = layer.d + block.panel * plan.row_step_bytes
+    if plan.sparse.present and block.layer == 0:  # all lines of one panel
+        at = layer.weights_bytes + block.panel * layer.weight_step_bytes
         found = sparse_gradient(plan, layer, block.panel, step * plan.batch, rows)
         if found:
-            finish(plan, layer, block.panel, 0, at, found, layer.n_in, plan.constants)
+            finish(plan, layer, block.panel, 0, at, found, layer.n_in, plan.update.constants)
     else:
         dense_gradient(plan, layer, block, rows, gradient)
     if block.with_bias:
         for p in range(block.panels):
             column = block.panel + p
-            at = layer.bias + column * LINE
-            call(kernel(plan, COLUMN_SUMS), (d + p * plan.row_step, rows, gradient))
+            at = layer.bias_bytes + column * LINE
+            column_sums(plan, d=d + p * plan.row_step_bytes, k=rows, g=gradient)
             behind = layer.panels_in * plan.panel
-            finish(plan, layer, column, behind, at, gradient, 1, plan.constants + 8 * N_CONSTANTS)
+            finish(plan, layer, column, behind, at, gradient, 1, biases_constants(plan))
 
 
 @inline
@@ -146,14 +174,16 @@ def dense_gradient(plan: Any, layer: Any, block: Any, rows: int, gradient: int) 
             if run < rows:
                 for p in range(block.panels):
                     at = p * GROUP * LINE
-                    call(kernel(plan, ACCUMULATE), (gradient + at, sums + 2 * at, features, row))
+                    source, whole = gradient + at, sums + 2 * at
+                    accumulate(plan, source=source, sums=whole, lines=features, known=row)
         for p in range(block.panels):
             column = block.panel + p
-            at = layer.weights + column * layer.weight_step + feature * LINE
+            at = layer.weights_bytes + column * layer.weight_step_bytes + feature * LINE
             found = gradient + p * GROUP * LINE
             if run < rows:
-                call(kernel(plan, ROUNDED), (sums + 2 * p * GROUP * LINE, found, features))
-            finish(plan, layer, column, feature, at, found, features, plan.constants)
+                whole = sums + 2 * p * GROUP * LINE
+                rounded(plan, sums=whole, target=found, lines=features)
+            finish(plan, layer, column, feature, at, found, features, plan.update.constants)
             if plan.gradient == 0:
                 transpose_lines(plan, layer, column, feature, feature + features)
 
@@ -161,14 +191,14 @@ def dense_gradient(plan: Any, layer: Any, block: Any, rows: int, gradient: int) 
 @Task
 def norm_task(plan_address: int, step: int, index: int) -> None:
     """Length of the collected gradient, and the factor that clips it."""
-    plan = record(plan_address, PLAN)
-    norms = carray(pointer(plan.norms), 2 * plan.n_norms, np.float64)
+    plan = record(plan_address, Plan)
+    squares = doubles(plan.norms)
     whole, clipped = 0.0, 0.0
     for place in range(plan.n_norms):
-        whole += norms[2 * place]
-        clipped += norms[2 * place + 1]
-    plan.gradient_norm = math.sqrt(whole)
-    factor = plan.clip_norm / (math.sqrt(clipped) + 1e-6)
+        whole += squares[2 * place]
+        clipped += squares[2 * place + 1]
+    plan.update.gradient_norm = math.sqrt(whole)
+    factor = plan.update.clip_norm / (math.sqrt(clipped) + 1e-6)
     # NaN is a factor too: a non-finite gradient is not clipped away, so it remains visible.
     constants_of(plan)[N_CONSTANTS + FACTOR] = 1.0 if factor >= 1.0 else factor
 
@@ -176,27 +206,27 @@ def norm_task(plan_address: int, step: int, index: int) -> None:
 @Task
 def update_task(plan_address: int, step: int, index: int) -> None:
     """The update of a block of weights by the collected gradient, which has its penalties."""
-    plan = record(plan_address, PLAN)
-    block = carray(pointer(plan.blocks), plan.n_blocks, BLOCK)[index]
+    plan = record(plan_address, Plan)
+    block = records(plan.blocks, Block)[index]
     layer = layers_of(plan)[block.layer]
-    k, lines = plan.constants + 8 * N_CONSTANTS, block.end - block.begin
+    k, lines = biases_constants(plan), block.end - block.begin
     for p in range(block.panels):
         column = block.panel + p
-        at = layer.weights + column * layer.weight_step + block.begin * LINE
-        apply(plan, plan.rule, at, plan.gradient + at, lines, k)
+        at = layer.weights_bytes + column * layer.weight_step_bytes + block.begin * LINE
+        apply(plan, plan.update.rule, at, plan.gradient + at, lines, k)
         transpose_lines(plan, layer, column, block.begin, block.end)
         if block.with_bias:
-            at = layer.bias + column * LINE
-            apply(plan, plan.rule, at, plan.gradient + at, 1, k)
+            at = layer.bias_bytes + column * LINE
+            apply(plan, plan.update.rule, at, plan.gradient + at, 1, k)
 
 
 @Task
 def bound_task(plan_address: int, step: int, index: int) -> None:
     """Bound the columns of the panels of a layer that learns."""
-    plan = record(plan_address, PLAN)
+    plan = record(plan_address, Plan)
     layer = layers_of(plan)[index]
     if layer.trainable:
         for panel in range(layer.panels_out):
-            begin = plan.parameters + layer.weights + panel * layer.weight_step
-            call(kernel(plan, BOUND_COLUMNS), (begin, layer.n_in, plan.max_norm))
+            begin = plan.parameters + layer.weights_bytes + panel * layer.weight_step_bytes
+            bound_columns(plan, w=begin, lines=layer.n_in, length=plan.update.max_norm)
             transpose_lines(plan, layer, panel, 0, layer.n_in)

@@ -6,57 +6,42 @@ one that has not started or was preempted, unless that one holds a task: next to
 the others do the work. Which thread runs a task has no influence on its
 result.
 
-The threads come from one ``prange`` over the members, for many steps at once. Numba's
-``workqueue`` layer aborts when two Python threads enter it, and ``omp`` hangs after ``fork``: a
-lock that is only tried, and a note of the fork, make such callers run the same code alone.
+The threads are those of Numba's pool, for many steps at once. Its ``workqueue`` layer aborts when
+two Python threads enter it, and ``omp`` hangs after ``fork``: a lock that is only tried, and a note
+of the fork, make such callers run the same code alone. Numba is imported when the first team comes
+together; one thread needs nothing of it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numba
 import numpy as np
-from numba import prange, types
 
 from ..._callbacks import TEAM, raise_pending
-from ..compiling.access import (
-    call,
+from ..compiling.lazy import Function, Task
+from ..memory.records import Phase, Steps
+from ..scalar.builtins import (
+    call_task,
     fetch_add,
     flush_subnormals,
     give_way,
     load_acquire,
-    pointer,
+    load_int,
     record,
+    records,
     relax,
     set_float_mode,
 )
-from ..compiling.lazy import Task, carray, inline, lazy
-from .limit import limit
+from ..scalar.functions import inline
+from .limit import limit, parallel_for, pool_limit
 
-
-class Phase(ctypes.Structure):
-    """A task and how many of it a step has: in the first, in the others, and in the last of all."""
-
-    _fields_ = [(name, ctypes.c_int64) for name in ("task", "first_count", "count", "last_count")]
-
-
-class Steps(ctypes.Structure):
-    """Which steps of which phases to run: ``first ≤ step < last``; ``final`` is the last of all.
-    ``flush`` says whether subnormal numbers count as zeros."""
-
-    _fields_ = [
-        (name, ctypes.c_int64)
-        for name in ("phases", "n_phases", "first", "last", "final", "plan", "tickets", "flush")
-    ]
-
-
-PHASE, STEPS = np.dtype(Phase), np.dtype(Steps)
 _SPINS = 2000  # ~20 µs before a waiting thread offers its CPU to others
 
 
@@ -71,11 +56,11 @@ def _count(phase: Any, step: int, final: int) -> Any:
 @inline
 def run_steps(steps: Any) -> None:
     """All tasks in order."""
-    phases = carray(pointer(steps.phases), steps.n_phases, PHASE)
+    phases = records(steps.phases, Phase)
     for step in range(steps.first, steps.last):
         for p in range(steps.n_phases):
             for index in range(_count(phases[p], step, steps.final)):
-                call(phases[p].task, (steps.plan, step, index))
+                call_task(phases[p].task, plan=steps.plan, step=step, index=index)
 
 
 @inline
@@ -92,7 +77,7 @@ def _wait(done: int, target: int) -> None:
 @inline
 def _member(steps: Any) -> None:
     """Take tasks whose turn has come, beside others who do the same."""
-    phases = carray(pointer(steps.phases), steps.n_phases, PHASE)
+    phases = records(steps.phases, Phase)
     tickets = steps.tickets
     done = tickets + 64  # on a cache line of its own
     ticket = fetch_add(tickets)
@@ -103,31 +88,52 @@ def _member(steps: Any) -> None:
             if ticket < end:
                 _wait(done, begin)
                 while ticket < end:
-                    call(phases[p].task, (steps.plan, step, ticket - begin))
+                    index = ticket - begin
+                    call_task(phases[p].task, plan=steps.plan, step=step, index=index)
                     fetch_add(done)
                     ticket = fetch_add(tickets)
             begin = end
 
 
-@lazy(types.void(types.int64))
-def _alone(steps: int) -> None:
-    if record(steps, STEPS).flush:
+def _alone(steps_address: int) -> None:
+    steps = record(steps_address, Steps)
+    if steps.flush:
         mode = flush_subnormals()
-        run_steps(record(steps, STEPS))
+        run_steps(steps)
         set_float_mode(mode)
     else:
-        run_steps(record(steps, STEPS))
+        run_steps(steps)
 
 
-@lazy(types.void(types.int64, types.int64), parallel=True)
-def _together(members: int, steps: int) -> None:
-    for _ in prange(members):
-        if record(steps, STEPS).flush:
+def _share(arguments: int, sizes: int, steps_bytes: int, data: int) -> None:
+    """What Numba's pool calls in each of its threads, as it would a ufunc's loop: with addresses of
+    arguments, of which ours is that of the steps, and of how many members this thread is."""
+    steps = record(load_int(arguments), Steps)
+    for _ in range(load_int(sizes)):
+        if steps.flush:
             mode = flush_subnormals()
-            _member(record(steps, STEPS))
+            _member(steps)
             set_float_mode(mode)
         else:
-            _member(record(steps, STEPS))
+            _member(steps)
+
+
+#: Runs the steps on this thread, given the address of their record.
+ALONE = Function(_alone, "alone")
+_SHARE = Function(_share, "share")
+_SHARE.parallel = True
+
+
+@functools.cache
+def _run_alone() -> Callable[[int], None]:
+    """:data:`ALONE`, to be called from Python, without the GIL."""
+    run: Callable[[int], None] = ctypes.CFUNCTYPE(None, ctypes.c_int64)(ALONE.address)
+    return run
+
+
+def _together(members: int, steps_address: int) -> None:
+    """Run the steps on so many threads of Numba's pool."""
+    parallel_for(_SHARE.address, steps_address, members)
 
 
 class _Entrance:
@@ -170,9 +176,11 @@ class Job:
         self._steps = Steps(
             phases=ctypes.addressof(self._phases),
             n_phases=len(tasks),
+            run=ALONE.address,
             plan=ctypes.addressof(plan),
             tickets=begin + -begin % 64,
         )
+        self._run_alone = _run_alone()
         #: Where compiled code finds the steps to run.
         self.address = ctypes.addressof(self._steps)
 
@@ -201,22 +209,16 @@ class Job:
 
     def run(self, n_threads: int) -> None:
         """Run the steps on up to ``n_threads`` threads."""
-        members = min(n_threads, limit.n_threads)
+        members = min(n_threads, limit.n_threads) if n_threads > 1 else 1
         if members > 1 and not _entrance.forked and _entrance.lock.acquire(blocking=False):
             lock = _entrance.lock
             TEAM.owner = threading.get_ident()
             try:
-                before = numba.get_num_threads()
-                members = min(members, before)
-                numba.set_num_threads(members)
                 self._tickets[:] = 0
-                try:
-                    _together(members, self.address)
-                finally:
-                    numba.set_num_threads(before)
+                _together(min(members, pool_limit()), self.address)
             finally:
                 TEAM.owner = None
                 lock.release()
         else:
-            _alone(self.address)
+            self._run_alone(self.address)
         raise_pending()

@@ -10,7 +10,7 @@ import functools
 import os
 from dataclasses import dataclass
 
-from .._numba import cpu
+from .._llvm import cpu
 
 #: Bytes of a panel's row, and the alignment of everything in an arena.
 LINE = 64
@@ -58,7 +58,13 @@ HOSTS = {
 
 @functools.cache
 def host() -> Host:
-    """The host that Numba compiles for; ``FASTMLP_ISA`` may name a narrower one of it."""
+    """The host that LLVM compiles for; ``FASTMLP_ISA`` may name a narrower one of it.
+
+    Raises
+    ------
+    ValueError
+        Where it names what this machine does not have.
+    """
     triple, _, features = cpu()
     flags = set(features.split(","))
     if triple.startswith(("aarch64", "arm64")):
@@ -68,4 +74,7 @@ def host() -> Host:
     else:
         able = ["baseline"]
     wanted = os.environ.get("FASTMLP_ISA", "").strip()
-    return HOSTS[wanted if wanted in able else able[0]]
+    if wanted and wanted.lower() not in able:
+        usable = ", ".join(able)
+        raise ValueError(f"FASTMLP_ISA={wanted!r} cannot be used here; usable: {usable}")
+    return HOSTS[wanted.lower() or able[0]]
