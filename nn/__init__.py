@@ -11,6 +11,7 @@ and its estimators   contract ``MLPEnsembleClassifier`` and ``MLPEnsembleRegress
 ``from_sklearn``     takes a model of scikit-learn over; ``to_sklearn()`` gives one back
 ``Trainer``          what ``net.trainer(…)`` gives: one step at a time, its state read and saved
 ``load_model``       reads what ``fastmlp train`` wrote: a ``Model`` of raw rows
+``model_selection``  folds and searches whose networks are trained side by side
 ``optimizers``       ``SGD``, ``Adam``, …: constants of an update rule
 ``losses``           ``SquaredError``, ``CrossEntropy``, …; custom ones
 ``activations``      formulas, functions and derivatives; custom ones
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         interop,
         losses,
         metrics,
+        model_selection,
         optimizers,
         plot,
         schedules,
@@ -115,6 +117,7 @@ __all__ = [
     "load_model",
     "losses",
     "metrics",
+    "model_selection",
     "optimizers",
     "plot",
     "predict_many",
@@ -145,7 +148,15 @@ _LAZY = {
         (
             *("activations", "autodiff", "callbacks", "data", "datasets", "estimators"),
             *("explain",),
-            *("initializers", "interop", "losses", "metrics", "optimizers", "plot"),
+            *(
+                "initializers",
+                "interop",
+                "losses",
+                "metrics",
+                "model_selection",
+                "optimizers",
+                "plot",
+            ),
             *("schedules", "stopping"),
         )
     ),

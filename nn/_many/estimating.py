@@ -49,22 +49,22 @@ class Team:
 
         Ctrl-C or an exception ends the fits of the others between two steps.
         """
-        self.do(estimators, rows, _fit)
+        self.do(estimators, rows, lambda _, one, *given: fit(one, *given))
 
     def do(
         self,
         estimators: Sequence[Any],
         rows: Sequence[Any],
-        work: Callable[[Any, Any, Any, Any], object],
+        work: Callable[..., object],
     ) -> list[Any]:
-        """``work(estimator, X, y, sample_weight)`` with the rows of each; what it returns."""
+        """``work(i, estimator, X, y, sample_weight)`` with the rows of each; what it returns."""
         results: list[Any] = [None] * len(estimators)
 
         def do(i: int) -> None:
             one = estimators[i]
             one._halt = crew.halt
             try:
-                results[i] = work(one, *self.rows(rows[i]))
+                results[i] = work(i, one, *self.rows(rows[i]))
             finally:
                 one.__dict__.pop("_halt", None)
 
@@ -83,7 +83,8 @@ class Team:
         return float(n * (products + 100) * getattr(estimator, "max_iter", 1))
 
 
-def _fit(estimator: Any, X: Any, y: Any, sample_weight: Array | None) -> None:
+def fit(estimator: Any, X: Any, y: Any, sample_weight: Array | None) -> None:
+    """Fit one estimator, with weights where there are any."""
     if sample_weight is None:
         estimator.fit(X, y)
     else:
