@@ -55,33 +55,9 @@ def steps_over_floor(records: list[results.Record], processor: str, file: Path) 
         sharex=True,
         layout="constrained",
     )
-    seen = {}
+    seen: dict[str, Any] = {}
     for axis, group in zip(axes.flat, groups, strict=False):
-        for line, record in enumerate(group):
-            floor = results.floor(record)
-            values = {n: results.step(record, n) / floor for n in record["contenders"]}
-            if values:
-                axis.plot([1, max(values.values())], [line, line], color="#dddddd", zorder=1)
-            for name, value in values.items():
-                colour, marker = STYLE[name]
-                # fastmlp's dots lie on top where dots meet.
-                seen[name] = axis.scatter(
-                    value, line, s=52, c=colour, marker=marker, zorder=3 if name in RIVALS else 4
-                )
-        axis.axvline(1, color="black", linewidth=1)
-        axis.set_xscale("log")
-        axis.set_yticks(
-            range(len(group)),
-            [f"{r['shape']}\n{results.microseconds(results.floor(r))} µs" for r in group],
-            fontsize=8,
-        )
-        axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace(",", " "))
-        axis.invert_yaxis()
-        axis.grid(axis="x", which="major", color="#eeeeee")
-        axis.set_axisbelow(True)
-        axis.spines[["top", "right"]].set_visible(False)
-        threads = group[0]["threads"]
-        axis.set_title(f"{group[0]['dtype']}, {threads} thread{'s' if threads > 1 else ''}")
+        seen |= _floors(axis, group)
     for axis in axes.flat[len(groups) :]:
         axis.set_visible(False)
     for axis in axes[-1]:
@@ -101,6 +77,37 @@ def steps_over_floor(records: list[results.Record], processor: str, file: Path) 
         handletextpad=0.2,
     )
     _save(figure, plt, file)
+
+
+def _floors(axis: Any, group: Sequence[results.Record]) -> dict[str, Any]:
+    """One panel of :func:`steps_over_floor`; the dots of each contender, for the legend."""
+    seen = {}
+    for line, record in enumerate(group):
+        floor = results.floor(record)
+        values = {n: results.step(record, n) / floor for n in record["contenders"]}
+        if values:
+            axis.plot([1, max(values.values())], [line, line], color="#dddddd", zorder=1)
+        for name, value in values.items():
+            colour, marker = STYLE[name]
+            # fastmlp's dots lie on top where dots meet.
+            seen[name] = axis.scatter(
+                value, line, s=52, c=colour, marker=marker, zorder=3 if name in RIVALS else 4
+            )
+    axis.axvline(1, color="black", linewidth=1)
+    axis.set_xscale("log")
+    axis.set_yticks(
+        range(len(group)),
+        [f"{r['shape']}\n{results.microseconds(results.floor(r))} µs" for r in group],
+        fontsize=8,
+    )
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace(",", " "))
+    axis.invert_yaxis()
+    axis.grid(axis="x", which="major", color="#eeeeee")
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+    threads = group[0]["threads"]
+    axis.set_title(f"{group[0]['dtype']}, {threads} thread{'s' if threads > 1 else ''}")
+    return seen
 
 
 def curves(

@@ -16,6 +16,6 @@ skops           :data:`fastmlp.interop.skops.TRUSTED`                           
 How the files relate: ``_chain`` is what all imports end in, a list of dense layers that becomes an
 ``MLP``; ``_steps`` gives the straight-line code of an activation that a target has no name for;
 ``_libraries`` imports what may not be installed. ``_onnx`` and ``_c`` write and read those formats,
-``torch``, ``jax`` and ``keras`` hold everything of their library. Libraries are imported when a
-function is called, never before.
+``_torch`` is what ``torch`` is made of; ``jax`` and ``keras`` hold everything of their library.
+Libraries are imported when a function is called, never before.
 """

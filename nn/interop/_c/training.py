@@ -7,7 +7,8 @@ moments are flat vectors in the layout of ``MLP.parameters``.
 
 from __future__ import annotations
 
-from itertools import accumulate
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -25,92 +26,102 @@ _LOSSES = {
 }
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """Where everything of a network lies in the vectors of the structure."""
+
+    name: str
+    net: Any
+    real: Real
+    weights: list[int]
+    biases: list[int]
+    #: Of pre-activations, activations and errors of each layer, and their number.
+    units: list[int]
+
+    @property
+    def last(self) -> int:
+        return len(self.net.activations)
+
+    def source(self, layer: int) -> str:
+        return "x" if layer == 0 else f"a + {self.units[layer - 1]}"
+
+    def c(self, text: str, **values: Any) -> str:
+        """A piece of C with names, types and places filled in."""
+        for key, value in {"OUTPUT": self.units[-2], **values}.items():
+            text = text.replace(key, str(value))
+        return _fill(text, self.name, self.real.name)
+
+
+def _plan(name: str, network: Any, real: Real) -> _Plan:
+    shapes = network.architecture.layer_shapes
+    weights = [0, *accumulate(n * m for n, m in shapes)]
+    biases = [weights[-1], *(weights[-1] + s for s in accumulate(m for _, m in shapes))]
+    units = [0, *accumulate(m for _, m in shapes)]
+    return _Plan(name, network.architecture, real, weights, biases, units)
+
+
 def code(name: str, network: Any, real: Real, rule: str) -> str:
     """The structure, its beginning, predictions and the step."""
-    net, t, upper = network.architecture, real.name, name.upper()
-    functions = Functions(name, real)
-    last = len(net.activations)
-    shapes = net.layer_shapes
-    w_at = [0, *accumulate(n * m for n, m in shapes)]
-    b_at = [w_at[-1], *(w_at[-1] + s for s in accumulate(m for _, m in shapes))]
-    z_at = [0, *accumulate(net.sizes[1:])]
-    units = z_at[-1]
-    states = {"sgd": 0, "adam": 2}[rule]
-    forward, backward = [], []
-    for i, (n_in, n_out) in enumerate(shapes):
-        source = "x" if i == 0 else f"a + {z_at[i - 1]}"
-        forward += [
-            f"    {name}_rows({source}, p + {w_at[i]}, p + {b_at[i]}, z + {z_at[i]}, {n_in}, "
-            f"{n_out});",
-            f"    to = a + {z_at[i]};",
+    plan, functions = _plan(name, network, real), Functions(name, real)
+    n_moments = {"sgd": 0, "adam": 2}[rule]
+    forward = _forward_lines(plan, functions)
+    backward = _backward_lines(plan, functions)
+    if plan.net.output == "sigmoid":
+        functions.value("softplus")
+    loss = functions._expression(_LOSSES[plan.net.output].replace("@log", real.function("log")))
+    sizes = {"N_PARAMETERS_": plan.net.n_parameters, "MOMENTS_": n_moments}
+    sizes |= {"UNITS_": plan.units[-1], "N_OUT_": plan.net.sizes[-1]}
+    parts = [
+        real.array(f"{name}_start", np.asarray(network.parameters, real.dtype)),
+        plan.c(_STATE.replace("ADAM_", _STATE_OF_ADAM if n_moments else ""), **sizes),
+        plan.c(_COMMON),
+        *functions.text,
+        *([softmax(name, real)] if plan.net.output == "softmax" else []),
+        plan.c(_FORWARD).replace("LINES_", forward),
+        plan.c(_LOSS).replace("LOSS_", loss),
+        plan.c(_NOW, **sizes),
+        plan.c(_ROW, **sizes).replace("LINES_", backward),
+        plan.c(_STEP).replace("UPDATE", plan.c(_UPDATES[rule]).rstrip()),
+    ]
+    begin = plan.c(_NO_MOMENTS) if n_moments else ""
+    return _typed("\n".join(parts).replace("MOMENTS", begin), real)
+
+
+def _forward_lines(plan: _Plan, functions: Functions) -> str:
+    """Pre-activations and activations, layer by layer."""
+    lines: list[str] = []
+    for i, (n_in, n_out) in enumerate(pairwise(plan.net.sizes)):
+        activation = plan.net.output if i == plan.last else plan.net.activations[i]
+        at = plan.units[i]
+        lines += [
+            f"    {plan.name}_rows({plan.source(i)}, p + {plan.weights[i]}, p + {plan.biases[i]}, "
+            f"z + {at}, {n_in}, {n_out});",
+            f"    to = a + {at};",
             f"    for (j = 0; j < {n_out}; j++)",
-            f"        to[j] = z[{z_at[i]} + j];",
-            *activation_lines(functions, net.output if i == last else net.activations[i], n_out),
+            f"        to[j] = z[{at} + j];",
+            *activation_lines(functions, activation, n_out),
         ]
-    for i in reversed(range(last + 1)):
-        n_in, n_out = shapes[i]
-        source = "x" if i == 0 else f"a + {z_at[i - 1]}"
-        backward += [
-            f"    {name}_gradient({source}, d + {z_at[i]}, g + {w_at[i]}, g + {b_at[i]}, {n_in}, "
-            f"{n_out});"
+    return "\n".join(lines)
+
+
+def _backward_lines(plan: _Plan, functions: Functions) -> str:
+    """Gradients and errors, from the output layer down."""
+    lines: list[str] = []
+    for i, (n_in, n_out) in reversed([*enumerate(pairwise(plan.net.sizes))]):
+        at = plan.units[i]
+        lines += [
+            f"    {plan.name}_gradient({plan.source(i)}, d + {at}, g + {plan.weights[i]}, "
+            f"g + {plan.biases[i]}, {n_in}, {n_out});"
         ]
         if i:
-            slope = functions.slope(net.activations[i - 1])
-            below = z_at[i - 1]
-            backward += [
-                f"    {name}_errors(d + {z_at[i]}, p + {w_at[i]}, d + {below}, {n_in}, {n_out});",
+            slope, below = functions.slope(plan.net.activations[i - 1]), plan.units[i - 1]
+            lines += [
+                f"    {plan.name}_errors(d + {at}, p + {plan.weights[i]}, d + {below}, {n_in}, "
+                f"{n_out});",
                 f"    for (j = 0; j < {n_in}; j++)",
                 f"        d[{below} + j] *= {slope}(z[{below} + j], a[{below} + j]);",
             ]
-    if net.output == "sigmoid":
-        functions.value("softplus")
-    loss = functions._expression(_LOSSES[net.output].replace("@log", real.function("log")))
-    n_out = net.sizes[-1]
-    parts = [
-        real.array(f"{name}_start", np.asarray(network.parameters, real.dtype)),
-        f"#define {upper}_N_PARAMETERS {net.n_parameters}\n"
-        f"typedef struct {{\n    {t} parameters[{upper}_N_PARAMETERS];\n"
-        f"    {t} gradient[{upper}_N_PARAMETERS];\n"
-        + (f"    {t} moments[{states} * {upper}_N_PARAMETERS];\n" if states else "")
-        + (f"    {t} beta_1_power, beta_2_power;\n" if states else "")
-        + f"    {t} z[{units}], a[{units}], d[{units}];\n}} {name}_state;\n",
-        _fill(_COMMON, name, t),
-        *functions.text,
-    ]
-    if net.output == "softmax":
-        parts.append(softmax(name, real))
-    parts.append(
-        f"static inline void {name}_forward({name}_state *s, const {t} *x)\n{{\n"
-        f"    const {t} *p = s->parameters;\n    {t} *z = s->z, *a = s->a, *to;\n    int j;\n"
-        + "\n".join(forward)
-        + "\n}\n"
-    )
-    parts.append(
-        f"/* The output layer for one row, with the parameters as they are now. */\n"
-        f"static inline void {name}_now({name}_state *s, const {t} *x, {t} *y)\n{{\n    int j;\n"
-        f"    {name}_forward(s, x);\n    for (j = 0; j < {n_out}; j++)\n"
-        f"        y[j] = s->a[{z_at[-2]} + j];\n}}\n"
-    )
-    parts.append(
-        f"/* Add the gradient of one row; its loss. */\n"
-        f"static inline {t} {name}_row({name}_state *s, const {t} *x, const {t} *y)\n{{\n"
-        f"    const {t} *p = s->parameters;\n    const {t} *z = s->z, *a = s->a;\n"
-        f"    {t} *d = s->d, *g = s->gradient;\n    {t} loss = 0;\n    int j;\n"
-        f"    (void)p;\n    (void)z;\n    {name}_forward(s, x);\n"
-        f"    for (j = 0; j < {n_out}; j++) {{\n"
-        f"        d[{z_at[-2]} + j] = a[{z_at[-2]} + j] - y[j];\n"
-        f"        loss += {name}_loss(z[{z_at[-2]} + j], a[{z_at[-2]} + j], y[j]);\n    }}\n"
-        + "\n".join(backward)
-        + "\n    return loss;\n}\n"
-    )
-    parts.insert(
-        -2,
-        f"static inline {t} {name}_loss({t} z, {t} a, {t} t)\n{{\n    (void)z;\n    (void)a;\n"
-        f"    return {loss};\n}}\n",
-    )
-    parts.append(_fill(_STEP, name, t).replace("UPDATE", _fill(_UPDATES[rule], name, t).rstrip()))
-    moments = _fill(_NO_MOMENTS, name, t) if states else ""
-    return _typed("\n".join(parts).replace("MOMENTS", moments), real)
+    return "\n".join(lines)
 
 
 def _fill(text: str, name: str, kind: str) -> str:
@@ -125,6 +136,65 @@ def _typed(text: str, real: Real) -> str:
     return text
 
 
+_STATE = """\
+#define COUNT_PARAMETERS N_PARAMETERS_
+typedef struct {
+    REAL parameters[COUNT_PARAMETERS];
+    REAL gradient[COUNT_PARAMETERS];
+ADAM_    REAL z[UNITS_], a[UNITS_], d[UNITS_];
+} NAME_state;
+"""
+_STATE_OF_ADAM = """\
+    REAL moments[MOMENTS_ * COUNT_PARAMETERS];
+    REAL beta_1_power, beta_2_power;
+"""
+_FORWARD = """\
+static inline void NAME_forward(NAME_state *s, const REAL *x)
+{
+    const REAL *p = s->parameters;
+    REAL *z = s->z, *a = s->a, *to;
+    int j;
+LINES_
+}
+"""
+_LOSS = """\
+static inline REAL NAME_loss(REAL z, REAL a, REAL t)
+{
+    (void)z;
+    (void)a;
+    return LOSS_;
+}
+"""
+_NOW = """\
+/* The output layer for one row, with the parameters as they are now. */
+static inline void NAME_now(NAME_state *s, const REAL *x, REAL *y)
+{
+    int j;
+    NAME_forward(s, x);
+    for (j = 0; j < N_OUT_; j++)
+        y[j] = s->a[OUTPUT + j];
+}
+"""
+_ROW = """\
+/* Add the gradient of one row; its loss. */
+static inline REAL NAME_row(NAME_state *s, const REAL *x, const REAL *y)
+{
+    const REAL *p = s->parameters;
+    const REAL *z = s->z, *a = s->a;
+    REAL *d = s->d, *g = s->gradient;
+    REAL loss = 0;
+    int j;
+    (void)p;
+    (void)z;
+    NAME_forward(s, x);
+    for (j = 0; j < N_OUT_; j++) {
+        d[OUTPUT + j] = a[OUTPUT + j] - y[j];
+        loss += NAME_loss(z[OUTPUT + j], a[OUTPUT + j], y[j]);
+    }
+LINES_
+    return loss;
+}
+"""
 _COMMON = """\
 static inline void NAME_rows(const REAL *x, const REAL *w, const REAL *b, REAL *z, int n_in,
                              int n_out)
