@@ -8,7 +8,7 @@ validation rows, and gives the weights of the best epoch back.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from fastmlp import MLP, stopping
+from fastmlp import MLP, History, stopping
 
 rng = np.random.default_rng(2)
 x = np.sort(rng.uniform(-1, 1, 60))
@@ -17,7 +17,7 @@ train, validation = np.arange(60) % 3 != 0, np.arange(60) % 3 == 0
 X = x[:, None]
 
 
-def fit(stop):
+def fit(stop: stopping.StopRule | None) -> tuple[MLP, History]:
     net = MLP([1, 100, 100, 1], activation="relu", random_state=0)
     history = net.fit(
         *(X[train], y[train]),

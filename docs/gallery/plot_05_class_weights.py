@@ -6,6 +6,8 @@ One row in twenty is of the class that matters. ``class_weight="balanced"`` give
 same total weight, and moves the border towards the common one.
 """
 
+from typing import Literal
+
 import matplotlib.pyplot as plt
 import numpy as np
 from fastmlp import MLP, metrics, plot
@@ -20,7 +22,8 @@ y = np.repeat([0, 1], [950, 50])
 # Accuracy hardly tells the two apart; how many of the rare rows are found does.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.9), sharey=True)
-for ax, weight in zip(axes, [None, "balanced"]):
+weights: list[Literal["balanced"] | None] = [None, "balanced"]
+for ax, weight in zip(axes, weights):
     net = MLP([2, 12, 2], activation="tanh", output="softmax", random_state=0)
     net.fit(X, y, epochs=120, learning_rate=0.005, class_weight=weight)
     predicted = net.predict_classes(X)

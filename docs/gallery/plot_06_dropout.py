@@ -5,6 +5,8 @@ Dropout and weight decay
 Few rows and many weights: what a plain network, weight decay and dropout do with 150 images.
 """
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 from fastmlp import MLP, optimizers
 from fastmlp.datasets import load_digits, train_test_split
@@ -14,7 +16,7 @@ X, X_test, y, y_test = train_test_split(
     digits.X / 16, digits.y, 1000, random_state=0, stratify=digits.y
 )
 X, y = X[:150], y[:150]
-WAYS = {
+WAYS: dict[str, tuple[dict[str, Any], str]] = {
     "plain": ({}, "-"),
     "weight decay 0.3": ({"optimizer": optimizers.AdamW(0.002, weight_decay=0.3)}, "--"),
     "dropout 0.5": ({"dropout": 0.5}, "-."),

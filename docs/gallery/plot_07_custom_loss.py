@@ -6,6 +6,8 @@ Ordering too few costs three times as much as ordering too many. A line of NumPy
 network is trained for that: not half of the points lie above its curve, but a quarter.
 """
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from fastmlp import MLP, losses
@@ -20,7 +22,8 @@ careful = losses.custom(lambda z, y: np.where(z < y, 3 * (y - z), z - y), name="
 figure, ax = plt.subplots(figsize=(8, 4.8))
 ax.plot(hour, demand, ".", ms=3, color="#8C8C8C", label="demand")
 grid = np.linspace(0, 24, 300)
-for loss, line, colour in [("squared_error", "--", "#0072B2"), (careful, "-", "#D55E00")]:
+both: list[Any] = [("squared_error", "--", "#0072B2"), (careful, "-", "#D55E00")]
+for loss, line, colour in both:
     net = MLP([1, 24, 1], activation="tanh", random_state=0)
     net.fit(X, y, loss=loss, epochs=150, learning_rate=0.01)
     order = 50 * net.predict(X)[:, 0]

@@ -23,7 +23,7 @@ X_test, y_test = X[1200:], prime[1200:]
 # For each number of labels: the mean accuracy over ten draws of them, and over as many seeds.
 
 COUNTS = [5, 10, 20, 40, 80, 160]
-WAYS = {
+WAYS: dict[str, tuple[bool, bool | list[bool]]] = {
     "from scratch": (False, True),
     "first layer taken over": (True, True),
     "taken over and kept": (True, [False, True]),

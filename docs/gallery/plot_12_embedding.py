@@ -23,7 +23,8 @@ figure, ax = plt.subplots(figsize=(7.4, 6))
 for digit, colour in enumerate(_style.class_colours(10)):
     rows = places[y == digit]
     ax.plot(*rows.T, ".", ms=4, color=colour)
-    ax.text(*np.median(rows, axis=0), digit, size=15, weight="bold", ha="center", va="center",
+    x, height = np.median(rows, axis=0)
+    ax.text(x, height, str(digit), size=15, weight="bold", ha="center", va="center",
             bbox={"boxstyle": "circle", "fc": "white", "ec": colour, "lw": 2})  # fmt: skip
 ax.set(xlabel="output of the first neuron", ylabel="output of the second neuron",
        title="1797 digits in a layer of two neurons")  # fmt: skip

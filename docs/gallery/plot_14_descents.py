@@ -26,11 +26,13 @@ for name, (batch_size, rate) in WAYS.items():
     paths[name] = np.array(path.points)
 
 design = np.column_stack([x, np.ones(60)])
+net = MLP([1, 1], dtype="float64")
 net.parameters[:] = best = np.linalg.lstsq(design, y)[0]
 plot.loss_surface(net, x, y, directions=(0, 1), span=2.3, levels=14, filled=False, ax=ax)
-for (name, points), style in zip(reversed(paths.items()), ["-", "s-", "o-"]):
-    lines = {"-": {"lw": 0.8}, "s-": {"lw": 1.2, "ms": 3}, "o-": {"lw": 1.8, "ms": 5}}[style]
-    ax.plot(*points.T, style, label=f"{name} a step", **lines)
+for (name, points), style, width in zip(
+    reversed(paths.items()), ["-", "s-", "o-"], [0.8, 1.2, 1.8]
+):
+    ax.plot(*points.T, style, lw=width, ms=2.6 * width, label=f"{name} a step")
 ax.plot(*best, "*", ms=16, color="#333333", mec="white", label="least squares")
 ax.set(xlabel="weight w", ylabel="bias b", title="paths on the contours of the cost")
 ax.legend(loc="upper right")

@@ -10,6 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from fastmlp import MLP, explain
 from fastmlp.datasets import load_digits
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 
 digits = load_digits()
 X, y = digits.X / 16, digits.y
@@ -23,12 +25,13 @@ shares = explain.expected_gradients(
 # %%
 # Above the images; below what each pixel added to the score of the digit that it is.
 
+norm = Normalize(-2, 2)
 figure, axes = plt.subplots(2, 5, figsize=(11, 4.9))
 for (top, bottom), row, share in zip(axes.T, rows, shares):
     top.imshow(X[row].reshape(8, 8), cmap="gray_r")
     top.set_title(f"a {y[row]}", loc="center")
-    drawn = bottom.imshow(share[:, y[row]].reshape(8, 8), cmap="PuOr", vmin=-2, vmax=2)
+    bottom.imshow(share[:, y[row]].reshape(8, 8), cmap="PuOr", norm=norm)
     for ax in (top, bottom):
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
-figure.colorbar(drawn, ax=axes[1], label="added to the score")
+figure.colorbar(ScalarMappable(norm, "PuOr"), ax=axes[1], label="added to the score")

@@ -9,19 +9,22 @@ processors, every one with the numbers that its own ``fit`` would give.
 import matplotlib.pyplot as plt
 import numpy as np
 from fastmlp import MLP, fit_many, predict_many
+from numpy.typing import NDArray
 
 rng = np.random.default_rng(0)
 hour = rng.uniform(0, 168, (500, 400))
 peak, level = rng.uniform(8, 20, (500, 1)), rng.gamma(6, 2, (500, 1))
-weekend = np.where(hour > 120, rng.uniform(0.2, 1.8, (500, 1)), 1.0)
-rate = level * weekend * np.exp(2 * np.cos((hour - peak) / 24 * 2 * np.pi) - 1)
+ratio = np.where(hour > 120, rng.uniform(0.2, 1.8, (500, 1)), 1.0)
+rate = level * ratio * np.exp(2 * np.cos((hour - peak) / 24 * 2 * np.pi) - 1)
 sold = rng.poisson(rate).astype(float)
 
 
-def inputs(hour):
+def inputs(hour: NDArray[np.float64]) -> NDArray[np.float64]:
     """The week, and where in the day we are."""
     day = hour / 24 * 2 * np.pi
-    return np.stack([np.cos(day), np.sin(day), (hour - 84) / 50, hour > 120], axis=-1)
+    return np.stack(
+        [np.cos(day), np.sin(day), (hour - 84) / 50, (hour > 120).astype(np.float64)], axis=-1
+    )
 
 
 nets = [MLP([4, 12, 1], activation="tanh", output="exp", random_state=i) for i in range(500)]

@@ -17,6 +17,7 @@ import pytest
 from fastmlp import _typing, initializers, kernels, metrics, optimizers, schedules, stopping
 
 PROGRAM = Path(__file__).parents[1] / "user_program.py"
+GALLERY = Path(__file__).parents[2] / "docs/gallery"
 #: Whose public functions are looked at; names of the package itself besides.
 MODULES = (
     *("metrics", "losses", "activations", "optimizers", "schedules", "stopping", "initializers"),
@@ -109,23 +110,27 @@ def test_the_users_program_runs():
 
 
 @pytest.mark.source_tree
+@pytest.mark.sweep
 @pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
-@pytest.mark.skipif("FASTMLP_TEST_TYPES" not in os.environ, reason="takes a minute")
-def test_the_users_program_passes_strict_type_checks(tmp_path):
-    """On a copy of the package in one folder, as it is installed."""
+def test_programs_of_users_pass_strict_type_checks(tmp_path):
+    """A program, and the gallery, on a copy of the package in one folder, as it is installed."""
     package = Path(fastmlp.__file__).parent
     shutil.copytree(package, tmp_path / "fastmlp", ignore=shutil.ignore_patterns("*.pyc"))
     inner = Path(kernels.__file__).parent
     shutil.copytree(inner, tmp_path / "fastmlp" / "kernels", dirs_exist_ok=True)
     (tmp_path / "fastmlp" / "py.typed").touch()
+    programs = [PROGRAM, *sorted(GALLERY.glob("plot_*.py"))]
+    assert len(programs) > 20
     run = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", PROGRAM],
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", *programs],
         env={**os.environ, "MYPYPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
     )
     # Of an installed package mypy shows no errors.
-    errors = [line for line in run.stdout.splitlines() if PROGRAM.name in line and "error" in line]
+    names = [path.name for path in programs]
+    lines = [line for line in run.stdout.splitlines() if " error: " in line]
+    errors = [line for line in lines if any(name in line for name in names)]
     assert run.stdout
     assert not errors

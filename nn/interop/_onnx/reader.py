@@ -212,7 +212,8 @@ class _Reader:
 
     def _leads_to_dense(self, node: Any) -> bool:
         """Whether layers follow: what stands here is not how labels are made then."""
-        found, waiting = set(), [node]
+        found: set[int] = set()
+        waiting = [node]
         while waiting:
             node = waiting.pop()
             if node.op_type in ("Gemm", "MatMul"):
