@@ -209,7 +209,7 @@ class Trainer:
         value = self._differentiate(x, target, sample_weight, of_output)
         self._update(learning_rate)
         parameters[...] = shown[...] = self._parameters
-        return value
+        return value * len(x) / len(x)  # rounded as the mean over an epoch is
 
     def _differentiate(
         self, x: Array | CSR, target: Array, weight: Array | None, of_output: bool = False

@@ -7,7 +7,6 @@ where they stand in it, and all the rest is JSON in the metadata: nothing in a f
 from __future__ import annotations
 
 import json
-import operator
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +94,10 @@ def load(path: str | os.PathLike[str], network: Network, known: Settings) -> dic
                 f"{shown(path)} is of a run with {name} {described.get(name)!r}, and this one has "
                 f"{expected!r}"
             )
+    try:
+        check(state, network, known)
+    except ValueError as error:
+        raise ValueError(f"{shown(path)} cannot be read as a training run: {error}") from None
     return state
 
 
@@ -108,8 +111,8 @@ def check(state: dict[str, Any], network: Network, known: Settings) -> None:
             raise ValueError(f"moments must be {slots}, got {list(state['moments'])}")
         for slot, moments in state["moments"].items():
             _check_vector(slot, moments, n, dtype)
-        if operator.index(state["step"]) < 0:
-            raise ValueError(f"step must not be negative, got {state['step']}")
+        if not isinstance(state["step"], (int, np.integer)) or state["step"] < 0:
+            raise ValueError(f"step must be an integer, not negative, got {state['step']!r}")
         for name in ("order", "subset"):
             rows = state[name]
             if rows is not None and not np.array_equal(np.unique(rows), np.sort(rows)):
