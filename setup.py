@@ -29,6 +29,7 @@ C_FILES = (
     "engine/calls",
     "engine/dispatch",
     "engine/engine",
+    "engine/gauss_newton",
     "engine/memory",
     "engine/names",
     "engine/predictions",

@@ -72,6 +72,7 @@ from ._program import ELEMENTWISE_STEPS, Program, Step
 from ._second import (
     activation_curvature,
     dense_target,
+    gauss_newton,
     output_delta_along,
     output_jacobian_along,
     output_jacobian_product,
@@ -139,6 +140,7 @@ __all__ = [
     "delta_backward",
     "dense_forward",
     "dense_target",
+    "gauss_newton",
     "info",
     "loss_spec",
     "loss_value",

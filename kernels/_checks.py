@@ -99,6 +99,48 @@ def bias_gradient(delta: Any, out: Array | None, n_threads: int | None) -> Array
     return output("out", out, (delta.shape[1],), delta.dtype, delta)
 
 
+def gauss_newton(
+    inputs: Any, errors: Any, residuals: Any, out: Array | None, n_threads: int | None
+) -> tuple[list[tuple[Array, Array, int, int]], Array]:
+    """Check layers of which ``JᵀJ`` is summed.
+
+    Returns
+    -------
+    layers : list of (inputs, errors, first weight, first bias)
+        With the residuals as the error of one more layer, which has a bias alone.
+    out : (m, m) float64 array
+        That is added to.
+    """
+    inputs, errors = list(inputs), list(errors)
+    if not errors or len(inputs) != len(errors):
+        raise ValueError(
+            f"inputs and errors must be of the same layers, at least one, got {len(inputs)} and "
+            f"{len(errors)}"
+        )
+    array("errors[0]", errors[0], ("n", "k", "n_out"))
+    (n, k, _), dtype = errors[0].shape, errors[0].dtype
+    for layer, (a, d) in enumerate(zip(inputs, errors, strict=True)):
+        array(f"inputs[{layer}]", a, (n, "n_in"), dtype)
+        array(f"errors[{layer}]", d, (n, k, "n_out"), dtype)
+    weights = [a.shape[1] * d.shape[2] for a, d in zip(inputs, errors, strict=True)]
+    biases = [d.shape[2] for d in errors]
+    if residuals is not None:
+        array("residuals", residuals, (n, k), dtype)
+        inputs.append(np.empty((n, 0), dtype))
+        errors.append(residuals[:, :, None])
+        weights.append(0)
+        biases.append(1)
+    threads(n_threads)
+    first = [sum(weights[:layer]) for layer in range(len(weights) + 1)]
+    first_bias = [first[-1] + sum(biases[:layer]) for layer in range(len(biases) + 1)]
+    order = first_bias[-1]
+    if out is None:
+        out = np.zeros((order, order))
+    else:
+        output("out", out, (order, order), np.float64, *inputs, *errors)
+    return list(zip(inputs, errors, first, first_bias, strict=False)), out
+
+
 def update(
     rule: Any, parameters: Any, gradient: Any, state: Any, step: Any, n_threads: int | None
 ) -> None:

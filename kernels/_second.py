@@ -1,12 +1,15 @@
-"""Second derivatives of single layers and losses, by the reference formulas on every backend.
+"""Second derivatives: of single layers and losses, and the sums ``JᵀJ`` of second-order training.
 
-They are elementwise and few beside the products of matrices around them.
+The former are the reference formulas on every backend: they are elementwise and few beside the
+products of matrices around them. The latter is a kernel of each backend.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from . import _chooser
 from ._specs import Loss
 from ._typing import Array
 
@@ -112,4 +115,47 @@ def dense_target(target: Array, n_out: int, dtype: object, loss: str | Loss) -> 
            [1., 0., 0.]])
     """
     result: Array = _formulas()[1].dense_target(target, n_out, dtype, Loss.of(loss))
+    return result
+
+
+def gauss_newton(
+    inputs: Sequence[Array],
+    errors: Sequence[Array],
+    residuals: Array | None = None,
+    *,
+    out: Array | None = None,
+    n_threads: int | None = None,
+) -> Array:
+    """Sum ``JᵀJ`` over rows whose layers' inputs and errors are known, without writing ``J`` down.
+
+    A row of ``J`` is the gradient of one output of one sample by all parameters, so for each layer
+    the outer product of what the layer is given, ``a``, and its error ``δ``. With errors back from
+    the rows of a factor ``R`` of a loss's curvature, ``H = Rᵀ R``, the sum is the generalised
+    Gauss–Newton matrix ``Σ Jᵀ H J``; weights of rows go into ``R`` as their square roots.
+
+    Parameters
+    ----------
+    inputs : sequence of (n, n_in) arrays
+        What each layer is given.
+    errors : sequence of (n, k, n_out) arrays
+        Errors of each layer for each of ``k`` outputs (or rows of ``R``).
+    residuals : (n, k) array, optional
+        ``r``: then ``Jᵀr`` comes as well.
+    out : (m, m) float64 array, optional
+        Is added to; it must be symmetric.
+    n_threads : int, optional
+
+    Returns
+    -------
+    (m, m) float64 array
+        Symmetric, in the order of a network's parameters: ``[W¹ | … | Wᴸ | b¹ | … | bᴸ]``. With
+        residuals there is one more row and column, ``Jᵀr``, and ``rᵀr`` in the corner.
+
+    Notes
+    -----
+    In float32 blocks of 256 rows are summed in float32, in several chains; blocks in float64.
+    """
+    result: Array = _chooser.active().gauss_newton(
+        inputs, errors, residuals, out=out, n_threads=n_threads
+    )
     return result

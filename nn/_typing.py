@@ -71,6 +71,8 @@ OptimizerName: TypeAlias = Literal[
     "rprop",
     "gradient_descent",
     "lbfgs",
+    "levenberg_marquardt",
+    "bayesian_regularization",
 ]
 ScheduleName: TypeAlias = Literal[
     "constant",
@@ -86,7 +88,7 @@ ScheduleName: TypeAlias = Literal[
 StopName: TypeAlias = Literal[
     "gradient_norm", "step_norm", "plateau", "early_stopping", "time_limit"
 ]
-SolverName: TypeAlias = Literal["lbfgs", "sgd", "adam"]
+SolverName: TypeAlias = Literal["lbfgs", "sgd", "adam", "lm", "br"]
 InitializerName: TypeAlias = Literal[
     "glorot_uniform",
     "glorot_normal",

@@ -29,6 +29,12 @@ class History:
         ``‖∇C‖`` over all weights and biases, of the gradient of each epoch's last update, penalties
         included and before any clipping. Empty where nothing asked for it: a stop rule, clipping
         by the norm, a line search, or ``fit(track_gradient_norm=True)``.
+    damping : list of float
+        ``λ`` after each iteration of :class:`fastmlp.optimizers.LevenbergMarquardt`; empty for
+        others, as the next three are.
+    alpha, beta, effective_parameters : lists of float
+        Of :class:`fastmlp.optimizers.BayesianRegularization`: precision of the parameters and of
+        the noise, and how many parameters the data determine.
     seconds : list of float
         Wall-clock time of each epoch's training steps, validation and callbacks not included.
     stop_reason : str
@@ -54,6 +60,10 @@ class History:
     metrics: dict[str, list[float]] = field(default_factory=dict)
     learning_rate: list[float] = field(default_factory=list)
     gradient_norm: list[float] = field(default_factory=list)
+    damping: list[float] = field(default_factory=list)
+    alpha: list[float] = field(default_factory=list)
+    beta: list[float] = field(default_factory=list)
+    effective_parameters: list[float] = field(default_factory=list)
     stop_reason: str = ""
     stop_message: str = ""
     best_epoch: int | None = None
@@ -120,6 +130,7 @@ class History:
             "metrics": {name: list(curve) for name, curve in self.metrics.items()},
             "learning_rate": list(self.learning_rate),
             "gradient_norm": list(self.gradient_norm),
+            **{name: list(getattr(self, name)) for name in _CURVATURE if getattr(self, name)},
             "stop_reason": self.stop_reason,
             "stop_message": self.stop_message,
             "best_epoch": self.best_epoch,
@@ -142,4 +153,6 @@ class History:
         return f"{text}, {sum(self.seconds):.3g} s)"
 
 
-_CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", "seconds")
+#: What optimizers of second order record.
+_CURVATURE = ("damping", "alpha", "beta", "effective_parameters")
+_CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", *_CURVATURE, "seconds")

@@ -8,6 +8,7 @@ from ..reference import activation_backward as activation_backward
 from ..reference import bias_gradient as bias_gradient
 from ..reference import delta_backward as delta_backward
 from ..reference import dense_forward as dense_forward
+from ..reference import gauss_newton as gauss_newton
 from ..reference import loss_value as loss_value
 from ..reference import output_delta as output_delta
 from ..reference import update as update

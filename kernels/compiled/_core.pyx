@@ -134,6 +134,19 @@ cdef extern from "fastmlp.h" nogil:
         void *state[3]  # MAX_STATES
         void *out
 
+    enum: MAX_GAUSS_LAYERS
+    struct gauss_layer:
+        matrix inputs
+        const void *errors
+        long n_in, n_out, weights, bias
+    struct gauss_newton_call "gauss_newton":
+        const kernels *kernels
+        long n, n_errors
+        int n_layers
+        gauss_layer *layers
+        double *out
+        long order
+
     const kernels *fastmlp_kernels(int)
     const char *fastmlp_select_isa(const char *)
     const char *fastmlp_isa()
@@ -168,6 +181,7 @@ cdef extern from "fastmlp.h" nogil:
     double fastmlp_product(product *, int)
     double fastmlp_output(output_rows *, int)
     void fastmlp_elements(const elements *, int)
+    double fastmlp_gauss_newton(gauss_newton_call *, int)
 
 
 def _select_isa():
@@ -212,6 +226,7 @@ cdef int raise_pending() except -1:
 # through .pxd files, which a package mapped from another folder cannot use (cython#2452).
 include "_arrays.pxi"
 include "_calls.pxi"
+include "_second.pxi"
 include "_engine.pxi"
 include "_steps.pxi"
 include "_single_step.pxi"

@@ -12,8 +12,8 @@ The same functions and classes as ``reference``, without a C compiler. From the 
 ``threads``     jobs of tasks on one or several threads
 ``engine``      all together: workspaces, calls on arrays
 
-``layers``, ``activations``, ``losses``, ``optimizers``, ``network`` and ``training`` are what is
-called from outside; ``_numba`` is the only place that knows Numba's private classes, and ``_llvm``
+``layers``, ``activations``, ``losses``, ``second``, ``optimizers``, ``network`` and ``training``
+are what is called from outside; ``_numba`` is the only place that knows Numba's private classes, and ``_llvm``
 the one that asks LLVM for machine code. LLVM comes with Numba; Numba itself is imported for calls
 on arrays (``engine/entrances``) and for several threads. A new
 activation goes into ``formulas/activations``, an update rule into ``formulas/update_rules``, a loss
@@ -26,6 +26,7 @@ from .layers import bias_gradient, delta_backward, dense_forward, weight_gradien
 from .losses import loss_value, output_delta
 from .network import Network
 from .optimizers import update
+from .second import gauss_newton
 from .threads.limit import register as _register
 from .training import Trainer
 from .vector.host import host
@@ -38,6 +39,7 @@ __all__ = [
     "bias_gradient",
     "delta_backward",
     "dense_forward",
+    "gauss_newton",
     "isa",
     "loss_value",
     "output_delta",

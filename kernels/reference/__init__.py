@@ -9,6 +9,7 @@ other backends are checked against it. It also runs wherever NumPy does.
 ``layers``          the kernels: forward, errors, gradients
 ``update_rules``    how a gradient changes parameters and state, by name
 ``optimizers``      these as kernels
+``second``          sums of second order
 ``sparse``          products with rows in compressed sparse form
 ``philox``          random numbers from counters
 ``regularisation``  penalties, dropout, clipping, bounded norms
@@ -20,6 +21,7 @@ from .layers import bias_gradient, delta_backward, dense_forward, weight_gradien
 from .losses import loss_value, output_delta
 from .network import Network
 from .optimizers import update
+from .second import gauss_newton
 from .trainer import Trainer
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "bias_gradient",
     "delta_backward",
     "dense_forward",
+    "gauss_newton",
     "loss_value",
     "output_delta",
     "update",

@@ -9,7 +9,8 @@ over rows; :class:`.methods.Derivatives` gives a network its methods. In the ord
 ``curvature``     second derivatives of activations and losses
 ``second``        products with the Hessian of a loss; second derivatives by inputs
 ``gauss_newton``  the matrix of second-order training, ``Σ Jᵀ H J``
+``laplace``       standard deviations of predictions from it
 ``arguments``     checks of what they are given
-``methods``       blocks of rows: the methods of a network
+``methods``       the methods of a network; those of second order in ``of_second_order``
 ================  ====================================================================
 """

@@ -66,12 +66,12 @@ def jacobian(tape: Tape) -> Array:
     n_in, n_out = tape.inputs[0].shape[1], tape.z.shape[1]
     if n_in < n_out:
         return np.ascontiguousarray(_jacobian_forward(tape).transpose(0, 2, 1))
-    return tape.times_transposed(0, output_errors(tape)[0])
+    return tape.times_transposed(0, errors_of_outputs(tape, output_jacobian(tape))[0])
 
 
-def output_errors(tape: Tape) -> list[Array]:
-    """Errors of all layers for every single output, ``(n, n_out, n_out^l)`` each."""
-    found = [output_jacobian(tape)]
+def errors_of_outputs(tape: Tape, error: Array) -> list[Array]:
+    """Errors of all layers, ``(n, k, n_out^l)``, from ``k`` of the output layer for each row."""
+    found = [error]
     for layer in range(tape.top, 0, -1):
         below = tape.times_transposed(layer, found[0])
         below *= tape.slope(layer - 1)[:, None, :]
@@ -101,7 +101,8 @@ def parameter_jacobian(tape: Tape, out: Array, views: Any) -> None:
     """
     n, n_out, _ = out.shape
     slices = parameter_slices(views, out.shape[2])
-    for a, delta, (weights, bias) in zip(tape.inputs, output_errors(tape), slices, strict=True):
+    of_layers = errors_of_outputs(tape, output_jacobian(tape))
+    for a, delta, (weights, bias) in zip(tape.inputs, of_layers, slices, strict=True):
         block = a[:, None, :, None] * delta[:, :, None, :]
         out[:, :, weights] = block.reshape(n, n_out, -1)
         out[:, :, bias] = delta

@@ -2,12 +2,14 @@
 
 ``J`` is the Jacobian of the scores by the parameters and ``H = Rᵀ R`` the curvature of the loss by
 the scores, so that the matrix is ``Σ (R J)ᵀ (R J)``; the rows of ``R J`` are errors back from the
-rows of ``R``. For squared error and an output without activation that is ``Jᵀ J``.
+rows of ``R``, which the kernel ``gauss_newton`` sums. For squared error and an output without
+activation that is ``Jᵀ J``.
 
 =========================  ================================================================
 loss                       R, for scores z and outputs a
 =========================  ================================================================
 ``squared_error``          the Jacobian of the output activation
+``log_cosh``               its rows times ``1 / cosh(a - y)``
 ``huber``                  the same, for outputs whose error is within delta; else 0
 ``cross_entropy``          rows ``√(a_k Σ y) (e_k - a)``
 ``binary_cross_entropy``   ``diag √(a (1 - a))``
@@ -27,8 +29,9 @@ import numpy as np
 from fastmlp import kernels
 
 from .._typing import Array
-from .first import output_jacobian
-from .tape import Tape
+from . import arguments
+from .first import errors_of_outputs, output_jacobian
+from .tape import Point, Tape, tapes
 
 #: Losses whose curvature the matrix is made of; the others have none, or none that is known.
 CURVED = (
@@ -38,14 +41,13 @@ CURVED = (
     "binary_cross_entropy",
     "poisson",
     "squared_hinge",
+    "log_cosh",
 )
-#: Columns of the matrix that are computed together; what is left of their diagonal is symmetric.
-_PANEL = 96
 
 
 def check(loss: Any) -> None:
     """Raise ``ValueError`` for a loss without curvature."""
-    if loss.name not in CURVED:
+    if isinstance(loss, kernels.CustomLoss) or loss.name not in CURVED:
         raise ValueError(
             f"second-order training needs a loss with curvature, one of {CURVED}, got {loss.name!r}"
         )
@@ -61,6 +63,10 @@ def root(tape: Tape, target: Array, loss: Any) -> Array:
         within = np.abs(tape.a - y) <= loss.constants["delta"]
         bounded: Array = output_jacobian(tape) * within[:, :, None]
         return bounded
+    if name == "log_cosh":
+        decay = np.exp(-np.abs(tape.a - y))  # 1 / cosh, without overflow
+        narrowed: Array = output_jacobian(tape) * (2 * decay / (1 + decay * decay))[:, :, None]
+        return narrowed
     one = np.eye(n_out, dtype=tape.z.dtype)
     if name == "cross_entropy":
         a, mass = tape.a, y.sum(axis=1, keepdims=True)
@@ -74,32 +80,14 @@ def root(tape: Tape, target: Array, loss: Any) -> Array:
     return rooted
 
 
-def add(tape: Tape, error: Array, out: Array, places: Any) -> None:
-    """Add the rows' ``(R J)ᵀ (R J)`` to the upper triangle of ``out`` (and to some of the lower).
-
-    ``error`` is ``R``, each row's multiplied by the root of the row's share of the loss.
-    ``places`` are the slices of weights and biases within the vector of parameters.
-    """
-    n, k, _ = error.shape
-    rows = np.empty((n * k, len(out)), tape.z.dtype)
-    block = rows.reshape(n, k, len(out))
-    for layer in range(tape.top, -1, -1):
-        weights, bias = places[layer]
-        product = tape.inputs[layer][:, None, :, None] * error[:, :, None, :]
-        block[:, :, weights] = product.reshape(n, k, -1)
-        block[:, :, bias] = error
-        if layer:
-            error = tape.times_transposed(layer, error)
-            error *= tape.slope(layer - 1)[:, None, :]
-    for begin in range(0, len(out), _PANEL):
-        panel = rows[:, begin : begin + _PANEL]
-        # The kernel returns means over rows.
-        mean = kernels.weight_gradient(panel, rows[:, begin:], n_threads=tape.n_threads)
-        out[begin : begin + _PANEL, begin:] += mean.astype(out.dtype) * (n * k)
-
-
-def symmetric(matrix: Array) -> Array:
-    """Copy the upper triangle to the lower one, in place."""
-    lower = np.tril_indices(len(matrix), -1)
-    matrix[lower] = matrix.T[lower]
-    return matrix
+def total(network: Point, x: Any, target: Array, loss: Any, weight: Array | None) -> Array:
+    """The matrix of the mean loss over the rows, ``(n_parameters, n_parameters)`` in float64."""
+    net = network.architecture
+    order, n_out = net.n_parameters, net.sizes[-1]
+    out = np.zeros(arguments.affordable((order, order), 8))
+    roots = np.sqrt(arguments.shares(len(x), weight)).astype(network.parameters.dtype)
+    for rows, tape in tapes(network, x, False, max(1, sum(net.sizes) * n_out // 4)):
+        error = root(tape, target[rows], loss) * roots[rows, None, None]
+        of_layers = errors_of_outputs(tape, error)
+        kernels.gauss_newton(tape.inputs, of_layers, out=out, n_threads=tape.n_threads)
+    return out

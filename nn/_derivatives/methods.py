@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from fastmlp import kernels
@@ -12,15 +11,10 @@ from numpy.typing import ArrayLike
 from .._inputs import arrays
 from .._typing import Array
 from . import arguments
-
-if TYPE_CHECKING:
-    from .tape import Tape
-
-#: Numbers that the largest array of a block of rows holds: its values stay in a core's cache.
-_BLOCK = 1 << 18
+from .of_second_order import SecondDerivatives
 
 
-class Derivatives:
+class Derivatives(SecondDerivatives):
     """What a network offers of its own derivatives; a part of :class:`fastmlp.MLP`.
 
     In all of them ``X`` is an ``(n, n_in)`` array-like of real numbers (of sparse rows, whose
@@ -28,13 +22,6 @@ class Derivatives:
     ``ValueError`` before anything is computed. With ``scores=True`` the outputs are those before
     the output activation.
     """
-
-    architecture: Any
-    dtype: np.dtype[Any]
-    n_threads: int | None
-    parameters: Array
-    _loss: Any
-    _batch: Any
 
     def layer_outputs(self, X: ArrayLike, layer: int = -2) -> Array:
         """What a layer computes: its activations, ``(n, n_neurons)``.
@@ -52,11 +39,13 @@ class Derivatives:
         >>> net.layer_outputs([[0.0, 1.0]]).shape
         (1, 5)
         """
+        from .tape import tapes
+
         sizes = self.architecture.sizes
         place = arguments.layer(layer, len(sizes))
         x = arrays.rows(X, sizes[0], self.dtype)
         out = np.empty((len(x), sizes[place]), self.dtype)
-        for rows, tape in self._tapes(x, False, max(sizes)):
+        for rows, tape in tapes(self, x, False, max(sizes)):
             out[rows] = tape.a if place == len(sizes) - 1 else tape.inputs[place]
         return out
 
@@ -88,13 +77,14 @@ class Derivatives:
         True
         """
         from . import first
+        from .tape import tapes
 
         net = self.architecture
         x = arrays.rows(X, net.sizes[0], self.dtype)
         d_y = arguments.like(dY, "dY", (len(x), net.sizes[-1]), self.dtype)
         d_x = np.empty((len(x), net.sizes[0]), self.dtype)
         gradient = np.zeros_like(self.parameters) if parameters else None
-        for rows, tape in self._tapes(x, scores, max(net.sizes)):
+        for rows, tape in tapes(self, x, scores, max(net.sizes)):
             delta = tape.through_output(d_y[rows])
             if gradient is None:
                 d_x[rows] = first.to_inputs(tape, delta)
@@ -119,12 +109,13 @@ class Derivatives:
         dY : (n, n_out) array
         """
         from . import first
+        from .tape import tapes
 
         sizes = self.architecture.sizes
         x = arrays.rows(X, sizes[0], self.dtype)
         d_x = arguments.like(dX, "dX", (len(x), sizes[0]), self.dtype)
         d_y = np.empty((len(x), sizes[-1]), self.dtype)
-        for rows, tape in self._tapes(x, scores, max(sizes)):
+        for rows, tape in tapes(self, x, scores, max(sizes)):
             d_y[rows] = first.jvp(tape, d_x[rows])
         return d_y
 
@@ -141,11 +132,12 @@ class Derivatives:
         (n, n_out, n_in) array
         """
         from . import first
+        from .tape import tapes
 
         sizes = self.architecture.sizes
         x = arrays.rows(X, sizes[0], self.dtype)
         out = np.empty((len(x), sizes[-1], sizes[0]), self.dtype)
-        for rows, tape in self._tapes(x, scores, max(sizes) * min(sizes[0], sizes[-1])):
+        for rows, tape in tapes(self, x, scores, max(sizes) * min(sizes[0], sizes[-1])):
             out[rows] = first.jacobian(tape)
         return out
 
@@ -168,12 +160,13 @@ class Derivatives:
             Where it would take more than 4 GiB, before it is taken.
         """
         from . import first
+        from .tape import tapes
 
         net = self.architecture
         x = arrays.rows(X, net.sizes[0], self.dtype)
         shape = (len(x), net.sizes[-1], net.n_parameters)
         out = np.empty(arguments.affordable(shape, self.dtype.itemsize), self.dtype)
-        for rows, tape in self._tapes(x, scores, net.sizes[-1] * net.n_parameters):
+        for rows, tape in tapes(self, x, scores, net.sizes[-1] * net.n_parameters):
             first.parameter_jacobian(tape, out[rows], net.views)
         return out
 
@@ -198,11 +191,12 @@ class Derivatives:
         (n, n_in) array
         """
         from . import first
+        from .tape import tapes
 
         x, target, weight, spec = self._batch(X, y, self._loss(loss), sample_weight)
         net = self.architecture
         out = np.empty((len(x), net.sizes[0]), self.dtype)
-        for rows, tape in self._tapes(x, False, max(net.sizes)):
+        for rows, tape in tapes(self, x, False, max(net.sizes)):
             delta = kernels.output_delta(
                 tape.z,
                 target[rows],
@@ -213,123 +207,3 @@ class Derivatives:
             )
             out[rows] = first.to_inputs(tape, delta)
         return out
-
-    def hessian_product(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        v: ArrayLike,
-        loss: Any = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> Array:
-        """The Hessian of the mean loss times a vector, ``(n_parameters,)``, without the Hessian.
-
-        Parameters
-        ----------
-        X, y : arrays
-            As in :meth:`fit`.
-        v : (n_parameters,) array-like
-            Laid out as ``net.parameters``.
-        loss, sample_weight : optional
-            As in :meth:`fit`.
-
-        Returns
-        -------
-        (n_parameters,) array
-            Exact up to rounding; where a function has a kink its second derivative counts as 0.
-
-        Notes
-        -----
-        The R-operator of Pearlmutter (1994), at the cost of about 2.7 gradients.
-        """
-        from . import curvature, second
-
-        net = self.architecture
-        x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
-        spec = kernels.Loss.of(name)
-        curvature.check(spec, *net.activations)
-        direction = arguments.like(v, "v", self.parameters.shape, self.dtype)
-        result = np.zeros_like(self.parameters)
-        scale = arguments.shares(len(x), weight).astype(self.dtype)[:, None]
-        parts = net.views(direction), net.views(result)
-        for rows, tape in self._tapes(x, False, max(net.sizes)):
-            second.add_hessian_product(tape, target[rows], spec, scale[rows], *parts)
-        return result
-
-    def gauss_newton(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        loss: Any = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> Array:
-        """The generalised Gauss–Newton matrix of the mean loss, ``(n_parameters, n_parameters)``.
-
-        It stands for the Hessian, is never indefinite, and equals it where the network fits its
-        targets or is linear in its parameters. For squared error it is the mean of ``Jᵀ J``.
-
-        Parameters
-        ----------
-        X, y, loss, sample_weight : arrays, and a loss
-            As in :meth:`fit`.
-
-        Returns
-        -------
-        (n_parameters, n_parameters) float64 array
-            Symmetric, parameters laid out as ``net.parameters``.
-
-        Raises
-        ------
-        ValueError
-            For a loss without curvature, such as ``"absolute_error"`` or ``"hinge"``.
-        MemoryError
-            Where the matrix would take more than 4 GiB, before it is taken.
-        """
-        from . import first
-        from . import gauss_newton as matrix
-
-        net = self.architecture
-        x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
-        spec = kernels.Loss.of(name)
-        matrix.check(spec)
-        out = np.zeros(arguments.affordable((net.n_parameters, net.n_parameters), 8))
-        places = first.parameter_slices(net.views, net.n_parameters)
-        roots = np.sqrt(arguments.shares(len(x), weight)).astype(self.dtype)[:, None, None]
-        numbers_a_row = net.sizes[-1] * net.n_parameters
-        for rows, tape in self._tapes(x, False, numbers_a_row):
-            error = matrix.root(tape, target[rows], spec) * roots[rows]
-            matrix.add(tape, error, out, places)
-        return matrix.symmetric(out)
-
-    def input_hessian(self, X: ArrayLike, *, scores: bool = False) -> Array:
-        """Second derivatives of the outputs, ``∂²Y_k / ∂X_i ∂X_j``, of every row.
-
-        What differential equations of second order ask of a network that stands for their solution.
-
-        Parameters
-        ----------
-        X : (n, n_in) array-like
-        scores : bool, default False
-
-        Returns
-        -------
-        (n, n_out, n_in, n_in) array
-        """
-        from . import curvature, second
-
-        sizes = self.architecture.sizes
-        curvature.check(*self.architecture.activations)
-        x = arrays.rows(X, sizes[0], self.dtype)
-        out = np.empty((len(x), sizes[-1], sizes[0], sizes[0]), self.dtype)
-        for rows, tape in self._tapes(x, scores, sizes[0] * max(sizes) * sizes[-1]):
-            out[rows] = second.input_hessian(tape)
-        return out
-
-    def _tapes(self, x: Any, scores: bool, numbers_a_row: int) -> Iterator[tuple[slice, Tape]]:
-        """Blocks of rows, with the forward pass over each."""
-        from .tape import Tape
-
-        block = max(64, _BLOCK // numbers_a_row)
-        for begin in range(0, len(x), block):
-            rows = slice(begin, min(begin + block, len(x)))
-            yield rows, Tape(self, arguments.dense(x, rows), scores)  # type: ignore[arg-type]

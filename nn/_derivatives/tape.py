@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 from fastmlp import kernels
 
 from .._typing import Array
+from . import arguments
 
-if TYPE_CHECKING:
-    from .._network.network import Network
+#: Numbers that the largest array of a block of rows holds: its values stay in a core's cache.
+_BLOCK = 1 << 18
+
+
+class Point(Protocol):
+    """A network at some parameters."""
+
+    @property
+    def architecture(self) -> kernels.Architecture: ...
+    @property
+    def parameters(self) -> Array: ...
+    @property
+    def n_threads(self) -> int | None: ...
 
 
 class Tape:
@@ -19,7 +32,8 @@ class Tape:
 
     Parameters
     ----------
-    network : Network
+    network : Point
+        A network, or what stands for one at other parameters.
     x : (n, n_in) array of the network's dtype
     scores : bool
         Leave out the output activation.
@@ -34,7 +48,7 @@ class Tape:
         Scores of the output layer.
     """
 
-    def __init__(self, network: Network, x: Array, scores: bool = False) -> None:
+    def __init__(self, network: Point, x: Array, scores: bool = False) -> None:
         net = network.architecture
         self.names = net.activations
         self.output = "identity" if scores else net.output
@@ -116,3 +130,11 @@ class Tape:
             self.names[layer - 1],
             n_threads=self.n_threads,
         )
+
+
+def tapes(network: Point, x: Any, scores: bool, numbers_a_row: int) -> Iterator[tuple[slice, Tape]]:
+    """Blocks of rows, with the forward pass over each."""
+    block = max(64, _BLOCK // numbers_a_row)
+    for begin in range(0, len(x), block):
+        rows = slice(begin, min(begin + block, len(x)))
+        yield rows, Tape(network, arguments.dense(x, rows), scores)

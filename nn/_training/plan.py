@@ -20,7 +20,7 @@ from .._network import blocks
 from .._streams import rows as streams
 from .._streams.stream import Stream, StreamBatch
 from .._typing import Array
-from ..optimizers._directions import Method
+from ..optimizers._directions import Curvature, Method
 from ..optimizers._full_batch import FullBatch
 from ..schedules._rates import Rates
 from . import class_weights
@@ -34,6 +34,7 @@ from .run import Run
 
 if TYPE_CHECKING:
     from .._network.network import Network
+    from .second_order import DampedTrainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +256,8 @@ def _step_size(
     if value is None:
         return rule, float(rule.learning_rate), schedules.CONSTANT
     if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
+        if isinstance(rule, optimizers.LevenbergMarquardt):
+            raise ValueError(f"{type(rule).__name__} has no learning rate, got {value!r}")
         changed: Any = rule  # a dataclass, which checks its constants
         rule = dataclasses.replace(changed, learning_rate=float(value))
         return rule, float(value), schedules.CONSTANT
@@ -297,14 +300,14 @@ def _check_line_search(engine: TrainingOptions) -> None:
              if getattr(engine, name) not in ((), None)]  # fmt: skip
     if unfit:
         raise ValueError(
-            f"an optimizer with a line search has no {', '.join(unfit)}: it needs the same cost "
+            f"an optimizer that takes all rows has no {', '.join(unfit)}: it needs the same cost "
             "at every step"
         )
 
 
 def _line_search_trainer(
-    network: Network, spec: Any, method: Method, engine: TrainingOptions
-) -> LineSearchTrainer:
+    network: Network, spec: Any, method: Method | Curvature, engine: TrainingOptions
+) -> LineSearchTrainer | DampedTrainer:
     frozen = None
     if not all(engine.trainable):
         frozen = np.zeros(network.parameters.size, bool)
@@ -321,4 +324,10 @@ def _line_search_trainer(
         )
         return value
 
+    if isinstance(method, Curvature):
+        if engine.l1:
+            raise ValueError(f"{method.name} needs a smooth cost: l1 must be 0, got {engine.l1}")
+        from . import second_order  # of no use to others
+
+        return second_order.trainer(network, spec, method, cost, l2=engine.l2, frozen=frozen)
     return LineSearchTrainer(cost, method, network.parameters.size, network.dtype, frozen)

@@ -194,6 +194,8 @@ class Run:
         history.learning_rate.append(last if found is None else found)
         if self.with_gradient_norm:
             history.gradient_norm.append(float(trainer.gradient_norm))
+        for name, value in getattr(trainer, "curves", {}).items():
+            getattr(history, name).append(value)
         stuck = getattr(trainer, "stuck", None)
         if stuck is not None:
             history.stop("line_search", stuck)

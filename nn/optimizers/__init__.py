@@ -8,6 +8,8 @@
 ``RAdam``, ``Yogi``
 ``Lion``, ``Rprop``                          steps by the gradient's sign
 ``GradientDescent``, ``LBFGS``               all rows in every step, with line search
+``LevenbergMarquardt``,                      all rows, solving with the curvature of the loss:
+``BayesianRegularization``                   for small networks, to high accuracy
 ============================================ ==================================================
 
 An optimizer holds constants only. Its state (velocities, moments) lives in the engine and is
@@ -36,6 +38,7 @@ from ._sign import Lion, Rprop
 
 if TYPE_CHECKING:
     from ._full_batch import LBFGS, GradientDescent
+    from ._second_order import BayesianRegularization, LevenbergMarquardt
 
 __all__ = [
     "LBFGS",
@@ -45,8 +48,10 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "BayesianRegularization",
     "Ftrl",
     "GradientDescent",
+    "LevenbergMarquardt",
     "Lion",
     "Nadam",
     "Optimizer",
@@ -58,7 +63,12 @@ __all__ = [
 ]
 
 #: Imported when first asked for: they bring line searches along.
-_FULL_BATCH = {"gradient_descent": "GradientDescent", "lbfgs": "LBFGS"}
+_FULL_BATCH = {
+    "gradient_descent": "GradientDescent",
+    "lbfgs": "LBFGS",
+    "levenberg_marquardt": "LevenbergMarquardt",
+    "bayesian_regularization": "BayesianRegularization",
+}
 
 
 def get(optimizer: str | Optimizer) -> Optimizer:
@@ -94,18 +104,20 @@ def get(optimizer: str | Optimizer) -> Optimizer:
     names = sorted({*Optimizer.registry, *_FULL_BATCH})
     name = _naming.find("optimizer", optimizer, names, "fastmlp.optimizers")
     if name in _FULL_BATCH:
-        _load_full_batch()
+        _load_full_batch(_FULL_BATCH[name])
     return Optimizer.registry[name]()
 
 
-def _load_full_batch() -> Any:
-    return importlib.import_module("fastmlp.optimizers._full_batch")
+def _load_full_batch(name: str) -> Any:
+    lines = name in ("GradientDescent", "LBFGS")
+    module = "_full_batch" if lines else "_second_order"
+    return getattr(importlib.import_module(f"fastmlp.optimizers.{module}"), name)
 
 
 def __getattr__(name: str) -> Any:
     if name not in _FULL_BATCH.values():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_load_full_batch(), name)
+    return _load_full_batch(name)
 
 
 def __dir__() -> list[str]:

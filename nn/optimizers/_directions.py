@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from .._typing import Array
 from ..line_search import Found, Phi, armijo, wolfe
+
+
+class Curvature(NamedTuple):
+    """How a second-order optimizer goes on: the constants of its damping, and its limit.
+
+    Attributes
+    ----------
+    name : str
+        The optimizer's, for errors.
+    initial, up, down : float
+        Damping of the first iteration, as a multiple of the matrix's largest diagonal element, and
+        its factors after a step that failed, and one that did not.
+    max_parameters : int
+    evidence : bool
+        Whether the penalty is learnt on the way.
+    """
+
+    name: str
+    initial: float
+    up: float
+    down: float
+    max_parameters: int
+    evidence: bool = False
 
 
 class Method(Protocol):

@@ -11,7 +11,7 @@ from fastmlp.kernels import UpdateRule
 
 from .._inputs.numbers import count, number
 from ._base import Optimizer, positive
-from ._directions import Method, QuasiNewton, SteepestDescent
+from ._directions import Curvature, Method, QuasiNewton, SteepestDescent
 
 
 class FullBatch:
@@ -25,7 +25,7 @@ class FullBatch:
 
     subset: int | None
 
-    def method(self) -> Method | None:
+    def method(self) -> Method | Curvature | None:
         """How to search, or ``None`` where the update rule says all."""
         return None
 

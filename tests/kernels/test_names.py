@@ -37,7 +37,7 @@ def test_networks_are_compared_with_every_name():
     assert pairs == {(loss, o) for loss, outputs in kernels.LOSS_OUTPUTS.items() for o in outputs}
     assert set(test_parity_networks.ACTIVATION_LISTS) >= set(kernels.ACTIVATIONS)
     assert {rule.name for rule in RULES} == set(kernels.UPDATE_RULES)
-    stepwise = optimizers.Optimizer.registry.keys() - {"gradient_descent", "lbfgs"}
+    stepwise = optimizers.Optimizer.registry.keys() - optimizers._FULL_BATCH.keys()
     rules = {optimizers.get(name).update_rule().name for name in stepwise}
     assert rules <= set(kernels.UPDATE_RULES)
 

@@ -24,7 +24,7 @@ KNOWN = {
     "ActivationName": kernels.ACTIVATIONS,
     "OutputName": kernels.OUTPUTS,
     "LossName": kernels.LOSSES,
-    "OptimizerName": (*optimizers.Optimizer.registry, "gradient_descent", "lbfgs"),
+    "OptimizerName": (*optimizers.Optimizer.registry, *optimizers._FULL_BATCH),
     "ScheduleName": schedules.Schedule.registry,
     "StopName": stopping.StopRule.registry,
     "InitializerName": initializers.Initializer.registry,

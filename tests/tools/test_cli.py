@@ -239,7 +239,7 @@ def test_names_in_the_help_are_those_that_exist():
     from fastmlp.cli import _usage
 
     assert tuple(schedules.Schedule.registry) == _usage.SCHEDULES
-    known = {*optimizers.Optimizer.registry, "gradient_descent", "lbfgs"}
+    known = {*optimizers.Optimizer.registry, *optimizers._FULL_BATCH}
     assert known == set(_usage.OPTIMIZERS)
 
 

@@ -99,7 +99,7 @@ def test_descents(run):
 def test_optimizers_compared(run):
     with kernels.use_backend("reference"):  # it has all of them
         histories, _ = run("optimizers_compared")
-    assert set(histories) == {*optimizers.Optimizer.registry, "gradient_descent", "lbfgs"}
+    assert set(histories) == {*optimizers.Optimizer.registry, *optimizers._FULL_BATCH}
     for name, history in histories.items():
         assert history.stop_reason in ("epochs", "line_search"), name
         assert history.loss[-1] < 0.9 * history.loss[0], name

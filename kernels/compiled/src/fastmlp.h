@@ -4,6 +4,7 @@
 
 #include "engine/calls.h"
 #include "engine/engine.h"
+#include "engine/gauss_newton.h"
 #include "engine/kernels.h"
 #include "threads/threads.h"
 

@@ -68,6 +68,8 @@ struct kernels {
     void (*column_sums)(struct matrix d, long rows, long columns, double factor, void *out);
     void (*update)(const struct update *, void *p, const void *g, void *const *state, long at,
                    long n);
+    void (*gauss_columns)(void *gauss_newton, long block, int thread);
+    void (*gauss_task)(void *gauss_newton, long task, int thread);
     void (*function)(int which, const void *x, void *out, long n);
 };
 

@@ -3,6 +3,7 @@
    setup.py compiles this file once for each pair, with -DFASTMLP_ISA_<NAME>, -DFASTMLP_REAL_BITS
    and the flags of the instruction set; the one symbol that it exports is the table at its end. */
 #include "vector/functions.h"
+#include "passes/gauss_newton.h"
 #include "passes/single_calls.h"
 
 #define JOIN(a, b, c) a##b##_##c
@@ -37,5 +38,7 @@ const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
     .activate_backward = activate_backward,
     .column_sums = column_sums,
     .update = update,
+    .gauss_columns = gauss_columns,
+    .gauss_task = gauss_task,
     .function = function,
 };

@@ -1,0 +1,29 @@
+"""Second-order sums. Included by _core.pyx."""
+
+def gauss_newton(inputs, errors, residuals=None, *, out=None, n_threads=None):
+    """See :func:`fastmlp.kernels.gauss_newton`."""
+    layers, out = _checks.gauss_newton(inputs, errors, residuals, out, n_threads)
+    cdef gauss_layer of_c[MAX_GAUSS_LAYERS]
+    cdef gauss_newton_call g
+    cdef cnp.ndarray a, d
+    cdef int threads = threads_of(n_threads)
+    cdef double missing
+    cdef list keep = []
+    if len(layers) > MAX_GAUSS_LAYERS:
+        raise ValueError(f"at most {MAX_GAUSS_LAYERS - 1} layers are possible here")
+    for index, (x, delta, weights, bias) in enumerate(layers):
+        a, d = aligned(x), np.ascontiguousarray(aligned(delta))
+        keep += [a, d]
+        of_c[index].inputs = matrix_of(a)
+        of_c[index].errors = cnp.PyArray_DATA(d)
+        of_c[index].n_in, of_c[index].n_out = cnp.PyArray_DIM(a, 1), cnp.PyArray_DIM(d, 2)
+        of_c[index].weights, of_c[index].bias = weights, bias
+    g.kernels = kernels_of(d)
+    g.n, g.n_errors = cnp.PyArray_DIM(d, 0), cnp.PyArray_DIM(d, 1)
+    g.n_layers, g.layers = len(layers), of_c
+    g.out, g.order = <double *>cnp.PyArray_DATA(<cnp.ndarray>out), len(out)
+    if g.n and g.n_errors:
+        with nogil:
+            missing = fastmlp_gauss_newton(&g, threads)
+        check_memory(missing)
+    return out

@@ -1,0 +1,186 @@
+"""Levenberg–Marquardt, Bayesian regularisation and Laplace's approximation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fastmlp import MLP, losses, optimizers
+from fastmlp._training import cholesky
+
+RNG = np.random.default_rng(3)
+X = RNG.uniform(-1, 1, (120, 2))
+Y = np.stack([np.sin(3 * X[:, 0]), X[:, 0] * X[:, 1]], axis=1)
+WEIGHT = RNG.random(120)
+
+
+def network(output="identity", dtype="f8", n_out=2, **options):
+    return MLP([2, 6, n_out], "tanh", output, dtype, random_state=1, **options)
+
+
+def test_first_step_solves_the_damped_equations(backend):
+    """``(G + l2 D + λ I) s = -∇C``, made from the network's own matrix and gradient."""
+    net, l2, damping = network(), 0.01, 0.5
+    before, weights = net.parameters.copy(), np.zeros_like(net.parameters)
+    weights[:-8] = 1
+    matrix = net.gauss_newton(X, Y, None, WEIGHT)
+    matrix[np.diag_indices(len(matrix))] += l2 * weights
+    pairs = net.loss_and_gradients(X, Y, None, WEIGHT)[1]
+    gradient = np.concatenate([p[0].ravel() for p in pairs] + [p[1] for p in pairs])
+    gradient += l2 * weights * before
+    matrix += damping * matrix.diagonal().max() * np.eye(len(matrix))
+    rule = optimizers.LevenbergMarquardt(damping=damping)
+    history = net.fit(X, Y, optimizer=rule, epochs=1, l2=l2, sample_weight=WEIGHT)
+    expected = before - np.linalg.solve(matrix, gradient)
+    np.testing.assert_allclose(net.parameters, expected, rtol=1e-9, atol=1e-12)
+    assert history.learning_rate == [1.0]
+
+
+def test_far_below_what_lbfgs_reaches(backend):
+    lm, lbfgs = network(), network()
+    history = lm.fit(X, Y, optimizer="levenberg_marquardt", epochs=60)
+    lbfgs.fit(X, Y, optimizer="lbfgs", epochs=200)
+    assert lm.loss(X, Y) < 0.2 * lbfgs.loss(X, Y)
+    assert all(
+        later < earlier for earlier, later in zip(history.loss, history.loss[1:], strict=False)
+    )
+    assert len(history.damping) == history.epochs
+    assert history.to_dict()["damping"] == history.damping
+
+
+@pytest.mark.parametrize(
+    ("loss", "output"),
+    [
+        ("cross_entropy", "softmax"),
+        ("binary_cross_entropy", "sigmoid"),
+        ("poisson", "exp"),
+        (losses.Huber(0.3), "identity"),
+        ("log_cosh", "identity"),
+        ("squared_error", "sigmoid"),
+    ],
+    ids=str,
+)
+def test_generalised_gauss_newton(loss, output):
+    """Every loss with curvature (and a penalty) ends where its gradient vanishes."""
+    y = np.abs(Y) / np.abs(Y).sum(axis=1, keepdims=True)
+    net = network(output)
+    history = net.fit(X, y, loss=loss, optimizer="levenberg_marquardt", epochs=100, l2=1e-2)
+    assert history.gradient_norm[-1] < 1e-6 * history.gradient_norm[0]
+
+
+def test_a_linear_network_is_solved_in_two_iterations(dtype):
+    """Squared error of a network without hidden layer: ordinary (weighted) least squares."""
+    net = MLP([2, 2], dtype=dtype, random_state=0)
+    rule = optimizers.LevenbergMarquardt(damping=1e-12)
+    net.fit(X, Y, optimizer=rule, epochs=3, sample_weight=WEIGHT)
+    root = np.sqrt(WEIGHT)[:, None]
+    design = np.c_[X, np.ones(len(X))]
+    expected = np.linalg.lstsq(root * design, root * Y, rcond=None)[0]
+    found = np.concatenate([net.weights[0], net.biases[0][None]])
+    np.testing.assert_allclose(found, expected, atol=2e-6 if dtype == "f4" else 1e-10)
+
+
+def test_frozen_layers_stay():
+    net = network()
+    before = net.parameters.copy()
+    net.fit(X, Y, optimizer="levenberg_marquardt", epochs=5, trainable=[False, True])
+    np.testing.assert_array_equal(net.weights[0].ravel(), before[:12])
+    assert not np.array_equal(net.weights[1].ravel(), before[12:24])
+
+
+def test_bayesian_regularisation_finds_the_noise():
+    """A network that is much too large: γ stays far below p, β is that of the noise."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (200, 1))
+    clean = np.sin(3 * x)
+    y = clean + 0.1 * rng.normal(size=x.shape)
+    net = MLP([1, 12, 1], "tanh", dtype="f8", random_state=0)
+    plain = MLP([1, 12, 1], "tanh", dtype="f8", random_state=0)
+    history = net.fit(x, y, optimizer="bayesian_regularization", epochs=40)
+    plain.fit(x, y, optimizer="levenberg_marquardt", epochs=40)
+    assert 3 < history.effective_parameters[-1] < 20
+    assert history.beta[-1] == pytest.approx(100, rel=0.25)
+    assert history.alpha[-1] > 0
+    assert np.square(net.predict(x) - clean).mean() < np.square(plain.predict(x) - clean).mean()
+    laplace = net.laplace(x, y)
+    assert laplace.effective_parameters == pytest.approx(history.effective_parameters[-1], rel=0.1)
+    assert laplace.beta == pytest.approx(history.beta[-1], rel=0.05)
+
+
+def test_laplace_of_a_linear_network_is_bayesian_linear_regression():
+    net = MLP([2, 1], dtype="f8", random_state=0)
+    design = np.c_[X, np.ones(len(X))]
+    net.fit(X, Y[:, :1], optimizer=optimizers.LevenbergMarquardt(damping=1e-12), epochs=3)
+    laplace = net.laplace(X, Y[:, :1], alpha=2.0, beta=5.0)
+    covariance = np.linalg.inv(5 * design.T @ design + 2 * np.eye(3))
+    np.testing.assert_allclose(laplace.covariance, covariance, rtol=1e-9, atol=1e-15)
+    rows = np.array([[0.0, 0.0], [3.0, -2.0]])
+    j = np.c_[rows, np.ones(2)]
+    variance = np.einsum("np,pq,nq->n", j, covariance, j)[:, None]
+    np.testing.assert_allclose(laplace.standard_deviations(rows), np.sqrt(variance))
+    noisy = laplace.standard_deviations(rows, noise=True)
+    np.testing.assert_allclose(noisy, np.sqrt(variance + 1 / 5))
+
+
+def test_laplace_of_probabilities():
+    net = network("softmax")
+    labels = (X[:, 0] > 0).astype(int)
+    net.fit(X, labels, optimizer="levenberg_marquardt", epochs=10, l2=0.01)
+    laplace = net.laplace(X, labels)
+    assert laplace.beta == 1
+    assert (laplace.standard_deviations(X) > 0).all()
+    with pytest.raises(ValueError, match="noise=True needs the loss 'squared_error'"):
+        laplace.standard_deviations(X, noise=True)
+
+
+def test_without_scipy(monkeypatch):
+    """NumPy's Cholesky gives the same steps."""
+    matrix = np.array([[4.0, 1.0], [1.0, 3.0]])
+    right = np.array([1.0, 2.0])
+    cases = []
+    for missing in (False, True):
+        if missing:
+            monkeypatch.setattr(cholesky, "_lapack", lambda: None)
+        cases.append((cholesky.solve(matrix, right), cholesky.trace_of_inverse(matrix)))
+        assert cholesky.solve(-matrix, right) is None
+        assert cholesky.trace_of_inverse(-matrix) is None
+    np.testing.assert_allclose(cases[0][0], np.linalg.solve(matrix, right))
+    np.testing.assert_allclose(cases[0][0], cases[1][0])
+    assert cases[0][1] == pytest.approx(np.linalg.inv(matrix).trace())
+    assert cases[0][1] == pytest.approx(cases[1][1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "absolute_error"}, "a loss with curvature, one of .*, got 'absolute_error'"),
+        ({"loss": losses.custom(lambda z, y: (z - y) ** 2)}, "a loss with curvature"),
+        ({"learning_rate": 0.1}, "LevenbergMarquardt has no learning rate"),
+        ({"learning_rate": "cosine"}, "no schedule"),
+        ({"l1": 0.1}, "l1 must be 0"),
+        ({"dropout": 0.1}, "no dropout"),
+        (
+            {"optimizer": optimizers.LevenbergMarquardt(max_parameters=31)},
+            r"4 matrices of 32 x 32 .* GiB, .*max_parameters=31 .* got 32; take optimizers.LBFGS",
+        ),
+        ({"optimizer": "bayesian_regularization", "l2": 0.1}, "finds the penalty itself"),
+        ({"optimizer": "bayesian_regularization", "loss": "huber"}, "needs the loss"),
+    ],
+)
+def test_what_does_not_fit_is_named(options, message):
+    net = network()
+    before = net.parameters.copy()
+    with pytest.raises(ValueError, match=message):
+        net.fit(X, Y, **{"optimizer": "levenberg_marquardt", **options})
+    np.testing.assert_array_equal(net.parameters, before)
+
+
+@pytest.mark.parametrize("constants", [{"damping": 0}, {"up": 1}, {"down": 1}, {"down": 0}])
+def test_constants_are_checked(constants):
+    with pytest.raises(ValueError, match=next(iter(constants))):
+        optimizers.LevenbergMarquardt(**constants)
+
+
+@pytest.mark.parametrize("name", ["alpha", "beta"])
+def test_constants_of_laplace_are_checked(name):
+    with pytest.raises(ValueError, match=f"{name} must be a finite number above 0, got 0"):
+        network().laplace(X, Y, **{name: 0})
