@@ -149,7 +149,8 @@ class DampedTrainer:
     def _evaluate(self, parameters: Array, batch: Any) -> tuple[float, Array]:
         """Cost and its gradient, in float64."""
         gradient = np.empty_like(parameters)
-        value = self._cost(parameters, *batch, gradient)
+        x, target, weight = batch
+        value = self._cost(parameters, x, target, weight, gradient)
         if self._frozen is not None:
             gradient[self._frozen] = 0
         return value, gradient.astype(np.float64)

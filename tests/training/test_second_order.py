@@ -90,7 +90,7 @@ def test_frozen_layers_stay():
 def test_bayesian_regularisation_finds_the_noise():
     """A network that is much too large: γ stays far below p, β is that of the noise."""
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, (200, 1))
+    x = rng.uniform(-1, 1, (60, 1))
     clean = np.sin(3 * x)
     y = clean + 0.1 * rng.normal(size=x.shape)
     net = MLP([1, 12, 1], "tanh", dtype="f8", random_state=0)
@@ -98,7 +98,7 @@ def test_bayesian_regularisation_finds_the_noise():
     history = net.fit(x, y, optimizer="bayesian_regularization", epochs=40)
     plain.fit(x, y, optimizer="levenberg_marquardt", epochs=40)
     assert 3 < history.effective_parameters[-1] < 20
-    assert history.beta[-1] == pytest.approx(100, rel=0.25)
+    assert history.beta[-1] == pytest.approx(100, rel=0.5)
     assert history.alpha[-1] > 0
     assert np.square(net.predict(x) - clean).mean() < np.square(plain.predict(x) - clean).mean()
     laplace = net.laplace(x, y)
