@@ -14,6 +14,8 @@ from . import arguments
 
 if TYPE_CHECKING:
     from .laplace import Laplace
+else:
+    Laplace = Any  # for ``typing.get_type_hints``
 
 
 class SecondDerivatives:

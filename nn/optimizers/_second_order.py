@@ -31,7 +31,7 @@ class LevenbergMarquardt(FullBatch, Optimizer):
     ----------
     damping : float, default 1e-3
         The first ``λ``, as a multiple of the largest diagonal element of ``G``.
-    up, down : float, default 10, 0.1
+    up, down : float, default 3, 0.3
         Factors of ``λ`` after a step that failed, and one that did not; ``0 < down < 1 < up``.
     max_parameters : int, default 3000
         More than that are refused, before any memory is taken.
@@ -54,9 +54,9 @@ class LevenbergMarquardt(FullBatch, Optimizer):
     --------
     >>> import numpy as np
     >>> from fastmlp import MLP, optimizers
-    >>> X = np.linspace(-3, 3, 100)[:, None]
+    >>> X = np.linspace(-1, 1, 100)[:, None]
     >>> net = MLP([1, 8, 1], "tanh", dtype="f8", random_state=0)
-    >>> history = net.fit(X, np.sin(X), optimizer=optimizers.LevenbergMarquardt(), epochs=100)
+    >>> history = net.fit(X, np.sin(3 * X), optimizer=optimizers.LevenbergMarquardt(), epochs=100)
     >>> history.loss[-1] < 1e-6
     True
     """
@@ -64,8 +64,8 @@ class LevenbergMarquardt(FullBatch, Optimizer):
     learning_rate: ClassVar[float] = 1.0  # type: ignore[misc]  # steps are solved for
 
     damping: float = 1e-3
-    up: float = 10.0
-    down: float = 0.1
+    up: float = 3.0
+    down: float = 0.3
     max_parameters: int = 3000
     subset: int | None = None
 
