@@ -4,6 +4,7 @@
 ``MLP``              a network: ``fit``, ``predict``, gradients, ``weights`` and ``biases``
 ``fit_many``,        train and predict with many networks at once; ``each`` marks an option that is
 ``predict_many``     given one for each
+``GroupedMLP``       a network for each group of rows, with a shared start
 ``MLPEnsemble``,     networks that answer together, and how far they differ; with scikit-learn's
 and its estimators   contract ``MLPEnsembleClassifier`` and ``MLPEnsembleRegressor``
 ``MLPClassifier``,   estimators with scikit-learn's parameters and attributes; they are real
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from ._many.ensemble import MLPEnsemble
     from ._many.estimators import MLPEnsembleClassifier, MLPEnsembleRegressor
     from ._many.fitting import fit_many
+    from ._many.groups import GroupedMLP
     from ._many.prediction import predict_many
     from ._model import Model, load_model
     from ._network.gradient_check import check_gradients
@@ -88,6 +90,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MLP",
+    "GroupedMLP",
     "History",
     "MLPClassifier",
     "MLPEnsemble",
@@ -127,6 +130,7 @@ __all__ = [
 
 #: What is imported when it is first asked for: objects with their modules, and modules.
 _LAZY = {
+    "GroupedMLP": "_many.groups",
     "History": "history",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",

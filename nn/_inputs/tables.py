@@ -57,6 +57,34 @@ def frame(table: Any, name: str) -> Any:
     return values
 
 
+def apart(table: Any, names: list[Any]) -> tuple[Array, list[Array]]:
+    """The numbers of a table without some of its columns, and the values of those, as they are.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such column, or no other.
+    """
+    columns = list(_columns(table))
+    labels = [label for label, _ in columns]
+    for name in names:
+        if name not in labels:
+            raise ValueError(f"X has no column {name!r}; it has {labels[:10]}")
+    taken = {
+        label: np.asarray(series) if hasattr(series, "iloc") else np.array(_listed(series))
+        for label, series in columns
+        if label in names
+    }
+    rest = [
+        _numbers(series, f"column {label!r} of X")
+        for label, series in columns
+        if label not in names
+    ]
+    if not rest:
+        raise ValueError("X has no column left to learn from")
+    return np.column_stack(rest), [taken[name] for name in names]
+
+
 def column(series: Any) -> Any:
     """A single column of nullable numbers as an array; anything else as it is."""
     dtype = getattr(series, "dtype", None)
