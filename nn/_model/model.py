@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from dataclasses import dataclass
@@ -101,6 +102,23 @@ class Model:
     def outputs(self, x: Array) -> Array:
         """Outputs of the network, shape (n, n_out), for features that are not scaled."""
         return np.asarray(self.network.predict(self.preprocessing.inputs(x, self.network.dtype)))
+
+    def raw_network(self) -> MLP:
+        """A network for features that are not scaled, whose outputs are values of the targets.
+
+        The scaling of inputs becomes a part of its first layer, that of real targets a part of its
+        last one. Text, dates and missing values must be features already
+        (``preprocessing.columns`` says how).
+        """
+        prepare, network = self.preprocessing, copy.deepcopy(self.network)
+        weights = network.weights[0].astype(np.float64)
+        scaled = weights / np.broadcast_to(prepare.scale, len(weights))[:, None]
+        moved = np.broadcast_to(prepare.offset, len(weights)) @ scaled
+        network.weights[0], network.biases[0] = scaled, network.biases[0] - moved
+        if prepare.task == "regression":
+            network.weights[-1] = network.weights[-1] * prepare.target_scale
+            network.biases[-1] = network.biases[-1] * prepare.target_scale + prepare.target_offset
+        return network
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, all of it or nothing."""

@@ -6,10 +6,10 @@ last finished step has been written).
 
 The files: ``_usage`` what all share, ``_parser``, ``_arguments``, ``_train_arguments`` and
 ``_types`` the command line, ``_choices`` what follows from it, ``_sources`` where data comes from
-and how it is split, ``_train``, ``_cross_validation``, ``_predict``, ``_evaluate``, ``_info`` and
-``_warmup`` the commands, ``_progress`` what is seen meanwhile, ``_scores`` how good predictions
-are, ``_report`` what is left behind. Commands are imported when they are asked for, which keeps
-``--help`` quick.
+and how it is split, ``_train``, ``_cross_validation``, ``_predict``, ``_evaluate``, ``_describe``,
+``_export``, ``_info``, ``_warmup`` and ``_completion`` the commands, ``_progress`` what is seen
+meanwhile, ``_scores`` how good predictions are, ``_report`` what is left behind. Commands are
+imported when they are asked for, which keeps ``--help`` quick.
 """
 
 from __future__ import annotations

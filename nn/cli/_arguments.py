@@ -26,6 +26,13 @@ examples:
 """
 
 
+COMPLETION = """\
+Print a script; where it goes depends on the shell, for instance
+  fastmlp completion bash > ~/.local/share/bash-completion/completions/fastmlp
+  fastmlp completion zsh > ~/.zfunc/_fastmlp     (with ~/.zfunc in fpath)
+"""
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser; the name of the chosen command is ``options.command``."""
     parser = Parser(
@@ -42,7 +49,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     info = add_command(commands, "info", "version, live backend, installed extras")
     info.add_argument("--backend", choices=kernels.available())
+    _add_describe(commands)
+    _add_export(commands)
     _add_warmup(commands)
+    completion = add_command(commands, "completion", "print the completion of a shell", COMPLETION)
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     return parser
 
 
@@ -85,6 +96,29 @@ def _add_evaluate(commands: Commands) -> None:
     _add_rows(evaluate)
     add_machine(evaluate)
     add_text_format(evaluate)
+
+
+def _add_describe(commands: Commands) -> None:
+    describe = add_command(
+        commands,
+        "describe",
+        "say what is in a table",
+        "One line for each column: what fastmlp train would take it for, what it holds.",
+    )
+    describe.add_argument("data", metavar="DATA", help="CSV (- reads standard input), Parquet, …")
+    add_text_format(describe)
+
+
+def _add_export(commands: Commands) -> None:
+    export = add_command(
+        commands,
+        "export",
+        "a trained model as ONNX, or as a header for C",
+        "Write the network with the scaling of its inputs and targets inside of it.",
+    )
+    export.add_argument("model", metavar="MODEL", help="the model, or the folder it was put in")
+    export.add_argument("--onnx", metavar="FILE", help="ONNX (needs fastmlp[onnx])")
+    export.add_argument("--c", metavar="FILE", help="a C99 header without dependencies")
 
 
 def _add_warmup(commands: Commands) -> None:
