@@ -68,6 +68,7 @@ class Trainer:
         space.set_loss(Loss.of(loss), architecture.output)
         self._job = space.job(*self._tasks(options))
         self._job.flush_subnormals()
+        self._cut: tuple[int, int, int] | None = None  # what the blocks were cut for
         self.gradient_norm: float | None = None
         self._halt: Array | None = None
         self._unit = np.ones(1)
@@ -266,7 +267,7 @@ class Trainer:
         set_rows(space, x, target, order)
         set_weights(space, weights)
         if of_output:  # of the sum over the rows
-            plan.shares = address(self._unit)
+            plan.weights.shares = address(self._unit)
         set_rates(space, learning_rate)
         shared = self._with_penalty and plan.penalty_per_row
         varies = RULES[kernel_of(self._rule)].varies or self._with_norm  # clipping sets its factor
@@ -281,14 +282,15 @@ class Trainer:
 
     def _run(self, steps: int, rest: int) -> None:
         """Run all steps; the last one has ``rest`` rows."""
-        step, cut_for = 0, 0
+        step = 0
         while step < steps:
             if _epochs.halted(self._halt):
                 raise _epochs.Halted
             threads = self._choice.threads
-            if threads != cut_for:
-                cut_for = threads
+            cut = threads, rest, self._plan.sparse.present
+            if cut != self._cut:
                 self._share(threads, rest)
+                self._cut = cut
             seconds = STRETCH if self._choice.trying else _CHUNK_SECONDS
             count = min(steps - step, max(1, int(seconds / self._step_seconds)))
             self._job.steps(step, step + count, steps - 1)

@@ -275,6 +275,15 @@ def test_signatures_are_read_from_the_writers():
         kernel(scale)
 
 
+@pytest.mark.parametrize("kind", [Plan, Copy, Operand, Run])
+def test_records_have_no_other_fields(kind):
+    """A wrong name would be an attribute of Python's, which compiled code never sees."""
+    with pytest.raises(AttributeError):
+        kind().no_such_field = 1
+    with pytest.raises(AttributeError):
+        kind(no_such_field=1)
+
+
 def test_distances_say_so():
     """A field or argument that is neither an address nor a count ends in ``_bytes``."""
     for kind in (Plan, Copy, Operand):

@@ -91,7 +91,7 @@ def set_weights(space: Workspace, weights: Array | None) -> None:
     """Point the plan at row weights, in visiting order, and their sums for each step."""
     plan = space.plan
     if weights is None:
-        plan.weights = RowWeights(address=space.one)
+        plan.weights = space.no_weights
         return
     weights = np.ascontiguousarray(weights)
     doubles = weights.astype(np.float64)

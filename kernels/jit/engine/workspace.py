@@ -56,8 +56,8 @@ class Workspace:
     layers : array of Layer
     stores : list of int
         Addresses of the stores.
-    one : int
-        Address of a one, the weight of all rows that have none.
+    no_weights : RowWeights
+        A one as the weight of all rows.
     constants : array, shape (2, N_CONSTANTS)
         Constants of the update, of weights and of biases.
     blocks : array of Block
@@ -108,7 +108,8 @@ class Workspace:
         arena.take(host().vector_bytes * LINE)
         arena.allocate()
         to_addresses(self.layers, arena.base)
-        self.stores, self.one = [arena.base + at for at in where], arena.base + places["weights"]
+        self.stores = [arena.base + at for at in where]
+        self.no_weights = RowWeights(address=arena.base + places["weights"])
         arena.view(places["weights"], dtype, 1)[0] = 1
         constants = arena.view(places["constants"], np.float64, 2 * N_CONSTANTS)
         self.constants = constants.reshape(2, -1)
@@ -125,7 +126,7 @@ class Workspace:
         self, row_step_bytes: int, block: int, columns_step_bytes: int, places: dict[str, int]
     ) -> Plan:
         """A plan that computes nothing yet; ``places`` are the arena's, by the plan's fields."""
-        where = {name: self._arena.base + at for name, at in places.items()}
+        where = {n: self._arena.base + at for n, at in places.items() if n != "weights"}
         itemsize = self.dtype.itemsize
         learning = [i for i, layer in enumerate(self.layers) if layer.trainable]
         return Plan(
@@ -142,7 +143,7 @@ class Workspace:
             output_activation=-1,
             row_block=block,
             columns_step_bytes=columns_step_bytes,
-            weights=RowWeights(address=where.pop("weights")),
+            weights=self.no_weights,
             update=Update(
                 constants=where.pop("constants"), clip_value=math.inf, clip_norm=math.inf
             ),

@@ -17,6 +17,8 @@ from ..vector.kernel import kernel
 #: Samples whose sum in float32 keeps its digits, where the samples may be equal, and where they
 #: are products.
 SHORT_RUN, RUN = 128, 256
+#: Columns or samples of a turn of a tile's loop, so that counting costs little beside them.
+TURN = 2
 
 
 @kernel
@@ -37,11 +39,13 @@ def forward(
     starts = [code.load(start + p * LINE + at) for p, at in registers]
     sums = [[code.variable(x) for x in starts] for _ in range(rows)]
     # One loop, not one of panels around one of columns: a branch that goes the other way after each
-    # panel costs as much as the last of its columns.
+    # panel costs as much as the last of its columns. Its turns are of several columns, of which
+    # only the last can end a panel.
     column = code.variable(a)
     next_panel = a_step_bytes - (LINE - code.itemsize)
-    with code.loop(k) as i:
-        row, x_address = w + i * LINE, column.get()
+
+    def multiply(i: Int, x_address: Int) -> None:
+        row = w + i * LINE
         ws = [code.load(row + w_step_bytes * p + at) for p, at in registers]
         for p in range(panels):
             code.prefetch(row + w_step_bytes * p + ahead_bytes)
@@ -49,8 +53,16 @@ def forward(
             x = code.broadcast(x_address + r * LINE)
             for total, y in zip(sums[r], ws, strict=True):
                 total.set(code.fma(x, y, total.get()))
-        ends = code.is_multiple(i + 1, code.panel)
-        column.set(x_address + code.choose(ends, next_panel, code.as_int(code.itemsize)))
+
+    def turn(first: Int, count: int) -> None:
+        x_address = column.get()
+        for i in range(count):
+            multiply(first + i, x_address + i * code.itemsize)
+        ends = code.is_multiple(first + count, code.panel)
+        last = x_address + (count - 1) * code.itemsize
+        column.set(last + code.choose(ends, next_panel, code.as_int(code.itemsize)))
+
+    code.turns(k, TURN, turn)
     for r in range(rows):
         for total, (p, at) in zip(sums[r], registers, strict=True):
             code.store(code.clip(total.get(), low, high), c + c_step_bytes * p + (r * LINE + at))
@@ -70,17 +82,20 @@ def gradient(
     registers = _registers(code, panels)
     sums = [[code.variable(code.real(0.0)) for _ in registers] for _ in range(rows)]
     soon = code.variable(wanted)
-    with code.loop(k) as i:
-        row = d + i * LINE
-        ds = [code.load(row + d_step_bytes * p + at) for p, at in registers]
-        for line in range(2):
-            code.prefetch(soon.get() + line * LINE)
-        soon.set(soon.get() + wanted_step_bytes)
-        sample = a + i * LINE
-        for r in range(rows):
-            x = code.broadcast(sample + r * code.itemsize)
-            for total, y in zip(sums[r], ds, strict=True):
-                total.set(code.fma(x, y, total.get()))
+
+    def turn(first: Int, count: int) -> None:
+        for i in range(count):
+            line = (first + i) * LINE
+            ds = [code.load(d + line + d_step_bytes * p + at) for p, at in registers]
+            for later in range(2):
+                code.prefetch(soon.get() + later * LINE)
+            soon.set(soon.get() + wanted_step_bytes)
+            for r in range(rows):
+                x = code.broadcast(a + line + r * code.itemsize)
+                for total, y in zip(sums[r], ds, strict=True):
+                    total.set(code.fma(x, y, total.get()))
+
+    code.turns(k, TURN, turn)
     for r in range(rows):
         for total, (p, at) in zip(sums[r], registers, strict=True):
             code.store(total.get(), g + g_step_bytes * p + (r * LINE + at))

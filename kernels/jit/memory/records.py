@@ -36,7 +36,13 @@ Kind = TypeVar("Kind", bound=type[ctypes.Structure])
 
 
 def record(kind: Kind) -> Kind:
-    """Give a structure the fields that its annotations name."""
+    """Give a structure the fields that its annotations name.
+
+    With its ``__slots__`` empty it has no others: a wrong name is an error, not a field of Python's
+    that compiled code never sees.
+    """
+    if "__slots__" not in vars(kind):
+        raise TypeError(f"{kind.__name__} must have empty __slots__")
     here = vars(sys.modules[kind.__module__])
     fields: list[tuple[str, Any]] = []
     for name, annotation in inspect.get_annotations(kind).items():
@@ -57,6 +63,8 @@ def offset_of(kind: type[ctypes.Structure], name: str) -> int:
 @record
 class Layer(ctypes.Structure):
     """One layer ``a → z`` and its error ``d``."""
+
+    __slots__ = ()
 
     # Shape; panels that hold its inputs and its outputs.
     n_in: Count
@@ -101,6 +109,8 @@ class Layer(ctypes.Structure):
 class Block(ctypes.Structure):
     """A part of a weight matrix that one task of the weights pass updates."""
 
+    __slots__ = ()
+
     layer: Count
     panel: Count
     panels: Count
@@ -113,6 +123,8 @@ class Block(ctypes.Structure):
 class Operand(ctypes.Structure):
     """Rows that a caller has given, or wants."""
 
+    __slots__ = ()
+
     address: Address
     step_bytes: Bytes
 
@@ -120,6 +132,8 @@ class Operand(ctypes.Structure):
 @record
 class RowWeights(ctypes.Structure):
     """Weights of rows, in visiting order."""
+
+    __slots__ = ()
 
     # Of the dtype; 0 bytes apart for one weight for all.
     address: Address
@@ -134,6 +148,8 @@ class RowWeights(ctypes.Structure):
 @record
 class Sparse(ctypes.Structure):
     """Rows in compressed sparse form, whose values are the plan's ``x``."""
+
+    __slots__ = ()
 
     present: Flag
     # Where each row begins, and the columns.
@@ -150,6 +166,8 @@ class Sparse(ctypes.Structure):
 @record
 class Update(ctypes.Structure):
     """What becomes of a gradient."""
+
+    __slots__ = ()
 
     # The rule's kernel, and that of what collects gradients.
     rule: Index
@@ -174,6 +192,8 @@ class Update(ctypes.Structure):
 @record
 class Plan(ctypes.Structure):
     """A network, a batch, and what is to be done with it."""
+
+    __slots__ = ()
 
     table: Address
     itemsize: Bytes
@@ -258,6 +278,8 @@ class Plan(ctypes.Structure):
 class Run(ctypes.Structure):
     """An elementwise kernel over long vectors, in chunks."""
 
+    __slots__ = ()
+
     function: Address
     itemsize: Bytes
     p: Address
@@ -273,6 +295,8 @@ class Run(ctypes.Structure):
 @record
 class Copy(ctypes.Structure):
     """Rows of an operand into panels, or panels into rows."""
+
+    __slots__ = ()
 
     # Where the plan holds the operand, its first row, and how much of it.
     operand_bytes: Bytes
@@ -290,6 +314,8 @@ class Copy(ctypes.Structure):
 class Phase(ctypes.Structure):
     """A task and how many of it a step has: in the first, in the others, and in the last of all."""
 
+    __slots__ = ()
+
     task: Address
     first_count: Count
     count: Count
@@ -303,6 +329,8 @@ class Steps(ctypes.Structure):
     ``run`` is what runs them on one thread. ``flush`` says whether subnormal numbers count as
     zeros.
     """
+
+    __slots__ = ()
 
     run: Address
     phases: Address

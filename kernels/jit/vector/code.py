@@ -158,6 +158,15 @@ class Code(Memory):
         self.builder.branch(head)
         self.builder.position_at_end(done)
 
+    def turns(self, n: Int, size: int, body: Callable[[Int, int], None]) -> None:
+        """Call ``body(first, count)`` for ``size`` (a power of two) indices at a time, then for
+        each that is left; together they are ``0 … n - 1`` in order."""
+        whole = Int(self, self.builder.and_(n.value, ir.Constant(I64, -size)))
+        with self.loop(whole, size) as first:
+            body(first, size)
+        with self.loop(n - whole) as i:
+            body(whole + i, 1)
+
     @contextmanager
     def when(self, condition: Any) -> Iterator[None]:
         with self.builder.if_then(condition):
