@@ -35,16 +35,17 @@ static void rows_to_columns(const real *panels, long panel, long rows, long n_ou
    thread may have changed. */
 static int labels_to_columns(const int64_t *labels, long rows, long n_out, real *columns)
 {
-    int sound = 1;
+    typedef int64_t wide __attribute__((vector_size(8 * LANES)));
+    wide label;
+    for (long r = 0; r < LANES; r++) /* missing rows have none */
+        label[r] = r < rows ? __atomic_load_n(labels + r, __ATOMIC_RELAXED) : -1;
+    const ivec number = __builtin_convertvector(label, ivec), one = (ivec)SPLAT((real)1);
+    const wide wrong = (label < 0) | (label >= n_out);
     for (long c = 0; c < n_out; c++)
-        store(columns + c * LANES, (vec){0});
-    for (long r = 0; r < rows; r++) {
-        const uint64_t label = (uint64_t)__atomic_load_n(labels + r, __ATOMIC_RELAXED);
-        if (label < (uint64_t)n_out)
-            columns[(long)label * LANES + r] = 1;
-        else
-            sound = 0;
-    }
+        store(columns + c * LANES, (vec)((number == (integer)c) & one));
+    int sound = 1;
+    for (long r = 0; r < rows; r++)
+        sound &= wrong[r] == 0;
     return sound;
 }
 

@@ -92,7 +92,8 @@ INLINE struct weight_rows plain_weights(const struct forward *f)
 {
     const struct layer *layer = &f->design->layers[0];
     const real *w = f->flat;
-    return (struct weight_rows){w, w + layer->n_in * layer->n_out, layer->n_out, layer->n_in};
+    return (struct weight_rows){w, w + layer->n_in * layer->n_out, layer->n_out, layer->n_in,
+                                whole_rows(layer->n_in, layer->n_out, layer->out_panels)};
 }
 
 /* Predictions of a block of rows, from packed parameters. */

@@ -81,7 +81,8 @@ static void forward_layer(struct engine *e, int l, long first, long n, const rea
     real *z = (real *)layer->output + first * PANEL;
     if (by_entries)
         sparse_product(&e->pass.rows.x, e->pass.rows.order, e->pass.rows.first + first, n,
-                       (struct weight_rows){weights, NULL, weight_row(&e->design, 0), layer->n_in},
+                       (struct weight_rows){weights, NULL, weight_row(&e->design, 0), layer->n_in,
+                                            layer->n_in},
                        layer->out_panels, (real)e->arena.shrink, bias, z, panel, &e->pass.fault);
     else if (l == e->design.n_layers - 1 && layer->transposed &&
              is_narrow_product(layer->n_in, layer->n_out))

@@ -23,11 +23,18 @@ enum {
 };
 
 /* Rows of weights: n of them, `row` elements from one to the next. Reading stops at `end`, if it is not
-   NULL: rows of a plain matrix are not padded. */
+   NULL: rows of a plain matrix are not padded, and of the last ones behind `whole` only parts of a panel
+   can be read. */
 struct weight_rows {
     const real *at, *end;
-    long row, n;
+    long row, n, whole;
 };
+
+/* Rows of n, of so many panels, that are read whole panel by whole panel: a plain matrix ends before. */
+INLINE long whole_rows(long n, long row, long panels)
+{
+    return max(0, n - (panels * PANEL + row - 1) / row);
+}
 
 /* Any number will do for the row: nothing is read. */
 INLINE void prefetch_row(const real *w, long number, long row, long panels)
@@ -38,31 +45,35 @@ INLINE void prefetch_row(const real *w, long number, long row, long panels)
 }
 
 /* c = start + sum of value * w[column] over a row's entries first … last - 1. Returns whether all of its
-   columns exist: another thread may have changed them. */
-INLINE int sparse_row_body(const int panels, const struct csr *x, long first, long last,
-                            struct weight_rows w, const real *start, real *c, long c_panel)
+   columns exist: another thread may have changed them. `bytes`: of a column's number. */
+INLINE int sparse_row_body(const int panels, const int bytes, const struct csr *x, long first, long last,
+                           const struct weight_rows *rows, const real *start, real *c, long c_panel)
 {
+    const struct weight_rows w = *rows;
+    const void *columns = x->columns;
+    const real *values = x->values;
     vec sum[SPARSE_VECTORS];
     UNROLL for (int v = 0; v < panels * VECTORS; v++)
         sum[v] = load(start + v * LANES);
     int sound = 1;
     for (long i = first; i < last; i++) {
-        const long column = integer_at(x->columns, x->column_bytes, i);
+        const long column = integer_at(columns, bytes, i);
         real padded[SPARSE_VECTORS * LANES];
         if (i + SPARSE_AHEAD < last)
-            prefetch_row(w.at, integer_at(x->columns, x->column_bytes, i + SPARSE_AHEAD), w.row,
-                         panels);
-        if ((unsigned long)column >= (unsigned long)w.n) {
-            sound = 0;
-            continue;
-        }
+            prefetch_row(w.at, integer_at(columns, bytes, i + SPARSE_AHEAD), w.row, panels);
         const real *from = w.at + column * w.row;
-        if (w.end && from + panels * PANEL > w.end) {
-            memset(padded, 0, sizeof padded);
-            memcpy(padded, from, (size_t)((const char *)w.end - (const char *)from));
-            from = padded;
+        if (!LIKELY((unsigned long)column < (unsigned long)w.whole)) {
+            if ((unsigned long)column >= (unsigned long)w.n) {
+                sound = 0;
+                continue;
+            }
+            if (from + panels * PANEL > w.end) {
+                memset(padded, 0, sizeof padded);
+                memcpy(padded, from, (size_t)((const char *)w.end - (const char *)from));
+                from = padded;
+            }
         }
-        vec value = SPLAT(((const real *)x->values)[i]);
+        vec value = SPLAT(values[i]);
         UNROLL for (int v = 0; v < panels * VECTORS; v++)
             sum[v] = FMA(value, load(from + v * LANES), sum[v]);
     }
@@ -117,10 +128,12 @@ INLINE void sparse_feature_body(const int panels, const int32_t *rows, const rea
 #endif
 
 #define SPARSE_KERNELS(P)                                                                          \
-    OUTLINE int sparse_row_##P(const struct csr *x, long first, long last, struct weight_rows w,   \
-                               const real *start, real *c, long c_panel)                           \
+    OUTLINE int sparse_row_##P(const struct csr *x, long first, long last,                         \
+                               const struct weight_rows *w, const real *start, real *c,            \
+                               long c_panel)                                                       \
     {                                                                                              \
-        return sparse_row_body(P, x, first, last, w, start, c, c_panel);                           \
+        return x->column_bytes == 4 ? sparse_row_body(P, 4, x, first, last, w, start, c, c_panel)  \
+                                    : sparse_row_body(P, 8, x, first, last, w, start, c, c_panel); \
     }                                                                                              \
     OUTLINE void sparse_feature_##P(const int32_t *rows, const real *values, long n,               \
                                     const real *delta, long d_panel, real *g)                      \
@@ -131,7 +144,7 @@ EACH_PANELS(SPARSE_KERNELS)
 
 #define SPARSE_ROW(P) sparse_row_##P,
 #define SPARSE_FEATURE(P) sparse_feature_##P,
-static int (*const sparse_rows[])(const struct csr *, long, long, struct weight_rows,
+static int (*const sparse_rows[])(const struct csr *, long, long, const struct weight_rows *,
                                   const real *, real *, long) = {EACH_PANELS(SPARSE_ROW)};
 static void (*const sparse_features[])(const int32_t *, const real *, long, const real *, long,
                                        real *) = {EACH_PANELS(SPARSE_FEATURE)};
@@ -150,10 +163,10 @@ static void sparse_product(const struct csr *x, const int64_t *order, long first
         }
         for (long p = 0; p < panels; p += SPARSE_PANELS) {
             const long wide = min(panels - p, SPARSE_PANELS);
-            struct weight_rows part = {w.at + p * PANEL, w.end, w.row, w.n};
+            const struct weight_rows part = {w.at + p * PANEL, w.end, w.row, w.n, w.whole};
             real *to = c + p * c_panel + r * PANEL;
-            if (!sparse_rows[wide - 1](x, begin, end, part, factor == 1 ? bias + p * PANEL : zero, to,
-                                       c_panel))
+            if (!sparse_rows[wide - 1](x, begin, end, &part, factor == 1 ? bias + p * PANEL : zero,
+                                       to, c_panel))
                 report(fault, FAULT_entry);
             if (factor == 1)
                 continue;
