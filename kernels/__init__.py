@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _checks, _chooser, _options
 from ._array_checks import activation as check_activation
+from ._array_checks import output as check_output
 from ._array_checks import threads as check_threads
 from ._chooser import active, available, backend, info, use_backend
 from ._custom import CustomActivation, CustomLoss
@@ -136,6 +137,7 @@ __all__ = [
     "bias_gradient",
     "check_activation",
     "check_loss",
+    "check_output",
     "check_threads",
     "delta_backward",
     "dense_forward",

@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from ._model import Model, load_model
     from ._network.gradient_check import check_gradients
     from ._training.trainer import Trainer
+    from ._network.predictor import Predictor
     from .estimators import MLPClassifier, MLPRegressor, from_sklearn
     from .history import History
     from .interop._incoming import from_keras, from_onnx, from_torch
@@ -99,6 +100,7 @@ __all__ = [
     "MLPRegressor",
     "Model",
     "Trainer",
+    "Predictor",
     "__version__",
     "activations",
     "autodiff",
@@ -139,6 +141,7 @@ _LAZY = {
     "MLPEnsemble": "_many.ensemble",
     "MLPEnsembleClassifier": "_many.estimators",
     "MLPEnsembleRegressor": "_many.estimators",
+    "Predictor": "_network.predictor",
     "each": "_many.arguments",
     "fit_many": "_many.fitting",
     "predict_many": "_many.prediction",

@@ -119,6 +119,7 @@ cdef extern from "fastmlp.h" nogil:
         matrix x
         const csr *sparse
         const void *flat
+        const void *packed
         long n
         int scores
         void *out
@@ -178,6 +179,8 @@ cdef extern from "fastmlp.h" nogil:
         engine *, const void *, const samples *, long, const penalty *, void *
     )
     double fastmlp_forward(const design *, forward *, int)
+    long fastmlp_packed_bytes(const design *)
+    void fastmlp_pack(const design *, const void *, void *)
     double fastmlp_product(product *, int)
     double fastmlp_output(output_rows *, int)
     void fastmlp_elements(const elements *, int)

@@ -84,13 +84,15 @@ cdef class Engine:
             and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>flat)
         )
 
-    cdef int forward(self, cnp.ndarray flat, object x, cnp.ndarray out, bint scores) except -1:
+    cdef int forward(
+        self, cnp.ndarray flat, object x, cnp.ndarray out, bint scores, const void *packed=NULL
+    ) except -1:
         cdef forward f
         cdef csr entries
         cdef object kept
         cdef double missing
         memset(&f, 0, sizeof(forward))
-        f.flat, f.out = cnp.PyArray_DATA(flat), cnp.PyArray_DATA(out)
+        f.flat, f.out, f.packed = cnp.PyArray_DATA(flat), cnp.PyArray_DATA(out), packed
         f.n, f.scores = cnp.PyArray_DIM(out, 0), scores
         if isinstance(x, cnp.ndarray):
             f.x = matrix_of(<cnp.ndarray>x)
@@ -108,3 +110,21 @@ cdef class Engine:
             raise_pending()
         check_fault(f.fault)
         return check_memory(missing)
+
+
+@cython.final
+cdef class Packed:
+    """Parameters of a network, copied into panels for many predictions. Nothing changes it."""
+
+    cdef Engine engine
+    cdef cnp.ndarray flat, memory  # the parameters as they were given, and their panels
+    cdef const void *panels
+
+    def __cinit__(self, Engine engine, cnp.ndarray parameters):
+        cdef size_t address
+        self.engine = engine
+        self.flat = parameters.copy()
+        self.memory = np.empty(fastmlp_packed_bytes(&engine.e.design) + 64, np.uint8)
+        address = (<size_t>cnp.PyArray_DATA(self.memory) + 63) & ~<size_t>63  # a cache line's start
+        self.panels = <const void *>address
+        fastmlp_pack(&engine.e.design, cnp.PyArray_DATA(self.flat), <void *>address)

@@ -14,24 +14,35 @@ class Network:
         self._gradients = {}
 
     def predict(self, parameters, x, *, out=None):
-        """Values of the output layer, shape ``(n, n_out)``."""
+        """Values of the output layer, shape ``(n, n_out)``; ``parameters`` may be packed."""
         cdef Engine engine = self._engine
-        if (
-            out is None and engine.fits(parameters) and plain(x, 2, engine.dtype)
-            and cnp.PyArray_DIM(<cnp.ndarray>x, 1) == engine.n_in
-        ):
-            out = new_array(cnp.PyArray_DIM(<cnp.ndarray>x, 0), engine.n_out, engine.dtype)
-            engine.forward(parameters, x, out, False)
-            return out
-        _checks.flat("parameters", parameters, self.architecture, self.dtype)
+        cdef cnp.ndarray flat
+        cdef const void *panels = NULL
+        cdef Py_ssize_t n
+        if isinstance(parameters, Packed):
+            panels, flat = (<Packed>parameters).panels, (<Packed>parameters).flat
+            if (<Packed>parameters).engine is not engine:
+                raise ValueError("these parameters were packed by another network")
+        else:
+            if not engine.fits(parameters):
+                _checks.flat("parameters", parameters, self.architecture, self.dtype)
+            flat = aligned(parameters)
+        if plain(x, 2, engine.dtype) and cnp.PyArray_DIM(<cnp.ndarray>x, 1) == engine.n_in:
+            n = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
+            result = plain_output(out, n, engine.n_out, engine.dtype, x, flat, flat)
+            if result is not None:
+                engine.forward(flat, x, result, False, panels)
+                return result
         _checks.rows(self.architecture, self.dtype, x)
-        if isinstance(x, CSR):
-            out = _checks.output("out", out, (len(x), engine.n_out), self.dtype, x.data, parameters)
-            engine.forward(aligned(parameters), x, out, False)
-            return out
-        out = _checks.output("out", out, (len(x), engine.n_out), self.dtype, x, parameters)
-        engine.forward(aligned(parameters), aligned(x), out, False)
-        return out
+        rows = x.data if isinstance(x, CSR) else x
+        result = _checks.output("out", out, (len(x), engine.n_out), self.dtype, rows, flat)
+        engine.forward(flat, x if isinstance(x, CSR) else aligned(x), result, False, panels)
+        return result
+
+    def pack(self, parameters):
+        """Parameters for many calls of ``predict``: a copy, in the order in which kernels read them."""
+        _checks.flat("parameters", parameters, self.architecture, self.dtype)
+        return Packed(self._engine, aligned(parameters))
 
     def loss(self, parameters, x, target, loss, *, sample_weight=None):
         """Mean loss of the rows, without a penalty."""

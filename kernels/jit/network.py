@@ -86,6 +86,13 @@ class Network:
             shelves.give(key, call)
         return out
 
+    def pack(self, parameters: Array) -> Any:
+        """Parameters for many calls of ``predict``: a copy that nothing changes."""
+        _checks.flat("parameters", parameters, self.architecture, self.dtype)
+        copy = parameters.copy()
+        copy.flags.writeable = False
+        return copy
+
     def _space(
         self, rows: int, stores: int, with_errors: bool, n_threads: int, with_slopes: bool = False
     ) -> Workspace:

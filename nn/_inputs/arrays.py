@@ -16,8 +16,13 @@ from . import tables
 from .sparse import for_engine, is_sparse
 
 
-def rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X") -> Any:
-    """Samples in rows, ``(n, n_in)``: an array, or of a sparse matrix ``kernels.CSR``."""
+def rows(
+    value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X", *, convert: bool = True
+) -> Any:
+    """Samples in rows, ``(n, n_in)``: an array, or of a sparse matrix ``kernels.CSR``.
+
+    Without ``convert`` an array keeps its dtype: who reads it converts it block by block.
+    """
     if is_sparse(value):
         return _sparse_rows(value, n_in, dtype, name)
     x = numeric(value, name)
@@ -27,7 +32,7 @@ def rows(value: Any, n_in: int, dtype: np.dtype[Any], name: str = "X") -> Any:
         )
     if x.shape[1] != n_in:
         raise ValueError(f"{name} must have shape (n, {n_in}) for this network, got {x.shape}")
-    return x.astype(dtype, copy=False)
+    return x.astype(dtype, copy=False) if convert else x
 
 
 def _advice(x: Array, n_in: int, name: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from fastmlp import kernels
 from fastmlp.kernels import Architecture
 
 from .._inputs import sparse
@@ -18,6 +19,8 @@ from .._typing import Array
 
 #: Multiplications of a block in one pass: about a tenth of a second of one slow core.
 WORK = 5e8
+#: Numbers of rows that are converted to the network's dtype at a time.
+CONVERTED = 2**18
 
 
 def rows_of_block(architecture: Architecture) -> int:
@@ -26,17 +29,35 @@ def rows_of_block(architecture: Architecture) -> int:
     return max(256, int(WORK / products))
 
 
-def predict(network: Any, parameters: Array, x: Any) -> Array:
-    """``network.predict(parameters, x)``."""
+def predict(network: Any, parameters: Any, x: Any, out: Array | None = None) -> Array:
+    """``network.predict(parameters, x, out=out)``; parameters may be packed.
+
+    An array of another dtype is converted block by block, without a copy of the whole.
+    """
     block = rows_of_block(network.architecture)
+    other = not sparse.is_sparse(x) and x.dtype != network.dtype
+    if other:
+        block = min(block, max(64, CONVERTED // network.architecture.sizes[0]))
     if len(x) <= block:
-        whole: Array = network.predict(parameters, x)
+        x = x.astype(network.dtype) if other else x
+        whole: Array = network.predict(parameters, x, out=out)
         return whole
-    outputs = np.empty((len(x), network.architecture.sizes[-1]), parameters.dtype)
+    shape = (len(x), network.architecture.sizes[-1])
+    if out is None:
+        out = np.empty(shape, network.dtype)
+    else:
+        kernels.check_output("out", out, shape, network.dtype, x.data if sparse.is_sparse(x) else x)
+    if isinstance(parameters, np.ndarray):
+        parameters = network.pack(parameters)
+    rows = np.empty((block, x.shape[1]), network.dtype) if other else None
     for start in range(0, len(x), block):
         part = slice(start, start + block)
-        network.predict(parameters, sparse.part(x, part), out=outputs[part])
-    return outputs
+        here = sparse.part(x, part)
+        if rows is not None:
+            rows[: len(here)] = here
+            here = rows[: len(here)]
+        network.predict(parameters, here, out=out[part])
+    return out
 
 
 def loss(

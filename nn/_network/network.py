@@ -17,6 +17,7 @@ from .._typing import Array
 from . import blocks
 from .outputs import Decisions
 from .parameters import ParameterList
+from .predictor import Predictor
 
 #: The loss whose output error is ``a - y`` for each output activation.
 NATURAL_LOSS = {
@@ -158,7 +159,7 @@ class Network(Decisions):
         if streams.is_source(X):
             found: Array = streams.predict(self, X, out)
             return found
-        x = arrays.rows(X, self._architecture.sizes[0], self._dtype)
+        x = arrays.rows(X, self._architecture.sizes[0], self._dtype, convert=False)
         result = blocks.predict(self._network, self._parameters, x)
         if out is None:
             return result
@@ -166,6 +167,21 @@ class Network(Decisions):
             raise ValueError(f"out must have shape {result.shape}, got {np.shape(out)}")
         out[...] = result
         return out  # type: ignore[no-any-return]
+
+    def predictor(self) -> Predictor:
+        """The network as it is now, made ready for many calls of any number of threads.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastmlp import MLP
+        >>> net = MLP([2, 3, 1], random_state=0)
+        >>> predict = net.predictor()
+        >>> out = np.empty((1, 1))
+        >>> predict(np.array([[1.0, 2.0]]), out=out) is out
+        True
+        """
+        return Predictor(self._architecture, self._parameters, self._n_threads)
 
     def loss(
         self,

@@ -12,6 +12,7 @@ from fastmlp import kernels
 from .. import initializers
 from .._inputs import sparse
 from .._network import blocks, construction
+from .._network.predictor import Predictor
 from .._typing import Array
 from ..interop._methods import EstimatorExports
 from . import _names
@@ -253,11 +254,7 @@ class BaseMLP(EstimatorExports, CallbackSupportMixin, FittedArrays):
             outputs = self._fast_outputs(X)
             if outputs is not None:
                 return outputs
-        if not hasattr(self, "coefs_"):
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with "
-                "appropriate arguments before using this estimator."
-            )
+        self._need_fit()
         if output is None and self.out_activation_ not in _names.OUTPUTS:
             # Of a network that was cut after a hidden layer, for example.
             return self._activated(X)
@@ -274,6 +271,23 @@ class BaseMLP(EstimatorExports, CallbackSupportMixin, FittedArrays):
         if output is None:
             self._prepare()
         return result
+
+    def _need_fit(self) -> None:
+        if not hasattr(self, "coefs_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with "
+                "appropriate arguments before using this estimator."
+            )
+
+    def predictor(self) -> Predictor:
+        """The fitted network as it is now, made ready for many calls of any number of threads.
+
+        It gives values of the output layer, ``(n, n_outputs)``: of a regressor its predictions, of
+        a classifier the probability (or margin) of each class, of two classes that of the second.
+        Rows are read as numbers, without the names of their features.
+        """
+        self._need_fit()
+        return Predictor(self._architecture(), self._packed(), self.n_threads, self.backend)
 
     def _activated(self, X: Any) -> Array:
         """Outputs with an output activation that only hidden layers have while training."""

@@ -23,19 +23,20 @@ struct product {
     long scratch_bytes;
 };
 
-/* A network applied to rows, straight from plain parameters or from packed ones. */
+/* A network applied to rows. Parameters are in panels from element `skipped` on; weights before that are
+   read where they lie (plain_weights.h). */
 struct forward {
     const struct design *design;
     struct matrix x;
     const struct csr *sparse;   /* instead of x, or NULL; layer 0 then takes plain weights */
-    const void *flat;
-    const void *packed;         /* parameters in panels, from element `skipped` on */
+    const void *flat;           /* all parameters as users have them */
+    const void *packed;         /* where element `skipped` of the panels is; NULL: packed by the call */
     long skipped;
     long n, block_rows;
     int scores;                 /* leave out the output activation */
     int fault;                  /* enum fault, found on the way */
     void *out;                  /* (n, n_out), contiguous */
-    char *scratch;              /* two halves for the layers' rows in turn, then output_scratch */
+    char *scratch;              /* two halves for the layers' rows in turn, then what kernels want */
     long scratch_bytes, half_bytes;
 };
 
@@ -77,6 +78,8 @@ double fastmlp_output(struct output_rows *, int n_threads);
 void fastmlp_elements(const struct elements *, int n_threads);
 
 /* predictions.c, of a network that an engine describes */
+long fastmlp_packed_bytes(const struct design *);
+void fastmlp_pack(const struct design *, const void *flat, void *packed);
 double fastmlp_forward(const struct design *, struct forward *, int n_threads);
 
 /* ranges.c */

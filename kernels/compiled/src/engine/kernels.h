@@ -47,6 +47,7 @@ struct kernels {
     int tile_panels;
     int task_features; /* features of a weight task */
     long (*output_scratch)(long n_out);
+    long plain_scratch; /* bytes of a piece of weights, packed by predictions */
     void (*pack)(const struct design *, const void *flat, void *packed, int from_layer, long skipped);
     void (*unpack)(const struct design *, const void *packed, void *flat);
     void (*refresh_transposed)(const struct engine *);

@@ -5,16 +5,16 @@
 #include "work.h"
 
 enum {
-    FEW_ROWS = 4,             /* predictions of fewer rows do not pay for packing the weights */
+    FEW_ROWS = 4,             /* fewer are predicted one by one; with packed parameters a single one */
     SMALL_SCRATCH = 16 << 10, /* bytes of working space that predictions of few rows have on the stack */
 };
 
-/* Two halves for the layers' rows in turn, and the output layer's scratch. */
-static void lay_out(struct forward *f, long widest, long rows)
+/* Two halves for the layers' rows in turn, a piece of packed weights, and the output layer's scratch. */
+static void lay_out(struct forward *f, long widest, long rows, long plain)
 {
     const struct design *d = f->design;
     f->half_bytes = round_up(times(times(widest, rows), d->kernels->real_bytes), LINE);
-    f->scratch_bytes = plus(times(2, f->half_bytes),
+    f->scratch_bytes = plus(plus(times(2, f->half_bytes), plain),
                             d->kernels->output_scratch(d->layers[d->n_layers - 1].n_out));
 }
 
@@ -22,7 +22,7 @@ static double forward_few(struct forward *f, long widest)
 {
     const struct design *d = f->design;
     char small[SMALL_SCRATCH] __attribute__((aligned(LINE)));
-    lay_out(f, widest, 1);
+    lay_out(f, widest, 1, 0);
     int fits = f->scratch_bytes <= (long)sizeof small;
     f->scratch = fits ? small : fastmlp_scratch_take(f->scratch_bytes);
     if (f->scratch == NULL)
@@ -33,8 +33,17 @@ static double forward_few(struct forward *f, long widest)
     return 0;
 }
 
-/* Predictions for n >= 1 rows: 0, or the bytes of the memory that there is not. Sparse rows take the
-   first layer's weights as they are: the packed parameters begin behind them. */
+/* Parameters in panels, for f->packed of many predictions. */
+long fastmlp_packed_bytes(const struct design *d) { return times(d->n_packed, d->kernels->real_bytes); }
+
+void fastmlp_pack(const struct design *d, const void *flat, void *packed)
+{
+    memset(packed, 0, (size_t)fastmlp_packed_bytes(d));
+    d->kernels->pack(d, flat, packed, 0, 0);
+}
+
+/* Predictions for n >= 1 rows: 0, or the bytes of the memory that there is not. Without packed parameters
+   only the biases are packed here, with their padding: all weights are read where they lie. */
 double fastmlp_forward(const struct design *d, struct forward *f, int n_threads)
 {
     const struct kernels *k = d->kernels;
@@ -43,21 +52,23 @@ double fastmlp_forward(const struct design *d, struct forward *f, int n_threads)
         widest = max(widest, d->layers[l].out_panels * k->panel);
     f->design = d;
     f->fault = FAULT_none;
-    if (f->n < FEW_ROWS)
+    if (f->n < (f->packed ? 2 : FEW_ROWS))
         return forward_few(f, widest);
     int threads = threads_for(layer_flops(d) * (double)f->n, n_threads);
     f->block_rows = rows_of_block(f->n, threads);
-    lay_out(f, widest, f->block_rows | 1);
-    f->skipped = !f->sparse ? 0 : d->n_layers > 1 ? d->layers[1].weights : d->layers[0].bias;
-    long packed = round_up((d->n_packed - f->skipped) * k->real_bytes, LINE);
-    long bytes = plus(packed, times(f->scratch_bytes, threads));
+    lay_out(f, widest, f->block_rows | 1, k->plain_scratch);
+    const int ready = f->packed != NULL;
+    f->skipped = ready ? 0 : d->layers[0].bias;
+    const long biases = ready ? 0 : round_up((d->n_packed - f->skipped) * k->real_bytes, LINE);
+    const long bytes = plus(biases, times(f->scratch_bytes, threads));
     char *memory = fastmlp_scratch_take(bytes);
     if (memory == NULL)
         return (double)bytes;
-    f->packed = memory;
-    f->scratch = memory + packed;
-    memset(memory, 0, (size_t)packed);
-    k->pack(d, f->flat, memory, f->sparse != NULL, f->skipped);
+    f->scratch = memory + biases;
+    if (!ready) {
+        f->packed = memory;
+        k->pack(d, f->flat, memory, d->n_layers, f->skipped);
+    }
     fastmlp_parallel(threads, blocks_of(f->n, f->block_rows), k->forward_block, f);
     fastmlp_scratch_give(memory);
     return 0;

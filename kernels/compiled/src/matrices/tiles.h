@@ -53,6 +53,31 @@ struct epilogue {
 /* Each tile prefetches for later tiles, a few lines per row: issued all at once, the prefetches would fill
    the load queue and delay the tile's own loads. */
 
+INLINE void begin_forward(const int rows, const int panels, struct strided init,
+                          vec sum[][TILE_PANELS * VECTORS])
+{
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < panels * VECTORS; v++)
+            sum[r][v] = load(init.at + r * init.row + (v / VECTORS) * init.panel +
+                             (v % VECTORS) * LANES);
+}
+
+INLINE void end_forward(const int rows, const int panels, vec sum[][TILE_PANELS * VECTORS],
+                        struct epilogue epilogue, real *c, long c_row, long c_panel)
+{
+    const vec lowest = SPLAT(epilogue.lowest);
+    if (epilogue.gate)
+        UNROLL for (int r = 0; r < rows; r++)
+            UNROLL for (int v = 0; v < panels * VECTORS; v++) {
+                const real *at = c + r * c_row + (v / VECTORS) * c_panel + (v % VECTORS) * LANES;
+                sum[r][v] = masked(load(at + epilogue.gate) > SPLAT((real)0), sum[r][v]);
+            }
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < panels * VECTORS; v++)
+            store(c + r * c_row + (v / VECTORS) * c_panel + (v % VECTORS) * LANES,
+                  maximum(lowest, sum[r][v]));
+}
+
 /* ROWS x PANELS panels of C over a depth that may end inside a panel of A. Prefetches as much of B, `ahead`
    elements further on. */
 INLINE void forward_body(const int rows, const int panels, long depth, const real *a, long a_panel,
@@ -60,10 +85,7 @@ INLINE void forward_body(const int rows, const int panels, long depth, const rea
                          struct epilogue epilogue, real *c, long c_row, long c_panel)
 {
     vec sum[TILE_ROWS][TILE_PANELS * VECTORS];
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < panels * VECTORS; v++)
-            sum[r][v] = load(init.at + r * init.row + (v / VECTORS) * init.panel +
-                             (v % VECTORS) * LANES);
+    begin_forward(rows, panels, init, sum);
     for (; depth > 0; depth -= PANEL, a += a_panel) {
         const real *end = b + (depth < PANEL ? depth : PANEL) * PANEL;
         const real *x = a;
@@ -82,17 +104,7 @@ INLINE void forward_body(const int rows, const int panels, long depth, const rea
             x += 1;
         } while (b != end);
     }
-    const vec lowest = SPLAT(epilogue.lowest);
-    if (epilogue.gate)
-        UNROLL for (int r = 0; r < rows; r++)
-            UNROLL for (int v = 0; v < panels * VECTORS; v++) {
-                const real *at = c + r * c_row + (v / VECTORS) * c_panel + (v % VECTORS) * LANES;
-                sum[r][v] = masked(load(at + epilogue.gate) > SPLAT((real)0), sum[r][v]);
-            }
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < panels * VECTORS; v++)
-            store(c + r * c_row + (v / VECTORS) * c_panel + (v % VECTORS) * LANES,
-                  maximum(lowest, sum[r][v]));
+    end_forward(rows, panels, sum, epilogue, c, c_row, c_panel);
 }
 
 /* What a gradient tile prefetches: a line for later tiles, and for the update `step` <= 128 bytes with

@@ -20,6 +20,7 @@ const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
     .tile_panels = TILE_PANELS,
     .task_features = TASK_FEATURES,
     .output_scratch = output_scratch,
+    .plain_scratch = PLAIN_SCRATCH,
     .pack = pack,
     .unpack = unpack,
     .refresh_transposed = refresh_transposed,

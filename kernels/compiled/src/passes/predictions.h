@@ -6,6 +6,7 @@
 #include "formulas/custom.h"
 #include "fastmlp.h"
 #include "matrices/few_rows.h"
+#include "matrices/plain_weights.h"
 #include "matrices/products.h"
 #include "formulas/losses.h"
 #include "matrices/panels.h"
@@ -87,7 +88,16 @@ static void finish_rows(int output, real *z, long rows, long n_out, long panel, 
             forward_run(output, z + p * panel, rows * PANEL);
 }
 
-/* Weights of the first layer as users have them. */
+/* Weights of a layer as users have them. */
+INLINE const real *flat_weights(const struct forward *f, int layer)
+{
+    const real *w = f->flat;
+    for (int l = 0; l < layer; l++)
+        w += f->design->layers[l].n_in * f->design->layers[l].n_out;
+    return w;
+}
+
+/* Those of the first layer, for sparse rows. */
 INLINE struct weight_rows plain_weights(const struct forward *f)
 {
     const struct layer *layer = &f->design->layers[0];
@@ -96,7 +106,29 @@ INLINE struct weight_rows plain_weights(const struct forward *f)
                                 whole_rows(layer->n_in, layer->n_out, layer->out_panels)};
 }
 
-/* Predictions of a block of rows, from packed parameters. */
+/* One layer's activations of a block of rows that begins with row `first`, from those of the layer below. */
+static void predict_layer(struct forward *f, int l, long first, long n, const real *a, real *z, long panel,
+                          real *packed)
+{
+    const struct layer *layer = &f->design->layers[l];
+    const real *parameters = f->packed, *bias = parameters + (layer->bias - f->skipped);
+    const int by_entries = f->sparse && l == 0;
+    const struct epilogue epilogue = forward_epilogue(layer->activation);
+    if (by_entries)
+        sparse_product(f->sparse, NULL, first, n, plain_weights(f), layer->out_panels, 1, bias, z, panel,
+                       &f->fault);
+    else if (layer->weights < f->skipped)
+        plain_product(n, layer->n_in, a, panel, flat_weights(f, l), layer->n_out, bias, epilogue, z, panel,
+                      packed);
+    else
+        layer_product(n, layer->n_in, a, panel, parameters + (layer->weights - f->skipped),
+                      layer->in_rows * PANEL, bias, 0, epilogue, z, panel, layer->out_panels);
+    if (by_entries || !in_tiles(layer->activation))
+        for (long p = 0; p < layer->out_panels; p++)
+            activate_run(layer->activation, layer->custom, z + p * panel, n * PANEL);
+}
+
+/* Predictions of a block of rows. */
 static void forward_block(void *context, long block, int thread)
 {
     struct forward *f = context;
@@ -105,25 +137,13 @@ static void forward_block(void *context, long block, int thread)
     long n = f->n - first < f->block_rows ? f->n - first : f->block_rows;
     real *here = (real *)(f->scratch + thread * f->scratch_bytes);
     real *there = (real *)((char *)here + f->half_bytes);
-    real *columns = (real *)((char *)there + f->half_bytes);
+    real *packed = (real *)((char *)there + f->half_bytes);
+    real *columns = (real *)((char *)packed + PLAIN_SCRATCH);
     const char *x = f->x.data + first * f->x.row_stride;
     for (long r = 0; !f->sparse && r < n; r++, x += f->x.row_stride)
         scatter_row(x, f->x.column_stride, d->layers[0].n_in, here + r * PANEL, panel, 0);
-    const real *parameters = f->packed;
     for (int l = 0; l < d->n_layers; l++) {
-        const struct layer *layer = &d->layers[l];
-        const int by_entries = f->sparse && l == 0;
-        const real *bias = parameters + (layer->bias - f->skipped);
-        if (by_entries)
-            sparse_product(f->sparse, NULL, first, n, plain_weights(f), layer->out_panels, 1, bias,
-                           there, panel, &f->fault);
-        else
-            layer_product(n, layer->n_in, here, panel, parameters + (layer->weights - f->skipped),
-                          layer->in_rows * PANEL, bias, 0,
-                          forward_epilogue(layer->activation), there, panel, layer->out_panels);
-        if (by_entries || !in_tiles(layer->activation))
-            for (long p = 0; p < layer->out_panels; p++)
-                activate_run(layer->activation, layer->custom, there + p * panel, n * PANEL);
+        predict_layer(f, l, first, n, here, there, panel, packed);
         real *swap = here;
         here = there;
         there = swap;

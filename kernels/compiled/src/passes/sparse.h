@@ -30,11 +30,8 @@ struct weight_rows {
     long row, n, whole;
 };
 
-/* Rows of n, of so many panels, that are read whole panel by whole panel: a plain matrix ends before. */
-INLINE long whole_rows(long n, long row, long panels)
-{
-    return max(0, n - (panels * PANEL + row - 1) / row);
-}
+/* Rows of n, of so many panels, that are read panel by panel: the last ones of a plain matrix end before. */
+INLINE long whole_rows(long n, long row, long panels) { return max(0, n - (panels * PANEL + row - 1) / row); }
 
 /* Any number will do for the row: nothing is read. */
 INLINE void prefetch_row(const real *w, long number, long row, long panels)

@@ -1,0 +1,125 @@
+"""Predictors: the bits of ``predict``, whatever happens to their network, shared by threads."""
+
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from fastmlp import MLP, MLPClassifier, MLPRegressor, Predictor, kernels
+
+SIZES = {"narrow": (10, 10, 1), "odd": (37, 53, 29, 5), "wide": (130, 300, 17)}
+
+
+def network(shape, dtype, activation="tanh", output="identity"):
+    return MLP(SIZES[shape], activation, output, dtype=dtype, random_state=0, n_threads=2)
+
+
+@pytest.fixture(autouse=True, params=kernels.available())
+def backend(request):
+    with kernels.use_backend(request.param):
+        yield request.param
+
+
+@pytest.mark.covers("backend", "shape", "dtype", "n")
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 7, 16, 33, 200, 700])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SIZES)
+def test_bits_of_predict(backend, shape, dtype, n):
+    net = network(shape, dtype, output="softmax" if shape == "odd" else "identity")
+    x = np.random.default_rng(n).standard_normal((n, SIZES[shape][0])).astype(dtype)
+    predict, want = net.predictor(), net.predict(x)
+    out = np.full_like(want, np.nan)
+    assert predict(x, out=out) is out
+    np.testing.assert_array_equal(out, want)
+    np.testing.assert_array_equal(predict(x), want)
+    if n and backend != "reference":  # a row does not depend on those beside it
+        np.testing.assert_array_equal(predict(x[n // 2 : n // 2 + 1])[0], want[n // 2])
+
+
+@pytest.mark.covers("backend", "kind")
+@pytest.mark.parametrize("kind", ["float64", "int8", "bool", "list", "csr", "columns"])
+def test_rows_of_other_kinds_are_read_in_blocks(backend, kind, monkeypatch):
+    net = network("odd", "float32", "relu")
+    dense = np.random.default_rng(1).integers(0, 2, (300, 37)).astype("float32")
+    want = net.predict(dense)
+    monkeypatch.setattr("fastmlp._network.blocks.CONVERTED", 37 * 70)
+    rows = {
+        "list": dense.tolist,
+        "columns": lambda: np.asfortranarray(dense),
+        "csr": lambda: pytest.importorskip("scipy.sparse").csr_array(dense),
+    }.get(kind, lambda: dense.astype(kind))()
+    for found in (net.predict(rows), net.predictor()(rows, out=np.empty_like(want))):
+        if kind == "csr" or backend == "reference":  # other sums
+            np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(found, want)
+
+
+def test_a_predictor_stays_as_it_was_made():
+    net = network("odd", "float64")
+    x = np.ones((20, 37))
+    predict, before = net.predictor(), net.predict(x)
+    net.parameters[:] += 1
+    np.testing.assert_array_equal(predict(x), before)
+    assert not predict.parameters.flags.writeable
+    with pytest.raises(AttributeError):
+        predict.extra = 1
+    again = pickle.loads(pickle.dumps(predict))
+    np.testing.assert_array_equal(again(x), before)
+    assert isinstance(again, Predictor)
+    assert again.dtype == np.float64
+    assert again.architecture == net.architecture
+
+
+def test_threads_share_one():
+    net = network("odd", "float32")
+    predict = net.predictor()
+    xs = [
+        np.random.default_rng(i).standard_normal((40 + i, 37)).astype("float32") for i in range(4)
+    ]
+    wants = [net.predict(x) for x in xs]
+    wrong = []
+
+    def work(x, want):
+        out = np.empty_like(want)
+        for _ in range(30):
+            out[...] = np.nan
+            if not np.array_equal(predict(x, out=out), want):
+                wrong.append(x.shape)
+
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(xs, wants, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_errors_name_what_came():
+    predict = network("narrow", "float32").predictor()
+    x = np.zeros((3, 10), "float32")
+    with pytest.raises(
+        ValueError, match=r"X must have shape \(n, 10\) for this network, got \(3, 9\)"
+    ):
+        predict(x[:, :9])
+    with pytest.raises(ValueError, match=r"out must have shape \(3, 1\), got \(2, 1\)"):
+        predict(x, out=np.empty((2, 1), "float32"))
+    with pytest.raises(ValueError, match="out"):
+        predict(x.astype("float64"), out=np.empty((2, 1), "float32"))
+    with pytest.raises(ValueError, match="share memory"):
+        predict(x, out=x.reshape(-1)[:3, None])
+    with pytest.raises(TypeError, match="real numbers"):
+        predict([["a"] * 10])
+
+
+@pytest.mark.filterwarnings("ignore:.*Maximum iterations")
+def test_estimators_have_them():
+    x = np.random.default_rng(0).standard_normal((60, 4))
+    regressor = MLPRegressor(hidden_layer_sizes=(5,), max_iter=3, random_state=0)
+    with pytest.raises(ValueError, match="not fitted"):
+        regressor.predictor()
+    regressor.fit(x, x[:, 0])
+    np.testing.assert_array_equal(regressor.predictor()(x)[:, 0], regressor.predict(x))
+    classifier = MLPClassifier(hidden_layer_sizes=(5,), max_iter=3, random_state=0)
+    classifier.fit(x, np.arange(60) % 3)
+    np.testing.assert_array_equal(classifier.predictor()(x), classifier.predict_proba(x))
