@@ -81,8 +81,8 @@ if TYPE_CHECKING:
     from ._many.prediction import predict_many
     from ._model import Model, load_model
     from ._network.gradient_check import check_gradients
-    from ._training.trainer import Trainer
     from ._network.predictor import Predictor
+    from ._training.trainer import Trainer
     from .estimators import MLPClassifier, MLPRegressor, from_sklearn
     from .history import History
     from .interop._incoming import from_keras, from_onnx, from_torch
@@ -99,8 +99,8 @@ __all__ = [
     "MLPEnsembleRegressor",
     "MLPRegressor",
     "Model",
-    "Trainer",
     "Predictor",
+    "Trainer",
     "__version__",
     "activations",
     "autodiff",
