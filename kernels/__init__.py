@@ -78,6 +78,7 @@ from ._second import (
     output_jacobian_along,
     output_jacobian_product,
 )
+from ._single import plain_samples
 from ._specs import (
     CSR,
     Architecture,
@@ -153,6 +154,7 @@ __all__ = [
     "output_delta_along",
     "output_jacobian_along",
     "output_jacobian_product",
+    "plain_samples",
     "sgd_update",
     "supports",
     "trainer",

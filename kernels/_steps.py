@@ -46,6 +46,20 @@ def plain(
     return weight is None or (_reals(weight, (n,), dtype, 0, inf) and bool(weight.any()))
 
 
+def plain_samples(
+    architecture: Architecture,
+    dtype: Any,
+    x: Any,
+    target: Any,
+    sample_weight: Any,
+    low: float,
+    high: float,
+) -> bool:
+    """Whether rows, targets and weights need no closer look."""
+    most = x.shape[0] if isinstance(x, np.ndarray) and x.ndim else 0
+    return plain(architecture, dtype, most, (x, target, sample_weight), False, low, high)
+
+
 def fits(parameters: Any, n: int, dtype: Any) -> bool:
     """Whether it is a contiguous vector like the parameters."""
     return (

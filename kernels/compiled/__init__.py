@@ -17,6 +17,7 @@ from ._core import (
     isa,
     loss_value,
     output_delta,
+    plain_samples,
     update,
     weight_gradient,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "isa",
     "loss_value",
     "output_delta",
+    "plain_samples",
     "update",
     "weight_gradient",
 ]

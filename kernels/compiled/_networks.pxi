@@ -245,12 +245,14 @@ class Trainer:
         cdef double loss
         cdef long batch = self._options.batch_size
 
-        _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
+        if not few_plain_rows(self._engine, x, target, sample_weight):
+            _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
         rows = Samples(x, target, sample_weight, self._dtype)
         if order is not None:
             # A copy is what is checked and used: nobody else can change it.
             order = order.copy() if isinstance(order, np.ndarray) else order
-            _checks.order(order, len(x))
+            if not plain_labels(order, len(order), max(len(x), 2)) or len(x) < 2:
+                _checks.order(order, len(x))
             rows.visit(order, len(order))
         _checks.learning_rates(learning_rate, (rows.s.n_rows + batch - 1) // batch)
         rates = np.ascontiguousarray(learning_rate, dtype=np.float64)  # at least one, in a vector
@@ -295,8 +297,10 @@ class Trainer:
         cdef Engine engine = self._engine
         if (
             self._sparse_rows or not engine.fits(parameters) or not engine.fits(shown)
-            or not plain_samples(&s, engine, x, target, sample_weight, low, high)
-            or (of_output and s.labels != NULL)
+            or not plain_rows_of(
+                &s, engine.n_in, engine.n_out, engine.dtype, x, target, sample_weight, low, high
+            )
+            or s.n_rows > engine.batch or (of_output and s.labels != NULL)
         ):
             return None
         if self._halt is not None and _epochs.halted(self._halt):

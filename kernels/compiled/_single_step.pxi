@@ -41,8 +41,9 @@ cdef inline matrix dense_rows(cnp.ndarray a, long columns) noexcept:
     return m
 
 
-cdef bint plain_samples(
-    samples *s, Engine engine, object x, object target, object weight, double low, double high
+cdef bint plain_rows_of(
+    samples *s, long n_in, long n_out, int dtype, object x, object target, object weight,
+    double low, double high,
 ) noexcept:
     """Point s at rows, targets and weights; false where they need a closer look."""
     cdef cnp.ndarray a
@@ -50,25 +51,46 @@ cdef bint plain_samples(
     if not cnp.PyArray_CheckExact(x) or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0:
         return False
     n = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
-    if n == 0 or n > engine.batch or not plain_rows(x, n, engine.n_in, engine.dtype, -INF, INF):
+    if n == 0 or not plain_rows(x, n, n_in, dtype, -INF, INF):
         return False
     memset(s, 0, sizeof(samples))
     s.n_rows = n
-    s.x = dense_rows(<cnp.ndarray>x, engine.n_in)
-    if plain_rows(target, n, engine.n_out, engine.dtype, low, high):
-        s.target = dense_rows(<cnp.ndarray>target, engine.n_out)
-    elif plain_labels(target, n, engine.n_out):
+    s.x = dense_rows(<cnp.ndarray>x, n_in)
+    if plain_rows(target, n, n_out, dtype, low, high):
+        s.target = dense_rows(<cnp.ndarray>target, n_out)
+    elif plain_labels(target, n, n_out):
         s.labels = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>target)
     else:
         return False
     if weight is not None:
-        if not plain(weight, 1, engine.dtype) or not plain_rows(weight, n, 1, engine.dtype, 0, INF):
+        if not plain(weight, 1, dtype) or not plain_rows(weight, n, 1, dtype, 0, INF):
             return False
         a = <cnp.ndarray>weight
         if fastmlp_reals_within(cnp.PyArray_DATA(a), n, <int>cnp.PyArray_ITEMSIZE(a), 0, 0):
             return False
         s.sample_weight = cnp.PyArray_DATA(a)
     return True
+
+
+cdef bint few_plain_rows(Engine engine, object x, object target, object weight) noexcept:
+    """Whether rows need no closer look, of so few that looking in C is nothing beside NumPy's calls."""
+    cdef samples s
+    return (
+        cnp.PyArray_CheckExact(x) and cnp.PyArray_SIZE(<cnp.ndarray>x) < 1 << 14
+        and plain_rows_of(
+            &s, engine.n_in, engine.n_out, engine.dtype, x, target, weight, -INF, INF
+        )
+    )
+
+
+def plain_samples(architecture, dtype, x, target, sample_weight, low, high):
+    """Whether rows, targets and weights need no closer look."""
+    cdef samples s
+    cdef int type_number = cnp.NPY_FLOAT32 if dtype.itemsize == 4 else cnp.NPY_FLOAT64
+    sizes = architecture.sizes
+    return plain_rows_of(
+        &s, sizes[0], sizes[len(sizes) - 1], type_number, x, target, sample_weight, low, high
+    )
 
 
 cdef object single_step(

@@ -20,6 +20,7 @@ into ``formulas/activations``, an update rule into ``formulas/update_rules``, a 
 ``formulas/losses_of_outputs`` or ``losses_of_scores``, an instruction set into ``vector/host``.
 """
 
+from .._steps import plain_samples
 from .activations import activate, activation_backward
 from .layers import bias_gradient, delta_backward, dense_forward, weight_gradient
 from .losses import loss_value, output_delta
@@ -42,6 +43,7 @@ __all__ = [
     "isa",
     "loss_value",
     "output_delta",
+    "plain_samples",
     "update",
     "weight_gradient",
 ]

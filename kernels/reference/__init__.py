@@ -16,6 +16,7 @@ other backends are checked against it. It also runs wherever NumPy does.
 ``network``         a network's predictions and gradients;  ``trainer``  the steps of an epoch
 """
 
+from .._steps import plain_samples
 from .activations import activate, activation_backward
 from .layers import bias_gradient, delta_backward, dense_forward, weight_gradient
 from .losses import loss_value, output_delta
@@ -35,6 +36,7 @@ __all__ = [
     "gauss_newton",
     "loss_value",
     "output_delta",
+    "plain_samples",
     "update",
     "weight_gradient",
 ]

@@ -31,7 +31,7 @@ NATURAL_LOSS = {
 #: Attributes that ``_setup`` makes again.
 _MADE_BY_SETUP = (
     *("_architecture", "_parameters", "_dtype", "_generator", "_n_threads"),
-    *("_weights", "_biases", "_few", "_network", "_backend", "_scorer"),
+    *("_weights", "_biases", "_few", "_network", "_backend", "_scorer", "_kept"),
 )
 
 
@@ -62,6 +62,8 @@ class Network(Decisions):
         # The backend's network object, and the backend that it was made by.
         self._network: Any = None
         self._backend: Any = None
+        # What the next ``fit`` can use of the last one, see ``_training.keeping``.
+        self._kept: Any = None
         # The same for the network that ends with the scores.
         self._scorer: tuple[Any, Any] | None = None
 

@@ -43,6 +43,17 @@ class Engine:
         self.seed: int | None = None
         self.start: Start = (None, 0, None)
 
+    def take_over(self, steps: Any, size: int) -> None:
+        """Start from the network's parameters with what has made the steps of an earlier run."""
+        steps.load(self._network.parameters)
+        self._steps, self._size, self.run_step, self.seed = steps, size, steps.run_step, 0
+
+    def given_away(self) -> tuple[Any, int] | None:
+        """What :meth:`take_over` takes; a seed of dropout is part of it, and none of two runs."""
+        if self._steps is None or self._known.searches or self._known.engine.dropout:
+            return None
+        return self._steps, self._size
+
     @property
     def step(self) -> int:
         """Updates so far."""

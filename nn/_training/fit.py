@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._typing import Array
+from .._warn import warn
 from .evaluation import Evaluation
 from .loop import Hooks, train
 from .run import Run
@@ -93,11 +93,7 @@ def fit(run: Run, hooks: NetworkHooks) -> History:
     train(run, hooks)
     history = run.history
     if history.stop_reason == "non_finite_loss":
-        warnings.warn(
-            f"{history.stop_message}: {ADVICE}",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+        warn(f"{history.stop_message}: {ADVICE}", RuntimeWarning)
     return history
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Any, cast
 
+from . import keeping
 from .options import KEPT_BY_TRAINERS, Options
 
 if TYPE_CHECKING:
@@ -69,8 +70,11 @@ def fit(
     from .trainer import Trainer
 
     if trainer is None:
-        trainer = Trainer(network, options, loss, optimizer)
-        return trainer.fit(X, y, options, resume)
+        kept = keeping.take(network, loss, optimizer, options)
+        trainer = Trainer(network, options, loss, optimizer, kept)
+        history = trainer.fit(X, y, options, resume)
+        keeping.keep(network, loss, optimizer, options, trainer)
+        return history
     if not isinstance(trainer, Trainer):
         raise TypeError(f"trainer must be a Trainer of this network, got {trainer!r}")
     if trainer.network is not network:

@@ -58,6 +58,8 @@ class Settings:
         Whether the gradient's norm is computed.
     engine : TrainingOptions
         With the ``batch_size`` that was asked for, 1 where a step takes all rows.
+    plain_targets : tuple of float
+        From where to where values need no closer look to be targets of the loss.
     """
 
     loss: Any
@@ -69,6 +71,7 @@ class Settings:
     full: bool
     with_norm: bool
     engine: TrainingOptions
+    plain_targets: tuple[float, float]
 
     @property
     def searches(self) -> bool:
@@ -120,6 +123,7 @@ def settings(network: Network, loss: Any, optimizer: Any, options: Options) -> S
         full=full,
         with_norm=with_norm,
         engine=engine,
+        plain_targets=_plain_targets(spec),
     )
 
 
@@ -202,7 +206,7 @@ def rows(
     return weighed(network, Batch(x, target, weight, known.loss), class_weight)
 
 
-def plain_targets(loss: Any) -> tuple[float, float]:
+def _plain_targets(loss: Any) -> tuple[float, float]:
     """From where to where values need no closer look to be targets of a loss."""
     spec = kernels.LOSS_SPECS.get(loss if isinstance(loss, str) else loss.name)
     if spec is None:

@@ -11,6 +11,7 @@ from ..history import History
 from ..schedules._rates import Rates
 from . import checkpoint, plan
 from .engine import Engine
+from .keeping import Kept
 from .options import Options
 
 if TYPE_CHECKING:
@@ -24,10 +25,15 @@ class Resumable:
     """What a :class:`fastmlp.Trainer` knows of its run, so that the run can go on elsewhere."""
 
     def __init__(
-        self, network: Network, options: Options, loss: Any = None, optimizer: Any = "adam"
+        self,
+        network: Network,
+        options: Options,
+        loss: Any = None,
+        optimizer: Any = "adam",
+        kept: Kept | None = None,
     ) -> None:
         self._network, self._options = network, options
-        self._known = plan.settings(network, loss, optimizer, options)
+        self._known = kept[0] if kept else plan.settings(network, loss, optimizer, options)
         self.history = History()
         self._rates = Rates(self._known.learning_rate, self._known.schedule, options.epochs, 1)
         #: Stop rules at work, and what they are to remember where they are not yet.
@@ -36,9 +42,10 @@ class Resumable:
         self._order: Array | None = None
         self._subset: Array | None = None
         self._engine = Engine(network, self._known)
+        if kept:
+            self._engine.take_over(*kept[1:])
         self._parameters = network.parameters
-        #: Range of targets that need no closer look.
-        self._quick = plan.plain_targets(self._known.loss) if not options.class_weight else None
+        self._unweighted = options.class_weight is None
 
     @property
     def state(self) -> dict[str, Any]:

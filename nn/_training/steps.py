@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from fastmlp import kernels
 from fastmlp.kernels import CSR
 from numpy.typing import ArrayLike
 
@@ -38,10 +39,10 @@ class SingleSteps(Resumable):
             Mean loss of the rows before the update, penalties included.
         """
         engine, rates = self._engine, self._rates
-        if engine.run_step is not None and self._quick is not None and rates.fixed:
+        if engine.run_step is not None and self._unweighted and rates.fixed:
             loss = engine.run_step(
                 *(X, y, rates.learning_rate, self._parameters, engine.shown, sample_weight, False),
-                *self._quick,
+                *self._known.plain_targets,
             )
             if loss is not None:
                 return loss
@@ -115,7 +116,13 @@ class SingleSteps(Resumable):
     def _rows(
         self, X: Any, y: Any, sample_weight: Any, class_weight: Any = None
     ) -> Batch | StreamBatch:
-        return plan.rows(self._network, self._known, X, y, sample_weight, class_weight)
+        net, known = self._network, self._known
+        if X.__class__ is np.ndarray and kernels.plain_samples(
+            net.architecture, net.dtype, X, y, sample_weight, *known.plain_targets
+        ):
+            target = y if y.ndim == 2 or y.dtype.kind == "i" else y.reshape(-1, 1)
+            return plan.weighed(net, Batch(X, target, sample_weight, known.loss), class_weight)
+        return plan.rows(net, known, X, y, sample_weight, class_weight)
 
     def _step_rows(self, X: Any, y: Any, sample_weight: Any) -> Batch:
         given = self._options.class_weight

@@ -127,7 +127,7 @@ class Trainer(SingleSteps):
         """Carry epochs out until there are so many in the history, going on from a ``state``."""
         network, known = self._network, self._known
         shuffle, todo = self._options.shuffle, epochs - self.history.epochs
-        streams.run_of(batch, known, shuffle, todo)
+        kind, given, n_shuffled = streams.run_of(batch, known, shuffle, todo)
         evaluation = plan.evaluation(network, options, batch, [*known.stop, known.schedule])
         callbacks = plan.listeners(options, epochs)
         for callback in callbacks:
@@ -139,7 +139,7 @@ class Trainer(SingleSteps):
             self._subset = plan.subset(network, batch, known.subset)
         if self._subset is not None:
             batch = batch.take(self._subset)
-        kind, given, n_shuffled = streams.run_of(batch, known, shuffle, todo)
+            kind, given, n_shuffled = streams.run_of(batch, known, shuffle, todo)
         n = batch.n_rows
         steps = self._engine.prepared(known.batch_size(n))
         generator = plan.generator(network, known, self._options)

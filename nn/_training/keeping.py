@@ -1,0 +1,57 @@
+"""What a small ``fit`` leaves to the next one of the same network with the same options.
+
+Checked options and an engine of the right size: neither depends on the rows. They are kept only
+where they are small, and refer to nothing of the network, so that both are freed with it.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from fastmlp import kernels
+
+if TYPE_CHECKING:
+    from .._network.network import Network
+    from .options import Options
+    from .plan import Settings
+    from .trainer import Trainer
+
+#: Settings, what makes the steps, and with how many rows at most.
+Kept: TypeAlias = "tuple[Settings, Any, int]"
+#: Values that cannot change while they are kept.
+_FIXED = frozenset((type(None), str, int, float, bool))
+#: Options that have no part in what is kept.
+_OF_ROWS = frozenset(("epochs", "sample_weight"))
+#: Parameters, and numbers in a batch of the widest layer, that a kept engine has at most.
+_PARAMETERS, _BATCH = 1 << 15, 1 << 15
+
+
+def _key(loss: Any, optimizer: Any, options: Options) -> list[Any]:
+    given = options.__dict__
+    return [loss, optimizer, *[given[name] for name in given if name not in _OF_ROWS]]
+
+
+def take(network: Network, loss: Any, optimizer: Any, options: Options) -> Kept | None:
+    """What an earlier call has kept for such options; it is then nobody else's."""
+    found = network.__dict__.pop("_kept", None)
+    if found is None:
+        return None
+    key, backend, kept = found
+    # The same objects: what is equal need not be of one type.
+    if backend is kernels.active() and all(map(operator.is_, key, _key(loss, optimizer, options))):
+        return kept  # type: ignore[no-any-return]
+    return None
+
+
+def keep(network: Network, loss: Any, optimizer: Any, options: Options, trainer: Trainer) -> None:
+    """Keep what a run has used, where it is small and can be used again."""
+    network._kept = None
+    if network.parameters.size > _PARAMETERS:
+        return
+    given = trainer._engine.given_away()
+    if given is None or given[1] * max(network.architecture.sizes) > _BATCH:
+        return
+    key = _key(loss, optimizer, options)
+    if all(value.__class__ in _FIXED or value == () for value in key):
+        network._kept = key, kernels.active(), (trainer._known, *given)
