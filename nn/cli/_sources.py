@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from fastmlp import datasets
 from fastmlp.datasets import _tables
-from fastmlp.datasets._encoding import Findings
+from fastmlp.datasets._encoding import Findings, refill
 from fastmlp.datasets._targets import read_labelled
 from fastmlp.kernels import LOSS_OUTPUTS, OUTPUTS
 
@@ -231,6 +231,8 @@ def _table(options: argparse.Namespace, earlier: Preprocessing | None) -> Source
             and options.output in (None, "identity")
             and (options.loss is None or LOSS_OUTPUTS[options.loss] == OUTPUTS)
         )
+        others = [part.x for part in (validation, test) if part is not None]
+        data = replace(data, columns=refill(data.columns, train.x, *others))
         preprocessing = of_table(data, train.x, train.y, scale_targets)
     if isinstance(options.validation, Path):
         strict = options.bad_rows == "error"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -99,6 +99,35 @@ def number_blocks(x: Floats, columns: tuple[Column, ...]) -> Floats:
         number_features(x[:, k], column, features[:, start : start + column.n_features])
         start += column.n_features
     return features
+
+
+def refill(columns: tuple[Column, ...], train: Floats, *others: Floats) -> tuple[Column, ...]:
+    """Fill in the medians of the training rows alone, so that nothing of the others is known.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+    train, *others : (n, n_features) arrays
+        Features of all columns, changed in place where a missing value was filled in and marked.
+
+    Returns
+    -------
+    tuple of Column
+        With the new medians.
+    """
+    changed, start = list(columns), 0
+    for k, column in enumerate(columns):
+        end = start + column.n_features
+        if column.missing == "marked" and column.categories is None:
+            present = train[train[:, end - 1] == 0, end - 2]  # a number, or days since 1970
+            if len(present):
+                fill = float(np.median(present))
+                values = (fill,) if column.date is None else date_features(moment_of(fill))
+                for x in (train, *others):
+                    x[x[:, end - 1] == 1, start : end - 1] = values
+                changed[k] = replace(column, fill=fill)
+        start = end
+    return tuple(changed)
 
 
 def _encode(

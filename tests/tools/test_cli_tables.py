@@ -13,6 +13,7 @@ import pytest
 from commands import columns, predict, rows, table, train
 from fastmlp import kernels, load_model
 from fastmlp.cli import _report, main
+from fastmlp.datasets import train_test_split
 
 pytest.importorskip("safetensors")
 
@@ -106,6 +107,45 @@ def test_a_package_that_is_missing_is_named(monkeypatch, capsys):
 # What columns hold
 
 
+def trained_rows(n, seed=0):
+    """Numbers of the rows of an ``n``-row table of regression that train it."""
+    rest, _, _, _ = train_test_split(np.arange(n), np.arange(n), 0.2, np.random.default_rng(seed))
+    return train_test_split(rest, rest, 0.1, np.random.default_rng(seed + 1))[0]
+
+
+def test_what_is_filled_in_comes_from_the_training_rows(capsys):
+    """The medians of numbers and dates do not know the rows that test them."""
+    days = [f"2024-{1 + i % 12:02d}-{1 + i % 28:02d}" for i in range(60)]
+    path = table(rows(lambda i: f"{i if i % 4 else ''},{days[i] if i % 5 else ''},{i}.5"))
+    train(path, "--target", "y", capsys=capsys)
+    first, before = trained_rows(60), columns()
+    lines = Path(path).read_text().splitlines()
+    for i in set(range(60)) - set(first):
+        lines[1 + i] = f"{1000 if i % 4 else ''},{'1999-01-01' if i % 5 else ''},{i}.5"
+    Path(path).write_text("\n".join(lines) + "\n")
+    train(path, "--target", "y", capsys=capsys)
+    assert {name: columns()[name].fill for name in "ab"} == {n: before[n].fill for n in "ab"}
+    assert before["b"].date
+    expected = np.median([i for i in first if i % 4])
+    assert before["a"].fill == expected
+
+
+def test_excel(capsys):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["a", "b", "y"])
+    for i in range(60):
+        sheet.append([None if i % 7 == 0 else i / 2, "xyz"[i % 3], i / 4])
+    book.save("t.xlsx")
+    train("t.xlsx", "--target", "y", capsys=capsys)
+    assert columns()["a"].missing == "marked"
+    assert columns()["b"].categories == ("x", "y", "z")
+    assert len(predict("t.xlsx", capsys=capsys)[1]) == 60
+    Path("bad.xlsx").write_bytes(b"PK")
+    assert "no readable Excel" in train("bad.xlsx", "--target", "y", capsys=capsys, code=1).err
+
+
 def test_missing_values_are_filled_in_and_marked(capsys):
     words = ["", "NA", "none", "?", "NaN", "N/A"]
     path = table(
@@ -114,7 +154,7 @@ def test_missing_values_are_filled_in_and_marked(capsys):
     said = train(path, "--target", "y", capsys=capsys).out
     assert "missing values are filled in and marked: 15 of 'a', 7 of 'b'" in said
     assert columns()["a"].feature_names == ("a", "a is missing")
-    assert columns()["a"].fill == np.median([i for i in range(60) if i % 4])
+    assert columns()["a"].fill == np.median(trained_rows(60)[trained_rows(60) % 4 != 0])
     assert columns()["b"].feature_names == ("b=k", "b is missing")
     assert "15 of 'a'" in predict(path, capsys=capsys)[2]
     said = train(path, "--target", "y", "--missing", "drop", capsys=capsys).out
