@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from typing import Any
 
@@ -19,12 +20,12 @@ def number(name: str, value: Any) -> float:
 
 
 def integer(name: str, value: Any) -> int:
-    """An integer as Python's own."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        kind = type(value).__name__
-        raise TypeError(f"{name} must be an integer, got the {kind} {value!r}") from None
+    """An integer as Python's own; True and False are none."""
+    if not isinstance(value, (bool, np.bool_)):
+        with contextlib.suppress(TypeError):
+            return operator.index(value)
+    kind = type(value).__name__
+    raise TypeError(f"{name} must be an integer, got the {kind} {value!r}")
 
 
 def count(name: str, value: Any, minimum: int) -> int:

@@ -41,6 +41,8 @@ def test_repr_shows_the_architecture():
         ({"sizes": [3]}, ValueError, "at least two"),
         ({"sizes": [3, 0, 1]}, ValueError, "positive"),
         ({"sizes": [3, 2.5, 1]}, TypeError, "float"),
+        ({"sizes": [3.0, 2, 1]}, TypeError, r"must be an integer, got the float 3\.0"),
+        ({"sizes": [3, True, 1]}, TypeError, "must be an integer, got the bool True"),
         ({"activation": "swish"}, ValueError, "swish"),
         ({"activation": ["relu", "relu"]}, ValueError, "1 hidden layers"),
         ({"output": "tanh"}, ValueError, "output must be"),
