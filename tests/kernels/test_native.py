@@ -1,4 +1,7 @@
-"""The C kernels against plain loops in C: every sixth case of ``tests/native/run native``."""
+"""The C kernels against plain loops in C: every sixth case of ``tests/native/run native``.
+
+Here for the instruction set that is in use; the command builds and runs all of them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fastmlp import kernels
 
 HERE = Path(__file__).parents[1]
 RUN = HERE / "native/run"
@@ -23,8 +27,10 @@ SOURCES = HERE.parent / "kernels/compiled/src"
     reason="needs a C compiler",
 )
 def test_native_kernels() -> None:
+    with kernels.use_backend(kernels.available()[0]):
+        isa = kernels.info()["isa"] or "baseline"
     done = subprocess.run(
-        [sys.executable, "-B", RUN, "native", "--thin", "6"],
+        [sys.executable, "-B", RUN, "native", "--thin", "6", "--isa", isa],
         capture_output=True,
         text=True,
         timeout=600,
