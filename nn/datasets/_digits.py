@@ -37,7 +37,7 @@ def load_digits(*, dtype: Any = np.float32) -> Dataset:
     >>> digits.X.shape, digits.y[:5].tolist()
     ((1797, 64), [0, 1, 2, 3, 4])
     """
-    source = resources.files("fastmlp").joinpath("data", "digits.npz")
+    source = resources.files("fastmlp").joinpath("datasets", "digits.npz")
     with source.open("rb") as file, np.load(file) as arrays:
         x, y = arrays["X"].astype(dtype), arrays["y"].astype(np.int64)
     names = tuple(str(digit) for digit in range(10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,3 +149,13 @@ def test_functions_of_every_language_are_seen() -> None:
     assert {"dense_forward"} <= found[".pyx"] | found[".pxi"]
     assert {"rows_block"} <= found[".h"]
     assert {"fastmlp_step"} <= found[".c"]
+
+
+def test_every_package_is_installed() -> None:
+    """Folders of the sources and the list in pyproject.toml: a wheel has what is listed."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    found = set()
+    for folder, package in (("nn", "fastmlp"), ("kernels", "fastmlp.kernels")):
+        for path in (ROOT / folder).rglob("__init__.py"):
+            found.add(".".join((package, *path.parent.relative_to(ROOT / folder).parts)))
+    assert found == set(settings["packages"])

@@ -99,8 +99,7 @@ def ours(*endings):
 def test_wheel_has_every_module(built):
     wheel, _, _ = built
     wanted = {installed_name(name) for name in ours(".py", ".pyi")}
-    wanted |= {installed_name(name) for name in FILES if name.startswith("nn/data/")}
-    assert "fastmlp/data/digits.npz" in wanted
+    wanted |= {f"fastmlp/datasets/{name}" for name in ("digits.npz", "README.md")}
     assert wanted | {"fastmlp/py.typed"} <= wheel, sorted(wanted - wheel)
 
 
@@ -124,7 +123,7 @@ def test_wheel_has_nothing_else(built):
 def test_sdist_can_build_and_test(built):
     _, sdist, _ = built
     wanted = ours(".py", ".pyi", ".pyx", ".pxi", ".h", ".c")
-    wanted |= {name for name in FILES if name.startswith(("tests/", "nn/data/"))}
+    wanted |= {name for name in FILES if name.startswith(("tests/", "nn/datasets/"))}
     wanted |= {"setup.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "nn/py.typed"}
     assert wanted <= sdist, sorted(wanted - sdist)
 
