@@ -38,7 +38,7 @@ from ._array_checks import output as check_output
 from ._array_checks import threads as check_threads
 from ._chooser import active, available, backend, info, use_backend
 from ._custom import CustomActivation, CustomLoss
-from ._epochs import Halted
+from ._epochs import Halted, shuffled
 from ._layers import (
     activate,
     activation_backward,
@@ -156,6 +156,7 @@ __all__ = [
     "output_jacobian_product",
     "plain_samples",
     "sgd_update",
+    "shuffled",
     "supports",
     "trainer",
     "update",

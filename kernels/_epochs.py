@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,45 @@ def check(orders: Any, learning_rates: Any, n: int, batch_size: int, out: Any) -
         raise TypeError(f"out must be a float64 array of shape ({n_epochs},)")
     out.fill(np.nan)
     return out
+
+
+def shuffled(generator: np.random.Generator, order: Array, count: int) -> Array:
+    """The orders of some epochs, ``(count, n)``: each is the one before, shuffled.
+
+    The draws and the result are those of ``generator.shuffle``; where the compiled backend is
+    there, they are made without the GIL.
+    """
+    if len(order) < 2**31 and _draws_as_numpy():
+        found: Array = _compiled().shuffled(generator, order, count)
+        return found
+    return _by_numpy(generator, order, count)
+
+
+def _by_numpy(generator: np.random.Generator, order: Array, count: int) -> Array:
+    orders = np.empty((count, len(order)), np.intp)
+    for now in orders:
+        now[...] = order
+        generator.shuffle(now)
+        order = now
+    return orders
+
+
+def _compiled() -> Any:
+    from .compiled import _core
+
+    return _core
+
+
+@functools.cache
+def _draws_as_numpy() -> bool:
+    """Whether this version of NumPy shuffles as the compiled backend does."""
+    try:
+        _compiled()
+    except ImportError:
+        return False
+    order, mine, numpys = np.arange(999, dtype=np.intp), *map(np.random.default_rng, (7, 7))
+    same = np.array_equal(_compiled().shuffled(mine, order, 3), _by_numpy(numpys, order, 3))
+    return same and bool(mine.integers(1 << 62) == numpys.integers(1 << 62))
 
 
 def one_by_one(

@@ -18,9 +18,11 @@ from .._specs import CSR, Loss, check_loss
 cimport cython
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.math cimport INFINITY as INF
 from libc.string cimport memcmp, memcpy, memset, strlen
+from numpy.random cimport bitgen_t
 
 cnp.import_array()
 

@@ -35,6 +35,39 @@ cdef int reserve_entries(Engine engine, const samples *s, long batch, long n_epo
     return 0
 
 
+cdef inline uint32_t up_to(bitgen_t *bits, uint32_t highest, uint32_t mask) noexcept nogil:
+    """A number in 0 … highest, drawn as NumPy's generators do for a shuffle: bits that fit."""
+    cdef uint32_t value = bits.next_uint32(bits.state) & mask
+    while value > highest:
+        value = bits.next_uint32(bits.state) & mask
+    return value
+
+
+def shuffled(generator, order, long count):
+    """Orders that a generator shuffles one from the other: ``(count, n)``, without the GIL."""
+    cdef cnp.ndarray last = np.ascontiguousarray(order, np.int64)
+    cdef long n = len(last), i, j, epoch
+    cdef uint32_t mask, all_bits = 0xffffffff
+    cdef cnp.ndarray orders = np.empty((count, n), np.int64)
+    cdef int64_t *now = <int64_t *>cnp.PyArray_DATA(orders)
+    cdef const int64_t *before = <const int64_t *>cnp.PyArray_DATA(last)
+    cdef bitgen_t *bits = <bitgen_t *>PyCapsule_GetPointer(
+        generator.bit_generator.capsule, "BitGenerator"
+    )
+    with generator.bit_generator.lock, nogil:
+        for epoch in range(count):
+            memcpy(now, before, n * sizeof(int64_t))
+            mask = all_bits
+            for i in range(n - 1, 0, -1):
+                while mask >> 1 >= <uint32_t>i:
+                    mask >>= 1
+                j = up_to(bits, <uint32_t>i, mask)
+                now[i], now[j] = now[j], now[i]
+            before = now
+            now += n
+    return orders
+
+
 cdef penalty penalty_of(options):
     cdef penalty p
     p.l2, p.l1, p.over_batch = options.l2, options.l1, options.l2_over_batch

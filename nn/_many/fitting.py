@@ -18,6 +18,7 @@ from .._network.network import Network
 from .._training import plan
 from .._training.batch import Batch
 from .._training.fit import ADVICE, NetworkHooks, carry_out
+from .._training.options import Options
 from .._training.run import Run, position, set_position
 from .._typing import Array
 from ..history import History
@@ -167,6 +168,9 @@ class Work:
         self._weights = arguments.data_of_each("sample_weight", sample_weight, k, (1,))
         self._rows = arguments.rows_of_each(rows, k)
         self._batches: dict[Hashable, Batch] = {}
+        self._known: dict[Hashable, plan.Settings] = {}
+        self._records: dict[Hashable, Options] = {}
+        self._keys: list[Hashable] = [None] * k
         self._histories = [History() for _ in networks]
         self._lock = threading.Lock()
         self._done = 0
@@ -212,27 +216,47 @@ class Work:
             self.networks[i],
             batch,
             options["optimizer"],
-            arguments.record(options),
+            self._record(i),
             rows=rows,
-            n_threads=1,
+            known=self._settings(i, batch.loss),
             hooks=ManyHooks,
         )
         assert isinstance(hooks, ManyHooks)
         return run, hooks
 
+    def _key(self, i: int) -> Hashable:
+        """Equal for networks whose settings are."""
+        if self._keys[i] is None:
+            net = self.networks[i]
+            options = [v if _plain(v) else id(v) for v in self.options[i].values()]
+            self._keys[i] = (net.architecture, net.dtype, *options)
+        return self._keys[i]
+
+    def _settings(self, i: int, loss: Any) -> plan.Settings:
+        """What the options of a network mean, worked out once for all that are alike."""
+        known = self._known.get(self._key(i))
+        if known is None:
+            options = self.options[i]
+            known = plan.settings(self.networks[i], loss, options["optimizer"], self._record(i))
+            known = self._known[self._key(i)] = known.on_threads(1)
+        return known
+
+    def _record(self, i: int) -> Options:
+        key = self._key(i)
+        if key not in self._records:
+            self._records[key] = arguments.record(self.options[i])
+        return self._records[key]
+
     def check(self) -> None:
         """Raise what planning any of the runs would raise, before one of them begins."""
         self._check_generators()
-        seen = set()
-        for i, net in enumerate(self.networks):
+        tried = set()
+        for i in range(len(self.networks)):
             try:
                 self.batch(i)
-                options = [
-                    value if _plain(value) else id(value) for value in self.options[i].values()
-                ]
-                key = (net.architecture, net.dtype, *options)
-                if key not in seen or self.options[i]["validation_data"] is not None:
-                    seen.add(key)
+                key = self._key(i)
+                if key not in tried or self.options[i]["validation_data"] is not None:
+                    tried.add(key)
                     self._try(i)
             except (TypeError, ValueError) as error:
                 error.add_note(f"in network {i}")

@@ -83,6 +83,12 @@ class Settings:
         """How many of the rows are drawn once, to be trained on."""
         return self.rule.subset if isinstance(self.rule, FullBatch) else None
 
+    def on_threads(self, n_threads: int | None) -> Settings:
+        """The same for another number of threads."""
+        return dataclasses.replace(
+            self, engine=dataclasses.replace(self.engine, n_threads=n_threads)
+        )
+
     def batch_size(self, n: int) -> int:
         """Rows of a step where there are ``n``."""
         return n if self.full else min(self.engine.batch_size, n)
@@ -134,7 +140,7 @@ def on_batch(
     options: Options,
     *,
     rows: Array | None = None,
-    n_threads: int | None = None,
+    known: Settings | None = None,
     hooks: type[NetworkHooks] = NetworkHooks,
 ) -> tuple[Run, NetworkHooks]:
     """A run of its own, from the beginning, on rows that have been checked.
@@ -146,16 +152,13 @@ def on_batch(
     rows : (m,) array of intp, optional
         Rows of it that are visited; not with metrics, class weights or an optimizer that takes
         all rows at once, which look at the batch itself.
-    n_threads : int, optional
-        In the place of the network's.
+    known : Settings, optional
+        What :func:`settings` gives for these arguments, or for those of a network that is alike.
     hooks : type
         What its owner adds to the loop.
     """
-    known = settings(network, batch.loss, optimizer, options)
-    if n_threads is not None:
-        known = dataclasses.replace(
-            known, engine=dataclasses.replace(known.engine, n_threads=n_threads)
-        )
+    if known is None:
+        known = settings(network, batch.loss, optimizer, options)
     measured = evaluation(network, options, batch, [*known.stop, known.schedule])
     seed = draw_seed(network, known)
     if known.subset is not None:
@@ -164,8 +167,7 @@ def on_batch(
     size = known.batch_size(n)
 
     def remake(n_threads: int | None) -> Any:
-        options = dataclasses.replace(known.engine, n_threads=n_threads)
-        return engine(network, dataclasses.replace(known, engine=options), size, seed)
+        return engine(network, known.on_threads(n_threads), size, seed)
 
     run = Run(
         batch=batch,
@@ -187,7 +189,9 @@ def on_batch(
 
 def engine(network: Network, known: Settings, batch_size: int, seed: int) -> Any:
     """What makes the steps, of at most so many rows: a trainer of the kernels, or its like."""
-    options = dataclasses.replace(known.engine, batch_size=batch_size, seed=seed)
+    options = known.engine
+    if (options.batch_size, options.seed) != (batch_size, seed):
+        options = dataclasses.replace(options, batch_size=batch_size, seed=seed)
     if isinstance(known.rule, FullBatch):
         method = known.rule.method()
         if method is not None:

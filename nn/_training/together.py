@@ -12,6 +12,7 @@ import math
 import time
 
 import numpy as np
+from fastmlp import kernels
 
 from .._typing import Array
 from .run import Run, position, set_position
@@ -101,16 +102,9 @@ def _orders(run: Run, order: Array | None, count: int) -> Array | None:
     """The orders of the next epochs: each reorders the one before."""
     if order is None:
         return None
-    orders = np.empty((count, len(order)), np.intp)
     if run.generator is None:
-        orders[...] = order
-        return orders
-    shuffle = run.generator.shuffle
-    for now in orders:
-        now[...] = order
-        shuffle(now)
-        order = now
-    return orders
+        return np.tile(order, (count, 1))
+    return kernels.shuffled(run.generator, order, count)
 
 
 def _rewind(run: Run, before: object, order: Array | None) -> None:

@@ -134,3 +134,26 @@ def test_later_epochs_may_have_batches_with_more_entries(monkeypatch):
             net.fit(rows, np.ones(300), epochs=20, batch_size=8)
         parameters.append(net.parameters)
     assert np.array_equal(*parameters)
+
+
+@pytest.mark.parametrize("bits", ["PCG64", "MT19937", "Philox", "SFC64"])
+@pytest.mark.parametrize("n", [1, 2, 65, 1000])
+def test_orders_are_those_of_numpy(bits, n):
+    """Also with half of a 64-bit number left over from an earlier draw."""
+    ours, numpys = (np.random.Generator(getattr(np.random, bits)(3)) for _ in range(2))
+    order = np.arange(n)
+    for generator in (ours, numpys):
+        generator.integers(9, dtype=np.int32)
+    found = kernels.shuffled(ours, order, 4)
+    for one in found:
+        numpys.shuffle(order)
+        assert np.array_equal(one, order)
+    assert ours.integers(1 << 62) == numpys.integers(1 << 62)
+
+
+def test_another_numpy_shuffles_for_itself(monkeypatch):
+    from fastmlp.kernels import _epochs
+
+    first = kernels.shuffled(np.random.default_rng(0), np.arange(50), 3)
+    monkeypatch.setattr(_epochs, "_draws_as_numpy", lambda: False)
+    assert np.array_equal(first, kernels.shuffled(np.random.default_rng(0), np.arange(50), 3))
