@@ -179,3 +179,31 @@ class TestPlacesOfOthers:
 
         monkeypatch.setattr(_checks, "rows", check_and_change)
         assert np.isfinite(trainer.run_epoch(X, labels, None, 0.1))
+
+
+def test_two_threads_that_first_use_a_function_get_one_code(monkeypatch):
+    """A second making would free the code that the first thread is about to run."""
+    from fastmlp.kernels.jit.compiling import lazy
+
+    count, begun = [], threading.Event()
+
+    def slowly(name, symbols, write):
+        count.append(name)
+        begun.wait(0.1)  # long enough for the other thread to find nothing made
+        return lazy.Made([len(count)], True, lambda: None)
+
+    monkeypatch.setattr(lazy, "made", slowly)
+    monkeypatch.setattr(lazy, "COMPILED", [])
+
+    def function() -> None:
+        return None
+
+    shared = lazy.Function(function)
+    addresses = []
+    threads = [threading.Thread(target=lambda: addresses.append(shared.address)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert addresses == [1, 1, 1]
+    assert count == ["function"]

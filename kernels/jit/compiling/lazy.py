@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from ..scalar.builtins import TASK
 from ..scalar.functions import write
 from .machine_code import Made, made
+from .turn import compiling
 
 
 class Compiled(Protocol):
@@ -59,7 +60,11 @@ class Function:
 
     def _ready(self) -> Made:
         if self._made is None:
-            self._made = made(self.name, [self.name], self.write)
+            # Of two threads that come at once the second must not make it anew: what the first has
+            # would be freed, and with it the code that it is about to run.
+            with compiling():
+                if self._made is None:
+                    self._made = made(self.name, [self.name], self.write)
         return self._made
 
     def compile(self) -> bool:
