@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _chooser
 from ._typing import Array
 
 
@@ -84,9 +85,7 @@ def _by_numpy(generator: np.random.Generator, order: Array, count: int) -> Array
 
 
 def _compiled() -> Any:
-    from .compiled import _core
-
-    return _core
+    return _chooser.backend("compiled")
 
 
 @functools.cache

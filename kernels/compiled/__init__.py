@@ -21,6 +21,7 @@ from ._core import (
     update,
     weight_gradient,
 )
+from ._core import shuffled as shuffled  # for _epochs.py: no backend's own computation
 
 __all__ = [
     "Network",
