@@ -123,3 +123,23 @@ def test_estimators_have_them():
     classifier = MLPClassifier(hidden_layer_sizes=(5,), max_iter=3, random_state=0)
     classifier.fit(x, np.arange(60) % 3)
     np.testing.assert_array_equal(classifier.predictor()(x), classifier.predict_proba(x))
+
+
+@pytest.mark.covers("backend", "n", "shape")
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 8, 12, 13])
+@pytest.mark.parametrize("shape", SIZES)
+def test_a_few_rows_of_any_layout(backend, shape, n):
+    if backend == "reference":
+        pytest.skip("its sums depend on the layout")
+    net = network(shape, "float32", "relu", "softmax" if shape == "odd" else "sigmoid")
+    x = np.random.default_rng(n).standard_normal((n, SIZES[shape][0])).astype("float32")
+    x[np.abs(x) < 0.5] = 0
+    want = np.concatenate([net.predict(row[None]) for row in x])
+    layouts = (x, np.asfortranarray(x), x[::-1][::-1], np.repeat(x, 2, axis=0)[::2])
+    for rows in (*layouts, x[:, ::-1].copy()[:, ::-1]):
+        np.testing.assert_array_equal(net.predict(rows), want)
+        np.testing.assert_array_equal(net.predictor()(rows), want)
+    sparse = pytest.importorskip("scipy.sparse").csr_array(x)
+    one_by_one = np.concatenate([net.predict(sparse[[i]]) for i in range(n)])
+    np.testing.assert_array_equal(net.predict(sparse), one_by_one)
+    np.testing.assert_allclose(one_by_one, want, rtol=1e-4, atol=1e-6)

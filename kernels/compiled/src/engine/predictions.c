@@ -5,7 +5,9 @@
 #include "work.h"
 
 enum {
-    FEW_ROWS = 4,             /* fewer are predicted one by one; with packed parameters a single one */
+    FEW_ROWS = 4,             /* so many are predicted row by row, without panels; */
+    FEW_SMALL_ROWS = 12,      /* and so many by weights that stay in the first-level cache: */
+    SMALL_WEIGHTS = 32 << 10, /* bytes */
     SMALL_SCRATCH = 16 << 10, /* bytes of working space that predictions of few rows have on the stack */
 };
 
@@ -18,11 +20,23 @@ static void lay_out(struct forward *f, long widest, long rows, long plain)
                             d->kernels->output_scratch(d->layers[d->n_layers - 1].n_out));
 }
 
+/* Whether rows are few enough to go straight through on one thread, without panels. Packed parameters
+   are only left aside for a single one. */
+static int is_few(const struct forward *f, int n_threads)
+{
+    const double flops = layer_flops(f->design);
+    const int small = flops / 2 * f->design->kernels->real_bytes <= SMALL_WEIGHTS;
+    if (f->packed && !small)
+        return f->n == 1;
+    return f->n == 1 || (f->n <= (small ? FEW_SMALL_ROWS : FEW_ROWS) &&
+                         threads_for(flops * (double)f->n, n_threads) == 1);
+}
+
 static double forward_few(struct forward *f, long widest)
 {
     const struct design *d = f->design;
     char small[SMALL_SCRATCH] __attribute__((aligned(LINE)));
-    lay_out(f, widest, 1, 0);
+    lay_out(f, widest, f->n, 0);
     int fits = f->scratch_bytes <= (long)sizeof small;
     f->scratch = fits ? small : fastmlp_scratch_take(f->scratch_bytes);
     if (f->scratch == NULL)
@@ -52,7 +66,7 @@ double fastmlp_forward(const struct design *d, struct forward *f, int n_threads)
         widest = max(widest, d->layers[l].out_panels * k->panel);
     f->design = d;
     f->fault = FAULT_none;
-    if (f->n < (f->packed ? 2 : FEW_ROWS))
+    if (is_few(f, n_threads))
         return forward_few(f, widest);
     int threads = threads_for(layer_flops(d) * (double)f->n, n_threads);
     f->block_rows = rows_of_block(f->n, threads);

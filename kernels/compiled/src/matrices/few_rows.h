@@ -1,83 +1,171 @@
-/* Products of a single row with a plain matrix, which is read where it is: for a few rows, packing it
-   would cost more than the product. */
+/* Products of a few rows with a plain matrix, which is read where it is: packing it would cost more than
+   the product.
+
+   Rows go in groups that share what they load of W. Narrow matrices are summed in registers over their
+   whole depth; wide ones row by row, in a few long streams through memory, a block
+   of rows at a time that stays in the second-level cache while all groups go over it. Every element is
+   the chain of the tiles. */
 #ifndef FASTMLP_FEW_ROWS_H
 #define FASTMLP_FEW_ROWS_H
+
+#include <string.h>
 
 #include "vector/simd.h"
 
 enum {
-    ROW_VECTORS = 4,                 /* of a row, summed in registers over the whole depth */
-    ROW_STEPS = 8,                   /* rows of w at once where it is read row by row */
-    NARROW = 4 * ROW_VECTORS * LANES /* columns up to which registers are the better way */
+    FEW_AT_ONCE = 4,                  /* rows of a that share the loads of w, */
+    FEW_NARROW = 3,                   /* of a narrow one: with ROW_VECTORS they fill the registers */
+    ROW_VECTORS = 4,                  /* of a row, summed in registers over the whole depth */
+    ROW_STEPS = 8,                    /* rows of w at once where it is read row by row by one row of a, */
+    SHARED_STEPS = 8,                 /* and by several, over their number: factors in registers */
+    NARROW = 4 * ROW_VECTORS * LANES, /* columns up to which registers are the better way */
+    STREAM_BYTES = 128 << 10,         /* of w that several groups of rows go over */
 };
 
-/* Columns j … n_out - 1 of c += a w, one at a time. */
-INLINE void last_columns(const real *a, long depth, const real *w, long w_row, long j, long n_out,
-                         real *c)
+/* A product c = bias + a w, or c += a w. Rows are elements from one row to the next. */
+struct few_rows {
+    const real *a, *w, *bias; /* bias NULL: zeros */
+    long a_row, w_row, c_row, depth, n_out;
+    int accumulate;
+    real *c;
+};
+
+/* Column j of c, one at a time: for the last ones, of which there is no vector. */
+INLINE void one_column(const int rows, const struct few_rows *p, long j)
 {
-    for (; j < n_out; j++) {
-        real sum = c[j];
-        const real *w_k = w + j;
-        for (long k = 0; k < depth; k++, w_k += w_row)
-            sum = REAL_FMA(a[k], *w_k, sum);
-        c[j] = sum;
-    }
+    real sum[FEW_AT_ONCE];
+    UNROLL for (int r = 0; r < rows; r++)
+        sum[r] = p->accumulate ? p->c[r * p->c_row + j] : p->bias ? p->bias[j] : 0;
+    const real *w = p->w + j;
+    for (long k = 0; k < p->depth; k++, w += p->w_row)
+        UNROLL for (int r = 0; r < rows; r++)
+            sum[r] = REAL_FMA(p->a[r * p->a_row + k], *w, sum[r]);
+    UNROLL for (int r = 0; r < rows; r++)
+        p->c[r * p->c_row + j] = sum[r];
 }
 
-/* c += a w for a run of `vectors` vectors, down the whole depth. */
-INLINE void narrow_columns(const int vectors, const real *a, long depth, const real *w, long w_row,
-                           real *c)
+/* A run of `vectors` vectors from column j on, down the whole depth. */
+INLINE void narrow_columns(const int rows, const int vectors, const struct few_rows *p, long j)
 {
-    vec sum[ROW_VECTORS];
-    UNROLL for (int v = 0; v < vectors; v++)
-        sum[v] = load(c + v * LANES);
-    for (long k = 0; k < depth; k++, w += w_row) {
-        vec left = SPLAT(a[k]);
+    vec sum[FEW_AT_ONCE][ROW_VECTORS];
+    UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int v = 0; v < vectors; v++)
-            sum[v] = FMA(left, load(w + v * LANES), sum[v]);
+            sum[r][v] = p->bias ? load(p->bias + j + v * LANES) : (vec){0};
+    const real *w = p->w + j, *a = p->a;
+    const long w_row = p->w_row, a_row = p->a_row;
+    for (const real *end = a + p->depth; a != end; a++, w += w_row) {
+        vec left[FEW_AT_ONCE];
+        UNROLL for (int r = 0; r < rows; r++)
+            left[r] = SPLAT(a[r * a_row]);
+        UNROLL for (int v = 0; v < vectors; v++) {
+            const vec right = load(w + v * LANES);
+            UNROLL for (int r = 0; r < rows; r++)
+                sum[r][v] = FMA(left[r], right, sum[r][v]);
+        }
     }
-    UNROLL for (int v = 0; v < vectors; v++)
-        store(c + v * LANES, sum[v]);
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < vectors; v++)
+            store(p->c + r * p->c_row + j + v * LANES, sum[r][v]);
 }
 
-/* c += a w for `steps` rows of w, along all columns: memory is read in a few long streams. */
-INLINE void wide_rows(const int steps, const real *a, const real *w, long w_row, long n_out, real *c)
+/* c += a w for `steps` rows of w from row k on, along all whole vectors of columns. */
+INLINE void wide_rows(const int rows, const int steps, const struct few_rows *p, long k)
 {
-    vec left[ROW_STEPS];
-    UNROLL for (int k = 0; k < steps; k++)
-        left[k] = SPLAT(a[k]);
-    long j = 0;
-    for (; j + LANES <= n_out; j += LANES) {
-        vec sum = load(c + j);
-        UNROLL for (int k = 0; k < steps; k++)
-            sum = FMA(left[k], load(w + k * w_row + j), sum);
-        store(c + j, sum);
+    vec left[FEW_AT_ONCE][ROW_STEPS];
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int s = 0; s < steps; s++)
+            left[r][s] = SPLAT(p->a[r * p->a_row + k + s]);
+    const real *w = p->w + k * p->w_row;
+    const long w_row = p->w_row, c_row = p->c_row, whole = p->n_out / LANES * LANES;
+    real *c = p->c;
+    for (long j = 0; j < whole; j += LANES) {
+        vec sum[FEW_AT_ONCE];
+        UNROLL for (int r = 0; r < rows; r++)
+            sum[r] = load(c + r * c_row + j);
+        UNROLL for (int s = 0; s < steps; s++) {
+            const vec right = load(w + s * w_row + j);
+            UNROLL for (int r = 0; r < rows; r++)
+                sum[r] = FMA(left[r][s], right, sum[r]);
+        }
+        UNROLL for (int r = 0; r < rows; r++)
+            store(c + r * c_row + j, sum[r]);
     }
-    last_columns(a, steps, w, w_row, j, n_out, c);
 }
 
-/* c = bias + a w, with the chains of the tiles; rows of w are w_row elements apart, and bias NULL
-   stands for zeros. */
+INLINE void narrow_rows(const int rows, const struct few_rows *p)
+{
+    long j = 0;
+    for (; j + ROW_VECTORS * LANES <= p->n_out; j += ROW_VECTORS * LANES)
+        narrow_columns(rows, ROW_VECTORS, p, j);
+    for (; j + LANES <= p->n_out; j += LANES)
+        narrow_columns(rows, 1, p, j);
+    if (j < p->n_out && p->n_out >= LANES) /* some columns twice, each time from the bias on */
+        narrow_columns(rows, 1, p, p->n_out - LANES);
+    else
+        for (; j < p->n_out; j++)
+            one_column(rows, p, j);
+}
+
+/* `rows` rows of c; wide matrices may come in blocks of depth. */
+INLINE void group_body(const int rows, const struct few_rows *p)
+{
+    const int steps = rows == 1 ? ROW_STEPS : rows == 3 ? 4 : SHARED_STEPS / rows;
+    if (p->n_out <= NARROW) {
+        narrow_rows(rows, p);
+        return;
+    }
+    for (long j = p->n_out / LANES * LANES; j < p->n_out; j++)
+        one_column(rows, p, j);
+    const size_t bytes = (size_t)(p->n_out / LANES * LANES) * sizeof(real);
+    for (int r = 0; r < rows && !p->accumulate; r++)
+        if (p->bias)
+            memcpy(p->c + r * p->c_row, p->bias, bytes);
+        else
+            memset(p->c + r * p->c_row, 0, bytes);
+    long k = 0;
+    for (; k + steps <= p->depth; k += steps)
+        wide_rows(rows, steps, p, k);
+    for (; k < p->depth; k++)
+        wide_rows(rows, 1, p, k);
+}
+
+OUTLINE void group_of_1(const struct few_rows *p) { group_body(1, p); }
+OUTLINE void group_of_2(const struct few_rows *p) { group_body(2, p); }
+OUTLINE void group_of_3(const struct few_rows *p) { group_body(3, p); }
+OUTLINE void group_of_4(const struct few_rows *p) { group_body(4, p); }
+
+/* c = bias + a w for n rows. */
+static void few_rows_product(long n, struct few_rows p)
+{
+    static void (*const groups[FEW_AT_ONCE])(const struct few_rows *) = {group_of_1, group_of_2,
+                                                                         group_of_3, group_of_4};
+    const long depth = p.depth, row_bytes = p.w_row * (long)sizeof(real);
+    const long most = STREAM_BYTES / (row_bytes > 0 ? row_bytes : 1) / ROW_STEPS * ROW_STEPS;
+    const int narrow = p.n_out <= NARROW;
+    const long block = narrow || n <= FEW_AT_ONCE ? depth : most > ROW_STEPS ? most : ROW_STEPS;
+    const long at_once = narrow ? FEW_NARROW : FEW_AT_ONCE;
+    long k = 0;
+    do { /* once even for depth 0 */
+        struct few_rows part = p;
+        part.a += k;
+        part.w += k * p.w_row;
+        part.depth = depth - k < block ? depth - k : block;
+        part.accumulate = k > 0;
+        for (long left = n, here; left > 0; left -= here) {
+            here = left == at_once + 1 ? 2 : left < at_once ? left : at_once; /* 2 + 2, not 3 + 1 */
+            groups[here - 1](&part);
+            part.a += here * p.a_row;
+            part.c += here * p.c_row;
+        }
+    } while ((k += block) < depth);
+}
+
+/* c = bias + a w of one row; rows of w are w_row elements apart, and bias NULL stands for zeros. */
 static void row_product(const real *a, long depth, const real *w, long w_row, long n_out,
                         const real *bias, real *c)
 {
-    if (bias)
-        memcpy(c, bias, (size_t)n_out * sizeof(real));
-    else
-        memset(c, 0, (size_t)n_out * sizeof(real));
-    long j = 0, k = 0;
-    if (n_out > NARROW) {
-        for (; k + ROW_STEPS <= depth; k += ROW_STEPS)
-            wide_rows(ROW_STEPS, a + k, w + k * w_row, w_row, n_out, c);
-        for (; k < depth; k++)
-            wide_rows(1, a + k, w + k * w_row, w_row, n_out, c);
-        return;
-    }
-    for (; j + ROW_VECTORS * LANES <= n_out; j += ROW_VECTORS * LANES)
-        narrow_columns(ROW_VECTORS, a, depth, w + j, w_row, c + j);
-    for (; j + LANES <= n_out; j += LANES)
-        narrow_columns(1, a, depth, w + j, w_row, c + j);
-    last_columns(a, depth, w, w_row, j, n_out, c);
+    few_rows_product(1, (struct few_rows){.a = a, .w = w, .bias = bias, .w_row = w_row, .depth = depth,
+                                          .n_out = n_out, .c = c});
 }
 
 /* c[j] = bias[j] + sum over k of a[k] w[j][k]: the rows of w are w_row elements apart. */
