@@ -3,11 +3,11 @@
    Without --isa all instruction sets that this machine has are tested. Exit status 0: all is as it
    should be; 1: failures, which are printed; 2: the tests could not be run. */
 #include "native.h"
+#include "platform.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const struct {
     const char *name;
@@ -19,13 +19,6 @@ static const struct {
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void test_isa(const char *isa, const char *only)
 {
     for (int bytes = 4; bytes <= 8; bytes += 4)
@@ -36,12 +29,28 @@ static void test_isa(const char *isa, const char *only)
             snprintf(subject, sizeof subject, "%s float%d", isa, 8 * bytes);
             set_subject(subject);
             long before = cases_run, failed = failures;
-            double start = seconds();
+            double start = platform_seconds();
             families[f].test(fastmlp_kernels(bytes));
             printf("%-20s %-12s %6ld cases %7.2f s%s\n", subject, families[f].name,
-                   cases_run - before, seconds() - start, failures > failed ? "  FAILED" : "");
+                   cases_run - before, platform_seconds() - start, failures > failed ? "  FAILED" : "");
             fflush(stdout);
         }
+}
+
+/* The kernels' own look at the CPU agrees with the compiler's. */
+static void test_cpu(void)
+{
+#if defined(FASTMLP_X86) && defined(__linux__)
+    set_subject("dispatch");
+    if (!begin_case("instruction sets of this CPU"))
+        return;
+    __builtin_cpu_init();
+    const char *usable = fastmlp_select_isa("none");
+    if ((strstr(usable, "avx2") != NULL) != !!__builtin_cpu_supports("x86-64-v3"))
+        fail("avx2: usable are %s, which is not what the compiler says", usable);
+    if ((strstr(usable, "avx512") != NULL) != !!__builtin_cpu_supports("x86-64-v4"))
+        fail("avx512: usable are %s, which is not what the compiler says", usable);
+#endif
 }
 
 int main(int n, char **arguments)
@@ -57,6 +66,7 @@ int main(int n, char **arguments)
         else if (strcmp(arguments[i], "--skip") == 0)
             skip = arguments[i + 1];
     }
+    test_cpu();
     char usable[256];
     snprintf(usable, sizeof usable, "%s", fastmlp_select_isa("none"));
     if (isa && fastmlp_select_isa(isa)) {

@@ -1,13 +1,37 @@
 /* The pool: every task once, several callers, sleeping threads, limits, fork. */
 #include "native.h"
+#include "platform.h"
+
+#if defined(FASTMLP_ONE_THREAD)
+
+static void count(void *calls, long index, int thread)
+{
+    ((long *)calls)[index] += 1 + 100 * thread;
+}
+
+void test_threads(const struct kernels *k)
+{
+    long calls[40] = {0};
+    (void)k;
+    if (!begin_case("a loop on four threads is the caller's"))
+        return;
+    fastmlp_parallel(4, 40, count, calls);
+    for (int i = 0; i < 40; i++)
+        if (calls[i] != 1)
+            fail("task %d ran %ld times, or on a thread that cannot be", i, calls[i]);
+}
+
+#else
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
+#if !defined(_WIN32)
+#include <sys/wait.h>
+#endif
 
 enum { MOST_TASKS = 1000, MAX_THREADS = 9, CALLERS = 4 };
 
@@ -184,6 +208,8 @@ static void test_limit(void)
 
 /* Fork ------------------------------------------------------------------------------------------ */
 
+#if !defined(_WIN32) /* which has no fork */
+
 static int child(int depth)
 {
     struct loop loop;
@@ -243,9 +269,13 @@ static void test_fork(void)
     }
 }
 
+#else
+static void test_fork(void) {}
+#endif
+
 /* Whole networks from several threads ------------------------------------------------------------ */
 
-enum { SIZE = 97, ROWS = 300, PREDICTED = 8 };
+enum { WIDTH = 97, ROWS = 300, PREDICTED = 8 };
 
 struct trainer {
     pthread_t thread;
@@ -258,7 +288,7 @@ struct trainer {
 static void *train(void *context)
 {
     struct trainer *t = context;
-    const long sizes[] = {SIZE, SIZE, 5};
+    const long sizes[] = {WIDTH, WIDTH, 5};
     const int activations[] = {ACTIVATION_tanh};
     struct update u = {.rule = UPDATE_adam, SET(beta_1) = 0.9, SET(beta_2) = 0.99,
                        SET(epsilon) = 1e-8};
@@ -287,7 +317,7 @@ static void *train(void *context)
 
 static void test_concurrent_networks(const struct kernels *k)
 {
-    const long sizes[] = {SIZE, SIZE, 5};
+    const long sizes[] = {WIDTH, WIDTH, 5};
     const int activations[] = {ACTIVATION_tanh};
     struct trainer trainers[CALLERS + 1];
     if (!begin_case("%d threads train and predict at once", CALLERS))
@@ -295,10 +325,10 @@ static void test_concurrent_networks(const struct kernels *k)
     struct engine *shared = fastmlp_engine_new(&(struct request){
         .kernels = k, .n_layers = 2, .sizes = sizes, .activations = activations,
         .output = ACTIVATION_identity, .rule = UPDATE_sgd, .n_threads = 4}, &(double){0});
-    struct array x = array_new(k->real_bytes, ROWS, SIZE, LAYOUT_rows);
+    struct array x = array_new(k->real_bytes, ROWS, WIDTH, LAYOUT_rows);
     struct array target = array_new(k->real_bytes, ROWS, 5, LAYOUT_rows);
-    struct array start = array_new(k->real_bytes, 1, (SIZE + 1) * (SIZE + 5), LAYOUT_rows);
-    start.columns = (SIZE + 1) * SIZE + (SIZE + 1) * 5;
+    struct array start = array_new(k->real_bytes, 1, (WIDTH + 1) * (WIDTH + 5), LAYOUT_rows);
+    start.columns = (WIDTH + 1) * WIDTH + (WIDTH + 1) * 5;
     array_fill(&x, -1, 1);
     array_fill(&target, -1, 1);
     array_fill(&start, -0.1, 0.1);
@@ -340,3 +370,5 @@ void test_threads(const struct kernels *k)
     test_fork();
     test_concurrent_networks(k); /* with a pool that has been through all of that */
 }
+
+#endif

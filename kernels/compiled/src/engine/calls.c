@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fastmlp.h"
+#include "platform.h"
 #include "work.h"
 
 /* What one element of an elementwise kernel costs, in the units of PARALLEL_FLOPS. */
@@ -34,9 +35,9 @@ char *fastmlp_scratch_take(long bytes)
 {
     struct scratch *s = atomic_exchange(&kept, NULL);
     if (s == NULL || s->bytes < bytes) {
-        free(s);
+        platform_free_aligned(s);
         s = bytes < LONG_MAX / 2
-                ? aligned_alloc(LINE, (size_t)round_up(bytes, LINE) + sizeof *s)
+                ? platform_aligned(LINE, (size_t)round_up(bytes, LINE) + sizeof *s)
                 : NULL;
         if (s == NULL)
             return NULL;
@@ -50,7 +51,7 @@ void fastmlp_scratch_give(char *memory)
     struct scratch *s = (struct scratch *)memory - 1;
     if (s->bytes <= KEPT_SCRATCH)
         s = atomic_exchange(&kept, s);
-    free(s);
+    platform_free_aligned(s);
 }
 
 /* Whether packing B would cost more than the product, and A and B lie so that they need none. */

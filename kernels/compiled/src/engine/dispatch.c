@@ -11,17 +11,39 @@ extern const struct kernels fastmlp_avx512_f32, fastmlp_avx512_f64;
 extern const struct kernels fastmlp_neon_f32, fastmlp_neon_f64;
 
 #if defined(FASTMLP_X86)
+#include <cpuid.h>
+
+/* Registers that the operating system keeps for every thread: what a CPU has and its system does not
+   save cannot be used. */
+static uint64_t saved_registers(void)
+{
+    unsigned int a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    return (uint64_t)d << 32 | a;
+}
+
+/* Whether leaf 7 of cpuid has all of these bits, and the system saves these registers. */
+static int has(unsigned int bits, uint64_t registers)
+{
+    unsigned int a, b, c, d;
+    return (saved_registers() & registers) == registers && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+           (b & bits) == bits;
+}
+
 /* What x86-64-v3 and -v4 promise beyond the obvious, because the compiler may use all of it. */
 static int has_avx2(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    unsigned int a, b, c, d;
+    const unsigned int wanted = bit_FMA | bit_AVX | bit_MOVBE | bit_F16C;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & wanted) == wanted &&
+           has(bit_AVX2 | bit_BMI | bit_BMI2, 0x6);
 }
 static int has_avx512(void)
 {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl");
+    return has_avx2() &&
+           has(bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL, 0xe6);
 }
 #endif
 static int always(void) { return 1; }

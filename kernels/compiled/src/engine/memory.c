@@ -20,7 +20,9 @@
 #include <float.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__unix__) || defined(__APPLE__)
 #include <sys/mman.h>
+#endif
 
 #include "fastmlp.h"
 #include "work.h"

@@ -5,13 +5,11 @@
    spin for a while after a loop (the next one usually follows in microseconds) and then sleep. A
    second caller that finds the pool in use runs its loop alone, and a child after fork starts with
    an empty pool. No thread ever touches Python. */
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
 #include "fastmlp.h"
+#include "platform.h"
 #include "threads/float_mode.h"
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -40,15 +38,13 @@ static atomic_int loop_threads, sleeping;
 static _Atomic(const char *) loop_caller; /* its `self`: helpers work on its behalf */
 static atomic_ulong loop_mode; /* the caller's floating-point mode, which its helpers take over */
 
-static pthread_mutex_t caller = PTHREAD_MUTEX_INITIALIZER; /* held for the length of a loop */
-static pthread_mutex_t sleep_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
-static int n_workers;
-static pthread_once_t fork_handler = PTHREAD_ONCE_INIT;
+static platform_lock caller = PLATFORM_LOCK; /* held for the length of a loop */
+static platform_lock sleep_lock = PLATFORM_LOCK;
+static platform_condition wake = PLATFORM_CONDITION;
+static int n_workers, watches_forks;
 
 /* The limit and the default are seen and set from outside: threadpoolctl finds these symbols. */
 static atomic_int thread_limit, default_threads = 1;
-#define EXPORTED __attribute__((visibility("default")))
 
 /* A limit at or above the default counts as no limit, so that an explicit n_threads may exceed the default
    again. */
@@ -101,12 +97,12 @@ static uint32_t wait_for_loop(uint32_t seen)
             return loop;
         PAUSE();
     }
-    pthread_mutex_lock(&sleep_lock);
+    platform_acquire(&sleep_lock);
     atomic_fetch_add(&sleeping, 1);
     while ((loop = (uint32_t)(atomic_load(&ticket) >> 32)) == seen)
-        pthread_cond_wait(&wake, &sleep_lock);
+        platform_wait(&wake, &sleep_lock);
     atomic_fetch_sub(&sleeping, 1);
-    pthread_mutex_unlock(&sleep_lock);
+    platform_release(&sleep_lock);
     return loop;
 }
 
@@ -128,31 +124,24 @@ static void *work(void *number)
 /* In the child only the thread that forked lives on. */
 static void after_fork(void)
 {
-    pthread_mutex_init(&caller, NULL);
-    pthread_mutex_init(&sleep_lock, NULL);
-    pthread_cond_init(&wake, NULL);
+    caller = sleep_lock = (platform_lock)PLATFORM_LOCK;
+    wake = (platform_condition)PLATFORM_CONDITION;
     atomic_store(&ticket, CLOSED);
     atomic_store(&sleeping, 0);
     n_workers = 0;
 }
 
-static void watch_forks(void) { pthread_atfork(NULL, NULL, after_fork); }
-
-/* Called with `caller` held. Signals stay with the threads of the program. */
+/* Called with `caller` held. */
 static void start_workers(int wanted)
 {
-    pthread_once(&fork_handler, watch_forks);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (!watches_forks)
+        platform_watch_forks(after_fork);
+    watches_forks = 1;
     while (n_workers < wanted - 1 && n_workers < MAX_THREADS - 1) {
-        pthread_t thread;
-        if (pthread_create(&thread, NULL, work, (void *)(intptr_t)(n_workers + 1)))
+        if (!platform_start(work, (void *)(intptr_t)(n_workers + 1)))
             break; /* fewer threads, same results */
-        pthread_detach(thread);
         n_workers++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void fastmlp_parallel(int n_threads, long n, fastmlp_task *task, void *context)
@@ -162,7 +151,7 @@ void fastmlp_parallel(int n_threads, long n, fastmlp_task *task, void *context)
         n_threads = limit;
     if (n_threads > n)
         n_threads = (int)n;
-    if (n_threads <= 1 || pthread_mutex_trylock(&caller)) {
+    if (n_threads <= 1 || !platform_try(&caller)) {
         for (long i = 0; i < n; i++)
             task(context, i, 0);
         return;
@@ -179,17 +168,17 @@ void fastmlp_parallel(int n_threads, long n, fastmlp_task *task, void *context)
     atomic_store_explicit(&finished, 0, memory_order_relaxed);
     atomic_store(&ticket, (uint64_t)loop << 32);
     if (atomic_load(&sleeping)) {
-        pthread_mutex_lock(&sleep_lock);
-        pthread_cond_broadcast(&wake);
-        pthread_mutex_unlock(&sleep_lock);
+        platform_acquire(&sleep_lock);
+        platform_wake_all(&wake);
+        platform_release(&sleep_lock);
     }
     take_tasks(loop, 0);
     for (int spin = 0; atomic_load_explicit(&finished, memory_order_acquire) < n; spin++) {
         if (spin < SPINS_TO_YIELD)
             PAUSE();
         else
-            sched_yield();
+            platform_yield();
     }
     atomic_store_explicit(&ticket, (uint64_t)loop << 32 | CLOSED, memory_order_release);
-    pthread_mutex_unlock(&caller);
+    platform_release(&caller);
 }

@@ -11,9 +11,8 @@
    neighbour is tried again only after fifty times the time that trying it takes, so wrong tries cost
    two percent at most. Steps too small to share in any case (EACH_ALONE operations) are not even
    measured. */
-#include <time.h>
-
 #include "fastmlp.h"
+#include "platform.h"
 #include "work.h"
 
 static const double STRETCH = 1e-3;      /* seconds */
@@ -23,12 +22,9 @@ static const double CLEARLY = 0.98;      /* a neighbour must be this much faster
 static const double EACH_ALONE = 2.5e5;  /* operations of a step that one thread does */
 static const double WORTH_SHARING = 2e6; /* operations from which two threads are the first guess */
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+#ifndef NOW /* a test has a clock of its own */
+#define NOW platform_seconds
+#endif
 
 /* For steps of `operations` multiplications and additions on at most n_threads threads. */
 void fastmlp_tuner_start(struct tuner *c, int n_threads, double operations)
@@ -51,7 +47,7 @@ int fastmlp_tuner_begin(struct tuner *c)
 {
     if (c->n > 1 && !c->running) {
         c->running = 1;
-        c->since = now();
+        c->since = NOW();
     }
     return c->threads[c->at];
 }
@@ -60,7 +56,7 @@ int fastmlp_tuner_begin(struct tuner *c)
 void fastmlp_tuner_pause(struct tuner *c)
 {
     if (c->running)
-        c->spent += now() - c->since;
+        c->spent += NOW() - c->since;
     c->running = 0;
 }
 
@@ -112,7 +108,7 @@ void fastmlp_tuner_end(struct tuner *c, long rows)
     c->rows += rows;
     if (++c->steps < c->stretch_steps)
         return;
-    double end = now();
+    double end = NOW();
     c->spent += end - c->since;
     c->since = end;
     end_stretch(c);

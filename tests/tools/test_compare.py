@@ -1,0 +1,69 @@
+"""``benchmarks/compare.py``: ratios, thresholds, unlike machines, trends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks/compare.py"
+
+pytestmark = [
+    pytest.mark.source_tree,
+    pytest.mark.skipif(not SCRIPT.is_file(), reason="no benchmarks beside the tests"),
+]
+
+
+def store(folder, number, minima, processor="a CPU"):
+    """A run as pytest-benchmark stores it."""
+    folder = folder / ".benchmarks/Linux"
+    folder.mkdir(parents=True, exist_ok=True)
+    run = {
+        "datetime": f"2026-01-0{number}T00:00:00",
+        "commit_info": {"id": f"{number}" * 12, "time": f"2026-01-0{number}T00:00:00"},
+        "machine_info": {"cpu": {"brand_raw": processor}},
+        "benchmarks": [{"fullname": name, "stats": {"min": v}} for name, v in minima.items()],
+    }
+    (folder / f"000{number}_{number}.json").write_text(json.dumps(run))
+
+
+def compare(folder, *arguments):
+    command = [sys.executable, str(SCRIPT), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_ratios_and_threshold(tmp_path):
+    store(tmp_path, 1, {"t.py::test[digits]": 2e-6, "t.py::test[iris]": 4e-6, "t.py::gone": 1.0})
+    store(tmp_path, 2, {"t.py::test[digits]": 3e-6, "t.py::test[iris]": 2e-6})
+    code, out = compare(tmp_path)
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[1].split()[:2] == ["1.500", "3.00"]
+    assert "iris" in lines[2]
+    assert lines[3].split() == ["0.866", "geometric", "mean", "of", "2"]
+    code, out = compare(tmp_path, "0001", "0002", "--limit", "1.4")
+    assert code == 1
+    assert out.count("over the limit") == 1
+    assert compare(tmp_path, "--limit", "1.4", "--only", "iris")[0] == 0
+
+
+def test_unlike_machines_are_refused(tmp_path):
+    store(tmp_path, 1, {"t.py::a": 1e-6})
+    store(tmp_path, 2, {"t.py::a": 1e-6}, "another CPU")
+    code, out = compare(tmp_path)
+    assert code == 1
+    assert "unlike machines" in out
+    assert compare(tmp_path, "--any-machine")[0] == 0
+
+
+def test_trend_is_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    for number in (1, 2, 3):
+        store(tmp_path, number, {"t.py::a": number * 1e-6})
+    code, out = compare(tmp_path, "--trend", "trend.png")
+    assert code == 0, out
+    assert (tmp_path / "trend.png").stat().st_size > 5000
