@@ -68,6 +68,11 @@ ISA_FLAGS = {
 }
 
 
+if sys.platform == "win32":
+    # gcc does not align the stack of 64-bit Windows for vectors of 32 bytes.
+    FLAGS = [*FLAGS, "-Wa,-muse-unaligned-vector-move"]
+
+
 def architecture() -> str:
     """The key into ISA_FLAGS for the machine that is built for."""
     machine = os.environ.get("ARCHFLAGS", platform.machine()).lower()
@@ -138,7 +143,7 @@ extension = Extension(
         path.as_posix() for path in [*SOURCES.rglob("*.[ch]"), *SOURCES.parent.glob("*.pxi")]
     ),
     extra_compile_args=FLAGS,
-    extra_link_args=["-pthread"],
+    extra_link_args=["-static-libgcc"] if sys.platform == "win32" else ["-pthread"],
 )
 
 setup(

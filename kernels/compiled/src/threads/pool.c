@@ -73,8 +73,9 @@ static void take_tasks(uint32_t loop, int thread)
 {
     uint64_t now = atomic_load_explicit(&ticket, memory_order_acquire);
     while ((uint32_t)(now >> 32) == loop) {
-        long index = (uint32_t)now;
-        long tasks = atomic_load_explicit(&loop_tasks, memory_order_relaxed);
+        /* Unsigned: where a long has 32 bits, as on Windows, CLOSED would be the task -1. */
+        uint32_t index = (uint32_t)now;
+        uint32_t tasks = (uint32_t)atomic_load_explicit(&loop_tasks, memory_order_relaxed);
         fastmlp_task *task = atomic_load_explicit(&loop_task, memory_order_relaxed);
         void *context = atomic_load_explicit(&loop_context, memory_order_relaxed);
         if (index >= tasks)
@@ -82,7 +83,7 @@ static void take_tasks(uint32_t loop, int thread)
         if (!atomic_compare_exchange_weak_explicit(&ticket, &now, now + 1, memory_order_acq_rel,
                                                    memory_order_acquire))
             continue;
-        task(context, index, thread);
+        task(context, (long)index, thread);
         atomic_fetch_add_explicit(&finished, 1, memory_order_release);
         now = atomic_load_explicit(&ticket, memory_order_acquire);
     }
