@@ -19,7 +19,7 @@ wrong shape or name ``ValueError``, before anything is computed.
 
 Formulas follow M. Nielsen, *Neural Networks and Deep Learning*, chapter 2 (with rows for samples).
 
-The files: ``_layers`` and ``_updates`` are the functions; ``_names`` and ``_specs`` names,
+The files: ``_layers``, ``_updates``, ``_descent`` are the functions; ``_names``, ``_specs`` names,
 constants and layouts, ``_options`` the options of a training run, ``_custom`` what may stand where
 a name does, ``_checks`` and ``_array_checks`` checks of arguments, ``_chooser`` the live backend,
 ``_threads`` the default thread count, ``_epochs`` several epochs in one call, ``_typing`` the type
@@ -38,6 +38,7 @@ from ._array_checks import output as check_output
 from ._array_checks import threads as check_threads
 from ._chooser import active, available, backend, info, use_backend
 from ._custom import CustomActivation, CustomLoss
+from ._descent import apply_gradient, dropout_mask
 from ._epochs import Halted, shuffled
 from ._layers import (
     activate,
@@ -133,6 +134,7 @@ __all__ = [
     "activation_spec",
     "active",
     "adam_update",
+    "apply_gradient",
     "available",
     "backend",
     "bias_gradient",
@@ -143,6 +145,7 @@ __all__ = [
     "delta_backward",
     "dense_forward",
     "dense_target",
+    "dropout_mask",
     "gauss_newton",
     "info",
     "loss_spec",

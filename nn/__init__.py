@@ -25,6 +25,7 @@ and its estimators   contract ``MLPEnsembleClassifier`` and ``MLPEnsembleRegress
 ``plot``             learning curves, decision regions, weights, loss surfaces
 ``datasets``         data to start with, and readers
 ``data``             sources of blocks of rows, for data larger than memory
+``plan``             how long steps would take on several processes
 ``from_onnx``,       take networks over from other libraries; ``net.to_onnx()`` and its like
 ``from_torch``,      give them back, ``net.to_c()`` as a header for C
 ``from_keras``
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         schedules,
         stopping,
     )
+    from ._cluster.plan import plan
     from ._many.arguments import each
     from ._many.ensemble import MLPEnsemble
     from ._many.estimators import MLPEnsembleClassifier, MLPEnsembleRegressor
@@ -124,6 +126,7 @@ __all__ = [
     "metrics",
     "model_selection",
     "optimizers",
+    "plan",
     "plot",
     "predict_many",
     "schedules",
@@ -144,6 +147,7 @@ _LAZY = {
     "Predictor": "_network.predictor",
     "each": "_many.arguments",
     "fit_many": "_many.fitting",
+    "plan": "_cluster.plan",
     "predict_many": "_many.prediction",
     "Trainer": "_training.trainer",
     "from_keras": "interop._incoming",

@@ -149,6 +149,8 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
         track_gradient_norm: bool = False,
         callbacks: Callback | EpochFunction | Iterable[Callback | EpochFunction] = (),
         verbose: int = 0,
+        comm: Any = None,
+        shards: int = 8,
         trainer: Trainer | None = None,
         resume: str | os.PathLike[str] | None = None,
     ) -> History:
@@ -180,9 +182,8 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
             Passes over the rows.
         shuffle : bool, default True
             Visit the rows in a new random order in each epoch: the network's generator shuffles
-            the order of the epoch before. Of a source blocks are shuffled, and the rows of as many
-            of them as it holds at a time; ``"rows"`` shuffles all rows where it can be read row by
-            row.
+            the order of the epoch before. Of a source blocks and the rows of those that are held
+            together are shuffled, ``"rows"`` all rows, where it can be read row by row.
         validation_data : (X, y), (X, y, sample_weight) or source, optional
             Its loss and metrics are measured after each epoch, weighed by ``class_weight`` as in
             training.
@@ -219,6 +220,10 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
             Called as ``callback(network, history)`` after each epoch; ``True`` stops training.
         verbose : int, default 0
             1 shows a progress bar on a terminal, else a line per epoch; 2 always lines.
+        comm : communicator of mpi4py, optional
+            Its processes share every batch of the same rows; rank 0 alone calls the callbacks.
+        shards : int, default 8
+            Parts of a batch: powers of two of processes up to it all give the same bits.
         trainer : Trainer, optional
             One of this network (:meth:`trainer`), with the options of its own, to go on with;
             beside it only rows, ``epochs``, ``metrics``, ``callbacks`` and ``verbose`` are given.
@@ -250,7 +255,6 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
         -----
         An exception or Ctrl-C leaves the network at the last finished step.
         """
-        # Here, not above: who only loads and predicts needs none of it.
         from ._training import methods
         from ._training.options import Options
 
@@ -275,6 +279,8 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
             track_gradient_norm=track_gradient_norm,
             callbacks=callbacks,
             verbose=verbose,
+            comm=comm,
+            shards=shards,
         )
         return methods.fit(self, X, y, loss, optimizer, options, trainer, resume)
 

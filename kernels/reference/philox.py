@@ -41,16 +41,19 @@ def philox(counter: Array, key: tuple[int, int]) -> Array:
     return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
 
 
-def kept(n: int, width: int, p: float, seed: int, step: int, layer: int) -> Array:
+def kept(
+    n: int, width: int, p: float, seed: int, step: int, layer: int, first_row: int = 0
+) -> Array:
     """Which units are kept by dropout with probability ``p`` of dropping, a bool ``(n, width)``.
 
     The words of key ``(seed mod 2³², seed div 2³²)`` and counter ``(unit div 4, row, step, layer)``
     belong to four units; one is kept where its word is at least ``⌊p 2³²⌋``. ``row`` is the place
-    in the batch, ``step`` 1 for the first (its lowest 32 bits), ``layer`` 0 for the input.
+    in the batch, from ``first_row`` on, ``step`` 1 for the first (its lowest 32 bits), ``layer`` 0
+    for the input.
     """
     counter = np.empty((n, -(-width // 4), 4), np.uint32)
     counter[..., 0] = np.arange(counter.shape[1])
-    counter[..., 1] = np.arange(n)[:, None]
+    counter[..., 1] = np.arange(first_row, first_row + n)[:, None]
     counter[..., 2], counter[..., 3] = step % 2**32, layer
     words = philox(counter, (seed % 2**32, seed // 2**32)).reshape(n, -1)[:, :width]
     result: Array = words >= math.floor(p * 2**32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,6 @@ class Trainer:
         self._parameters = np.zeros(n, dtype)
         self._gradient = np.zeros(n, dtype)
         self._state = update_rule.initial_state(n, 0.0, dtype)
-        self._trainable = list(options.trainable) or [True] * len(architecture.layer_shapes)
         self.step = 0
         self.gradient_norm: float | None = None
         self._halt: Array | None = None
@@ -233,26 +233,44 @@ class Trainer:
         )
 
     def _update(self, learning_rate: float) -> None:
-        """Clip the gradient, apply the rule to the layers that learn, and bound their columns."""
-        views = self._network.architecture.views
+        rule, step = self._rule, self.step
+        self.gradient_norm = updated(
+            self._network.architecture,
+            self._options,
+            *(self._parameters, self._gradient, self._state),
+            lambda p, g, s: update_rules.apply(rule, p, g, list(s), step, learning_rate),
+        )
 
-        def learning(flat: Array) -> list[Array]:
-            """Weights and biases of the trainable layers, as views."""
-            weights, biases = views(flat)
-            return [a for a, on in zip(weights + biases, self._trainable * 2, strict=True) if on]
 
-        gradients = learning(self._gradient)
-        if self._options.with_norm:
-            self.gradient_norm = regularisation.norm(gradients)
-        regularisation.clip(gradients, self._options.clip_value, self._options.clip_norm)
-        if all(self._trainable):  # the rules work on each element alone: all at once, or in parts
-            parts = [(self._parameters, self._gradient, *self._state)]
-        else:
-            parts = list(
-                zip(learning(self._parameters), gradients, *map(learning, self._state), strict=True)
-            )
-        for parameters, gradient, *state in parts:
-            update_rules.apply(self._rule, parameters, gradient, state, self.step, learning_rate)
-        if self._options.max_norm is not None:
-            weights = zip(views(self._parameters)[0], self._trainable, strict=True)
-            regularisation.bound_columns([w for w, on in weights if on], self._options.max_norm)
+def updated(
+    architecture: Architecture,
+    options: TrainingOptions,
+    parameters: Array,
+    gradient: Array,
+    state: Array,
+    update: Callable[[Array, Array, Sequence[Array]], None],
+) -> float | None:
+    """Clip the gradient, apply a rule to the layers that learn, and bound their columns.
+
+    Returns the length of the gradient before clipping, where the options ask for it.
+    """
+    trainable = list(options.trainable) or [True] * len(architecture.layer_shapes)
+
+    def learning(flat: Array) -> list[Array]:
+        """Weights and biases of the trainable layers, as views."""
+        weights, biases = architecture.views(flat)
+        return [a for a, on in zip(weights + biases, trainable * 2, strict=True) if on]
+
+    gradients = learning(gradient)
+    norm = regularisation.norm(gradients) if options.with_norm else None
+    regularisation.clip(gradients, options.clip_value, options.clip_norm)
+    if all(trainable):  # the rules work on each element alone: all at once, or in parts
+        update(parameters, gradient, tuple(state))
+    else:
+        parts = zip(learning(parameters), gradients, *map(learning, state), strict=True)
+        for some, gradient_of_some, *state_of_some in parts:
+            update(some, gradient_of_some, state_of_some)
+    if options.max_norm is not None:
+        weights = zip(architecture.views(parameters)[0], trainable, strict=True)
+        regularisation.bound_columns([w for w, on in weights if on], options.max_norm)
+    return norm

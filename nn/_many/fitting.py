@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 
 from .. import optimizers
 from .._inputs import numbers
+from .._network.batch import Batch
 from .._network.network import Network
 from .._training import plan
-from .._training.batch import Batch
 from .._training.fit import ADVICE, NetworkHooks, carry_out
 from .._training.options import Options
 from .._training.run import Run, position, set_position

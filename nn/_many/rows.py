@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._inputs import sparse
-from .._training.batch import Batch
+from .._network.batch import Batch
 from .._typing import Array
 
 #: Some rows are visited where they are, unless they are fewer than one in so many: then a copy of

@@ -11,7 +11,7 @@ import numpy as np
 from fastmlp.kernels import CSR
 
 from .._inputs import sparse
-from .._training.batch import Batch
+from .._network.batch import Batch
 from .._typing import Array
 from .stream import Stream
 

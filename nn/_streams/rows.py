@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._inputs import arrays
+from .._network.batch import Batch
 from .._training import class_weights
-from .._training.batch import Batch
 from .._training.run import Run
 from .._typing import Array
+from ..optimizers._directions import Curvature
 from ..schedules import Constant
 from .run import StreamRun
 from .stream import Stream, StreamBatch, network_stream, parts_of, weight_of
@@ -55,6 +56,8 @@ def training_rows(
         )
     if known.subset is not None:
         raise ValueError("subset is for rows in an array, and X is a source")
+    if known.searches and isinstance(known.rule.method(), Curvature):  # type: ignore[attr-defined]
+        raise ValueError(f"{type(known.rule).__name__} needs all rows in memory, and X is a source")
     stream = network_stream(network, source, known.loss)
     found = factors(network, stream, known.loss, class_weight)
     if found is not None:

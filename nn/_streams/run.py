@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._training.batch import Batch
+from .._network.batch import Batch
 from .._training.run import Run
 from .._typing import Array
 from .reading import Reader, blocks_together, row_bytes

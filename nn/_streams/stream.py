@@ -14,7 +14,7 @@ import numpy as np
 from fastmlp.kernels import CSR
 
 from .._inputs import sparse
-from .._training.batch import Batch
+from .._network.batch import Batch
 from .._typing import Array
 
 if TYPE_CHECKING:

@@ -114,6 +114,9 @@ def _judge(run: Run, hooks: Hooks) -> None:
     answers = _call(run, hooks, run.callbacks, "on_epoch_end")
     if hooks.epoch_ends(run) or any(map(says_stop, answers)):
         history.stop("callback", f"a callback asked for it after epoch {history.epochs}")
+    history.stop_reason, history.stop_message = run.agreed(
+        (history.stop_reason, history.stop_message)
+    )
 
 
 def says_stop(answer: Any) -> bool:

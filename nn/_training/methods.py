@@ -6,6 +6,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Any, cast
 
+from .._cluster.cluster import Cluster
 from . import keeping
 from .options import KEPT_BY_TRAINERS, Options
 
@@ -70,9 +71,18 @@ def fit(
     from .trainer import Trainer
 
     if trainer is None:
-        kept = keeping.take(network, loss, optimizer, options)
-        trainer = Trainer(network, options, loss, optimizer, kept)
-        history = trainer.fit(X, y, options, resume)
+        cluster = None if options.comm is None else Cluster(options.comm, options.shards)
+
+        def begin() -> tuple[Trainer, Any]:
+            kept = keeping.take(network, loss, optimizer, options)
+            made = Trainer(network, options, loss, optimizer, kept)
+            return made, made.rows_of_fit(X, y, options)
+
+        if cluster is None:
+            trainer, batch = begin()
+        else:
+            trainer, batch = cluster.together(begin, lambda made: made[0].words(made[1], options))
+        history = trainer.fit(batch, options, resume)
         keeping.keep(network, loss, optimizer, options, trainer)
         return history
     if not isinstance(trainer, Trainer):
@@ -87,4 +97,4 @@ def fit(
     given += ["loss"] * (loss is not None) + ["optimizer"] * (optimizer != "adam")
     if given:
         raise ValueError(f"a trainer has {', '.join(given)} of its own: give them to net.trainer")
-    return trainer.fit(X, y, options)
+    return trainer.fit(trainer.rows_of_fit(X, y, options), options)

@@ -39,12 +39,15 @@ class Options:
     track_gradient_norm: bool = False
     callbacks: Any = ()
     verbose: int = 0
+    comm: Any = None
+    shards: int = 8
 
 
 #: Options that a trainer has been made with; a ``fit`` that goes on with it gives the others.
 KEPT_BY_TRAINERS = (
     *("learning_rate", "batch_size", "shuffle", "label_smoothing", "l1", "l2", "dropout"),
     *("clip_value", "clip_norm", "max_norm", "trainable", "stop", "track_gradient_norm"),
+    *("comm", "shards"),
 )
 
 

@@ -15,8 +15,11 @@ from fastmlp.kernels import CSR, TrainingOptions
 
 from .. import callbacks as _callbacks
 from .. import metrics, optimizers, schedules, stopping
+from .._cluster.cluster import Cluster
+from .._cluster.trainer import ClusterTrainer, full_gradient
 from .._inputs import numbers
 from .._network import blocks
+from .._network.batch import Batch
 from .._streams import rows as streams
 from .._streams.stream import Stream, StreamBatch
 from .._typing import Array
@@ -25,7 +28,6 @@ from ..optimizers._full_batch import FullBatch
 from ..schedules._rates import Rates
 from . import class_weights
 from . import options as engine_options
-from .batch import Batch
 from .evaluation import Evaluation, validation_batch
 from .fit import NetworkHooks
 from .line_search import LineSearchTrainer
@@ -60,6 +62,8 @@ class Settings:
         With the ``batch_size`` that was asked for, 1 where a step takes all rows.
     plain_targets : tuple of float
         From where to where values need no closer look to be targets of the loss.
+    cluster : Cluster or None
+        The ranks that train together.
     """
 
     loss: Any
@@ -72,6 +76,7 @@ class Settings:
     with_norm: bool
     engine: TrainingOptions
     plain_targets: tuple[float, float]
+    cluster: Cluster | None = None
 
     @property
     def searches(self) -> bool:
@@ -130,6 +135,7 @@ def settings(network: Network, loss: Any, optimizer: Any, options: Options) -> S
         with_norm=with_norm,
         engine=engine,
         plain_targets=_plain_targets(spec),
+        cluster=None if options.comm is None else Cluster(options.comm, options.shards),
     )
 
 
@@ -179,7 +185,7 @@ def on_batch(
         rates=Rates(known.learning_rate, known.schedule, options.epochs, -(-n // size)),
         generator=generator(network, known, options),
         rules=[rule.resolved(measured.modes) for rule in known.stop],
-        callbacks=listeners(options, options.epochs),
+        callbacks=listeners(known, options, options.epochs),
         with_gradient_norm=known.with_norm,
         rows=rows,
         remake=None if known.searches else remake,
@@ -195,8 +201,12 @@ def engine(network: Network, known: Settings, batch_size: int, seed: int) -> Any
     if isinstance(known.rule, FullBatch):
         method = known.rule.method()
         if method is not None:
-            return _line_search_trainer(network, known.loss, method, options)
+            return _line_search_trainer(network, known, method, options)
     rule = known.rule.update_rule()
+    if known.cluster is not None:
+        return ClusterTrainer(
+            network.architecture, network.dtype, known.loss, rule, options, known.cluster
+        )
     return kernels.trainer(network.architecture, network.dtype, known.loss, rule, options)
 
 
@@ -241,8 +251,10 @@ def generator(network: Network, known: Settings, options: Options) -> np.random.
     return network._generator if options.shuffle and not known.full else None
 
 
-def listeners(options: Options, epochs: int) -> list[_callbacks.Callback]:
-    """The callbacks, one that shows the progress before all others."""
+def listeners(known: Settings, options: Options, epochs: int) -> list[_callbacks.Callback]:
+    """The callbacks, progress first; of several ranks only those of rank 0."""
+    if known.cluster is not None and not known.cluster.leads:
+        return []
     found = _callbacks.as_callbacks(() if options.callbacks is None else options.callbacks)
     if numbers.count("verbose", options.verbose, 0):
         found.insert(0, _callbacks.progress(epochs, options.verbose))
@@ -314,9 +326,9 @@ def _check_line_search(engine: TrainingOptions) -> None:
 
 
 def _line_search_trainer(
-    network: Network, spec: Any, method: Method | Curvature, engine: TrainingOptions
+    network: Network, known: Settings, method: Method | Curvature, engine: TrainingOptions
 ) -> LineSearchTrainer | DampedTrainer:
-    frozen = None
+    frozen, spec = None, known.loss
     if not all(engine.trainable):
         frozen = np.zeros(network.parameters.size, bool)
         for views in network.architecture.views(frozen):
@@ -325,6 +337,11 @@ def _line_search_trainer(
     net = kernels.network(network.architecture, network.dtype, n_threads=network.n_threads)
 
     def cost(parameters: Array, x: Any, target: Array, weight: Any, out: Array) -> float:
+        if known.cluster is not None:
+            return full_gradient(
+                known.cluster, net, parameters, x, target, spec, weight, out,
+                l2=engine.l2, l1=engine.l1,
+            )  # fmt: skip
         if isinstance(x, Stream):
             return streams.loss_and_gradient(net, parameters, x, out, l2=engine.l2, l1=engine.l1)
         value, _ = blocks.loss_and_gradient(

@@ -7,17 +7,21 @@ import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
+from .._network.batch import Batch
 from .._typing import Array
 from ..callbacks import Callback
 from ..history import History
 from ..stopping import StopRule
 from ..stopping._watches import Watch
-from .batch import Batch
 
+if TYPE_CHECKING:
+    from .._cluster.cluster import Cluster
+
+T = TypeVar("T")
 #: How long a piece of an epoch may run where the clock is to be looked at, in seconds.
 PIECE = 0.05
 
@@ -84,6 +88,8 @@ class Run:
         many runs share.
     remake : function, optional
         ``remake(n_threads)`` makes an equal trainer for another number of threads.
+    cluster : Cluster, optional
+        The ranks that make the same run: what depends on clocks and callbacks is rank 0's.
     """
 
     batch: Batch
@@ -104,6 +110,7 @@ class Run:
     visited: int = 0
     rows: Array | None = None
     remake: Callable[[int], Any] | None = None
+    cluster: Cluster | None = None
     #: Seconds of an epoch where several were made in one call, and the epoch until which none are.
     epoch_seconds: float | None = None
     alone_until: int = 0
@@ -125,7 +132,7 @@ class Run:
         self.listeners = [callback for callback in self.callbacks if callback.every_batch]
         self.n_steps = -(-self.n_rows // self.batch_size)
         #: Whether somebody looks after every step.
-        self.step_by_step = bool(self.listeners)
+        self.step_by_step = self.agreed(bool(self.listeners))
         #: For the parameters before a step, where the loss depends on them.
         self.scratch: Array | None = None
         if self.shown_loss is not None and self.shown_loss.by_step:
@@ -234,7 +241,7 @@ class Run:
                 losses.append((loss, n))
                 self.visited += n
                 step += steps
-                if time.perf_counter() >= self.deadline:
+                if self._late():
                     break
         if len(losses) == 1:
             return losses[0][0], last
@@ -254,7 +261,7 @@ class Run:
             order = np.arange(len(batch.target), dtype=np.intp)
         step, n_steps = 0, -(-len(order) // size)
         total, visited, value, now = 0.0, 0, rate, time.perf_counter()
-        while step < n_steps and (now < self.deadline or not visited):
+        while step < n_steps and not (visited and self._late()):
             rows = order[step * size : (step + self.piece) * size]
             if isinstance(rate, np.ndarray):
                 value = rate[step : step + self.piece]
@@ -265,10 +272,17 @@ class Run:
                 tell(first + step, loss)
             step += self.piece
             before, now = now, time.perf_counter()
-            if not self.step_by_step:
+            if not self.step_by_step and self.cluster is None:
                 wanted = self.piece * PIECE / max(now - before, 1e-9)
                 self.piece = max(1, min(int(wanted), 2 * self.piece, self.n_steps))
         return total / max(visited, 1), visited, value
+
+    def agreed(self, value: T) -> T:
+        """The value, or of several ranks that of the first."""
+        return value if self.cluster is None else self.cluster.of_first(value)
+
+    def _late(self) -> bool:
+        return self.deadline < math.inf and self.agreed(time.perf_counter() >= self.deadline)
 
     def _run_piece(self, piece: Batch, rate: float | Array) -> float:
         # The engine looks at all rows that it is given: those of the piece alone.

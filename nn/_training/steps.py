@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from .._inputs import arrays
 from .._network import blocks
+from .._network.batch import Batch
 from .._streams.stream import StreamBatch
 from .._typing import Array
 from . import plan
-from .batch import Batch
 from .state import Resumable
 
 if TYPE_CHECKING:

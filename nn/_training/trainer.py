@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from .._cluster import agreement
 from .._inputs import numbers
+from .._network.batch import Batch
 from .._streams import rows as streams
 from .._streams.stream import StreamBatch
-from ..callbacks import Checkpoint
 from ..history import History
 from . import checkpoint, plan
-from .batch import Batch
-from .evaluation import Evaluation
-from .fit import NetworkHooks, fit
+from . import epochs as epochs_of
 from .options import Options
-from .run import Run
 from .steps import SingleSteps
 
 if TYPE_CHECKING:
@@ -102,89 +99,27 @@ class Trainer(SingleSteps):
         more = numbers.count("epochs", epochs, 0)
         options = self._options
         batch = self._rows(X, y, sample_weight, options.class_weight)
-        return self._train(batch, self.history.epochs + more, options)
+        return epochs_of.train(self, batch, self.history.epochs + more, options)
+
+    def rows_of_fit(self, X: Any, y: Any, options: Options) -> Batch | StreamBatch:
+        """The rows that :meth:`fit` takes, checked."""
+        return self._rows(X, y, options.sample_weight, options.class_weight)
+
+    def words(self, batch: Batch | StreamBatch, options: Options) -> list[str]:
+        """What all ranks of a communicator have to agree on."""
+        return agreement.words(self._network, self._known, batch, options)
 
     def fit(
-        self, X: Any, y: Any, options: Options, resume: str | os.PathLike[str] | None = None
+        self,
+        batch: Batch | StreamBatch,
+        options: Options,
+        resume: str | os.PathLike[str] | None = None,
     ) -> History:
         """What ``MLP.fit`` does: train until so many epochs are done, those of the file counted."""
-        batch = self._rows(X, y, options.sample_weight, options.class_weight)
         state = None
         if resume is not None:
             state = checkpoint.load(resume, self._network, self._known)
             n = streams.run_of(batch, self._known, self._options.shuffle, 1)[2]
             checkpoint.check_rows(state, n)
         epochs = numbers.count("epochs", options.epochs, 0)
-        return self._train(batch, epochs, options, state)
-
-    def _train(
-        self,
-        batch: Batch | StreamBatch,
-        epochs: int,
-        options: Options,
-        state: dict[str, Any] | None = None,
-    ) -> History:
-        """Carry epochs out until there are so many in the history, going on from a ``state``."""
-        network, known = self._network, self._known
-        shuffle, todo = self._options.shuffle, epochs - self.history.epochs
-        kind, given, n_shuffled = streams.run_of(batch, known, shuffle, todo)
-        evaluation = plan.evaluation(network, options, batch, [*known.stop, known.schedule])
-        callbacks = plan.listeners(options, epochs)
-        for callback in callbacks:
-            if isinstance(callback, Checkpoint):
-                callback.trainer = self
-        if state is not None:
-            self.state = state
-        if self._subset is None and known.subset is not None:
-            self._subset = plan.subset(network, batch, known.subset)
-        if self._subset is not None:
-            batch = batch.take(self._subset)
-            kind, given, n_shuffled = streams.run_of(batch, known, shuffle, todo)
-        n = batch.n_rows
-        steps = self._engine.prepared(known.batch_size(n))
-        generator = plan.generator(network, known, self._options)
-        if generator is None or not n_shuffled:
-            self._order = None
-        elif self._order is None or len(self._order) != n_shuffled:
-            self._order = np.arange(n_shuffled, dtype=np.intp)
-        if known.stop and not self._watches:
-            rules = [rule.resolved(evaluation.modes) for rule in known.stop]
-            self._watches = [(rule.reason, rule.watch()) for rule in rules]
-            for (_, watch), found in zip(self._watches, self._remembered, strict=False):
-                watch.restore(found)
-        self._rates.steps_per_epoch = -(-n // known.batch_size(n))
-        self.history.stop_reason = self.history.stop_message = ""
-        run = kind(
-            **given,
-            trainer=steps,
-            n_slots=len(known.slots or ()),
-            parameters=network.parameters,
-            batch_size=known.batch_size(n),
-            epochs=epochs,
-            rates=self._rates,
-            generator=generator,
-            callbacks=callbacks,
-            with_gradient_norm=known.with_norm,
-            history=self.history,
-            order=self._order,
-            watches=self._watches,
-        )
-        self._engine.begin_run()
-        return fit(run, _Hooks(self, evaluation))
-
-
-class _Hooks(NetworkHooks):
-    """Lets a trainer know how a run has left it and the network."""
-
-    def __init__(self, trainer: Trainer, evaluation: Evaluation) -> None:
-        super().__init__(trainer._network, evaluation)
-        self._trainer = trainer
-
-    def finish(self, run: Run, finished: bool) -> None:
-        super().finish(run, finished)
-        trainer = self._trainer
-        trainer._order = run.order
-        trainer._engine.leave()
-        if run.history.stop_reason == "non_finite_loss":
-            # The network is back at finite parameters; what led away from them is forgotten.
-            trainer._engine.restart((None, 0, None), trainer._engine.seed)
+        return epochs_of.train(self, batch, epochs, options, state)

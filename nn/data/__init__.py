@@ -58,6 +58,17 @@ def source(blocks: Any, *, memory: int | str = MEMORY, buffer: int | None = None
         Bytes that training holds at most, such as ``"2 GB"``.
     buffer : int, optional
         Blocks whose rows are shuffled together, by default as many as fit into ``memory``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLP, data
+    >>> class Days:
+    ...     def __len__(self):
+    ...         return 7
+    ...     def __getitem__(self, day):
+    ...         return np.full((24, 3), day), np.zeros(24)
+    >>> history = MLP([3, 4, 1]).fit(data.source(Days(), memory="10 MB"), epochs=2)
     """
     return as_source(blocks).held(memory, buffer)
 

@@ -109,6 +109,16 @@ def arrays(
         Bytes that training holds at most, such as ``"2 GB"``.
     buffer : int, optional
         Blocks whose rows are shuffled together, by default as many as fit into ``memory``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLP, data
+    >>> X = np.lib.format.open_memmap("X.npy", "w+", np.float32, (5000, 4))
+    >>> source = data.arrays(X, np.zeros(5000), block_rows=1000, memory="50 MB")
+    >>> len(source), source.n_rows
+    (5, 5000)
+    >>> history = MLP([4, 8, 1]).fit(source, epochs=2)
     """
     x = X if sparse.is_sparse(X) or hasattr(X, "shape") else np.asarray(X)
     file = getattr(x, "filename", None)
@@ -127,7 +137,18 @@ def npy(
     memory: int | str = MEMORY,
     buffer: int | None = None,
 ) -> Source:
-    """Rows of ``.npy`` files, which are opened without loading them; options of :func:`arrays`."""
+    """Rows of ``.npy`` files, which are opened without loading them; options of :func:`arrays`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import data
+    >>> np.save("X.npy", np.zeros((300, 4), np.float32))
+    >>> np.save("y.npy", np.zeros(300))
+    >>> source = data.npy("X.npy", "y.npy", block_rows=100)
+    >>> len(source), source.n_rows
+    (3, 300)
+    """
     paths = [path for path in (X, y, sample_weight) if path is not None]
     opened = [_opened(path) for path in paths]
     return arrays(*opened, block_rows=block_rows, memory=memory, buffer=buffer)
@@ -149,6 +170,15 @@ def hdf5(
     ----------
     X, y, sample_weight : str
         Names of the data sets.
+
+    Examples
+    --------
+    >>> import h5py, numpy as np
+    >>> from fastmlp import data
+    >>> with h5py.File("rows.h5", "w") as file:
+    ...     file["X"], file["y"] = np.zeros((300, 4)), np.zeros(300)
+    >>> data.hdf5("rows.h5", block_rows=100).n_rows
+    300
     """
     file = needed("h5py", "HDF5 files").File(path, "r")
     return _of_group(file, path, [X, y, sample_weight], block_rows).held(memory, buffer)
@@ -170,6 +200,15 @@ def zarr(
     ----------
     X, y, sample_weight : str
         Names of the arrays.
+
+    Examples
+    --------
+    >>> import numpy as np, zarr
+    >>> from fastmlp import data
+    >>> group = zarr.open("rows.zarr", mode="w")
+    >>> group["X"], group["y"] = np.zeros((300, 4)), np.zeros(300)
+    >>> data.zarr("rows.zarr", block_rows=100).n_rows
+    300
     """
     group = path if hasattr(path, "keys") else needed("zarr", "Zarr groups").open(path, mode="r")
     where = path if isinstance(path, (str, os.PathLike)) else "the Zarr group"

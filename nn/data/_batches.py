@@ -75,6 +75,13 @@ def batches(
         Bytes that training holds at most, such as ``"2 GB"``.
     buffer : int, optional
         Batches whose rows are shuffled together, by default as many as fit into ``memory``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLP, data
+    >>> numbers = ((np.full((20, 2), i), np.zeros(20)) for i in range(5))
+    >>> history = MLP([2, 4, 1]).fit(data.batches(numbers), epochs=1)
     """
     return Batches(iterable).held(memory, buffer)
 

@@ -110,6 +110,16 @@ def parquet(
         Bytes that training holds at most, such as ``"2 GB"``.
     buffer : int, optional
         Row groups whose rows are shuffled together, by default as many as fit into ``memory``.
+
+    Examples
+    --------
+    >>> import numpy as np, pyarrow, pyarrow.parquet
+    >>> from fastmlp import data
+    >>> table = pyarrow.table({"a": np.arange(300), "b": np.ones(300), "y": np.zeros(300)})
+    >>> pyarrow.parquet.write_table(table, "rows.parquet", row_group_size=100)
+    >>> source = data.parquet("rows.parquet", "y", features=["a", "b"])
+    >>> rest, held_out = source.split(0.1, random_state=0)
+    >>> X, y = rest[0]
     """
     library = needed("pyarrow.parquet", "Parquet files")
     files = _files(path, ".parquet")
@@ -149,6 +159,13 @@ def arrow(
     ----------
     data : pyarrow.Table or pyarrow.dataset.Dataset
         Other options are those of :func:`parquet`.
+
+    Examples
+    --------
+    >>> import numpy as np, pyarrow
+    >>> from fastmlp import data
+    >>> data.arrow(pyarrow.table({"a": np.arange(300), "y": np.zeros(300)}), "y").n_rows
+    300
     """
     if hasattr(data, "get_fragments"):
         pieces = []
@@ -193,6 +210,14 @@ def query(
         It must give its rows in the same order each time; other options are those of
         :func:`parquet`.
     block_rows : int
+
+    Examples
+    --------
+    >>> import polars
+    >>> from fastmlp import data
+    >>> frame = polars.LazyFrame({"a": range(300), "y": [0.0] * 300})
+    >>> len(data.query(frame.filter(polars.col("a") > 99), "y", block_rows=100))
+    2
     """
     size = numbers.count("block_rows", block_rows, 1)
     if hasattr(data, "collect_schema"):

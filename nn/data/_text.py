@@ -144,6 +144,16 @@ def csv(
         Bytes that training holds at most, such as ``"2 GB"``.
     buffer : int, optional
         Blocks whose rows are shuffled together, by default as many as fit into ``memory``.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from fastmlp import data
+    >>> lines = [f"{i},{i % 7},{2 * i}" for i in range(300)]
+    >>> _ = Path("rows.csv").write_text("\\n".join(["a,b,y", *lines]))
+    >>> source = data.csv("rows.csv", "y", block_bytes=1000)
+    >>> source.task, [column.name for column in source.columns]
+    ('regression', ['a', 'b'])
     """
     size = numbers.count("block_bytes", block_bytes, 1)
     source = Text(_files(path, ".csv"), target, task, classes, form or TextFormat(), size)

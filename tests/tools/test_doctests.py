@@ -29,6 +29,9 @@ NEEDED = {
     "from_sklearn|sklearn": "sklearn",
     "load_model|save": "safetensors",
     "pandas": "pandas",
+    "pyarrow": "pyarrow",
+    "h5py": "h5py",
+    "zarr": "zarr",
     "polars": "polars",
 }
 

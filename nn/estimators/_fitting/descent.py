@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import schedules, stopping
 from ..._inputs import sparse
-from ..._training.batch import Batch
+from ..._network.batch import Batch
 from ..._training.loop import Hooks, train
 from ..._training.run import Run
 from ..._typing import Array

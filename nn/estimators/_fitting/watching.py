@@ -9,7 +9,7 @@ import numpy as np
 
 from ..._inputs import sparse
 from ..._network import blocks
-from ..._training.batch import Batch
+from ..._network.batch import Batch
 from ..._typing import Array
 from .. import _names
 from .._sklearn import compat

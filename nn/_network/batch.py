@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._inputs import sparse
-from .._network import blocks
 from .._typing import Array
+from . import blocks
 
 if TYPE_CHECKING:
-    from .._network.network import Network
+    from .network import Network
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""One network on one and two ranks, the estimate beside it, and sums beside MPI's own.
+
+    mpiexec -n 2 python benchmarks/cluster.py
+    mpiexec -n 2 python benchmarks/cluster.py --quick
+
+Needs mpi4py. Rank 0 trains alone while the others wait, then all train together, in turn; each rank
+has one thread. Then vectors of 64 KB to 8 MB are summed by the fixed tree and by ``Allreduce``.
+Rank 0 writes ``cluster.json`` into ``--out``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from harness import machine, results
+
+HERE = Path(__file__).resolve().parent
+#: Name → layer sizes and rows of a step.
+NETWORKS = {"keras": ((784, 128, 10), 1024), "wide": ((256, 1024, 1024, 10), 1024)}
+KILOBYTES = (64, 512, 2048, 8192)
+
+
+def fits(comm: Any, name: str, steps: int, rounds: int) -> dict[str, Any]:
+    """Seconds of a step on one rank and on all, and what the plan says."""
+    import fastmlp
+    import numpy as np
+
+    sizes, batch = NETWORKS[name]
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((steps * batch, sizes[0]), np.float32)
+    y = rng.integers(0, sizes[-1], len(x))
+    alone = comm.Split(comm.rank, 0)
+    seconds: dict[str, list[float]] = {"fit": [], "one rank": [], "all ranks": []}
+    for turn in range(rounds + 1):
+        for kind, used in (("fit", None), ("one rank", alone), ("all ranks", comm)):
+            net = fastmlp.MLP(sizes, output="softmax", random_state=0, n_threads=1)
+            comm.Barrier()
+            if comm.rank == 0 or used is comm:
+                history = net.fit(x, y, epochs=1, batch_size=batch, comm=used)
+                if turn:
+                    seconds[kind].append(history.seconds[0] / steps)
+            comm.Barrier()
+    alone.Free()
+    lead = comm.rank == 0
+    plan = fastmlp.plan(sizes, batch, comm.size, latency=2e-6, bandwidth=4e9) if lead else []
+    return {
+        "id": name,
+        "ranks": comm.size,
+        "seconds": seconds,
+        "plan": [[line.ranks, line.seconds] for line in plan],
+    }
+
+
+def reductions(comm: Any, kilobytes: int, rounds: int) -> dict[str, Any]:
+    """Seconds of a sum over all ranks by the tree, and by MPI."""
+    import numpy as np
+    from fastmlp._cluster import sums
+
+    vector = np.zeros(kilobytes * 256, np.float32)
+    out = np.empty_like(vector)
+    seconds: dict[str, list[float]] = {"tree": [], "Allreduce": []}
+    for _ in range(rounds):
+        for kind in seconds:
+            comm.Barrier()
+            start = time.perf_counter()
+            if kind == "tree":
+                sums.over_ranks(comm, vector)
+            else:
+                comm.Allreduce(vector, out)
+            seconds[kind].append(time.perf_counter() - start)
+    return {"id": f"{kilobytes} KB", "seconds": seconds}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=HERE / "results")
+    parser.add_argument("--quick", action="store_true", help="one short round: does it all work?")
+    options = parser.parse_args()
+    os.environ |= machine.thread_environment(1) | {"FASTMLP_NUM_THREADS": "1"}
+    try:
+        from mpi4py import MPI
+    except ImportError:
+        print("needs mpi4py: pip install mpi4py mpich")
+        return 0
+    if options.quick:
+        options.steps, options.rounds = 1, 1
+    comm = MPI.COMM_WORLD
+    records = [fits(comm, name, options.steps, options.rounds) for name in NETWORKS]
+    records += [reductions(comm, size, 10 * options.rounds) for size in KILOBYTES]
+    if comm.rank:
+        return 0
+    for record in records[: len(NETWORKS)]:
+        best = {kind: min(samples) for kind, samples in record["seconds"].items()}
+        ratio = best["one rank"] / best["all ranks"]
+        planned = record["plan"][0][1] / record["plan"][-1][1]
+        print(
+            f"{record['id']:8} fit {1e3 * best['fit']:.2f} ms, "
+            f"1 rank {1e3 * best['one rank']:.2f} ms, "
+            f"{comm.size} ranks {1e3 * best['all ranks']:.2f} ms: {ratio:.2f}x, plan {planned:.2f}x"
+        )
+    for record in records[len(NETWORKS) :]:
+        best = {kind: 1e6 * min(samples) for kind, samples in record["seconds"].items()}
+        print(f"{record['id']:8} tree {best['tree']:.0f} us, Allreduce {best['Allreduce']:.0f} us")
+    results.write_json(options.out / "cluster.json", machine.describe(), records)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""What ranks compare before they train together, and what they take from rank 0."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from .._network.batch import Batch
+from .._streams.stream import StreamBatch
+from .cluster import fingerprint
+
+if TYPE_CHECKING:
+    from .._network.network import Network
+    from .._training.options import Options
+    from .._training.plan import Settings
+
+T = TypeVar("T")
+
+
+def words(
+    network: Network, known: Settings, batch: Batch | StreamBatch, options: Options
+) -> list[str]:
+    """Network, options and rows in words that are equal where these are."""
+    engine = dataclasses.asdict(dataclasses.replace(known.engine, n_threads=None))
+    given: dict[str, Any] = {"loss": known.loss, "optimizer": known.rule, "stop": known.stop}
+    given |= {"learning_rate": known.learning_rate, "schedule": known.schedule, **engine}
+    given |= {"full steps": known.full, "metrics": options.metrics, "epochs": options.epochs}
+    given |= {"shuffle": options.shuffle, "class_weight": options.class_weight}
+    return [
+        f"the network {network!r}",
+        *(_without_addresses(f"{name}={value!r}") for name, value in given.items()),
+        f"the rows {_of_rows(batch)}",
+        f"the validation data {_of_validation(options.validation_data)}",
+    ]
+
+
+def begin(network: Network, known: Settings) -> None:
+    """Take parameters and the generator's position from rank 0."""
+    if known.cluster is not None:
+        state = network._generator.bit_generator.state
+        first = known.cluster.of_first((network.parameters, state))
+        network.parameters[...], network._generator.bit_generator.state = first
+
+
+def carry_out(network: Network, known: Settings, train: Callable[[], T]) -> T:
+    """Train; what raises in one rank ends all, and in the end all have what rank 0 has."""
+    if known.cluster is None:
+        return train()
+    with known.cluster.guard():
+        result = train()
+        network.parameters[...] = known.cluster.of_first(network.parameters)
+    return result
+
+
+def _of_rows(batch: Batch | StreamBatch) -> str:
+    if isinstance(batch, StreamBatch):
+        return f"{batch.stream.source!r}, first {_of_rows(batch.first)}"
+    parts = (batch.x, batch.target, *(() if batch.weight is None else (batch.weight,)))
+    return ", ".join(map(fingerprint, parts))
+
+
+def _of_validation(given: Any) -> str:
+    if not isinstance(given, (tuple, list)):
+        return _without_addresses(repr(given))
+    return ", ".join(fingerprint(np.asarray(part)) for part in given if not hasattr(part, "nnz"))
+
+
+def _without_addresses(text: str) -> str:
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)

@@ -1,0 +1,203 @@
+"""How long a step takes on so many ranks: a formula with constants measured on this machine.
+
+A step of ``b`` rows on ``r`` ranks, cut into ``s`` shards, takes
+
+    T(r) = s/r · (c₀ + b/s · c₁)  +  u  +  M(r)
+
+where a gradient of ``n`` rows takes ``c₀ + n c₁`` and penalties, clipping and the update ``u``.
+A gradient of ``p`` bytes travels (see ``sums``), with latency ``λ`` and bandwidth ``β``, in
+
+    M(r) = log₂ r · (λ + p/β)                     below 64 KiB
+    M(r) = 2 log₂ r · λ + 2 (1 - 1/r) · p/β       from there on
+
+to which the sum of the loss adds ``log₂ r · λ``. The efficiency is ``T(1) / (r T(r))``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from fastmlp import kernels
+from fastmlp.kernels import Architecture, TrainingOptions, UpdateRule
+from numpy.typing import DTypeLike
+
+from .._inputs import numbers
+from .sums import LONG
+
+#: Seconds that a measurement of one number may take.
+SECONDS = 0.03
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What was measured: seconds.
+
+    Attributes
+    ----------
+    gradient : float
+        ``c₀``, of a gradient beside its rows.
+    row : float
+        ``c₁``, of each of them.
+    update : float
+        ``u``.
+    """
+
+    gradient: float
+    row: float
+    update: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One line of a plan.
+
+    Attributes
+    ----------
+    ranks : int
+    seconds : float
+        Of a step.
+    travelling : float
+        Of these, until the sum is there.
+    bytes : int
+        That each rank sends in a step.
+    speedup, efficiency : float
+        Against one rank.
+    """
+
+    ranks: int
+    seconds: float
+    travelling: float
+    bytes: int
+    speedup: float
+    efficiency: float
+
+
+def plan(
+    sizes: Iterable[int],
+    batch_size: int,
+    ranks: int = 8,
+    *,
+    latency: float = 2e-6,
+    bandwidth: float = 1.25e9,
+    shards: int = 8,
+    dtype: DTypeLike = np.float32,
+    constants: Constants | None = None,
+) -> list[Estimate]:
+    """Estimate steps of one network on 1, 2, 4, … ranks with one thread each.
+
+    The constants of the formula (in ``fastmlp._cluster.plan``) are measured here and now, on one
+    thread, for Adam; what the machines between them add, ``latency`` and ``bandwidth`` say.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Neurons of each layer; ReLU between them.
+    batch_size : int
+        Rows of a step, of all ranks together.
+    ranks : int, default 8
+        The largest number of ranks.
+    latency : float
+        Seconds of an empty message.
+    bandwidth : float
+        Bytes a second between two ranks; 10 Gbit Ethernet has 1.25e9.
+    shards : int, default 8
+        Of :meth:`MLP.fit`; at least as many as ranks.
+    dtype : float32 or float64
+    constants : Constants, optional
+        In the place of a measurement.
+
+    Returns
+    -------
+    list of Estimate
+
+    Examples
+    --------
+    >>> import fastmlp
+    >>> lines = fastmlp.plan([100, 64, 1], batch_size=4096, ranks=4)
+    >>> [line.ranks for line in lines]
+    [1, 2, 4]
+    >>> lines[0].efficiency
+    1.0
+    """
+    size, most = numbers.count("batch_size", batch_size, 1), numbers.count("ranks", ranks, 1)
+    shards = numbers.count("shards", shards, 1)
+    layers = tuple(numbers.count("sizes", n, 1) for n in sizes)
+    network = Architecture(layers, ("relu",) * (len(layers) - 2), "identity")
+    for name, value in (("latency", latency), ("bandwidth", bandwidth)):
+        if not numbers.number(name, value) > 0:
+            raise ValueError(f"{name} must be above 0, got {value}")
+    found = constants or measured(network, np.dtype(dtype), max(1, size // max(shards, most)))
+    volume = network.n_parameters * np.dtype(dtype).itemsize
+    lines: list[Estimate] = []
+    count = 1
+    while count <= most:
+        pieces = max(shards, count)
+        computing = pieces / count * found.gradient + size / count * found.row + found.update
+        travelling, sent = _travel(count, volume, latency, bandwidth)
+        seconds = computing + travelling
+        speedup = lines[0].seconds / seconds if lines else 1.0
+        lines.append(Estimate(count, seconds, travelling, sent, speedup, speedup / count))
+        count *= 2
+    return lines
+
+
+def measured(network: Architecture, dtype: np.dtype[Any], rows: int) -> Constants:
+    """The constants of a network on one thread of this machine, around so many rows."""
+    net = kernels.network(network, dtype, n_threads=1)
+    generator = np.random.default_rng(0)
+    n_in, n_out = network.sizes[0], network.sizes[-1]
+    scale = np.repeat(
+        [1 / math.sqrt(a) for a, _ in pairwise(network.sizes)],
+        [a * b for a, b in pairwise(network.sizes)],
+    )
+    parameters = np.zeros(network.n_parameters, dtype)
+    parameters[: len(scale)] = generator.normal(size=len(scale)) * scale
+    out = np.empty_like(parameters)
+    seconds = []
+    few, many = max(1, rows // 2), max(2, rows)
+    for n in (few, many):
+        x = generator.normal(size=(n, n_in)).astype(dtype)
+        y = np.zeros((n, n_out), dtype)
+        seconds.append(
+            _fastest(
+                lambda x=x, y=y: net.loss_and_gradient(  # type: ignore[misc]
+                    parameters, x, y, "squared_error", out=out
+                )
+            )
+        )
+    row = max(0.0, (seconds[1] - seconds[0]) / (many - few))
+    rule = UpdateRule("adam", {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "epsilon_hat": 0.0})
+    state = rule.initial_state(len(parameters), 0.0, dtype)
+    options = TrainingOptions(batch_size=1, n_threads=1)
+    update = _fastest(
+        lambda: kernels.apply_gradient(
+            network, rule, options, parameters.copy(), out, state, 1, 1e-3
+        )
+    )
+    return Constants(max(0.0, seconds[1] - many * row), row, update)
+
+
+def _travel(ranks: int, volume: int, latency: float, bandwidth: float) -> tuple[float, int]:
+    """Seconds of a sum over ranks, and bytes that each of them sends."""
+    rounds = math.log2(ranks)
+    if volume < LONG:
+        sent = int(rounds * volume)
+        return 2 * rounds * latency + sent / bandwidth, sent
+    sent = int(2 * (1 - 1 / ranks) * volume)
+    return 3 * rounds * latency + sent / bandwidth, sent
+
+
+def _fastest(call: Callable[[], object]) -> float:
+    call()
+    best, began = math.inf, time.perf_counter()
+    while time.perf_counter() - began < SECONDS:
+        start = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - start)
+    return best

@@ -1,0 +1,104 @@
+"""The epochs of a :class:`~fastmlp._training.trainer.Trainer`: a run made of what it holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._cluster import agreement
+from .._network.batch import Batch
+from .._streams import rows as streams
+from .._streams.stream import StreamBatch
+from ..callbacks import Checkpoint
+from ..history import History
+from . import plan
+from .evaluation import Evaluation
+from .fit import NetworkHooks, fit
+from .options import Options
+from .run import Run
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+
+def train(
+    trainer: Trainer,
+    batch: Batch | StreamBatch,
+    epochs: int,
+    options: Options,
+    state: dict[str, Any] | None = None,
+) -> History:
+    """Carry epochs out until there are so many in the history, going on from a ``state``."""
+    network, known, shuffle = trainer._network, trainer._known, trainer._options.shuffle
+    todo = epochs - trainer.history.epochs
+    kind, given, n_shuffled = streams.run_of(batch, known, shuffle, todo)
+    evaluation = plan.evaluation(network, options, batch, [*known.stop, known.schedule])
+    callbacks = plan.listeners(known, options, epochs)
+    for callback in callbacks:
+        if isinstance(callback, Checkpoint):
+            callback.trainer = trainer
+    if state is not None:
+        trainer.state = state
+    agreement.begin(network, known)
+    if trainer._subset is None and known.subset is not None:
+        trainer._subset = plan.subset(network, batch, known.subset)
+    if trainer._subset is not None:
+        batch = batch.take(trainer._subset)
+        kind, given, n_shuffled = streams.run_of(batch, known, shuffle, todo)
+    size = known.batch_size(batch.n_rows)
+    steps = trainer._engine.prepared(size)
+    generator = plan.generator(network, known, trainer._options)
+    _prepare(trainer, n_shuffled if generator is not None else 0, evaluation)
+    trainer._rates.steps_per_epoch = -(-batch.n_rows // size)
+    run = kind(
+        **given,
+        trainer=steps,
+        n_slots=len(known.slots or ()),
+        parameters=network.parameters,
+        batch_size=size,
+        epochs=epochs,
+        rates=trainer._rates,
+        generator=generator,
+        callbacks=callbacks,
+        with_gradient_norm=known.with_norm,
+        history=trainer.history,
+        order=trainer._order,
+        watches=trainer._watches,
+        cluster=known.cluster,
+    )
+    trainer._engine.begin_run()
+    hooks = _Hooks(trainer, evaluation)
+    return agreement.carry_out(network, known, lambda: fit(run, hooks))
+
+
+def _prepare(trainer: Trainer, n_shuffled: int, evaluation: Evaluation) -> None:
+    """The order of what is shuffled, and the stop rules at work."""
+    known = trainer._known
+    if not n_shuffled:
+        trainer._order = None
+    elif trainer._order is None or len(trainer._order) != n_shuffled:
+        trainer._order = np.arange(n_shuffled, dtype=np.intp)
+    if known.stop and not trainer._watches:
+        rules = [rule.resolved(evaluation.modes) for rule in known.stop]
+        trainer._watches = [(rule.reason, rule.watch()) for rule in rules]
+        for (_, watch), found in zip(trainer._watches, trainer._remembered, strict=False):
+            watch.restore(found)
+    trainer.history.stop_reason = trainer.history.stop_message = ""
+
+
+class _Hooks(NetworkHooks):
+    """Lets a trainer know how a run has left it and the network."""
+
+    def __init__(self, trainer: Trainer, evaluation: Evaluation) -> None:
+        super().__init__(trainer._network, evaluation)
+        self._trainer = trainer
+
+    def finish(self, run: Run, finished: bool) -> None:
+        super().finish(run, finished)
+        trainer = self._trainer
+        trainer._order = run.order
+        trainer._engine.leave()
+        if run.history.stop_reason == "non_finite_loss":
+            # The network is back at finite parameters; what led away from them is forgotten.
+            trainer._engine.restart((None, 0, None), trainer._engine.seed)
