@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._inputs import arrays
+from .._network import class_weights
 from .._network.batch import Batch
-from .._training import class_weights
 from .._training.run import Run
 from .._typing import Array
 from ..optimizers._directions import Curvature

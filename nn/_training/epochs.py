@@ -12,6 +12,7 @@ from .._streams import rows as streams
 from .._streams.stream import StreamBatch
 from ..callbacks import Checkpoint
 from ..history import History
+from . import options as options_of
 from . import plan
 from .evaluation import Evaluation
 from .fit import NetworkHooks, fit
@@ -34,7 +35,7 @@ def train(
     todo = epochs - trainer.history.epochs
     kind, given, n_shuffled = streams.run_of(batch, known, shuffle, todo)
     evaluation = plan.evaluation(network, options, batch, [*known.stop, known.schedule])
-    callbacks = plan.listeners(known, options, epochs)
+    callbacks = options_of.listeners(options, known.cluster, epochs)
     for callback in callbacks:
         if isinstance(callback, Checkpoint):
             callback.trainer = trainer

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._inputs import arrays
+from .._network import class_weights
 from .._network.batch import Batch
 from .._streams import rows as streams
 from .._streams.stream import StreamBatch
@@ -13,7 +14,7 @@ from .._typing import Array
 from .._warn import warn
 from ..history import History
 from ..metrics import Metric
-from . import class_weights, measures
+from . import measures
 
 if TYPE_CHECKING:
     from .._network.network import Network

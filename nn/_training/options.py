@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastmlp.kernels import TrainingOptions
 
-from .._inputs.numbers import number
+from .. import callbacks as _callbacks
+from .._inputs.numbers import count, number
 
 if TYPE_CHECKING:
+    from .._cluster.cluster import Cluster
     from .._network.network import Network
 
 
@@ -106,3 +108,13 @@ def _trainable(value: Any, n_layers: int) -> tuple[bool, ...]:
             f"got {value!r}"
         )
     return tuple(bool(learns) for learns in learning)
+
+
+def listeners(options: Options, cluster: Cluster | None, epochs: int) -> list[_callbacks.Callback]:
+    """The callbacks, progress first; of several ranks only those of rank 0."""
+    if cluster is not None and not cluster.leads:
+        return []
+    found = _callbacks.as_callbacks(() if options.callbacks is None else options.callbacks)
+    if count("verbose", options.verbose, 0):
+        found.insert(0, _callbacks.progress(epochs, options.verbose))
+    return found

@@ -13,12 +13,11 @@ import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import CSR, TrainingOptions
 
-from .. import callbacks as _callbacks
 from .. import metrics, optimizers, schedules, stopping
 from .._cluster.cluster import Cluster
 from .._cluster.trainer import ClusterTrainer, full_gradient
 from .._inputs import numbers
-from .._network import blocks
+from .._network import blocks, class_weights
 from .._network.batch import Batch
 from .._streams import rows as streams
 from .._streams.stream import Stream, StreamBatch
@@ -26,7 +25,6 @@ from .._typing import Array
 from ..optimizers._directions import Curvature, Method
 from ..optimizers._full_batch import FullBatch
 from ..schedules._rates import Rates
-from . import class_weights
 from . import options as engine_options
 from .evaluation import Evaluation, validation_batch
 from .fit import NetworkHooks
@@ -185,7 +183,7 @@ def on_batch(
         rates=Rates(known.learning_rate, known.schedule, options.epochs, -(-n // size)),
         generator=generator(network, known, options),
         rules=[rule.resolved(measured.modes) for rule in known.stop],
-        callbacks=listeners(known, options, options.epochs),
+        callbacks=engine_options.listeners(options, known.cluster, options.epochs),
         with_gradient_norm=known.with_norm,
         rows=rows,
         remake=None if known.searches else remake,
@@ -249,16 +247,6 @@ def generator(network: Network, known: Settings, options: Options) -> np.random.
     Where one batch holds all rows their order would change nothing but the rounding.
     """
     return network._generator if options.shuffle and not known.full else None
-
-
-def listeners(known: Settings, options: Options, epochs: int) -> list[_callbacks.Callback]:
-    """The callbacks, progress first; of several ranks only those of rank 0."""
-    if known.cluster is not None and not known.cluster.leads:
-        return []
-    found = _callbacks.as_callbacks(() if options.callbacks is None else options.callbacks)
-    if numbers.count("verbose", options.verbose, 0):
-        found.insert(0, _callbacks.progress(epochs, options.verbose))
-    return found
 
 
 def learning_rate(rule: optimizers.Optimizer, value: Any) -> float:

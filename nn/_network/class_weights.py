@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .._inputs.numbers import number
-from .._network.decisions import true_classes
 from .._typing import Array
+from .decisions import true_classes
 
 
 def by_class(
