@@ -122,7 +122,7 @@ def parquet(
     >>> X, y = rest[0]
     """
     library = needed("pyarrow.parquet", "Parquet files")
-    files = _files(path, ".parquet")
+    files, last = _files(path, ".parquet"), _LastFile(library)
     pieces: list[Piece] = []
     names: list[str] = []
     for file in files:
@@ -136,7 +136,7 @@ def parquet(
             n = opened.metadata.row_group(group).num_rows
             if n:
                 place = f"rows {start}…{start + n - 1} of {shown(file)}"
-                pieces.append(Piece(_group_reader(library, file, group), n, place))
+                pieces.append(Piece(_group_reader(last, file, group), n, place))
             start += n
         opened.close()
     name = shown(files[0]) if len(files) == 1 else f"{len(files)} Parquet files"
@@ -254,14 +254,38 @@ class _Columns(dict[str, Any]):
     """Columns by name, as DuckDB gives them."""
 
 
-def _group_reader(library: Any, file: Path, group: int) -> Callable[[list[str]], Any]:
+class _LastFile:
+    """The Parquet file that was read last: its footer is not read again for each row group."""
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+        self._known: Any = None
+        self._opened: Any = None
+
+    def of(self, file: Path) -> Any:
+        """The opened file, anew where it is another or has been changed."""
+        status = file.stat()
+        known = (file, status.st_mtime_ns, status.st_size)
+        if self._opened is None or known != self._known:
+            self.close()
+            self._opened, self._known = self._library.ParquetFile(file), known
+        return self._opened
+
+    def close(self) -> None:
+        """Close it, as after an error."""
+        if self._opened is not None:
+            self._opened.close()
+        self._opened = None
+
+
+def _group_reader(last: _LastFile, file: Path, group: int) -> Callable[[list[str]], Any]:
     def read(columns: list[str]) -> Any:
         try:
-            with library.ParquetFile(file) as opened:
-                return opened.read_row_group(group, columns=columns, use_threads=False)
+            return last.of(file).read_row_group(group, columns=columns, use_threads=False)
         except MemoryError:
             raise
         except Exception as error:
+            last.close()
             raise _unreadable(file, "Parquet", error) from error
 
     return read
