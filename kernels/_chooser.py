@@ -10,14 +10,30 @@ import importlib
 import importlib.util
 import os
 import warnings
+from collections.abc import Callable, Mapping
 from importlib.machinery import PathFinder
 from types import ModuleType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _threads
 
-#: Backend name → module; first the preferred one.
-BACKENDS = {"compiled": "compiled", "numba": "jit", "reference": "reference"}
+
+class Backend(NamedTuple):
+    """What is known of a backend before it is imported.
+
+    Attributes
+    ----------
+    module : str
+        Its package here.
+    is_there : function
+        Whether it can be used, without importing it.
+    missing : str
+        Why it cannot where it cannot, and what to do.
+    """
+
+    module: str
+    is_there: Callable[[], bool]
+    missing: str = ""
 
 
 class _Choice:
@@ -55,20 +71,8 @@ def _choose() -> None:
 
 
 def available() -> tuple[str, ...]:
-    """Backends that can be used here, the preferred one first.
-
-    Examples
-    --------
-    >>> from fastmlp import kernels
-    >>> kernels.available()[-1]
-    'reference'
-    """
-    names = []
-    if _built():
-        names.append("compiled")
-    if importlib.util.find_spec("numba") is not None:
-        names.append("numba")
-    return (*names, "reference")
+    """Backends that can be used here, the preferred one first."""
+    return tuple(name for name, known in BACKENDS.items() if known.is_there())
 
 
 def _built() -> bool:
@@ -76,6 +80,24 @@ def _built() -> bool:
     package = importlib.util.find_spec(f"{__package__}.compiled")
     places = package.submodule_search_locations if package is not None else None
     return PathFinder.find_spec(f"{__package__}.compiled._core", places) is not None
+
+
+def _installed() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+#: Backends by name; first the preferred one.
+BACKENDS: Mapping[str, Backend] = {
+    "compiled": Backend(
+        "compiled",
+        lambda: _built(),
+        "the extension was not built (install with a C compiler present)",
+    ),
+    "numba": Backend(
+        "jit", lambda: _installed(), "numba is not installed (pip install 'fastmlp[numba]')"
+    ),
+    "reference": Backend("reference", lambda: True),
+}
 
 
 def backend(name: str) -> ModuleType:
@@ -94,12 +116,8 @@ def _load(name: str) -> ModuleType:
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {tuple(BACKENDS)}, got {name!r}")
     if name not in available():
-        reason = {
-            "compiled": "the extension was not built (install with a C compiler present)",
-            "numba": "numba is not installed (pip install 'fastmlp[numba]')",
-        }[name]
-        raise ImportError(f"backend {name!r} is not available: {reason}")
-    return importlib.import_module(f".{BACKENDS[name]}", __package__)
+        raise ImportError(f"backend {name!r} is not available: {BACKENDS[name].missing}")
+    return importlib.import_module(f".{BACKENDS[name].module}", __package__)
 
 
 def native_compiler() -> Any:
@@ -107,9 +125,10 @@ def native_compiler() -> Any:
 
     Native code is written in the Numba backend's vector language, whichever backend calls it.
     """
-    if importlib.util.find_spec("numba") is None:
+    if not _installed():
         return None
-    return importlib.import_module(f".{BACKENDS['numba']}.compiling.custom_functions", __package__)
+    package = BACKENDS["numba"].module
+    return importlib.import_module(f".{package}.compiling.custom_functions", __package__)
 
 
 def _default() -> str:

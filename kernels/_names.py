@@ -28,12 +28,18 @@ class ActivationSpec(NamedTuple):
     init : {"glorot", "he", "lecun"}
         Variance of the initial weights that keeps the variance of signals: He's for those that let
         about half of their inputs through.
+    clips : tuple of two floats, optional
+        Where it is the pre-activation between two bounds, these: it costs nothing then.
+    natural_loss : str, optional
+        Of an output activation the loss whose output error is ``a - y``.
     """
 
     hidden: bool = True
     output: bool = False
     keeps: Literal["output", "pre-activation"] = "output"
     init: Literal["glorot", "he", "lecun"] = "glorot"
+    clips: tuple[float, float] | None = None
+    natural_loss: str | None = None
 
 
 class Constant(NamedTuple):
@@ -139,11 +145,11 @@ LossName: TypeAlias = Literal[
 #: Activations by name.
 ACTIVATION_SPECS: Mapping[str, ActivationSpec] = MappingProxyType(
     {
-        "identity": ActivationSpec(output=True),
-        "sigmoid": ActivationSpec(output=True),
+        "identity": ActivationSpec(output=True, natural_loss="squared_error"),
+        "sigmoid": ActivationSpec(output=True, natural_loss="binary_cross_entropy"),
         "tanh": ActivationSpec(),
-        "hardtanh": ActivationSpec(),
-        "relu": ActivationSpec(init="he"),
+        "hardtanh": ActivationSpec(clips=(-1.0, 1.0)),
+        "relu": ActivationSpec(init="he", clips=(0.0, math.inf)),
         "leaky_relu": ActivationSpec(init="he"),
         "elu": ActivationSpec(init="he"),
         "selu": ActivationSpec(init="lecun"),
@@ -153,8 +159,8 @@ ACTIVATION_SPECS: Mapping[str, ActivationSpec] = MappingProxyType(
         "gelu": ActivationSpec(keeps="pre-activation", init="he"),
         "gelu_tanh": ActivationSpec(keeps="pre-activation", init="he"),
         "mish": ActivationSpec(keeps="pre-activation", init="he"),
-        "softmax": ActivationSpec(hidden=False, output=True),
-        "exp": ActivationSpec(hidden=False, output=True),
+        "softmax": ActivationSpec(hidden=False, output=True, natural_loss="cross_entropy"),
+        "exp": ActivationSpec(hidden=False, output=True, natural_loss="poisson"),
     }
 )
 #: Activations of hidden layers.

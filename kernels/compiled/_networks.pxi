@@ -170,9 +170,7 @@ class Trainer:
         if batch <= self._sparse_rows if sparse else self._sparse_rows == 0:
             return
         before = self._engine, self._sparse_rows
-        parameters = np.empty(self._state_shape[1], self._dtype)
-        state = np.empty(self._state_shape, self._dtype)
-        self._copy_out(parameters, state)
+        parameters, state = self._copies()
         try:
             self._sparse_rows = batch
             self._engine = self._new_engine()
@@ -183,9 +181,14 @@ class Trainer:
 
     def _reload(self, parameters):
         """Go on from other parameters, with the state kept."""
+        self._copy_in(parameters, self._copies()[1])
+
+    def _copies(self):
+        """Parameters and state of the last finished step."""
+        parameters = np.empty(self._state_shape[1], self._dtype)
         state = np.empty(self._state_shape, self._dtype)
-        self._copy_out(np.empty(self._state_shape[1], self._dtype), state)
-        self._copy_in(parameters, state)
+        self._copy_out(parameters, state)
+        return parameters, state
 
     def _copy_in(self, cnp.ndarray parameters, state):
         cdef Engine engine = self._engine

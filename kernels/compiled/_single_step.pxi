@@ -105,10 +105,13 @@ cdef object single_step(
     cdef int loss_code = engine.e.design.loss.code
     cdef unsigned long mode
     cdef double loss
+    cdef object finished = None
     if memcmp(seen, cnp.PyArray_DATA(shown), size) != 0:
         trainer._reload(parameters)
     if of_output:
         engine.e.design.loss.code = LOSS_of_output
+    if engine.calls_back:
+        finished = trainer._copies()
     fastmlp_update_at(&u, <double>step, rate)
     if engine.calls_back or fastmlp_operations(engine.e, s.n_rows) > RELEASE_FROM:
         with nogil:
@@ -122,12 +125,16 @@ cdef object single_step(
         fastmlp_tuner_pause(&engine.e.tuner)
         fastmlp_leave_steps(mode)
     engine.e.design.loss.code = loss_code
+    if finished is not None:
+        try:
+            raise_pending()
+        except BaseException:  # what it has left is no step
+            trainer._copy_in(*finished)
+            raise
     check_fault(engine.e.c_pass.fault)
     trainer.step = step
     if engine.with_norm:
         trainer.gradient_norm = engine.e.gradient_norm
     fastmlp_store(engine.e, seen, NULL)
     memcpy(cnp.PyArray_DATA(shown), seen, size)
-    if engine.custom:
-        raise_pending()
     return s.n_rows * loss / s.n_rows  # rounded as the mean over an epoch is

@@ -104,6 +104,7 @@ cdef int run_steps(
     cdef penalty p = penalty_of(trainer._options)
     cdef object halt = trainer._halt  # held here: the trainer may get another meanwhile
     cdef const volatile int32_t *halted = switch_of(halt)
+    cdef object finished = None  # the last step, where the next may end in an exception
     engine.e.c_pass.fault = 0
     try:
         if trainer._sparse_rows:
@@ -112,6 +113,8 @@ cdef int run_steps(
         while epoch < n_epochs:
             if halted != NULL and halted[0]:
                 raise _epochs.Halted
+            if engine.calls_back:
+                finished, steps_between_signals = trainer._copies(), 1
             with nogil:
                 mode = fastmlp_enter_steps(not engine.calls_back)
                 uninterrupted = steps_between_signals
@@ -137,9 +140,14 @@ cdef int run_steps(
                         break
                 fastmlp_tuner_pause(&engine.e.tuner)
                 fastmlp_leave_steps(mode)
-            trainer.step = step
             if engine.custom:
-                raise_pending()
+                try:
+                    raise_pending()
+                except BaseException:
+                    if finished is not None:
+                        trainer._copy_in(*finished)
+                    raise
+            trainer.step = step
             check_fault(engine.e.c_pass.fault)
             PyErr_CheckSignals()
     finally:

@@ -21,6 +21,8 @@ into ``formulas/activations``, an update rule into ``formulas/update_rules``, a 
 """
 
 from .._steps import plain_samples
+from ._warm_up import cache_folder as cache_folder
+from ._warm_up import warm_up as warm_up
 from .activations import activate, activation_backward
 from .layers import bias_gradient, delta_backward, dense_forward, weight_gradient
 from .losses import loss_value, output_delta

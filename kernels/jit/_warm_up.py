@@ -11,7 +11,6 @@ from . import network as _network  # noqa: F401 - bring what is in COMPILED
 from . import training as _training  # noqa: F401
 from .compiling import cache, table
 from .compiling.lazy import COMPILED
-from .engine import entrances as _entrances  # noqa: F401
 
 __all__ = ["Warmed", "cache_folder", "warm_up"]
 
@@ -32,6 +31,8 @@ def cache_folder() -> Path:
 def warm_up(itemsizes: Sequence[int], n_threads: int) -> Iterator[Warmed]:
     """Compile everything for elements of these sizes; what only several threads need is left out
     for one."""
+    from .engine import entrances as _entrances  # noqa: F401 - imports Numba, and is in COMPILED
+
     for item in COMPILED:
         of_other = any(item.name.endswith(f"float{8 * n}") for n in {4, 8} - set(itemsizes))
         if not of_other and (n_threads > 1 or not item.parallel):

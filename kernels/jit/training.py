@@ -13,7 +13,7 @@ from .._options import TrainingOptions
 from .._specs import CSR, Architecture, Loss, UpdateRule
 from .._typing import Array
 from .compiling.lazy import Task
-from .engine.operands import own_structure, set_rates, set_rows, set_weights
+from .engine.operands import many_rows, own_structure, set_rates, set_rows, set_weights
 from .engine.workspace import Workspace
 from .formulas.update_rules import RULES, constants_of, kernel_of
 from .memory.arena import address, ceil
@@ -66,6 +66,7 @@ class Trainer:
         plan = self._plan = space.plan
         plan.with_loss = plan.backward = plan.refresh = 1
         space.set_loss(Loss.of(loss), architecture.output)
+        self._calls_back = space.calls_back
         self._job = space.job(*self._tasks(options))
         self._job.flush_subnormals()
         self._cut: tuple[int, int, int] | None = None  # what the blocks were cut for
@@ -102,10 +103,11 @@ class Trainer:
             update.max_norm = options.max_norm
             space.use("bound_columns")
             tasks.append(bound_task)
-        # Plain descent changes only the weights of stored entries of sparse rows.
-        plan.sparse.direct = kernel_of(self._rule) == "sgd" and not (
-            self._with_penalty or clipped or self._with_norm or update.weight_decay
-        )
+        # Plain descent changes only the weights of stored entries of sparse rows. A sum over many
+        # rows would lose its digits in the weights.
+        penalised = self._with_penalty or clipped or self._with_norm or update.weight_decay
+        plain = kernel_of(self._rule) == "sgd" and not penalised
+        plan.sparse.direct = plain and not many_rows(space)
         return tasks
 
     def _set_rule(self, clipped: bool) -> None:
@@ -293,13 +295,35 @@ class Trainer:
                 self._cut = cut
             seconds = STRETCH if self._choice.trying else _CHUNK_SECONDS
             count = min(steps - step, max(1, int(seconds / self._step_seconds)))
+            finished = None
+            if self._calls_back:
+                count, finished = 1, self._copies()
             self._job.steps(step, step + count, steps - 1)
             start = time.perf_counter()
-            self._job.run(threads)
+            try:
+                self._job.run(threads)
+            except BaseException:
+                if finished is not None:  # what the exception has left is no step
+                    self._go_back(*finished)
+                raise
             spent = time.perf_counter() - start
             self._choice.note(count, spent)
             self._step_seconds = max(spent / count, 1e-7)
             step += count
+
+    def _copies(self) -> tuple[list[Array], int]:
+        """Parameters and vectors of state after the last finished step, and its number."""
+        stores = self._space.stores[: 1 + self._n_slots]
+        copies = [np.empty(self._architecture.n_parameters, self._dtype) for _ in stores]
+        for flat, store in zip(copies, stores, strict=True):
+            self._copy(store_task, flat, store)
+        return copies, self._plan.steps_made
+
+    def _go_back(self, copies: list[Array], step: int) -> None:
+        """To what :meth:`_copies` has found."""
+        for flat, store in zip(copies, self._space.stores, strict=False):
+            self._copy(load_task, flat, store)
+        self._plan.steps_made = step
 
     def _share(self, n_threads: int, rest: int) -> None:
         """Cut a step for so many threads; the last one has ``rest`` rows."""

@@ -119,8 +119,8 @@ class Trainer:
                 raise _epochs.Halted
             rows = order[start : start + self._options.batch_size]
             weight = None if sample_weight is None else sample_weight[rows]
-            self.step += 1
             value = self._differentiate(sparse.take(x, rows), target[rows], weight)
+            self.step += 1  # from here on nothing raises
             self._update(rate)
             summed += value * len(rows)
         return summed / max(len(order), 1)
@@ -203,10 +203,10 @@ class Trainer:
         if _epochs.halted(self._halt):
             raise _epochs.Halted
         self._parameters[...] = parameters
-        self.step += 1
         if target.dtype == net.dtype:
             target = target.reshape(len(x), -1)
         value = self._differentiate(x, target, sample_weight, of_output)
+        self.step += 1
         self._update(learning_rate)
         parameters[...] = shown[...] = self._parameters
         return value * len(x) / len(x)  # rounded as the mean over an epoch is
@@ -217,7 +217,7 @@ class Trainer:
         """Loss and gradient of a batch, with dropout and penalties."""
         options, net, dropout = self._options, self._network, None
         if options.dropout:
-            dropout = regularisation.Dropout(options.dropout, options.seed, self.step)
+            dropout = regularisation.Dropout(options.dropout, options.seed, self.step + 1)
         value = net.backpropagate(
             *(self._parameters, x, target, None if of_output else self._loss),
             *(weight, self._gradient, dropout),

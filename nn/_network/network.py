@@ -19,15 +19,6 @@ from .outputs import Decisions
 from .parameters import ParameterList
 from .predictor import Predictor
 
-#: The loss whose output error is ``a - y`` for each output activation.
-NATURAL_LOSS = {
-    "softmax": "cross_entropy",
-    "sigmoid": "binary_cross_entropy",
-    "identity": "squared_error",
-    "exp": "poisson",
-}
-
-
 #: Attributes that ``_setup`` makes again.
 _MADE_BY_SETUP = (
     *("_architecture", "_parameters", "_dtype", "_generator", "_n_threads"),
@@ -290,7 +281,7 @@ class Network(Decisions):
         """What the kernels take for a loss: a name, or an object of theirs; checked."""
         net = self._architecture
         if loss is None:
-            loss = NATURAL_LOSS[net.output]
+            loss = kernels.ACTIVATION_SPECS[net.output].natural_loss
         elif isinstance(loss, str):
             loss = _naming.find("loss", loss, kernels.LOSSES, "fastmlp.losses")
         elif not isinstance(loss, (Loss, CustomLoss)):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmlp import kernels, optimizers, schedules, stopping
-from fastmlp._network.network import NATURAL_LOSS
 
 from ._sources import Source
 from ._usage import OPTIMIZERS, UsageError
@@ -52,7 +51,8 @@ def plan(
     if options.balanced and not classes:
         raise UsageError("--balanced is for classes, and the target has real values")
     # Real targets in 0…1 are measured by their distance unless something else was asked for.
-    loss = options.loss or (NATURAL_LOSS[output] if classes else "squared_error")
+    natural = kernels.ACTIVATION_SPECS[output].natural_loss or "squared_error"
+    loss = options.loss or (natural if classes else "squared_error")
     n_out = len(prepare.target_names)
     if classes and n_out == 2 and output == "sigmoid":
         n_out = 1

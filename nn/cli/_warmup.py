@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import time
 
 from fastmlp import kernels
@@ -17,7 +16,7 @@ ITEMSIZES = {"float32": (4,), "float64": (8,), "both": (4, 8)}
 def run(options: argparse.Namespace) -> int:
     """Compile, say what and where to."""
     with kernels.use_backend("numba"):
-        warmer = importlib.import_module("._warm_up", kernels.active().__name__)
+        warmer = kernels.active()
         live = kernels.info()
         threads = options.threads or int(str(live["n_threads"]))
         say(f"instruction set  {live['isa']}\nfolder           {warmer.cache_folder()}")

@@ -363,6 +363,7 @@ FEW = """
 from fastmlp.kernels import jit
 from fastmlp.kernels.jit import _warm_up
 from fastmlp.kernels.jit.compiling import lazy, table
+from fastmlp.kernels.jit.engine import entrances
 lazy.COMPILED[:] = [item for item in lazy.COMPILED if item.name.startswith("elements")]
 table.NAMED = ("update sgd",)
 table.common = lambda: []
@@ -389,7 +390,9 @@ def test_warmup_knows_everything():
     """What training and prediction compile is in the lists that the command goes through."""
     from fastmlp.kernels.jit import _warm_up
     from fastmlp.kernels.jit.compiling import table
+    from fastmlp.kernels.jit.engine import entrances
 
+    assert set(entrances.ENTRANCES.values()) <= set(_warm_up.COMPILED)
     names = {item.name.strip("_") for item in _warm_up.COMPILED}
     tasks = {"rows_task", "weights_task", "load_task", "store_task"}
     assert names >= {*tasks, "alone", "share", "enter_float32", "enter_float64"}

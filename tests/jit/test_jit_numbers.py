@@ -80,3 +80,45 @@ def test_a_mean_of_squares_that_overflows(name):
         assert not np.isnan(p).any(), (step, p)
         assert not np.isnan(state).any(), (step, state)
     assert np.isfinite(p).all()
+
+
+def sparse_columns(n, n_in, rng):
+    """Rows with an entry in the first column and one elsewhere, all positive; and dense."""
+    others = rng.integers(1, n_in, n)
+    values = rng.random((n, 2), dtype=np.float32) + 1
+    columns = np.stack([np.zeros(n, np.int64), others], axis=1)
+    dense = np.zeros((n, n_in))
+    np.put_along_axis(dense, columns, values.astype(np.float64), axis=1)
+    starts = np.arange(0, 2 * n + 1, 2)
+    return kernels.CSR(values.reshape(-1), columns.reshape(-1), starts, (n, n_in)), dense
+
+
+@pytest.mark.parametrize("n", [256, 257, 60_001])
+def test_gradient_of_many_sparse_rows(n, rng):
+    """Weights of columns with an entry in every row, and in few."""
+    x, dense = sparse_columns(n, 7, rng)
+    net = kernels.Architecture((7, 19), (), "identity")
+    flat, y = np.zeros(net.n_parameters, "f4"), rng.random((n, 19), dtype=np.float32) + 1
+    _, found = jit.Network(net, "f4").loss_and_gradient(flat, x, -y, "squared_error")
+    expected = (dense.T @ y.astype(np.float64) / n).reshape(-1)
+    np.testing.assert_allclose(found[: expected.size], expected, rtol=2e-6)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "adagrad"])
+def test_a_step_of_many_sparse_rows(rule, rng):
+    """Plain descent adds rows to the weights one by one only where they are few."""
+    n = 60_001
+    x, dense = sparse_columns(n, 7, rng)
+    net = kernels.Architecture((7, 1), (), "identity")
+    trainer = jit.Trainer(
+        net, np.dtype("f4"), "squared_error", kernels.UpdateRule(rule),
+        kernels.TrainingOptions(batch_size=n, n_threads=1),
+    )  # fmt: skip
+    trainer.load(np.zeros(net.n_parameters, "f4"))
+    y = rng.random((n, 1), dtype=np.float32) + 1
+    trainer.run_epoch(x, y, None, 100.0)
+    found = np.empty(net.n_parameters, "f4")
+    trainer.store(found)
+    gradient = dense.T @ y.astype(np.float64) / n
+    expected = 100 * gradient if rule == "sgd" else np.full_like(gradient, 100.0)
+    np.testing.assert_allclose(found[:7], expected[:, 0], rtol=2e-6)

@@ -30,7 +30,7 @@ class TestChooser:
     def test_call(self, name):
         kernels.use_backend(name)
         assert kernels.info()["backend"] == name
-        assert _chooser.active().__name__ == f"fastmlp.kernels.{_chooser.BACKENDS[name]}"
+        assert _chooser.active().__name__ == f"fastmlp.kernels.{_chooser.BACKENDS[name].module}"
 
     def test_nested(self):
         kernels.use_backend("reference")
@@ -204,6 +204,20 @@ class TestInstructionSets:
     def test_case_and_spaces(self, usable):
         done = run_python(SHOW, FASTMLP_ISA=f" {usable[-1].upper()} ", FASTMLP_BACKEND="compiled")
         assert json.loads(done.stdout)["isa"] == usable[-1]
+
+
+@pytest.mark.skipif("numba" not in AVAILABLE, reason="numba is not installed")
+class TestNumbasInstructionSets:
+    def test_what_this_machine_has_not_is_refused(self):
+        done = run_python(SHOW, FASTMLP_ISA="mmx", FASTMLP_BACKEND="numba")
+        assert done.returncode
+        assert "ValueError: FASTMLP_ISA='mmx' cannot be used here; usable: " in done.stderr
+
+    def test_case_and_spaces(self):
+        done = run_python(SHOW, FASTMLP_ISA="mmx", FASTMLP_BACKEND="numba")
+        last = done.stderr.strip().rpartition(", ")[2].rpartition(": ")[2]
+        done = run_python(SHOW, FASTMLP_ISA=f" {last.upper()} ", FASTMLP_BACKEND="numba")
+        assert json.loads(done.stdout)["isa"] == f"numba-{last}"
 
 
 class TestImport:

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from fastmlp import MLP
+from fastmlp import MLP, kernels
 from fastmlp.kernels import CustomActivation, CustomLoss
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*runs as NumPy inside the engine")
@@ -90,3 +90,59 @@ def test_arrays_belong_to_the_function(backend):
     for arrays, copies in zip(kept, before, strict=True):
         for array, copy in zip(arrays, copies, strict=True):
             np.testing.assert_array_equal(array, copy)
+
+
+class Third(Exception):
+    """What a function raises in its third step."""
+
+
+def but_for_large(function):
+    """The same function, which raises where it is given a large number."""
+
+    def careful(*arrays):
+        if np.abs(arrays[-1]).max() > 100:
+            raise Third
+        return function(*arrays)
+
+    return careful
+
+
+#: Five steps, of which the third has large numbers.
+STEP_ROWS = 40
+STEPS = np.concatenate([X[:80], X[80:120] + 1e4, X[120:200]])
+
+
+@pytest.mark.parametrize("which", ["loss", "activation"])
+@pytest.mark.parametrize("rule", ["momentum", "adam"])
+def test_an_exception_leaves_the_last_finished_step(backend, which, rule):
+    """Not a step with what the function has not computed; training goes on from there."""
+    functions = {"loss": squared, "activation": lambda z: (np.tanh(z), 1 - np.tanh(z) ** 2)}
+
+    functions[which] = but_for_large(functions[which])
+
+    def trainer():
+        activation = CustomActivation("stepped", functions["activation"])
+        net = kernels.Architecture((5, 3, 1), (activation,), "identity")
+        made = kernels.trainer(
+            net, np.dtype("f4"), CustomLoss("stepped", functions["loss"]),
+            kernels.UpdateRule(rule), batch_size=STEP_ROWS, n_threads=1,
+        )  # fmt: skip
+        made.load(np.linspace(-1, 1, net.n_parameters).astype("f4"))
+        return made
+
+    def state(made):
+        parameters = np.empty(22, "f4")
+        moments = np.empty((len(kernels.UpdateRule(rule).slots), 22), "f4")
+        made.store(parameters, moments)
+        return made.step, parameters.tobytes(), moments.tobytes()
+
+    x, y = STEPS, STEPS[:, :1].copy()
+    expected, broken = trainer(), trainer()
+    expected.run_epoch(x[: 2 * STEP_ROWS], y[: 2 * STEP_ROWS], None, 0.1)
+    with pytest.raises(Third):
+        broken.run_epoch(x, y, None, 0.1)
+    assert state(broken) == state(expected)
+    assert state(broken)[0] == 2
+    broken.run_epoch(x[3 * STEP_ROWS :], y[3 * STEP_ROWS :], None, 0.1)
+    expected.run_epoch(x[3 * STEP_ROWS :], y[3 * STEP_ROWS :], None, 0.1)
+    assert state(broken) == state(expected)

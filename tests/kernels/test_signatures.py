@@ -24,7 +24,7 @@ METHODS = [
 
 
 def module(backend):
-    return importlib.import_module(f"fastmlp.kernels.{_chooser.BACKENDS[backend]}")
+    return importlib.import_module(f"fastmlp.kernels.{_chooser.BACKENDS[backend].module}")
 
 
 def parameters(function):

@@ -31,6 +31,7 @@ __all__ = [
     "softmax",
     "sparse_forward",
     "sparse_gradient",
+    "sparse_gradient_sums",
     "sums",
     "transpose",
     "zero",
@@ -66,6 +67,7 @@ sums = _single("sums", penalties.sums)
 norms = _single("norms", penalties.norms)
 bound_columns = _single("bound_columns", penalties.bound_columns)
 sparse_gradient = _single("sparse_gradient", sparse.gradient)
+sparse_gradient_sums = _single("sparse_gradient_sums", sparse.gradient_sums)
 zero = _single("zero", sparse.zero)
 #: An elementwise kernel by its address, not its place in a table.
 elementwise_at = Calls("an elementwise kernel", activations.ELEMENTWISE)

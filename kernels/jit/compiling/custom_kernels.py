@@ -124,6 +124,8 @@ class _Called:
     Its parameters are the arguments of the kernels that it stands for, in their order.
     """
 
+    calls_back = True
+
     def __init__(self, function: Callable[..., None], signature: Signature) -> None:
         names = function.__code__.co_varnames[: function.__code__.co_argcount]
         if names != signature.names:

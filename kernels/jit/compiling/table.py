@@ -42,6 +42,7 @@ _SINGLE: Mapping[str, Writer] = {
     "sums": penalties.sums,
     "norms": penalties.norms,
     "sparse_gradient": sparse.gradient,
+    "sparse_gradient_sums": sparse.gradient_sums,
     "bound_columns": penalties.bound_columns,
 }
 _REGULARISED = tuple(f"{name} regularised" for name in update_rules.RULES)
@@ -151,6 +152,8 @@ class Kernel:
     ----------
     index : int
         Its place in the table.
+    calls_back : bool
+        Whether it is a function in Python, which may raise.
     """
 
     def __init__(self, itemsize: int, code: Any) -> None:
@@ -158,6 +161,7 @@ class Kernel:
         if not free:
             raise RuntimeError(f"a process may use {SPARE} kernels of custom functions at a time")
         self._code, self.index = code, free.pop()
+        self.calls_back = bool(getattr(code, "calls_back", False))
         _addresses(itemsize)[self.index] = code.address
         weakref.finalize(self, free.append, self.index).atexit = False
 

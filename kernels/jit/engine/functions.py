@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..._custom import CustomActivation, CustomLoss
-from ..._specs import Loss
+from ..._specs import Loss, activation_spec
 from ..compiling import custom_kernels
 from ..compiling.table import Kernel, use
 from ..formulas.activations import SLOPES
@@ -17,9 +17,6 @@ from ..memory.records import Layer, Plan
 
 #: Where the kernels of users' functions are kept for as long as somebody calls them.
 Keep = list[Kernel]
-
-#: Activations that the forward tile makes by clipping.
-BOUNDS = {"relu": (0.0, math.inf), "hardtanh": (-1.0, 1.0)}
 
 
 def set_functions(
@@ -56,8 +53,9 @@ def _set_activation(
 ) -> str:
     """Kernels of an activation. σ' is kept where its output does not say it, or does not after
     dropout, whose kernel's name is returned."""
-    layer.low, layer.high = BOUNDS.get(str(name), (-math.inf, math.inf))
-    clipped = name == "identity" or name in BOUNDS
+    bounds = activation_spec(name).clips  # the forward tile does it
+    layer.low, layer.high = bounds or (-math.inf, math.inf)
+    clipped = name == "identity" or bounds is not None
     with_slope = with_slopes and (name in SLOPES or not isinstance(name, str))
     kind = "activation_with_slope" if with_slope else "activation"
     layer.activation = -1 if clipped else _kernel(kind, name, itemsize, keep)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..._specs import CSR
 from ..._typing import Array
+from ..matrices.tiles import RUN
 from ..memory.arena import address
 from ..memory.records import DENSE, LABELS, RowWeights
 from .workspace import Workspace
@@ -71,10 +72,19 @@ def set_sparse(space: Workspace, x: CSR, order: Array | None = None) -> None:
     space.hold(values, starts, columns)
     if plan.backward:
         space.use("sparse_gradient")
+        nbytes = layer.panels_out * layer.weight_step_bytes
         if not (sparse.direct or sparse.gradient):
-            sparse.gradient = space.reserve(layer.panels_out * layer.weight_step_bytes)
+            sparse.gradient = space.reserve(nbytes)
+        if many_rows(space) and not sparse.sums:
+            space.use("sparse_gradient_sums")
+            sparse.sums = space.reserve(2 * nbytes)
     if layer.threshold:
         _leave_room(space, np.diff(starts) if order is None else np.diff(starts)[order])
+
+
+def many_rows(space: Workspace) -> bool:
+    """Whether a step has more rows than whose sum in its dtype keeps its digits."""
+    return space.dtype.itemsize == 4 and space.rows > RUN
 
 
 def _leave_room(space: Workspace, counts: Array) -> None:

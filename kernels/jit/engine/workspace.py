@@ -188,6 +188,11 @@ class Workspace:
         if n > self.rows:
             self.plan.losses = self.reserve(8 * n)
 
+    @property
+    def calls_back(self) -> bool:
+        """Whether a step calls functions in Python, which may raise."""
+        return any(kernel.calls_back for kernel in self._kernels)
+
     # How it is cut into tasks
 
     def row_blocks(self, rows: int) -> int:

@@ -44,6 +44,24 @@ def gradient(
 
 
 @kernel
+def gradient_sums(code: Code, *, values: Int, places: Int, count: Int, d: Int, g: Int) -> None:
+    """``g += aᵀ δ`` likewise, in float64, of which a line has two: for sums over more rows than
+    keep their digits in float32.
+
+    Most columns have few entries in a run of rows, so to sum each run in float32 and add the runs
+    would touch far more lines than the entries do.
+    """
+    wide = 8 // code.itemsize
+    errors = [code.to_doubles(code.load(d + at)) for at in _offsets(code)]
+    with code.loop(count) as i:
+        x = code.to_doubles(code.broadcast(values + i * code.itemsize))
+        line: Int = g + code.load_int(places + i * 8) * (LINE * wide)
+        for error, at in zip(errors, _offsets(code), strict=True):
+            place = line + at * wide
+            code.store(code.fma(x, error, code.load_doubles(place)), place)
+
+
+@kernel
 def zero(code: Code, *, begin: Int, lines: Int) -> None:
     """Write zeros."""
     with code.loop(lines) as i:

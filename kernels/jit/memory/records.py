@@ -65,7 +65,6 @@ class Layer(ctypes.Structure):
     """One layer ``a → z`` and its error ``d``."""
 
     __slots__ = ()
-
     # Shape; panels that hold its inputs and its outputs.
     n_in: Count
     n_out: Count
@@ -110,7 +109,6 @@ class Block(ctypes.Structure):
     """A part of a weight matrix that one task of the weights pass updates."""
 
     __slots__ = ()
-
     layer: Count
     panel: Count
     panels: Count
@@ -124,7 +122,6 @@ class Operand(ctypes.Structure):
     """Rows that a caller has given, or wants."""
 
     __slots__ = ()
-
     address: Address
     step_bytes: Bytes
 
@@ -134,7 +131,6 @@ class RowWeights(ctypes.Structure):
     """Weights of rows, in visiting order."""
 
     __slots__ = ()
-
     # Of the dtype; 0 bytes apart for one weight for all.
     address: Address
     step_bytes: Bytes
@@ -150,7 +146,6 @@ class Sparse(ctypes.Structure):
     """Rows in compressed sparse form, whose values are the plan's ``x``."""
 
     __slots__ = ()
-
     present: Flag
     # Where each row begins, and the columns.
     starts: Address
@@ -161,6 +156,8 @@ class Sparse(ctypes.Structure):
     # Memory for the gradient of the first layer, unless it is direct: plain descent needs none.
     gradient: Address
     direct: Flag
+    # The same in float64, for sums over many rows in float32 (else 0).
+    sums: Address
 
 
 @record
@@ -168,7 +165,6 @@ class Update(ctypes.Structure):
     """What becomes of a gradient."""
 
     __slots__ = ()
-
     # The rule's kernel, and that of what collects gradients.
     rule: Index
     collect: Index
@@ -194,7 +190,6 @@ class Plan(ctypes.Structure):
     """A network, a batch, and what is to be done with it."""
 
     __slots__ = ()
-
     table: Address
     itemsize: Bytes
     # Columns of a panel.
@@ -279,7 +274,6 @@ class Run(ctypes.Structure):
     """An elementwise kernel over long vectors, in chunks."""
 
     __slots__ = ()
-
     function: Address
     itemsize: Bytes
     p: Address
@@ -297,7 +291,6 @@ class Copy(ctypes.Structure):
     """Rows of an operand into panels, or panels into rows."""
 
     __slots__ = ()
-
     # Where the plan holds the operand, its first row, and how much of it.
     operand_bytes: Bytes
     first: Count
@@ -315,7 +308,6 @@ class Phase(ctypes.Structure):
     """A task and how many of it a step has: in the first, in the others, and in the last of all."""
 
     __slots__ = ()
-
     task: Address
     first_count: Count
     count: Count
@@ -331,7 +323,6 @@ class Steps(ctypes.Structure):
     """
 
     __slots__ = ()
-
     run: Address
     phases: Address
     n_phases: Count

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..compiling.calls import sparse_forward, zero
+from ..compiling.calls import rounded, sparse_forward, sparse_gradient_sums, zero
 from ..compiling.calls import sparse_gradient as add_row
 from ..compiling.table import INDEX
 from ..formulas.update_rules import RATE
+from ..matrices.tiles import RUN
 from ..scalar.builtins import doubles, load_int, singles, to_single
 from ..scalar.functions import inline
 from ..vector.host import LINE
@@ -70,18 +71,34 @@ def sparse_gradient(plan: Any, layer: Any, panel: int, first: int, rows: int) ->
 
     Where the rule is plain descent the weights themselves take it, and nothing is left to do: 0.
     """
-    factor = 1.0
+    offset_bytes = panel * layer.weight_step_bytes
+    d = layer.d + panel * plan.row_step_bytes
     if plan.sparse.direct:
-        target = plan.parameters + layer.weights_bytes + panel * layer.weight_step_bytes
-        factor = -constants_of(plan)[RATE]
+        weights = plan.parameters + layer.weights_bytes + offset_bytes
+        add_rows(plan, d, first, rows, weights, -constants_of(plan)[RATE])
+        return 0
+    target = plan.sparse.gradient + offset_bytes
+    if plan.sparse.sums and rows > RUN:
+        sums = plan.sparse.sums + 2 * offset_bytes
+        zero(plan, begin=sums, lines=2 * layer.n_in)
+        for i in range(rows):
+            values, columns, count = entries(plan, first + i)
+            row = d + i * LINE
+            sparse_gradient_sums(plan, values=values, places=columns, count=count, d=row, g=sums)
+        rounded(plan, sums=sums, target=target, lines=layer.n_in)
     else:
-        target = plan.sparse.gradient + panel * layer.weight_step_bytes
         zero(plan, begin=target, lines=layer.n_in)
+        add_rows(plan, d, first, rows, target, 1.0)
+    return target
+
+
+@inline
+def add_rows(plan: Any, d: int, first: int, rows: int, target: int, factor: float) -> None:
+    """``target += factor aᵀ δ``, with the errors at ``d``."""
     for i in range(rows):
         values, columns, count = entries(plan, first + i)
-        d = layer.d + panel * plan.row_step_bytes + i * LINE
-        add_row(plan, values=values, places=columns, count=count, d=d, g=target, factor=factor)
-    return 0 if plan.sparse.direct else target
+        row = d + i * LINE
+        add_row(plan, values=values, places=columns, count=count, d=row, g=target, factor=factor)
 
 
 @inline
