@@ -77,7 +77,7 @@ def sparse_gradient(plan: Any, layer: Any, panel: int, first: int, rows: int) ->
         weights = plan.parameters + layer.weights_bytes + offset_bytes
         add_rows(plan, d, first, rows, weights, -constants_of(plan)[RATE])
         return 0
-    target = plan.sparse.gradient + offset_bytes
+    target: int = plan.sparse.gradient + offset_bytes
     if plan.sparse.sums and rows > RUN:
         sums = plan.sparse.sums + 2 * offset_bytes
         zero(plan, begin=sums, lines=2 * layer.n_in)
