@@ -52,20 +52,26 @@ def _target_machine() -> Any:
     return target.create_target_machine(**options, codemodel="jitdefault", jit=True)
 
 
-def object_code(module: Any) -> bytes:
-    """An object file of a module of ``llvmlite.ir``."""
-    machine, context = _target_machine(), llvm.create_context()
-    module.triple, module.data_layout = llvm.get_process_triple(), str(machine.target_data)
-    parsed = llvm.parse_assembly(str(module), context)
-    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
-    passes = llvm.create_pass_builder(machine, tuning)
+@functools.cache
+def _compiler() -> tuple[Any, Any, Any]:
+    """What writes machine code, and the passes before it; llvmlite loses some kB of each."""
+    machine = _target_machine()
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
     manager = llvm.create_new_module_pass_manager()
     for name in _PASSES:
         getattr(manager, f"add_{name}_pass")()
-    manager.run(parsed, passes)
+    return machine, builder, manager
+
+
+def object_code(module: Any) -> bytes:
+    """An object file of a module of ``llvmlite.ir``."""
+    (machine, builder, manager), context = _compiler(), llvm.create_context()
+    module.triple, module.data_layout = llvm.get_process_triple(), str(machine.target_data)
+    parsed = llvm.parse_assembly(str(module), context)
+    manager.run(parsed, builder)
     content: bytes = machine.emit_object(parsed)
-    for made in (manager, passes, tuning, parsed, machine, context):
-        made.close()
+    parsed.close()
+    context.close()
     return content
 
 
