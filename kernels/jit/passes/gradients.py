@@ -1,4 +1,20 @@
-"""Loops over the tiles of a group of features' gradient, ``aᵀ δ``, which is left in scratch."""
+"""Loops over the tiles of a group of features' gradient, ``aᵀ δ``, which is left in scratch.
+
+A task owns one block of a weight matrix; it goes through it a group of features at a time::
+
+                   the block's columns: one panel or two
+                  ┌──────────────────────────┐
+    a group of    │ tile 0                   │  a tile: as many features as fit the registers,
+    at most GROUP │ tile 1                   │  each sum over all rows of a run in its order
+    features      │ …                        │
+                  └──────────────────────────┘
+                    scratch, GROUP lines a panel ──► the update, called once for the group
+
+The scratch stays in the first-level cache, and while a tile is summed it prefetches the weights and
+state that the update reads next. Where a block fills little of its panels (an output layer of ten),
+the padding would be multiplied too: then ``δᵀ a`` is made, whose tiles have the columns as their
+rows and features as their panels, and is transposed.
+"""
 
 from __future__ import annotations
 
