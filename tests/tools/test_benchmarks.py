@@ -218,3 +218,17 @@ def test_two_versions_are_compared(tmp_path):
     assert found[0]["apart"] == 0
     assert all(len(found[0]["seconds"][name]) == 2 for name in ("old", "new"))
     assert "differ" not in printed
+
+
+def test_many_compares_bits_before_it_times(monkeypatch):
+    """``fit_many`` on each network's own rows and on shared ones, against a loop of ``fit``."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    many = importlib.import_module("many")
+    for own in (True, False):
+        case = many.Case("tiny", 3, (3, 4, 1), 60, 8, 2, own)
+        seconds = many.measure(case, 1, rivals=False)
+        assert set(seconds) == {
+            *("loop", "epoch by epoch", "fit_many, 1 thread", "fit_many, 2 threads")
+        }
+        assert min(seconds.values()) > 0
+        assert "tiny, 2 epochs" in many.report(case, seconds)
