@@ -24,12 +24,14 @@ static void lay_out(struct forward *f, long widest, long rows, long plain)
    are only left aside for a single one. */
 static int is_few(const struct forward *f, int n_threads)
 {
+    if (f->n == 1)
+        return 1;
     const double flops = layer_flops(f->design);
     const int small = flops / 2 * f->design->kernels->real_bytes <= SMALL_WEIGHTS;
     if (f->packed && !small)
-        return f->n == 1;
-    return f->n == 1 || (f->n <= (small ? FEW_SMALL_ROWS : FEW_ROWS) &&
-                         threads_for(flops * (double)f->n, n_threads) == 1);
+        return 0;
+    return f->n <= (small ? FEW_SMALL_ROWS : FEW_ROWS) &&
+           threads_for(flops * (double)f->n, n_threads) == 1;
 }
 
 static double forward_few(struct forward *f, long widest)

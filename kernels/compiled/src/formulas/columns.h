@@ -37,15 +37,18 @@ static int labels_to_columns(const int64_t *labels, long rows, long n_out, real 
 {
     typedef int64_t wide __attribute__((vector_size(8 * LANES)));
     wide label;
-    for (long r = 0; r < LANES; r++) /* missing rows have none */
-        label[r] = r < rows ? __atomic_load_n(labels + r, __ATOMIC_RELAXED) : -1;
-    const ivec number = __builtin_convertvector(label, ivec), one = (ivec)SPLAT((real)1);
-    const wide wrong = (label < 0) | (label >= n_out);
-    for (long c = 0; c < n_out; c++)
-        store(columns + c * LANES, (vec)((number == (integer)c) & one));
     int sound = 1;
     for (long r = 0; r < rows; r++)
-        sound &= wrong[r] == 0;
+        sound &= (uint64_t)__atomic_load_n(labels + r, __ATOMIC_RELAXED) < (uint64_t)n_out;
+    if (rows == LANES)
+        memcpy(&label, labels, sizeof label);
+    else
+        for (long r = 0; r < LANES; r++) /* missing rows have none */
+            label[r] = r < rows ? labels[r] : -1;
+    /* Whatever is read here only says where the ones are: it cannot lead outside. */
+    const ivec number = __builtin_convertvector(label, ivec), one = (ivec)SPLAT((real)1);
+    for (long c = 0; c < n_out; c++)
+        store(columns + c * LANES, (vec)((number == (integer)c) & one));
     return sound;
 }
 

@@ -139,10 +139,13 @@ static void few_rows_product(long n, struct few_rows p)
 {
     static void (*const groups[FEW_AT_ONCE])(const struct few_rows *) = {group_of_1, group_of_2,
                                                                          group_of_3, group_of_4};
-    const long depth = p.depth, row_bytes = p.w_row * (long)sizeof(real);
-    const long most = STREAM_BYTES / (row_bytes > 0 ? row_bytes : 1) / ROW_STEPS * ROW_STEPS;
+    const long depth = p.depth;
     const int narrow = p.n_out <= NARROW;
-    const long block = narrow || n <= FEW_AT_ONCE ? depth : most > ROW_STEPS ? most : ROW_STEPS;
+    long block = depth;
+    if (!narrow && n > FEW_AT_ONCE) {
+        block = STREAM_BYTES / (p.w_row * (long)sizeof(real)) / ROW_STEPS * ROW_STEPS;
+        block = block > ROW_STEPS ? block : ROW_STEPS;
+    }
     const long at_once = narrow ? FEW_NARROW : FEW_AT_ONCE;
     long k = 0;
     do { /* once even for depth 0 */
