@@ -137,6 +137,7 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
         label_smoothing: float = 0.0,
+        missing_targets: Literal["error", "ignore"] = "error",
         l1: float = 0.0,
         l2: float = 0.0,
         dropout: float | Sequence[float] = 0.0,
@@ -194,6 +195,9 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
             same total weight.
         label_smoothing : float, default 0
             Share ``s`` of each target of a cross-entropy that is spread over the classes.
+        missing_targets : {"error", "ignore"}, default "error"
+            What NaN in ``y`` is: an error, or a target that was not observed, which has no loss and
+            no gradient. A row without any target counts as one of weight 0.
         l1, l2 : float, default 0
             Weights of the penalty ``l1 Σ |W| + ½ l2 Σ W²``; biases are not penalised. (Decoupled
             weight decay is the optimizer's.)
@@ -267,6 +271,7 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
             sample_weight=sample_weight,
             class_weight=class_weight,
             label_smoothing=label_smoothing,
+            missing_targets=missing_targets,
             l1=l1,
             l2=l2,
             dropout=dropout,

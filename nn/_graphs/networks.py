@@ -26,15 +26,14 @@ def _cross_entropy(z: Any, y: Any) -> Any:
     return log_sum - np.sum(y * z, axis=1)
 
 
-#: Losses of each row, of scores and targets.
-OF_SCORES: dict[str, Callable[[Any, Any], Any]] = {
-    "poisson": lambda z, y: np.sum(
-        np.exp(z) - y * z + np.where(y > 0, y * np.log(np.where(y > 0, y, 1.0)), 0.0) - y, axis=1
+#: Losses of one output each, of scores and targets; a row's is their sum.
+OF_ONE_SCORE: dict[str, Callable[[Any, Any], Any]] = {
+    "poisson": lambda z, y: (
+        np.exp(z) - y * z + np.where(y > 0, y * np.log(np.where(y > 0, y, 1.0)), 0.0) - y
     ),
-    "binary_cross_entropy": lambda z, y: np.sum(np.log1p(np.exp(z)) - y * z, axis=1),
-    "cross_entropy": _cross_entropy,
-    "hinge": lambda z, y: np.sum(_positive(1 - y * z), axis=1),
-    "squared_hinge": lambda z, y: np.sum(np.square(_positive(1 - y * z)), axis=1),
+    "binary_cross_entropy": lambda z, y: np.logaddexp(0.0, z) - y * z,
+    "hinge": lambda z, y: _positive(1 - y * z),
+    "squared_hinge": lambda z, y: np.square(_positive(1 - y * z)),
 }
 
 
@@ -95,10 +94,22 @@ def _losses(z: Any, y: Node, target: Array, loss: Any, output: str) -> Any:
         return np.sum(value, axis=1) if value.ndim == 2 else value
     if loss.name == "multiclass_hinge":
         return _multiclass_hinge(z, target)
-    if loss.name in OF_SCORES:
-        return OF_SCORES[loss.name](z, y)
-    a = label(_activation(output)(z), "a") if output != "identity" else z
-    return np.sum(_of_outputs(loss)(a - y), axis=1)
+    if loss.name == "cross_entropy":
+        return _cross_entropy(z, y)
+    return np.sum(of_each_output(loss, output)(z, y), axis=1)
+
+
+def of_each_output(loss: Loss, output: str) -> Callable[[Any, Any], Any]:
+    """``(z, y) -> (n, n_out)`` of a loss that is a sum over outputs; ``ValueError`` for others."""
+    if loss.name in OF_ONE_SCORE:
+        return OF_ONE_SCORE[loss.name]
+    if loss.name in ("cross_entropy", "multiclass_hinge"):
+        raise ValueError(f"{loss.name} is no sum over outputs")
+    of_residual = _of_outputs(loss)
+    if output == "identity":
+        return lambda z, y: of_residual(z - y)
+    activation = _activation(output)
+    return lambda z, y: of_residual(label(activation(z), "a") - y)
 
 
 def _of_outputs(loss: Loss) -> Callable[[Any], Any]:

@@ -61,16 +61,37 @@ def targets(value: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: Any) -> 
     y = numeric(value, "y")
     if len(y.shape) == 0 or len(y) != n:
         raise ValueError(f"X and y must have the same number of rows, got {n} and {y.shape}")
-    if y.ndim == 1 and n_out == 1:
+    several = getattr(loss, "outputs_a_target", 1)
+    if y.ndim == 1 and n_out == several:
         y = y.reshape(-1, 1)
     if y.ndim == 1:
         return _labels(y, n_out)
+    if several > 1 and y.shape == (n, n_out // several):
+        y = np.repeat(y, several, axis=1)
     if y.shape != (n, n_out):
         wanted = f"({n}, {n_out})" + (f", or ({n},) with class labels" if n_out > 1 else "")
         raise ValueError(f"y must have shape {wanted}, got {y.shape}")
     y = y.astype(dtype, copy=False)
+    if getattr(loss, "missing", False):
+        return _where_observed(y, loss)
+    if np.isnan(y.sum()) and np.isnan(y).any():
+        where = tuple(int(i) for i in np.argwhere(np.isnan(y))[0])
+        raise ValueError(
+            f"y must be finite, got nan at index {where}; missing_targets='ignore' takes NaN for "
+            "targets that were not observed"
+        )
     finite(y, "y")
     return _for_loss(y, loss if isinstance(loss, str) else loss.name)
+
+
+def _where_observed(y: Array, loss: Any) -> Array:
+    """Targets of which NaN are missing; the others are checked."""
+    seen = ~np.isnan(y)
+    values = y[seen]
+    finite(values, "y where it is observed")
+    result = np.full_like(y, np.nan)
+    result[seen] = _for_loss(values, loss.of)
+    return result
 
 
 def _for_loss(y: Array, loss: str) -> Array:
@@ -118,6 +139,15 @@ def weights_of_rows(value: Any, n: int, dtype: np.dtype[Any]) -> Array | None:
     if n and (weight.min() < 0 or weight.max() == 0):
         raise ValueError("sample_weight must not be negative, nor zero for every row")
     return weight
+
+
+def weights_where_observed(target: Array, weight: Array | None) -> Array:
+    """Weights of rows, 0 for those without any target."""
+    seen = ~np.isnan(target).all(axis=1)
+    result: Array = seen.astype(target.dtype) if weight is None else weight * seen
+    if not result.any():
+        raise ValueError("y holds no target that is observed and has a weight")
+    return result
 
 
 def numeric(value: Any, name: str) -> Array:

@@ -182,6 +182,7 @@ class Network(Decisions):
         y: ArrayLike | None = None,
         loss: Any = None,
         sample_weight: ArrayLike | None = None,
+        missing_targets: str = "error",
     ) -> float:
         """Mean loss over rows, without penalty; parameters as in :meth:`fit`.
 
@@ -191,7 +192,8 @@ class Network(Decisions):
             from .._streams import rows as streams
 
             return streams.mean_loss(self, X, loss)
-        x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
+        spec = self._loss(loss, 0.0, missing_targets)
+        x, target, weight, name = self._batch(X, y, spec, sample_weight)
         self._connect()
         return blocks.loss(self._network, self._parameters, x, target, name, weight)
 
@@ -201,6 +203,7 @@ class Network(Decisions):
         y: ArrayLike,
         loss: Any = None,
         sample_weight: ArrayLike | None = None,
+        missing_targets: str = "error",
     ) -> tuple[float, list[tuple[Array, Array]]]:
         """Mean loss over rows and its gradient; parameters as in :meth:`fit`.
 
@@ -210,7 +213,8 @@ class Network(Decisions):
         gradients : list of (dW, db)
             ``∇W^l``, ``(n_in, n_out)``, and ``∇b^l``, ``(n_out,)``, for each layer.
         """
-        x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
+        spec = self._loss(loss, 0.0, missing_targets)
+        x, target, weight, name = self._batch(X, y, spec, sample_weight)
         self._connect()
         value, gradient = blocks.loss_and_gradient(
             self._network, self._parameters, x, target, name, weight
@@ -224,6 +228,7 @@ class Network(Decisions):
         y: ArrayLike,
         loss: Any = None,
         sample_weight: ArrayLike | None = None,
+        missing_targets: str = "error",
     ) -> fastmlp.autodiff.Graph:
         """The network with its loss as a computation graph; parameters as in :meth:`fit`.
 
@@ -243,7 +248,7 @@ class Network(Decisions):
         """
         from .._graphs import networks
 
-        spec = Loss.of(self._loss(loss))
+        spec = Loss.of(self._loss(loss, 0.0, missing_targets))
         x, target, weight, _ = self._batch(X, y, spec, sample_weight)
         return networks.graph(self._architecture, self._parameters, x, target, weight, spec)
 
@@ -277,9 +282,9 @@ class Network(Decisions):
             )
             self._backend = backend
 
-    def _loss(self, loss: Any, label_smoothing: float = 0.0) -> Any:
+    def _loss(self, loss: Any, label_smoothing: float = 0.0, missing_targets: str = "error") -> Any:
         """What the kernels take for a loss: a name, or an object of theirs; checked."""
-        net = self._architecture
+        net, described = self._architecture, None
         if loss is None:
             loss = kernels.ACTIVATION_SPECS[net.output].natural_loss
         elif isinstance(loss, str):
@@ -288,7 +293,10 @@ class Network(Decisions):
             from .. import losses
 
             found = losses.get(loss)
-            loss = found if isinstance(found, CustomLoss) else found.spec()
+            if isinstance(found, CustomLoss):
+                loss = found
+            else:
+                loss, described = found.for_network(net.sizes[-1], net.output), found
         if label_smoothing:
             spec = Loss.of(loss)
             if "label_smoothing" not in spec.constants:
@@ -298,7 +306,24 @@ class Network(Decisions):
                 )
             loss = Loss(spec.name, {**spec.constants, "label_smoothing": label_smoothing})
         kernels.check_loss(loss, net.output, net.sizes[-1])
+        if missing_targets != "error":
+            described = None if label_smoothing else described
+            return self._observed(loss, described, missing_targets)
         return loss
+
+    def _observed(self, loss: Any, described: Any, missing_targets: str) -> Any:
+        """The loss where targets are observed; ``described`` is it as it was given, or ``None``."""
+        from .. import losses
+        from ..losses._of_targets import observed
+
+        if missing_targets != "ignore":
+            raise ValueError(
+                f"missing_targets must be 'error' or 'ignore', got {missing_targets!r}"
+            )
+        net = self._architecture
+        if described is None:
+            described = loss if isinstance(loss, CustomLoss) else losses.get(Loss.of(loss))
+        return observed(described, net.sizes[-1], net.output)
 
     def _batch(
         self,
@@ -318,4 +343,6 @@ class Network(Decisions):
             arrays.finite(x, "X")
         target = arrays.targets(y, len(x), net.sizes[-1], self._dtype, loss)
         weight = arrays.weights_of_rows(sample_weight, len(x), self._dtype)
+        if getattr(loss, "missing", False):
+            weight = arrays.weights_where_observed(target, weight)
         return x, target, weight, loss

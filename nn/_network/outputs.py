@@ -43,6 +43,31 @@ class Decisions(ABC):
         x = arrays.rows(X, self._architecture.sizes[0], self._dtype)
         return blocks.predict(self._scorer[1], self._parameters, x)
 
+    def predict_distribution(self, X: ArrayLike) -> tuple[Array, Array]:
+        """Means and standard deviations of a network trained with ``losses.GaussianNLL``.
+
+        Parameters
+        ----------
+        X : (n, n_in) array-like
+
+        Returns
+        -------
+        mean, deviation : (n, n_out / 2) arrays
+
+        Raises
+        ------
+        ValueError
+            For a network with an output activation, or an odd number of outputs.
+        """
+        net = self._architecture
+        if net.output != "identity" or net.sizes[-1] % 2:
+            raise ValueError(
+                "a distribution needs two outputs for each target, without activation, got "
+                f"{net.sizes[-1]} with {net.output!r}"
+            )
+        outputs = self.predict(X)
+        return outputs[:, 0::2].copy(), np.exp(0.5 * outputs[:, 1::2])
+
     def log_probabilities(self, X: ArrayLike) -> Array:
         """Logarithms of the probabilities of a softmax or sigmoid output, ``(n, n_out)``.
 

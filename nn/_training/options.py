@@ -29,6 +29,7 @@ class Options:
     sample_weight: Any = None
     class_weight: Mapping[int, float] | str | None = None
     label_smoothing: float = 0.0
+    missing_targets: str = "error"
     l1: float = 0.0
     l2: float = 0.0
     dropout: float | Sequence[float] = 0.0
@@ -48,6 +49,7 @@ class Options:
 #: Options that a trainer has been made with; a ``fit`` that goes on with it gives the others.
 KEPT_BY_TRAINERS = (
     *("learning_rate", "batch_size", "shuffle", "label_smoothing", "l1", "l2", "dropout"),
+    "missing_targets",
     *("clip_value", "clip_norm", "max_norm", "trainable", "stop", "track_gradient_norm"),
     *("comm", "shards"),
 )

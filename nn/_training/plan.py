@@ -105,7 +105,7 @@ def settings(network: Network, loss: Any, optimizer: Any, options: Options) -> S
     ValueError, TypeError
         Naming what was expected and what came.
     """
-    spec = network._loss(loss, options.label_smoothing)
+    spec = network._loss(loss, options.label_smoothing, options.missing_targets)
     rule, learning_rate, schedule = _step_size(optimizer, options.learning_rate)
     method = rule.method() if isinstance(rule, FullBatch) else None
     numbers.count("epochs", options.epochs, 0)

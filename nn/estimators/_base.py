@@ -16,6 +16,7 @@ from .._network.predictor import Predictor
 from .._typing import Array
 from ..interop._methods import EstimatorExports
 from . import _names
+from ._derivatives import EstimatorDerivatives
 from ._fitted import FittedArrays
 from ._fitting.descent import check_watching, fit_stochastic
 from ._fitting.draws import generator_of
@@ -34,7 +35,7 @@ from ._sklearn.compat import (
 from ._sklearn.parameters import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes, random_state_of
 
 
-class BaseMLP(EstimatorExports, CallbackSupportMixin, FittedArrays):
+class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, FittedArrays):
     """Common part of :class:`MLPClassifier` and :class:`MLPRegressor`."""
 
     # Constructor parameters, set by the subclasses.
@@ -146,7 +147,7 @@ class BaseMLP(EstimatorExports, CallbackSupportMixin, FittedArrays):
         weight = self._weigh(factors, y, weight, dtype)
         rows = Rows(x.astype(dtype, copy=False), y, self._encode(y, dtype), weight)
         validation = self._validation_rows(held_out, dtype, factors)
-        if self.solver != "lbfgs":
+        if self.solver in STOCHASTIC_SOLVERS:
             check_watching(self, validation is not None)
         self._random_state = random_state_of(self.random_state)
         if first_pass:
@@ -154,6 +155,10 @@ class BaseMLP(EstimatorExports, CallbackSupportMixin, FittedArrays):
         context = Context.of(self, X, y, sample_weight, 1 if incremental else None)
         if self.solver == "lbfgs":
             fit_lbfgs(self, rows, context)
+        elif self.solver not in STOCHASTIC_SOLVERS:
+            from ._fitting.second_order import fit_second_order  # of no use to others
+
+            fit_second_order(self, rows, context)
         else:
             fit_stochastic(self, rows, validation, incremental, context)
         if context is not None:
@@ -176,7 +181,7 @@ class BaseMLP(EstimatorExports, CallbackSupportMixin, FittedArrays):
                     f"on training it, got {sizes}; use fit with warm_start=False for a new one"
                 )
             self._output()
-        if self.schedule is not None and self.solver != "lbfgs":
+        if self.schedule is not None and self.solver in STOCHASTIC_SOLVERS:
             optimizer = None if first_pass else self.__dict__.get("_optimizer")
             if incremental:
                 check_endless(self.schedule, None if optimizer is None else optimizer.followed)

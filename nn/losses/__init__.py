@@ -21,6 +21,9 @@ class                  of a row                                      outputs it 
 ``MulticlassHinge``    ``max(0, 1 + max_{j≠k} z_j - z_k)``           identity
 ====================== ============================================= ==============================
 
+``GaussianNLL`` learns a mean and a variance for each target, ``Quantile`` with several levels that
+many quantiles, ``Weighted`` gives each output a factor.
+
 Targets are values ``(n, n_out)`` or class labels ``(n,)``, which stand for one-hot rows; for the
 hinges, whose values are -1 and 1, for 1 at the label and -1 elsewhere (one against the rest).
 
@@ -47,11 +50,13 @@ from ._of_scores import (
     Poisson,
     SquaredHinge,
 )
+from ._of_targets import GaussianNLL, Weighted
 
 __all__ = [
     "AbsoluteError",
     "BinaryCrossEntropy",
     "CrossEntropy",
+    "GaussianNLL",
     "Hinge",
     "Huber",
     "LogCosh",
@@ -61,6 +66,7 @@ __all__ = [
     "Quantile",
     "SquaredError",
     "SquaredHinge",
+    "Weighted",
     "custom",
     "get",
 ]

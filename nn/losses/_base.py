@@ -49,6 +49,13 @@ class Loss(ABC):
         """Return the kernels' loss and its constants."""
         return kernels.Loss(self.name, {f.name: getattr(self, f.name) for f in fields(self)})
 
+    #: Outputs of the network for each target.
+    outputs_a_target: ClassVar[int] = 1
+
+    def for_network(self, n_out: int, output: str) -> kernels.Loss | kernels.CustomLoss:
+        """What the kernels take, for so many outputs with this activation."""
+        return self.spec()
+
     @property
     def outputs(self) -> tuple[str, ...]:
         return kernels.LOSS_OUTPUTS[self.name]

@@ -7,11 +7,17 @@ written apart from the kernels, and checks them.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from fastmlp import kernels
+from numpy.typing import ArrayLike
 
+from .._inputs.numbers import number, switch
+from .._typing import Array
 from ._base import Loss
 
 
@@ -68,19 +74,71 @@ class Quantile(OfOutputs):
 
     Parameters
     ----------
-    quantile : float, default 0.5
-        ``0 < q < 1``.
+    quantile : float or sequence of float, default 0.5
+        ``0 < q < 1``. Several, rising, are those of each target: the network then has as many
+        outputs for each target, side by side.
+    ordered : bool, default False
+        Keep several from crossing: the outputs are then the lowest quantile and the steps up from
+        there, as softplus of them. :meth:`values` gives quantiles.
 
     References
     ----------
     R. Koenker, G. Bassett, "Regression quantiles", 1978; scikit-learn's ``pinball_loss``.
     """
 
-    quantile: float = 0.5
+    quantile: float | Sequence[float] = 0.5
+    ordered: bool = False
+
+    def __post_init__(self) -> None:
+        switch("ordered", self.ordered)
+        if not isinstance(self.quantile, (list, tuple, np.ndarray)):
+            number("quantile", self.quantile)
+            if self.ordered:
+                raise ValueError("ordered=True is for several quantiles")
+            self.spec()
+            return
+        several = tuple(number("quantile", q) for q in self.quantile)
+        rising = all(a < b for a, b in pairwise(several))
+        if not several or not rising or not 0 < several[0] <= several[-1] < 1:
+            raise ValueError(f"several quantiles must rise, between 0 and 1, got {several}")
+        object.__setattr__(self, "quantile", several)
+
+    def spec(self) -> kernels.Loss:
+        if isinstance(self.quantile, tuple):
+            raise TypeError("several quantiles are for a network with its outputs: give it to fit")
+        level: Any = self.quantile
+        return kernels.Loss(self.name, {"quantile": level})
+
+    @property
+    def outputs_a_target(self) -> int:  # type: ignore[override]
+        return len(self.quantile) if isinstance(self.quantile, tuple) else 1
+
+    def for_network(self, n_out: int, output: str) -> kernels.Loss | kernels.CustomLoss:
+        if not isinstance(self.quantile, tuple):
+            return self.spec()
+        found: kernels.CustomLoss = self.several().for_network(n_out, output)
+        return found
+
+    def several(self) -> Any:
+        """The loss of all levels together."""
+        from ._of_targets import Quantiles
+
+        assert isinstance(self.quantile, tuple)
+        return Quantiles(self.quantile, self.ordered)
+
+    def values(self, outputs: ArrayLike) -> Array:
+        """The quantiles of outputs of a network, ``(n, n_targets, n_quantiles)``."""
+        from ._of_targets import levels
+
+        array = np.asarray(outputs)
+        if self.ordered:
+            return levels(array, self.outputs_a_target)
+        return array.reshape(len(array), -1, self.outputs_a_target)
 
     def expression(self, r: Any) -> Any:
-        below = np.where(r < 0, -self.quantile * r, 0.0)
-        return np.where(r > 0, (1 - self.quantile) * r, below)
+        level: Any = self.quantile  # one number: several have an expression of their own
+        below = np.where(r < 0, -level * r, 0.0)
+        return np.where(r > 0, (1 - level) * r, below)
 
 
 @dataclass(frozen=True)

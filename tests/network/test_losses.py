@@ -140,9 +140,13 @@ def test_smooth_targets(backend, rng):
 @pytest.mark.parametrize("value", ["a", None, [1.0]], ids=repr)
 @pytest.mark.parametrize(
     ("loss", "name"),
-    [(c, field.name) for c in CLASSES for field in dataclasses.fields(c)],
+    [(c, f.name) for c in CLASSES for f in dataclasses.fields(c) if f.name != "ordered"],
     ids=lambda part: getattr(part, "__name__", part),
 )
 def test_constants_that_are_no_numbers_are_named(loss, name, value):
+    if name == "quantile" and isinstance(value, list):
+        with pytest.raises(ValueError, match="several quantiles must rise, between 0 and 1"):
+            loss(value)
+        return
     with pytest.raises(TypeError, match=f"{name} must be a number"):
         loss(**{name: value})

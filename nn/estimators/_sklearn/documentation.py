@@ -10,9 +10,13 @@ hidden_layer_sizes : int or sequence of int, default (100,)
 activation : str, object of ``fastmlp.activations``, or list of them, default "relu"
     ``"identity"``, ``"logistic"``, ``"tanh"``, ``"relu"``, or another of fastmlp's; a list has one
     for each hidden layer.
-solver : {"adam", "sgd", "lbfgs"}, default "adam"
-    ``lbfgs`` (needs scipy) takes all rows in every step. It computes in float64, also for float32
-    rows, and so are the parameters that it finds; with ``dtype="float32"`` they are rounded to it.
+solver : {"adam", "sgd", "lbfgs", "lm", "br"}, default "adam"
+    ``lm`` is Levenberg–Marquardt and ``br`` Bayesian regularisation, which finds the penalty itself
+    (``alpha`` is not used; squared error only, and ``effective_parameters_`` says how many
+    parameters the data determine): for networks of up to 3,000 parameters, in float64, with all
+    rows in every step. ``lbfgs`` (needs scipy) takes all rows in every step. It computes in
+    float64, also for float32 rows, and so are the parameters that it finds; with
+    ``dtype="float32"`` they are rounded to it.
 alpha : float, default 1e-4
     Weight of the penalty ``½ α Σ W² / n``, ``n`` being the rows of the step.
 batch_size : int or "auto", default "auto"

@@ -80,7 +80,7 @@ RULES: dict[str, Rule] = {
         f"a str among {{'logistic', {', '.join(map(repr, kernels.ACTIVATIONS))}}} or one for each "
         "hidden layer",
     ),
-    "solver": _one_of("lbfgs", *STOCHASTIC_SOLVERS),
+    "solver": _one_of("lbfgs", "lm", "br", *STOCHASTIC_SOLVERS),
     "alpha": _NOT_NEGATIVE,
     "batch_size": (
         lambda v: (isinstance(v, str) and v == "auto") or _integer(v, 1),
@@ -148,8 +148,8 @@ RULES: dict[str, Rule] = {
 }
 
 
-#: What has no meaning for L-BFGS, and its values that say "nothing".
-NOT_FOR_LBFGS: dict[str, tuple[Any, ...]] = {
+#: What has no meaning for solvers that take all rows, and its values that say "nothing".
+NOT_FOR_ALL_ROWS: dict[str, tuple[Any, ...]] = {
     "l1": (0,),
     "dropout": (0, [], ()),
     **dict.fromkeys(("optimizer", "schedule", "clip_value", "clip_norm", "max_norm"), (None,)),
@@ -168,10 +168,11 @@ def check_parameters(estimator: Any) -> None:
                     f"The {name!r} parameter of {type(estimator).__name__} must be {wanted}. "
                     f"Got {value!r} instead."
                 )
-    if estimator.solver == "lbfgs":
-        for name, nothing in NOT_FOR_LBFGS.items():
+    if estimator.solver not in STOCHASTIC_SOLVERS:
+        for name, nothing in NOT_FOR_ALL_ROWS.items():
             if getattr(estimator, name) not in nothing:
-                raise ValueError(f"{name} needs solver 'adam' or 'sgd', got solver 'lbfgs'")
+                got = estimator.solver
+                raise ValueError(f"{name} needs solver 'adam' or 'sgd', got solver {got!r}")
     layers = len(hidden_sizes(estimator))
     _names.activations(estimator.activation, layers)
     dropout_of(estimator, layers)
