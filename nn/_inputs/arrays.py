@@ -90,7 +90,7 @@ def _where_observed(y: Array, loss: Any) -> Array:
     values = y[seen]
     finite(values, "y where it is observed")
     result = np.full_like(y, np.nan)
-    result[seen] = _for_loss(values, loss.of)
+    result[seen] = _for_loss(values, loss.meant)
     return result
 
 

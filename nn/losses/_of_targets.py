@@ -37,13 +37,13 @@ class TargetLoss(CustomLoss):
         Outputs of each target, which stand side by side.
     missing : bool
         Whether NaN stands for a target that was not observed.
-    of : str
+    meant : str
         Name of the loss that is meant, for the values that it takes.
     """
 
     outputs_a_target: int = 1
     missing: bool = False
-    of: str = ""
+    meant: str = ""
 
 
 class OfTargets(Loss, kind=True):
