@@ -24,6 +24,9 @@ from .line_search import Cost
 _MOST_DAMPING = 1e10
 #: Matrices that are held at a time: the sum, the damped one, its factor, a product.
 _MATRICES = 4
+#: Iterations before the penalty is learnt: of a network that has learnt nothing yet the evidence
+#: says that there is nothing to learn.
+_FIT_FIRST = 10
 #: Smallest damping of all, so that it can rise again.
 _LEAST_DAMPING = 1e-20
 
@@ -228,6 +231,8 @@ class EvidenceTrainer(DampedTrainer):
         self._alpha, self._beta, self._effective = map(float, memory["constants"])
 
     def _descend(self, matrix: Array, value: float, gradient: Array, batch: Any) -> None:
+        if not self._alpha:  # the parameters as they begin, and residuals of that size
+            self._begin(value, batch)
         scale = self._beta * len(batch[0])
         matrix *= scale
         self._penalty[...] = self._alpha
@@ -259,6 +264,12 @@ class EvidenceTrainer(DampedTrainer):
         self.learning_rate = 1.0
         return True
 
+    def _begin(self, value: float, batch: Any) -> None:
+        """Take the first constants from where training begins, with a weak penalty."""
+        length = float(np.square(self._parameters, dtype=np.float64).sum())
+        self._alpha = 0.01 * len(self._parameters) / max(length, 1e-12)
+        self._beta = self._architecture.sizes[-1] / max(2.0 * value, 1e-12)
+
     def _learn_constants(self, curvature: Array, batch: Any) -> None:
         """Take the ``α`` and ``β`` of the greatest evidence, for the curvature ``JᵀJ``."""
         learning = np.ones(len(curvature), bool) if self._frozen is None else ~self._frozen
@@ -267,14 +278,13 @@ class EvidenceTrainer(DampedTrainer):
         value = self._here[0] if self._here is not None else 0.0
         error = max(2.0 * len(batch[0]) * value, np.finfo(np.float64).tiny)
         length = float(np.square(self._parameters[learning], dtype=np.float64).sum())
-        gamma = float(p)
-        if self._alpha > 0:
-            curvature *= self._beta
-            curvature.reshape(-1)[:: len(curvature) + 1] += self._alpha
-            inside = cholesky.trace_of_inverse(curvature[np.ix_(learning, learning)])
-            gamma = p if inside is None else p - self._alpha * inside
+        curvature *= self._beta
+        curvature.reshape(-1)[:: len(curvature) + 1] += self._alpha
+        inside = cholesky.trace_of_inverse(curvature[np.ix_(learning, learning)])
+        gamma = float(p) if inside is None else p - self._alpha * inside
         self._effective = min(max(gamma, 0.0), float(p))
-        self._alpha = max(self._effective, 1e-12) / max(length, 1e-12)
+        if self.step > _FIT_FIRST:
+            self._alpha = max(self._effective, 1e-12) / max(length, 1e-12)
         self._beta = max(targets - self._effective, 1e-3 * targets) / error
 
 

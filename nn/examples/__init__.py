@@ -13,6 +13,7 @@ installed.
 ``descents``               batch, stochastic and minibatch descent on one plot
 ``optimizers_compared``    all optimizers on one plot
 ``line_search``            constant steps against line searches: a quadratic, and a network
+``second_order``           gradient descent, Adam, L-BFGS and Levenberg–Marquardt side by side
 ``loss_surface``           the loss around a network, and the way down to it
 ``custom_loss``            a loss of one's own in a line of NumPy, and its computation graph
 =========================  =====================================================================

@@ -1,0 +1,231 @@
+"""Levenberg–Marquardt: an iteration beside NumPy's, and what it reaches beside L-BFGS.
+
+    python benchmarks/second_order.py [--quick] [--out FOLDER]
+
+Three tables, written to ``second_order.json`` and ``second_order.md``:
+
+iteration
+    One iteration of ``optimizers.LevenbergMarquardt`` (float64, one thread) beside one in NumPy: J
+    formed, ``J.T @ J``, Cholesky, the step tried. Both are verified to make the same step first.
+problems
+    Time until the training loss is what L-BFGS ends with after so many iterations (or, where its
+    loss comes out lower, that loss), on Friedman 1–3, a noisy sinc of two inputs, Mackey–Glass one
+    step ahead and scikit-learn's diabetes data.
+noisy
+    Test error of Bayesian regularisation beside L-BFGS with ``alpha`` chosen by 5-fold validation.
+
+Times are CPU times of the process, contenders take turns, the smallest of some rounds counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+import numpy as np  # noqa: E402
+from fastmlp import MLP, kernels, optimizers  # noqa: E402
+from fastmlp._training import cholesky  # noqa: E402
+
+#: Iterations of a sample: those of a ``fit`` that has begun.
+REPEATS = 10
+#: Rows, sizes.
+SHAPES = [
+    (1000, (9, 9, 1)), (10000, (9, 9, 1)), (1000, (9, 27, 1)), (10000, (9, 27, 1)),
+    (1000, (9, 90, 1)), (10000, (9, 90, 1)), (1000, (9, 27, 5)), (1000, (5, 15, 15, 1)),
+]  # fmt: skip
+
+
+def data(name, seed=0):
+    """Rows and targets, both scaled to variance 1."""
+    rng = np.random.default_rng(seed)
+    if name.startswith("friedman"):
+        from sklearn import datasets
+
+        make = getattr(datasets, f"make_friedman{name[-1]}")
+        x, y = make(500, random_state=seed, noise=0)
+        y = y + 0.1 * y.std() * rng.normal(size=y.shape)
+    elif name == "diabetes":
+        from sklearn.datasets import load_diabetes
+
+        x, y = load_diabetes(return_X_y=True)
+        order = rng.permutation(len(x))
+        x, y = x[order], y[order]
+    elif name == "sinc":
+        x = rng.uniform(-3, 3, (600, 2))
+        y = np.sinc(np.hypot(*x.T)) + 0.05 * rng.normal(size=600)
+    else:
+        series = np.full(1800, 1.2)
+        for t in range(17, len(series) - 1):
+            late = series[t - 17]
+            series[t + 1] = 0.9 * series[t] + 0.2 * late / (1 + late**10)
+        series = series[300:]
+        x = np.stack([series[18 - lag : -1 - lag] for lag in (0, 6, 12, 18)], axis=1)
+        y = series[19:]
+    return (x - x.mean(0)) / x.std(0), (y - y.mean()) / y.std()
+
+
+class ByHand:
+    """The network and its Levenberg–Marquardt in NumPy."""
+
+    def __init__(self, net, x, y):
+        self.w, self.b = [list(map(np.copy, part)) for part in (net.weights, net.biases)]
+        self.x, self.y = x, y
+
+    def residuals(self, w, b):
+        a = [self.x]
+        for weights, bias in zip(w[:-1], b, strict=False):
+            a.append(np.tanh(a[-1] @ weights + bias))
+        return a, a[-1] @ w[-1] + b[-1] - self.y
+
+    def jacobian(self, a):
+        n, k = self.y.shape
+        deltas = [np.broadcast_to(np.eye(k), (n, k, k))]
+        for weights, out in zip(self.w[:0:-1], a[:0:-1], strict=True):
+            deltas.insert(0, (deltas[0] @ weights.T) * (1 - out * out)[:, None, :])
+        parts = [
+            (x[:, None, :, None] * d[:, :, None, :]).reshape(n * k, -1)
+            for x, d in zip(a, deltas, strict=True)
+        ]
+        return np.concatenate([*parts, *(d.reshape(n * k, -1) for d in deltas)], axis=1)
+
+    def iterate(self, damping):
+        a, r = self.residuals(self.w, self.b)
+        j, n = self.jacobian(a), len(r)
+        g = j.T @ r.ravel() / n
+        h = j.T @ j / n
+        h[np.diag_indices(len(h))] += damping * h.diagonal().max()
+        step = -cholesky.solve(h, g)
+        parts = np.split(step, np.cumsum([p.size for p in (*self.w, *self.b)])[:-1])
+        shaped = [p + s.reshape(p.shape) for p, s in zip((*self.w, *self.b), parts, strict=True)]
+        layers = len(self.w)
+        return step, np.square(self.residuals(shaped[:layers], shaped[layers:])[1]).sum() / (2 * n)
+
+
+def fastest(rounds, **contenders):
+    """CPU seconds of each, the smallest of some rounds in turn."""
+    best = dict.fromkeys(contenders, np.inf)
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            start = time.process_time()
+            run()
+            best[name] = min(best[name], time.process_time() - start)
+    return best
+
+
+def iteration(n, sizes, rounds):
+    """Both iterations, verified and timed."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(n, sizes[0])), rng.normal(size=(n, sizes[-1]))
+    net = MLP(sizes, "tanh", dtype="f8", random_state=0, n_threads=1)
+    start, hand = net.parameters.copy(), ByHand(net, x, y)
+    rule = optimizers.LevenbergMarquardt(damping=1.0)
+
+    def ours(epochs=REPEATS):
+        net.parameters[:] = start
+        net.fit(x, y, optimizer=rule, epochs=epochs)
+
+    def by_hand():
+        for _ in range(REPEATS):
+            hand.iterate(1.0)
+
+    ours(1)
+    step, _ = hand.iterate(1.0)
+    np.testing.assert_allclose(net.parameters - start, step, rtol=1e-6, atol=1e-9)
+    times = fastest(rounds, fastmlp=ours, numpy=by_hand)
+    times = {name: seconds / REPEATS for name, seconds in times.items()}
+    return {"rows": n, "sizes": sizes, "parameters": start.size, **times}
+
+
+def race(name, quick):
+    """CPU seconds of both to the same loss, and the losses that they end with; median of seeds."""
+    x, y = data(name)
+    ratios, ends = [], []
+    for seed in range(1 if quick else 3):
+        curves = {}
+        for rule, epochs in (("lbfgs", 2000), ("levenberg_marquardt", 250)):
+            net = MLP([x.shape[1], 10, 1], "tanh", dtype="f8", random_state=seed, n_threads=1)
+            start, clock = time.process_time(), []
+
+            def note(network, history, start=start, clock=clock):
+                clock.append((time.process_time() - start, history.loss[-1]))
+
+            net.fit(x, y, optimizer=rule, epochs=epochs // 20 if quick else epochs, callbacks=note)
+            curves[rule] = np.array(clock)
+        seconds, loss = curves["lbfgs"][-1]
+        lm = curves["levenberg_marquardt"]
+        reached = lm[lm[:, 1] <= loss]
+        ratios.append(float(reached[0, 0] / seconds) if len(reached) else float("inf"))
+        ends.append((2 * float(loss), 2 * float(lm[-1, 1]), float(seconds), float(lm[-1, 0])))
+    middle = np.median(np.array(ends), axis=0)
+    return {
+        "problem": name, "ratio_of_times": float(np.median(ratios)), "mse_lbfgs": middle[0],
+        "mse_lm": middle[1], "seconds_lbfgs": middle[2], "seconds_lm": middle[3],
+    }  # fmt: skip
+
+
+def noisy(name, quick):
+    """Test errors of Bayesian regularisation, and of L-BFGS with a chosen penalty."""
+    x, y = data(name)
+    n = len(x) // 2
+    train, test = slice(n), slice(n, None)
+
+    def mse(rule, rows, others, epochs=150, **options):
+        net = MLP([x.shape[1], 10, 1], "tanh", dtype="f8", random_state=0, n_threads=1)
+        net.fit(x[rows], y[rows], optimizer=rule, epochs=10 if quick else epochs, **options)
+        return float(np.square(net.predict(x[others])[:, 0] - y[others]).mean())
+
+    rows = np.arange(n)
+    folds = np.array_split(np.random.default_rng(0).permutation(n), 5)
+    start = time.process_time()
+    errors = {
+        alpha: np.mean([mse("lbfgs", np.setdiff1d(rows, f), f, l2=alpha) for f in folds])
+        for alpha in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+    }
+    alpha = min(errors, key=errors.get)
+    chosen = mse("lbfgs", train, test, l2=alpha)
+    between = time.process_time()
+    bayesian = mse("bayesian_regularization", train, test)
+    return {
+        "problem": name, "mse_chosen_alpha": chosen, "alpha": alpha, "mse_bayesian": bayesian,
+        "seconds_chosen_alpha": between - start, "seconds_bayesian": time.process_time() - between,
+    }  # fmt: skip
+
+
+def table(rows):
+    """Dicts as a Markdown table."""
+    heads = list(rows[0])
+    lines = [heads, ["---"] * len(heads)]
+    lines += [[f"{v:.3g}" if isinstance(v, float) else str(v) for v in r.values()] for r in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    names = ["friedman1", "friedman2", "friedman3", "sinc", "mackey_glass", "diabetes"]
+    shapes = SHAPES[:2] if options.quick else SHAPES
+    found = {
+        "machine": {**kernels.info(), "numpy": np.__version__},
+        "iteration": [iteration(n, s, 1 if options.quick else 5) for n, s in shapes],
+        "problems": [race(name, options.quick) for name in names],
+        "noisy": [noisy(name, options.quick) for name in names if name != "mackey_glass"],
+    }
+    for row in found["iteration"]:
+        row["ratio"] = row["numpy"] / row["fastmlp"]
+    text = "\n".join(table(found[part]) for part in ("iteration", "problems", "noisy"))
+    print(text)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "second_order.json").write_text(json.dumps(found, indent=1, default=str) + "\n")
+    (options.out / "second_order.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
