@@ -57,12 +57,26 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 #: What is not asked for: the house's way of quotes and blank lines (GL01 to GL03), an imperative
 #: in the first line (SS05, SS06), long summaries, sections "See also", words about every parameter
-#: of what explains itself in one line, a docstring of a method that has its base's (GL08).
+#: of what explains itself in one line or is as elsewhere (PR), a docstring of a method that has its base's (GL08).
 #: Docstrings and examples (EX01) of public names are asked for by ``tests/tools/test_doctests.py``.
 numpydoc_validation_checks = {
     "all",
     *("ES01", "EX01", "GL01", "GL02", "GL03", "GL08", "SA01", "SS05", "SS06"),
-    *("PR01", "PR02", "PR06", "PR07", "PR08", "PR09", "RT01", "RT02", "RT03", "RT04", "RT05"),
+    *(
+        "PR01",
+        "PR02",
+        "PR03",
+        "PR04",
+        "PR06",
+        "PR07",
+        "PR08",
+        "PR09",
+        "RT01",
+        "RT02",
+        "RT03",
+        "RT04",
+        "RT05",
+    ),
     *("YD01",),
 }
 #: Fields of named tuples, whose docstrings Python writes.
