@@ -57,7 +57,8 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 #: What is not asked for: the house's way of quotes and blank lines (GL01 to GL03), an imperative
 #: in the first line (SS05, SS06), long summaries, sections "See also", words about every parameter
-#: of what explains itself in one line or is as elsewhere (PR), a docstring of a method that has its base's (GL08).
+#: of what explains itself in one line or is as elsewhere (PR), a docstring of a method that has its
+#: base's (GL08).
 #: Docstrings and examples (EX01) of public names are asked for by ``tests/tools/test_doctests.py``.
 numpydoc_validation_checks = {
     "all",
