@@ -70,7 +70,7 @@ def steps_over_floor(records: list[results.Record], processor: str, file: Path) 
         [seen[name] for name in order],
         [TITLES[name] for name in order],
         loc="outside lower center",
-        ncols=len(order),
+        ncols=len(order) if columns > 1 else 3,
         frameon=False,
         fontsize=9,
         columnspacing=1.2,
