@@ -126,11 +126,7 @@ cdef object single_step(
         fastmlp_leave_steps(mode)
     engine.e.design.loss.code = loss_code
     if finished is not None:
-        try:
-            raise_pending()
-        except BaseException:  # what it has left is no step
-            trainer._copy_in(*finished)
-            raise
+        check_callbacks(trainer, finished)
     check_fault(engine.e.c_pass.fault)
     trainer.step = step
     if engine.with_norm:

@@ -86,14 +86,24 @@ cdef long steps_in_a_while(Engine engine, long rows):
     return 1 + <long>(1e8 / (fastmlp_operations(engine.e, rows) + 3e4))
 
 
+cdef int check_callbacks(trainer, finished) except -1:
+    """Raise what functions of the user have raised; the trainer goes back to what was finished."""
+    try:
+        raise_pending()
+    except BaseException:
+        if finished is not None:
+            trainer._copy_in(*finished)
+        raise
+    return 0
+
+
 cdef int run_steps(
     trainer, Engine engine, samples *s, cnp.ndarray rates, bint rate_of_step, long n_epochs,
     double *losses,
 ) except -1:
     """The steps of some epochs; the mean loss of the rows of each is written to ``losses``.
 
-    ``rates`` has one learning rate for each step (``rate_of_step``), or one for each epoch. An order
-    has one epoch's rows after the other's. Signals and the switch are looked at between steps.
+    ``rates`` has one for each step (``rate_of_step``), or epoch; an order one epoch after the other.
     """
     cdef c_update u = engine.update
     cdef const double *rate = <const double *>cnp.PyArray_DATA(rates)
@@ -102,19 +112,17 @@ cdef int run_steps(
     cdef double total = 0
     cdef unsigned long mode
     cdef penalty p = penalty_of(trainer._options)
-    cdef object halt = trainer._halt  # held here: the trainer may get another meanwhile
+    cdef object finished, halt = trainer._halt  # held here: the trainer may get another meanwhile
     cdef const volatile int32_t *halted = switch_of(halt)
-    cdef object finished = None  # the last step, where the next may end in an exception
     engine.e.c_pass.fault = 0
     try:
         if trainer._sparse_rows:
             reserve_entries(engine, s, min(batch, max(n, 1)), n_epochs)
-        steps_between_signals = steps_in_a_while(engine, min(batch, n))
+        steps_between_signals = 1 if engine.calls_back else steps_in_a_while(engine, min(batch, n))
         while epoch < n_epochs:
             if halted != NULL and halted[0]:
                 raise _epochs.Halted
-            if engine.calls_back:
-                finished, steps_between_signals = trainer._copies(), 1
+            finished = trainer._copies() if engine.calls_back else None
             with nogil:
                 mode = fastmlp_enter_steps(not engine.calls_back)
                 uninterrupted = steps_between_signals
@@ -141,12 +149,7 @@ cdef int run_steps(
                 fastmlp_tuner_pause(&engine.e.tuner)
                 fastmlp_leave_steps(mode)
             if engine.custom:
-                try:
-                    raise_pending()
-                except BaseException:
-                    if finished is not None:
-                        trainer._copy_in(*finished)
-                    raise
+                check_callbacks(trainer, finished)
             trainer.step = step
             check_fault(engine.e.c_pass.fault)
             PyErr_CheckSignals()
