@@ -81,7 +81,7 @@ numpydoc_validation_checks = {
     *("YD01",),
 }
 #: Fields of named tuples, whose docstrings Python writes.
-numpydoc_validation_exclude = {r"\.Found\.", r"\.Step\."}
+numpydoc_validation_exclude = {r"\.Found\.", r"\.Step\.", r"\.(Activation|Loss|Rule)Spec\."}
 
 # The gallery
 
