@@ -181,6 +181,8 @@ cdef int check_memory(double missing, str what="the kernel's working space") exc
 
 cdef int check_fault(int fault) except -1:
     """Raise IndexError where C has met labels or sparse rows that are not what was checked before."""
+    if fault == FAULT_interrupted:
+        return -1  # a signal handler has raised something
     if fault:
         what = "class labels" if fault == FAULT_label else "x.indices and x.indptr"
         raise IndexError(f"{what} must not change while they are used: they point outside now")

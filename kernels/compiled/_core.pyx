@@ -24,6 +24,9 @@ from libc.math cimport INFINITY as INF
 from libc.string cimport memcmp, memcpy, memset, strlen
 from numpy.random cimport bitgen_t
 
+cdef extern from "Python.h":
+    int look_at_signals "PyErr_CheckSignals"() noexcept  # leaves its exception where it is
+
 cnp.import_array()
 
 cdef extern from "Python.h":
@@ -37,6 +40,7 @@ cdef extern from "fastmlp.h" nogil:
     enum: LOSS_of_output
     enum: UPDATE_none
     enum: FAULT_label
+    enum: FAULT_interrupted
     enum: ELEMENTS_activation
     enum: ELEMENTS_column_sums
     enum: ELEMENTS_update
@@ -76,6 +80,7 @@ cdef extern from "fastmlp.h" nogil:
         c_loss loss
     struct c_pass "pass":
         int fault
+        int (*interrupted)() noexcept nogil
     struct engine:
         design design
         c_pass c_pass "pass"

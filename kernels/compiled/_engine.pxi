@@ -1,5 +1,10 @@
 """The C engine's owner, which networks and trainers share. Included by _core.pyx."""
 
+cdef int signals_say_stop() noexcept with gil:
+    """Whether a signal handler has raised something, which then waits to be raised."""
+    return look_at_signals() != 0
+
+
 @cython.final
 @cython.internal
 cdef class Engine:
@@ -64,6 +69,7 @@ cdef class Engine:
         self.e = fastmlp_engine_new(&d, &missing)
         if self.e == NULL:
             check_memory(missing, "this network and batch size")
+        self.e.c_pass.interrupted = signals_say_stop
         if loss is not None:
             self.set_loss(loss, dtype)
 

@@ -53,5 +53,5 @@ def keep(network: Network, loss: Any, optimizer: Any, options: Options, trainer:
     if given is None or given[1] * max(network.architecture.sizes) > _BATCH:
         return
     key = _key(loss, optimizer, options)
-    if all(value.__class__ in _FIXED or value == () for value in key):
+    if all(v.__class__ in _FIXED or (v.__class__ is tuple and not v) for v in key):
         network._kept = key, kernels.active(), (trainer._known, *given)

@@ -16,6 +16,7 @@ installed.
 ``second_order``           gradient descent, Adam, L-BFGS and Levenberg–Marquardt side by side
 ``loss_surface``           the loss around a network, and the way down to it
 ``custom_loss``            a loss of one's own in a line of NumPy, and its computation graph
+``pole_balancing``         an actor and a critic that learn step by step to balance a pole
 =========================  =====================================================================
 
 The two for MNIST read its files from ``--data-dir``; without it they take the embedded digits.

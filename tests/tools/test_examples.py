@@ -41,7 +41,7 @@ def run(tmp_path, capsys, monkeypatch):
 def test_the_list_of_examples_is_whole():
     for name in NAMES:
         assert f"``{name}``" in (examples.__doc__ or "")
-    assert len(NAMES) == 10
+    assert len(NAMES) == 11
 
 
 def test_regression(run):
@@ -142,3 +142,10 @@ def test_custom_loss(run):
     costs, out = run("custom_loss")
     assert costs["own cost"] < 0.9 * costs["squared error"]
     assert "∂out/∂node" in out
+
+
+def test_pole_balancing(run):
+    found, out = run("pole_balancing")
+    assert found["first"] < 40
+    assert found["last"] > 3 * found["first"]
+    assert "600 updates" in out

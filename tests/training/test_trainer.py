@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tracemalloc
 
 import numpy as np
@@ -217,3 +218,33 @@ def test_line_searches_make_steps():
     losses = [trainer.step(X, LABELS) for _ in range(6)]
     assert losses[-1] < 0.5 * losses[0]
     assert isinstance(trainer, Trainer)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that signals")
+@pytest.mark.parametrize("with_step", [True, False], ids=["step", "fit"])
+def test_a_step_of_many_rows_can_be_interrupted(with_step):
+    """In the middle of it: the network is as it was before."""
+    if "compiled" not in kernels.available():
+        pytest.skip("the compiled backend")
+    x = np.zeros((100_000, 16), np.float32)
+    y = np.ones((len(x), 1), np.float32)
+
+    def handler(number, frame):
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGALRM, handler)
+    try:
+        with kernels.use_backend("compiled"):
+            net = MLP([16, 256, 256, 1], n_threads=1)
+            trainer = net.trainer(batch_size="full")
+            before = net.parameters.copy()
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            with pytest.raises(KeyboardInterrupt):
+                trainer.step(x, y) if with_step else net.fit(x, y, trainer=trainer, epochs=1)
+            np.testing.assert_array_equal(net.parameters, before)
+            assert trainer.steps == 0
+            trainer.step(x[:5], y[:5])
+            assert trainer.steps == 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

@@ -5,6 +5,7 @@
    allocated by fastmlp_engine_new (memory.c); a step allocates nothing. */
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "fastmlp.h"
 #include "threads/float_mode.h"
@@ -177,6 +178,22 @@ static void run_pass(struct engine *e)
         bound_columns(e, threads);
 }
 
+/* Whether somebody wants the step to end, asked about every 50 ms of it. */
+static int interrupted(const struct engine *e, double *looked)
+{
+    struct timespec t;
+    if (e->pass.interrupted == NULL)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    const double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    if (*looked == 0)
+        *looked = now;
+    if (now - *looked < 0.05)
+        return 0;
+    *looked = now;
+    return e->pass.interrupted();
+}
+
 /* One batch: returns its mean loss with the penalty, both before the update; or NaN, without an update,
    where e->pass.fault says what is wrong with the samples. */
 double fastmlp_step(struct engine *e, const struct samples *samples, long first_row, long n_rows,
@@ -194,6 +211,7 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
         e->pass.update = *update;
     fastmlp_begin_step(e, update);
     long done = 0;
+    double looked = 0;
     do {
         e->pass.first_row = first_row + done;
         e->pass.position = done;
@@ -206,6 +224,10 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
         loss += pass_loss(e, samples);
         fastmlp_tuner_end(&e->tuner, e->pass.n_rows);
         done += e->pass.n_rows;
+        if (done < n_rows && interrupted(e, &looked)) { /* nothing has been updated yet */
+            e->pass.fault = FAULT_interrupted;
+            return NAN;
+        }
     } while (done < n_rows);
     loss *= e->pass.scale;
     if (e->pass.l2 != 0 || e->pass.l1 != 0)

@@ -32,7 +32,7 @@ struct samples {
 
 /* What the caller's integers turned out to be, checked where they are read: another thread may have
    changed them since the call began. */
-enum fault { FAULT_none, FAULT_label, FAULT_entry };
+enum fault { FAULT_none, FAULT_label, FAULT_entry, FAULT_interrupted };
 static inline void report(int *fault, int what) { __atomic_store_n(fault, what, __ATOMIC_RELAXED); }
 
 struct design;
