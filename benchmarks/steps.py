@@ -68,7 +68,7 @@ def of_torch(shape: str) -> Step:
             loss = 0.5 * ((out - target) ** 2).sum(dim=1).mean()
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step
 

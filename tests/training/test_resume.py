@@ -23,6 +23,10 @@ EPOCHS = 6
 #: The rest of the options is given with each of them.
 RUNS = {
     **{name: {"optimizer": name} for name in optimizers.Optimizer.registry},
+    **{
+        name: {"optimizer": name}
+        for name in ("lbfgs", "levenberg_marquardt", "bayesian_regularization")
+    },
     "wolfe": {"optimizer": optimizers.GradientDescent(line_search="wolfe")},
     "armijo": {"optimizer": optimizers.GradientDescent(line_search="armijo")},
     "subset": {"optimizer": optimizers.GradientDescent(subset=20)},
