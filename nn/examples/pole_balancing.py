@@ -135,7 +135,8 @@ def train(make: Callable[[int], tuple[Policy, Policy, Update]], updates: int) ->
             states.append(poles.states)
             pushes.append(right)
             ends.append(poles.push(right[:, 0])[:, None])
-        returns, ahead = [], value(poles.states)
+        returns: list[Any] = []
+        ahead = value(poles.states)
         for ended in reversed(ends):
             ahead = np.where(ended, 0, 1 + DISCOUNT * ahead).astype(np.float32)
             returns.insert(0, ahead)
