@@ -196,8 +196,7 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
         label_smoothing : float, default 0
             Share ``s`` of each target of a cross-entropy that is spread over the classes.
         missing_targets : {"error", "ignore"}, default "error"
-            What NaN in ``y`` is: an error, or a target that was not observed, which has no loss and
-            no gradient. A row without any target counts as one of weight 0.
+            What NaN in ``y`` is: an error, or not observed, without loss and gradient.
         l1, l2 : float, default 0
             Weights of the penalty ``l1 Σ |W| + ½ l2 Σ W²``; biases are not penalised. (Decoupled
             weight decay is the optimizer's.)
@@ -246,8 +245,6 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
         ------
         ValueError, TypeError
             Before anything is changed, naming what was expected and what came.
-        NotImplementedError
-            Where the live backend lacks something, naming those that have it.
 
         Warns
         -----

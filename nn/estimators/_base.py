@@ -324,4 +324,8 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
     def __sklearn_tags__(self) -> Any:
         tags: Any = super().__sklearn_tags__()  # type: ignore[misc]
         tags.input_tags.sparse = True
+        if tags.transformer_tags is None:  # there is transform
+            from sklearn.utils import TransformerTags
+
+            tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags

@@ -53,6 +53,12 @@ class EstimatorDerivatives(FittedArrays):
             out[rows] = tape.inputs[1 + place % hidden]
         return out
 
+    def fit_transform(self, X: Any, y: Any, **options: Any) -> Array:
+        """``fit(X, y, **options).transform(X)``."""
+        fitted: Any = self
+        result: Array = fitted.fit(X, y, **options).transform(X)
+        return result
+
     def prediction_gradients(self, X: Any) -> Array:
         """Derivatives of the outputs (values, or probabilities) of each row by its features.
 
