@@ -249,8 +249,7 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
         Warns
         -----
         RuntimeWarning
-            Where the loss of an epoch is not finite; training stops there, with the last finite
-            parameters.
+            Where a loss is not finite; training stops there, with the last finite parameters.
 
         Notes
         -----
