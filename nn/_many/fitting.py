@@ -19,6 +19,7 @@ from .._network.network import Network
 from .._training import plan
 from .._training.fit import ADVICE, NetworkHooks, carry_out
 from .._training.options import Options
+from .._training.plan import Settings
 from .._training.run import Run, position, set_position
 from .._typing import Array
 from ..history import History
@@ -168,7 +169,7 @@ class Work:
         self._weights = arguments.data_of_each("sample_weight", sample_weight, k, (1,))
         self._rows = arguments.rows_of_each(rows, k)
         self._batches: dict[Hashable, Batch] = {}
-        self._known: dict[Hashable, plan.Settings] = {}
+        self._known: dict[Hashable, Settings] = {}
         self._records: dict[Hashable, Options] = {}
         self._keys: list[Hashable] = [None] * k
         self._histories = [History() for _ in networks]
@@ -232,7 +233,7 @@ class Work:
             self._keys[i] = (net.architecture, net.dtype, *options)
         return self._keys[i]
 
-    def _settings(self, i: int, loss: Any) -> plan.Settings:
+    def _settings(self, i: int, loss: Any) -> Settings:
         """What the options of a network mean, worked out once for all that are alike."""
         known = self._known.get(self._key(i))
         if known is None:
