@@ -342,8 +342,7 @@ class Work:
         ]
         if diverged:
             more = f"; and {len(diverged) - 5} more networks" if len(diverged) > 5 else ""
-            message = f"{'; '.join(diverged[:5])}{more}: {ADVICE}"
-            warnings.warn(message, RuntimeWarning, stacklevel=4)
+            warnings.warn("; ".join(diverged[:5]) + f"{more}: {ADVICE}", RuntimeWarning, 4)
 
 
 def _plain(value: Any) -> bool:

@@ -261,7 +261,7 @@ class Run:
             order = np.arange(len(batch.target), dtype=np.intp)
         step, n_steps = 0, -(-len(order) // size)
         total, visited, value, now = 0.0, 0, rate, time.perf_counter()
-        while step < n_steps and not (visited and self._late()):
+        while step < n_steps and not (visited and self._late(now)):
             rows = order[step * size : (step + self.piece) * size]
             if isinstance(rate, np.ndarray):
                 value = rate[step : step + self.piece]
@@ -281,8 +281,10 @@ class Run:
         """The value, or of several ranks that of the first."""
         return value if self.cluster is None else self.cluster.of_first(value)
 
-    def _late(self) -> bool:
-        return self.deadline < math.inf and self.agreed(time.perf_counter() >= self.deadline)
+    def _late(self, now: float | None = None) -> bool:
+        if self.deadline == math.inf:
+            return False
+        return self.agreed((time.perf_counter() if now is None else now) >= self.deadline)
 
     def _run_piece(self, piece: Batch, rate: float | Array) -> float:
         # The engine looks at all rows that it is given: those of the piece alone.

@@ -146,6 +146,7 @@ void test_outputs(const struct kernels *);
 void test_networks(const struct kernels *);
 void test_predictions(const struct kernels *);
 void test_threads(const struct kernels *);
+void test_concurrent_networks(const struct kernels *); /* part of test_threads */
 void test_tuner(const struct kernels *);
 
 #endif

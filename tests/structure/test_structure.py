@@ -18,6 +18,7 @@ MOST_FILES, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 20, 350, 60
 ARGUMENT_PARSERS = ("nn/cli/_arguments.py",)
 #: What is still too large, with the size that it must not exceed.
 TOO_LARGE: dict[str, int] = {
+    "nn/mlp.py: fit": 62,  # the table of its options, twice
     "tests/estimators/test_estimator_extras.py": 375,
     "tests/jit/test_jit_cache.py": 431,
     "tests/native/networks.c: test_steps": 80,

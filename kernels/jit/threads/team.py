@@ -157,6 +157,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_entrance.after_fork)
 
 
+@functools.cache
+def _start_pool() -> None:
+    """Let the pool start its threads, with steps of no phase.
+
+    OpenMP starts them in the first parallel region and ends the process where it cannot: so it is
+    done while a plan is made, not when a large network has taken all the memory there is.
+    """
+    tickets = np.zeros(24, np.int64)
+    begin = tickets.ctypes.data
+    steps = Steps(run=ALONE.address, tickets=begin + -begin % 64)
+    _together(pool_limit(), ctypes.addressof(steps))
+
+
 class Job:
     """Phases over one plan.
 
@@ -183,6 +196,11 @@ class Job:
         self._run_alone = _run_alone()
         #: Where compiled code finds the steps to run.
         self.address = ctypes.addressof(self._steps)
+        if limit.n_threads > 1 and not _entrance.forked and _entrance.lock.acquire(blocking=False):
+            try:
+                _start_pool()
+            finally:
+                _entrance.lock.release()
 
     def counts(
         self,
