@@ -52,7 +52,16 @@ def output(
     dtype: Any,
     *inputs: Any,
 ) -> Array:
-    """Return ``out`` after checking it, or a new array. ``out`` must not overlap an input."""
+    """Return ``out`` after checking it, or a new array. ``out`` must not overlap an input.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> out = np.empty((2, 3))
+    >>> kernels.check_output("out", out, (2, 3), np.float64) is out
+    True
+    """
     if out is None:
         return np.empty(shape, dtype)
     array(name, out, shape, dtype)

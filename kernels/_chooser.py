@@ -71,7 +71,14 @@ def _choose() -> None:
 
 
 def available() -> tuple[str, ...]:
-    """Backends that can be used here, the preferred one first."""
+    """Backends that can be used here, the preferred one first.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.available()[-1]
+    'reference'
+    """
     return tuple(name for name, known in BACKENDS.items() if known.is_there())
 
 

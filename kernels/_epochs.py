@@ -68,6 +68,15 @@ def shuffled(generator: np.random.Generator, order: Array, count: int) -> Array:
 
     The draws and the result are those of ``generator.shuffle``; where the compiled backend is
     there, they are made without the GIL.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> orders = kernels.shuffled(np.random.default_rng(0), np.arange(4), 2)
+    >>> np.sort(orders)
+    array([[0, 1, 2, 3],
+           [0, 1, 2, 3]])
     """
     if len(order) < 2**31 and _draws_as_numpy():
         found: Array = _compiled().shuffled(generator, order, count)

@@ -154,6 +154,18 @@ def gauss_newton(
     Notes
     -----
     In float32 blocks of 256 rows are summed in float32, in several chains; blocks in float64.
+
+    Examples
+    --------
+    Of one layer ``w₁ x₁ + w₂ x₂ + b``, whose rows of ``J`` are ``[x₁, x₂, 1]``:
+
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> kernels.gauss_newton([x], [np.ones((2, 1, 1))])
+    array([[10., 14.,  4.],
+           [14., 20.,  6.],
+           [ 4.,  6.,  2.]])
     """
     result: Array = _chooser.active().gauss_newton(
         inputs, errors, residuals, out=out, n_threads=n_threads

@@ -35,6 +35,17 @@ def plain_samples(
         at least one row, ``target`` one of ``(n, n_out)`` in the range (``(n,)`` for one output),
         or ``(n,)`` class labels of intp, and the weights are ``None`` or ``(n,)`` numbers of the
         dtype, not negative and not all 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> net = kernels.Architecture((2, 3, 1), ("tanh",), "identity")
+    >>> x, y = np.ones((5, 2)), np.zeros((5, 1))
+    >>> kernels.plain_samples(net, np.dtype("f8"), x, y, None, -np.inf, np.inf)
+    True
+    >>> kernels.plain_samples(net, np.dtype("f8"), x * np.nan, y, None, -np.inf, np.inf)
+    False
     """
     result: bool = _chooser.active().plain_samples(
         architecture, dtype, x, target, sample_weight, low, high

@@ -226,8 +226,8 @@ def activation_spec(activation: str | CustomActivation) -> ActivationSpec:
     Examples
     --------
     >>> from fastmlp import kernels
-    >>> kernels.activation_spec("tanh")
-    ActivationSpec(hidden=True, output=False, keeps='output', init='glorot')
+    >>> kernels.activation_spec("tanh").keeps
+    'output'
     """
     return ACTIVATION_SPECS[activation] if isinstance(activation, str) else _CUSTOM_ACTIVATION
 

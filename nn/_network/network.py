@@ -170,8 +170,8 @@ class Network(Decisions):
         >>> from fastmlp import MLP
         >>> net = MLP([2, 3, 1], random_state=0)
         >>> predict = net.predictor()
-        >>> out = np.empty((1, 1))
-        >>> predict(np.array([[1.0, 2.0]]), out=out) is out
+        >>> out = np.empty((1, 1), predict.dtype)
+        >>> predict(np.array([[1.0, 2.0]], predict.dtype), out=out) is out
         True
         """
         return Predictor(self._architecture, self._parameters, self._n_threads)

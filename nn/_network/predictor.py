@@ -53,7 +53,8 @@ class Predictor:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Floating-point type of all computations."""
-        return self._flat.dtype
+        dtype: np.dtype[Any] = self._flat.dtype
+        return dtype
 
     @property
     def parameters(self) -> Array:

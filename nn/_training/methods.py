@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .._network.network import Network
     from ..history import History
     from .trainer import Trainer
+else:
+    Trainer = Any  # for ``typing.get_type_hints``; what it is is imported when one is made
 
 
 class Steps:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._network.network import Network
 from .._typing import Array
 from ..history import History
 from ..schedules._rates import Rates
 from . import checkpoint, plan
 from .engine import Engine
-from .keeping import Kept
 from .options import Options
 
 if TYPE_CHECKING:
-    import os
-
-    from .._network.network import Network
     from ..stopping._watches import Watch
 
 
@@ -30,7 +28,7 @@ class Resumable:
         options: Options,
         loss: Any = None,
         optimizer: Any = "adam",
-        kept: Kept | None = None,
+        kept: tuple[plan.Settings, Any, int] | None = None,
     ) -> None:
         self._network, self._options = network, options
         self._known = kept[0] if kept else plan.settings(network, loss, optimizer, options)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from typing import Any
 
 from numpy.typing import ArrayLike
 
 from .._cluster import agreement
 from .._inputs import numbers
 from .._network.batch import Batch
+from .._network.network import Network
 from .._streams import rows as streams
 from .._streams.stream import StreamBatch
 from ..history import History
@@ -16,11 +18,6 @@ from . import checkpoint, plan
 from . import epochs as epochs_of
 from .options import Options
 from .steps import SingleSteps
-
-if TYPE_CHECKING:
-    import os
-
-    from .._network.network import Network
 
 __all__ = ["Trainer"]
 

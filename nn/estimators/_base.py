@@ -325,7 +325,7 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
         tags: Any = super().__sklearn_tags__()  # type: ignore[misc]
         tags.input_tags.sparse = True
         if tags.transformer_tags is None:  # there is transform
-            from sklearn.utils import TransformerTags
+            from sklearn.utils import TransformerTags  # type: ignore[import-untyped,unused-ignore]
 
             tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags

@@ -41,6 +41,15 @@ def uncertainty(
         Where matplotlib is not installed.
     ValueError
         Where there are several columns and no ``y``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import MLPEnsemble, plot
+    >>> X = np.linspace(-1, 1, 40)[:, None]
+    >>> ensemble = MLPEnsemble([1, 8, 1], n_networks=5, random_state=0)
+    >>> _ = ensemble.fit(X, np.sin(3 * X), epochs=20, bootstrap=True)
+    >>> axes = plot.uncertainty(ensemble, X)
     """
     x = np.asarray(X)
     mean, std = (_column(values, output) for values in ensemble.predict(X, return_std=True))

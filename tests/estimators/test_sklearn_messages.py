@@ -46,7 +46,6 @@ def said(call, module):
     [
         ("hidden_layer_sizes", -1),
         ("hidden_layer_sizes", (3, 0)),
-        ("solver", "newton"),
         ("alpha", -1),
         ("alpha", "much"),
         ("batch_size", 0),
@@ -77,6 +76,19 @@ def test_parameters(name, value):
 
     assert said(call, neural)[0] is not None
     assert said(call, fastmlp) == said(call, neural)
+
+
+def test_an_unknown_solver():
+    """scikit-learn's sentence, with the solvers that are ours alone among the names."""
+
+    def call(module):
+        classifier(module, solver="newton").fit(X, Y)
+
+    (kind, words), warned = said(call, neural)
+    names = ["'adam'", "'lbfgs'", "'sgd'"]
+    assert str(names) in words
+    ours = words.replace(str(names), str(sorted([*names, "'br'", "'lm'"])))
+    assert said(call, fastmlp) == ((kind, ours), warned)
 
 
 CASES = {

@@ -41,7 +41,7 @@ def run(tmp_path, capsys, monkeypatch):
 def test_the_list_of_examples_is_whole():
     for name in NAMES:
         assert f"``{name}``" in (examples.__doc__ or "")
-    assert len(NAMES) == 11
+    assert len(NAMES) == 12
 
 
 def test_regression(run):

@@ -51,7 +51,7 @@ def test_the_pages_are_found():
         ("activations", kernels.ACTIVATIONS),
         ("outputs", kernels.OUTPUTS),
         ("losses", kernels.LOSSES),
-        ("optimizers", {*optimizers.Optimizer.registry, "gradient_descent", "lbfgs"}),
+        ("optimizers", {*optimizers.Optimizer.registry, *optimizers._FULL_BATCH}),
         ("schedules", schedules.Schedule.registry),
         ("stop rules", stopping.StopRule.registry),
     ],

@@ -272,15 +272,15 @@ def test_line_search_at_a_minimum_stops():
 
 def test_line_search_and_what_does_not_go_with_it():
     x, y = data()
-    for options in (
-        {"dropout": 0.5},
-        {"clip_norm": 1.0},
-        {"max_norm": 1.0},
-        {"learning_rate": "cosine"},
+    for options, message in (
+        ({"dropout": 0.5}, "takes all rows has no dropout"),
+        ({"clip_norm": 1.0}, "takes all rows has no clip_norm"),
+        ({"max_norm": 1.0}, "takes all rows has no max_norm"),
+        ({"learning_rate": "cosine"}, "line search takes no schedule"),
     ):
         net = network()
         before = net.parameters.copy()
-        with pytest.raises(ValueError, match="line search"):
+        with pytest.raises(ValueError, match=message):
             net.fit(x, y, optimizer=LBFGS(), **options)
         assert np.array_equal(net.parameters, before)
 

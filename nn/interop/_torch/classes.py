@@ -10,6 +10,9 @@ from .._libraries import need
 from .._steps import steps_of
 
 torch = need("torch", "fastmlp.interop.torch")
+#: Under names, because a type checker takes no attribute of a value for a class.
+_TorchModule: Any = torch.nn.Module
+_TorchFunction: Any = torch.autograd.Function
 
 #: Where pickles look for these classes.
 PUBLIC = "fastmlp.interop.torch"
@@ -26,7 +29,7 @@ def _function(operation: str) -> Any:
     return _FUNCTIONS.get(operation) or getattr(torch, operation)
 
 
-class Expression(torch.nn.Module):  # type: ignore[misc]
+class Expression(_TorchModule):  # type: ignore[misc]
     """An activation that torch has no module for, step by step from its expression."""
 
     __module__ = PUBLIC
@@ -47,14 +50,14 @@ class Expression(torch.nn.Module):  # type: ignore[misc]
         return torch.broadcast_to(values[self.steps.outputs[0]], z.shape)
 
 
-class Exp(torch.nn.Module):  # type: ignore[misc]
+class Exp(_TorchModule):  # type: ignore[misc]
     __module__ = PUBLIC
 
     def forward(self, z: Any) -> Any:
         return torch.exp(z)
 
 
-class _Function(torch.autograd.Function):  # type: ignore[misc]
+class _Function(_TorchFunction):  # type: ignore[misc]
     """``Y = f(X; parameters)`` with the network's own derivative."""
 
     @staticmethod
@@ -71,7 +74,7 @@ class _Function(torch.autograd.Function):  # type: ignore[misc]
         return torch.from_numpy(d_x), torch.from_numpy(gradient), None
 
 
-class Module(torch.nn.Module):  # type: ignore[misc]
+class Module(_TorchModule):  # type: ignore[misc]
     """A network of this package as a module of torch, on the CPU.
 
     Outputs come from the network's kernels, and gradients by inputs and parameters too.
