@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -37,12 +37,17 @@ def copy(tree: Any) -> Any:
 
 
 def save(
-    path: str | os.PathLike[str], state: dict[str, Any], network: Network, known: Settings
+    path: str | os.PathLike[str],
+    state: dict[str, Any],
+    network: Network,
+    known: Settings,
+    notes: dict[str, str] | None = None,
 ) -> None:
-    """Write a state, and what it is the state of, all of it or nothing."""
+    """Write a state, what it is the state of, and notes of the caller's; all of it or nothing."""
     safetensors = serialization.safetensors()
     tensors: dict[str, Array] = {}
     entries = {
+        **(notes or {}),
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
         "run": json.dumps(_description(network, known)),
@@ -63,16 +68,7 @@ def load(path: str | os.PathLike[str], network: Network, known: Settings) -> dic
     """
     safetensors = serialization.safetensors()
     with open_regular(path) as file:
-        try:
-            header, _ = serialization.header(file)
-            metadata = serialization.metadata_of(header.get("__metadata__"))
-        except ValueError as error:
-            raise ValueError(f"{shown(path)} is not a safetensors file: {error}") from None
-        found = metadata.get("format")
-        if found != FORMAT:
-            raise ValueError(
-                f"{shown(path)} holds no training run: its format must be {FORMAT!r}, got {found!r}"
-            )
+        metadata = _metadata(path, file)
         file.seek(0)
         content = file.read()
     try:
@@ -99,6 +95,27 @@ def load(path: str | os.PathLike[str], network: Network, known: Settings) -> dic
     except ValueError as error:
         raise ValueError(f"{shown(path)} cannot be read as a training run: {error}") from None
     return state
+
+
+def notes_of(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The notes that a file was written with, among its other words; its arrays are not read."""
+    with open_regular(path) as file:
+        return _metadata(path, file)
+
+
+def _metadata(path: str | os.PathLike[str], file: BinaryIO) -> dict[str, str]:
+    """The words of a file, which must be one of a training run."""
+    try:
+        header, _ = serialization.header(file)
+        metadata: dict[str, str] = serialization.metadata_of(header.get("__metadata__"))
+    except ValueError as error:
+        raise ValueError(f"{shown(path)} is not a safetensors file: {error}") from None
+    found = metadata.get("format")
+    if found != FORMAT:
+        raise ValueError(
+            f"{shown(path)} holds no training run: its format must be {FORMAT!r}, got {found!r}"
+        )
+    return metadata
 
 
 def check(state: dict[str, Any], network: Network, known: Settings) -> None:

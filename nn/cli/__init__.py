@@ -4,12 +4,12 @@ Exit codes: 0 done; 1 it failed (a file, the data, a backend); 2 the command lin
 3 some rows could not be read and have no prediction; 130 interrupted (Ctrl-C; the model of the
 last finished step has been written).
 
-The files: ``_usage`` what all share, ``_parser``, ``_arguments``, ``_train_arguments`` and
-``_types`` the command line, ``_choices`` what follows from it, ``_sources`` where data comes from
+The files: ``_usage`` what all share, ``_parser``, ``_arguments`` and ``_train_arguments``
+the command line, ``_choices`` what follows from it, ``_sources`` where data comes from
 and how it is split, ``_train``, ``_cross_validation``, ``_predict``, ``_evaluate``, ``_describe``,
 ``_export``, ``_info``, ``_warmup`` and ``_completion`` the commands, ``_progress`` what is seen
-meanwhile, ``_scores`` how good predictions are, ``_report`` what is left behind. Commands are
-imported when they are asked for, which keeps ``--help`` quick.
+meanwhile, ``_scores`` how good predictions are, ``_report`` what is left behind, ``_resume`` what a
+run goes on from. Commands are imported when they are asked for, which keeps ``--help`` quick.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import argparse
 
 from fastmlp import kernels
 
-from . import _types
+from . import _parser as types
 from ._parser import Commands, Parser, add_command, add_machine, add_text_format
 from ._train_arguments import add_train
 from ._usage import NAMED_DATA, version
@@ -133,5 +133,5 @@ def _add_warmup(commands: Commands) -> None:
         "--dtype", choices=("float32", "float64", "both"), default="float32", help="(float32)"
     )
     warmup.add_argument(
-        "--threads", type=_types.count, metavar="N", help="1 leaves out what several threads need"
+        "--threads", type=types.count, metavar="N", help="1 leaves out what several threads need"
     )

@@ -1,13 +1,119 @@
-"""Options that several commands have, and the parser that all are made of."""
+"""The parser that all commands are made of, types of options, and those that several have.
+
+Of a type argparse prints what its ``ArgumentTypeError`` says after the option's name.
+"""
 
 from __future__ import annotations
 
 import argparse
+import math
+from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from fastmlp import kernels
 
-from . import _types
+#: Larger counts overflow somewhere below; there is no use for them.
+LARGEST_COUNT = 2**31 - 1
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1."""
+    return _whole(text, 1)
+
+
+def seed(text: str) -> int:
+    """A whole number of at least 0."""
+    return _whole(text, 0)
+
+
+def folds(text: str) -> int:
+    """A whole number of at least 2."""
+    return _whole(text, 2)
+
+
+def number(text: str) -> float:
+    """Any number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    value = number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """A number of at least 0."""
+    value = number(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text!r}")
+    return value
+
+
+def share(text: str) -> float:
+    """A number of at least 0 and below 1."""
+    value = number(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 0 and below 1, got {text!r}")
+    return value
+
+
+def share_or_file(text: str) -> float | Path:
+    """A number of at least 0 and below 1, or the name of a file."""
+    try:
+        float(text)
+    except ValueError:
+        return Path(text)
+    return share(text)
+
+
+def open_share(text: str) -> float:
+    """A number between 0 and 1."""
+    value = number(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, got {text!r}")
+    return value
+
+
+def layers(text: str) -> tuple[int, ...]:
+    """Sizes of hidden layers."""
+    if text == "none":
+        return ()
+    try:
+        return tuple(count(part.strip()) for part in text.split(","))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"expected sizes of hidden layers such as 100 or 64,32, got {text!r}"
+        ) from None
+
+
+def names(text: str) -> list[str]:
+    """Names of columns, with commas between them."""
+    return [name.strip() for name in text.split(",")]
+
+
+def sign(text: str) -> str:
+    """One character; words for those that a shell swallows."""
+    found = {"tab": "\t", "\\t": "\t", "space": " ", "none": ""}.get(text, text)
+    if len(found) > 1:
+        raise argparse.ArgumentTypeError(f"expected one character, got {text!r}")
+    return found
+
+
+def _whole(text: str, smallest: int) -> int:
+    plain = text.isascii() and text.isdecimal() and len(text) < 20
+    if not plain or int(text) < smallest:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of at least {smallest}, got {text[:40]!r}"
+        )
+    if int(text) > LARGEST_COUNT:
+        raise argparse.ArgumentTypeError(f"expected at most {LARGEST_COUNT}, got {text!r}")
+    return int(text)
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,11 +145,11 @@ def add_text_format(parser: argparse.ArgumentParser) -> None:
     """Options that say how a text file is written."""
     group = parser.add_argument_group("tables (what a file does not say itself)")
     group.add_argument(
-        "--sep", type=_types.sign, metavar="SIGN", help="between cells: , ; tab | (by the header)"
+        "--sep", type=sign, metavar="SIGN", help="between cells: , ; tab | (by the header)"
     )
     group.add_argument("--decimal", choices=(".", ","), help="before fractions (by the column)")
     group.add_argument(
-        "--thousands", type=_types.sign, metavar="SIGN", help="in 1,234,567 (by the column)"
+        "--thousands", type=sign, metavar="SIGN", help="in 1,234,567 (by the column)"
     )
     group.add_argument("--encoding", metavar="NAME", help="(default: UTF-8, or by the first bytes)")
     group.add_argument(
@@ -53,5 +159,5 @@ def add_text_format(parser: argparse.ArgumentParser) -> None:
 
 def add_machine(parser: argparse._ActionsContainer) -> None:
     """Options that say where the work is done."""
-    parser.add_argument("--threads", type=_types.count, metavar="N", help="(default: usable CPUs)")
+    parser.add_argument("--threads", type=count, metavar="N", help="(default: usable CPUs)")
     parser.add_argument("--backend", choices=kernels.available())

@@ -102,13 +102,13 @@ def text_format(options: argparse.Namespace) -> datasets.TextFormat:
         raise UsageError(str(error)) from None
 
 
-def load(options: argparse.Namespace, earlier: Preprocessing | None = None) -> Source:
-    """Read and split the data that ``options`` name, prepared as ``earlier`` if that is given."""
+def load(options: argparse.Namespace) -> Source:
+    """Read and split the data that ``options`` name."""
     if options.data == "digits":
         return _digits(options)
     if options.data in NAMED_DATA:
         return _idx(options)
-    return _table(options, earlier)
+    return _table(options)
 
 
 def default_name(data: str) -> str:
@@ -203,41 +203,35 @@ def _idx(options: argparse.Namespace) -> Source:
     return Source(train, validation, Rows(x_test, y_test), preprocessing, default_epochs=10)
 
 
-def _table(options: argparse.Namespace, earlier: Preprocessing | None) -> Source:
+def _table(options: argparse.Namespace) -> Source:
     form, source = text_format(options), stream_or_path(options.data)
-    if earlier is None:
-        data = datasets.load_table(
-            source,
-            _target_columns(options, source, form),
-            task=options.task,
-            missing=options.missing,
-            drop=options.drop,
-            keep=options.keep,
-            bad_rows=options.bad_rows,
-            form=form,
-        )
-        rows, notes = Rows(data.X, data.y), data.notes
-    else:
-        rows, notes = _labelled(source, earlier, form, strict=options.bad_rows == "error"), ()
-    classes = (data if earlier is None else earlier).task == "classification"
+    data = datasets.load_table(
+        source,
+        _target_columns(options, source, form),
+        task=options.task,
+        missing=options.missing,
+        drop=options.drop,
+        keep=options.keep,
+        bad_rows=options.bad_rows,
+        form=form,
+    )
+    classes = data.task == "classification"
+    rows = Rows(data.X, data.y)
     rest, test = _split(rows, options.test or TEST_SHARE, options.seed, classes)
     train, validation = _hold_out(rest, options, stratify=classes)
-    if earlier is not None:
-        preprocessing = earlier
-    else:
-        # An output that cannot reach every value must see the targets as they are.
-        scale_targets = (
-            not classes
-            and options.output in (None, "identity")
-            and (options.loss is None or LOSS_OUTPUTS[options.loss] == OUTPUTS)
-        )
-        others = [part.x for part in (validation, test) if part is not None]
-        data = replace(data, columns=refill(data.columns, train.x, *others))
-        preprocessing = of_table(data, train.x, train.y, scale_targets)
+    # An output that cannot reach every value must see the targets as they are.
+    scale_targets = (
+        not classes
+        and options.output in (None, "identity")
+        and (options.loss is None or LOSS_OUTPUTS[options.loss] == OUTPUTS)
+    )
+    others = [part.x for part in (validation, test) if part is not None]
+    data = replace(data, columns=refill(data.columns, train.x, *others))
+    preprocessing = of_table(data, train.x, train.y, scale_targets)
     if isinstance(options.validation, Path):
         strict = options.bad_rows == "error"
         validation = _labelled(str(options.validation), preprocessing, form, strict=strict)
-    return Source(train, validation, test, preprocessing, 100, notes)
+    return Source(train, validation, test, preprocessing, 100, data.notes)
 
 
 def _labelled(

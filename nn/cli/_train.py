@@ -12,13 +12,14 @@ from fastmlp import MLP, kernels
 
 from .._files import shown
 from .._model import FILE_NAME, Model, Preprocessing, can_save
+from ..callbacks import Callback
 from . import _choices as choices
-from . import _report
+from . import _report, _resume
 from ._cross_validation import cross_validate
 from ._progress import Monitor, choose_display, elapsed
 from ._scores import baseline, details, measure, show, show_guess
 from ._sources import Source, check_options, default_name, load
-from ._usage import DONE, INTERRUPTED, UsageError, say, version
+from ._usage import DONE, INTERRUPTED, say, version
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,57 +32,46 @@ def run(options: argparse.Namespace) -> int:
         kernels.use_backend(options.backend)
     folder = Path(options.out or f"fastmlp-{default_name(options.data)}")
     _check_writable(folder)
-    earlier = _earlier(options, folder) if options.resume else None
     if not can_save():
         say("the model will not be saved: pip install 'fastmlp[io]'", error=True)
+    earlier = _resume.read(folder) if options.resume else None
 
-    source = load(options, earlier.preprocessing if earlier else None)
+    source = load(options)
     plan = choices.plan(options, source, optimizer, stop)
-    network = _network(options, plan, earlier)
+    recorder = _resume.Recorder(folder, options, source, plan) if can_save() else None
+    if earlier is not None and recorder is not None:
+        recorder.go_on_from(earlier)
+    network = MLP(
+        plan.sizes,
+        activation=options.activation,
+        output=plan.output,
+        dtype=options.dtype,
+        random_state=options.seed,
+        n_threads=options.threads,
+    )
     _announce(options, source, plan)
     if options.cv:
         cross_validate(options, source, plan)
-    monitor, interrupted = _fit(options, source, plan, network)
+    monitor, interrupted = _fit(options, source, plan, network, recorder)
     if monitor.diverged and monitor.history is not None:
         raise ValueError(
-            f"the loss is not finite any more after epoch {monitor.history.epochs}; nothing was "
-            f"written. Try a lower --learning-rate than {plan.optimizer.learning_rate:g}"
+            f"the loss is not finite any more after epoch {monitor.history.epochs}; no model "
+            f"was written. Try a lower --learning-rate than {plan.optimizer.learning_rate:g}"
         )
+    if interrupted and monitor.history is None and options.resume:
+        return INTERRUPTED  # nothing of the run has been read: what is there stays
     model = Model(network, source.preprocessing)
     report = _finish(options, source, plan, model, monitor, interrupted)
-    _leave(folder, model, report)
+    _leave(folder, model, report, recorder)
     return INTERRUPTED if interrupted else DONE
 
 
-def _earlier(options: argparse.Namespace, folder: Path) -> Model:
-    """The model to go on with."""
-    if not (folder / FILE_NAME).is_file():
-        raise UsageError(f"--resume: {shown(folder)} holds no {FILE_NAME} to go on with")
-    return Model.load(folder, options.threads)
-
-
-def _network(options: argparse.Namespace, plan: choices.Plan, earlier: Model | None) -> MLP:
-    """A new network, or the earlier one."""
-    if earlier is None:
-        return MLP(
-            plan.sizes,
-            activation=options.activation,
-            output=plan.output,
-            dtype=options.dtype,
-            random_state=options.seed,
-            n_threads=options.threads,
-        )
-    network = earlier.network
-    if network.architecture.sizes[0] != plan.sizes[0] or network.dtype.name != options.dtype:
-        raise UsageError(
-            f"--resume: the model takes {network.architecture.sizes[0]} features of "
-            f"{network.dtype}, not {plan.sizes[0]} of {options.dtype}"
-        )
-    return network
-
-
 def _fit(
-    options: argparse.Namespace, source: Source, plan: choices.Plan, network: MLP
+    options: argparse.Namespace,
+    source: Source,
+    plan: choices.Plan,
+    network: MLP,
+    recorder: _resume.Recorder | None,
 ) -> tuple[Monitor, bool]:
     """Train; return what was recorded, and whether Ctrl-C ended it."""
     prepare, held_out = source.preprocessing, source.validation
@@ -101,6 +91,10 @@ def _fit(
         validation[0] if validation else None,
         held_out.y if held_out else None,
     )
+    callbacks: list[Callback] = [monitor]
+    if recorder is not None:
+        recorder.follow(monitor)
+        callbacks.append(recorder)
     try:
         with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
             # The command has its own words for divergence, with the options that may help.
@@ -111,7 +105,8 @@ def _fit(
                 **choices.fit_arguments(options, plan),
                 stop=plan.stop,
                 validation_data=validation,
-                callbacks=[monitor],
+                callbacks=callbacks,
+                resume=recorder.path if options.resume and recorder is not None else None,
             )
     except KeyboardInterrupt:
         return monitor, True
@@ -176,7 +171,9 @@ def _finish(
     }
 
 
-def _leave(folder: Path, model: Model, report: dict[str, object]) -> None:
+def _leave(
+    folder: Path, model: Model, report: dict[str, object], recorder: _resume.Recorder | None
+) -> None:
     """Write the files; a folder that was made for them goes where that fails."""
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -186,6 +183,8 @@ def _leave(folder: Path, model: Model, report: dict[str, object]) -> None:
             model.save(folder / FILE_NAME)
             written.append(FILE_NAME)
         written += _report.write_report(folder, report)
+        if recorder is not None and recorder.write():
+            written.append(_resume.RUN_NAME)
     except BaseException:
         if made and not any(folder.iterdir()):
             folder.rmdir()

@@ -6,7 +6,7 @@ import argparse
 
 from fastmlp import kernels
 
-from . import _types
+from . import _parser as types
 from ._parser import Commands, add_command, add_machine, add_text_format
 from ._usage import NAMED_DATA, OPTIMIZERS, SCHEDULES
 
@@ -16,9 +16,10 @@ examples:
   fastmlp train mnist --data-dir data/mnist --layers 100 --epochs 10
   fastmlp train houses.csv --target price --layers 64,32 --out houses
   fastmlp train digits --optimizer adamw --schedule cosine --dropout 0.2 --patience 20
-  fastmlp train houses.csv --target price --out houses --resume --epochs 50
+  fastmlp train houses.csv --target price --out houses --resume --epochs 500
 
-Writes model.safetensors, history.json and learning_curve.png into the output folder.
+Writes model.safetensors, history.json, learning_curve.png and run.safetensors (what --resume goes
+on from) into the output folder.
 """
 
 
@@ -45,7 +46,8 @@ def add_train(commands: Commands) -> None:
     machine.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the model in the output folder (the optimizer starts anew)",
+        help="go on with the run in the output folder until --epochs are done, to the bit as if it "
+        "had never ended; all other options as they were",
     )
     machine.add_argument("--quiet", action="store_true", help="no progress, only the results")
 
@@ -69,11 +71,11 @@ def _add_data(train: argparse.ArgumentParser) -> None:
         help="whether the target names classes (tables; default: by its values)",
     )
     data.add_argument(
-        "--drop", type=_types.names, default=[], metavar="COLUMNS", help="not to be used: a,b"
+        "--drop", type=types.names, default=[], metavar="COLUMNS", help="not to be used: a,b"
     )
     data.add_argument(
         "--keep",
-        type=_types.names,
+        type=types.names,
         default=[],
         metavar="COLUMNS",
         help="to be used even where they look like identifiers",
@@ -97,7 +99,7 @@ def _add_parts(train: argparse.ArgumentParser) -> None:
     parts = train.add_argument_group("validation and test")
     parts.add_argument(
         "--validation",
-        type=_types.share_or_file,
+        type=types.share_or_file,
         default=0.1,
         metavar="SHARE",
         help="share of the training rows that is kept for validation (default 0.1; 0: none), or a "
@@ -105,13 +107,13 @@ def _add_parts(train: argparse.ArgumentParser) -> None:
     )
     parts.add_argument(
         "--test",
-        type=_types.open_share,
+        type=types.open_share,
         metavar="SHARE",
         help="share of all rows that is kept for the test (default 0.2; mnist has its own rows)",
     )
     parts.add_argument(
         "--cv",
-        type=_types.folds,
+        type=types.folds,
         metavar="K",
         help="before that, cross-validate: K trainings, each measured on another part of the rows",
     )
@@ -120,7 +122,7 @@ def _add_parts(train: argparse.ArgumentParser) -> None:
 def _add_network(network: argparse._ArgumentGroup) -> None:
     network.add_argument(
         "--layers",
-        type=_types.layers,
+        type=types.layers,
         default=(100,),
         metavar="SIZES",
         help="hidden layers: 100, or 64,32; 'none' for a linear model (default 100)",
@@ -139,7 +141,7 @@ def _add_descent(descent: argparse._ArgumentGroup) -> None:
     )
     descent.add_argument(
         "--learning-rate",
-        type=_types.positive,
+        type=types.positive,
         metavar="RATE",
         help="(default: the optimizer's: adam 0.001, sgd 0.1)",
     )
@@ -149,39 +151,39 @@ def _add_descent(descent: argparse._ArgumentGroup) -> None:
         metavar="NAME",
         help=f"of the learning rate: {', '.join(SCHEDULES)} (constant)",
     )
-    descent.add_argument("--momentum", type=_types.share, metavar="μ", help="of sgd (default 0)")
+    descent.add_argument("--momentum", type=types.share, metavar="μ", help="of sgd (default 0)")
     descent.add_argument("--nesterov", action="store_true", help="Nesterov's momentum, for sgd")
     descent.add_argument(
-        "--batch-size", type=_types.count, default=32, metavar="ROWS", help="(default 32)"
+        "--batch-size", type=types.count, default=32, metavar="ROWS", help="(default 32)"
     )
     descent.add_argument(
         "--epochs",
-        type=_types.count,
+        type=types.count,
         metavar="N",
         help="(default: digits 60, mnist 10, tables 100)",
     )
-    descent.add_argument("--seed", type=_types.seed, default=0, metavar="N", help="(default 0)")
+    descent.add_argument("--seed", type=types.seed, default=0, metavar="N", help="(default 0)")
 
 
 def _add_regularisation(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--l1", type=_types.not_negative, default=0.0, metavar="λ", help="penalty λ Σ|W|"
+        "--l1", type=types.not_negative, default=0.0, metavar="λ", help="penalty λ Σ|W|"
     )
     group.add_argument(
-        "--l2", type=_types.not_negative, default=0.0, metavar="λ", help="penalty ½ λ Σ W²"
+        "--l2", type=types.not_negative, default=0.0, metavar="λ", help="penalty ½ λ Σ W²"
     )
     group.add_argument(
-        "--weight-decay", type=_types.not_negative, metavar="λ", help="decoupled, of the optimizer"
+        "--weight-decay", type=types.not_negative, metavar="λ", help="decoupled, of the optimizer"
     )
     group.add_argument(
-        "--dropout", type=_types.share, default=0.0, metavar="SHARE", help="of hidden units"
+        "--dropout", type=types.share, default=0.0, metavar="SHARE", help="of hidden units"
     )
     group.add_argument(
-        "--clip-norm", type=_types.positive, metavar="NORM", help="longer gradients are shortened"
+        "--clip-norm", type=types.positive, metavar="NORM", help="longer gradients are shortened"
     )
     group.add_argument(
         "--label-smoothing",
-        type=_types.share,
+        type=types.share,
         default=0.0,
         metavar="SHARE",
         help="of cross-entropies",
@@ -191,10 +193,10 @@ def _add_regularisation(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--patience",
-        type=_types.count,
+        type=types.count,
         metavar="N",
         help="stop after N epochs without a lower validation loss, and keep the best weights",
     )
     group.add_argument(
-        "--time-limit", type=_types.positive, metavar="SECONDS", help="stop training after that"
+        "--time-limit", type=types.positive, metavar="SECONDS", help="stop training after that"
     )

@@ -140,20 +140,6 @@ def test_validation_rows_from_a_file(capsys):
     assert "takes a share such as 0.1, or for a table another table" in said
 
 
-def test_a_training_can_go_on(capsys):
-    path = table(rows(lambda i: f"{i},{'uv'[i % 2]},{i}.5"))
-    said = train(path, "--target", "y", "--resume", capsys=capsys, code=2).err
-    assert "holds no model.safetensors to go on with" in said
-    train(path, "--target", "y", capsys=capsys)
-    first, before = load_model("m"), json.loads(Path("m/history.json").read_text())
-    train(path, "--target", "y", "--resume", capsys=capsys)
-    second, after = load_model("m"), json.loads(Path("m/history.json").read_text())
-    assert first.preprocessing.columns == second.preprocessing.columns
-    assert not np.array_equal(first.network.parameters, second.network.parameters)
-    assert after["history"]["loss"][0] < before["history"]["loss"][0]
-    assert after["data"] == {**before["data"], "notes": after["data"]["notes"]}
-
-
 # Files and words
 
 
@@ -178,7 +164,11 @@ def test_two_runs_into_one_folder_leave_the_model_of_one(capsys):
         found = load_model("m")
         if found.preprocessing.name != path:
             assert (found.network.parameters == int(found.preprocessing.name)).all()
-    assert sorted(p.name for p in Path("m").iterdir()) == ["history.json", "model.safetensors"]
+    assert sorted(p.name for p in Path("m").iterdir()) == [
+        "history.json",
+        "model.safetensors",
+        "run.safetensors",
+    ]
 
 
 def test_files_of_different_names_have_different_outputs(capsys):
