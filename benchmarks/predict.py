@@ -3,8 +3,9 @@
     python benchmarks/predict.py
     python benchmarks/predict.py --batch 1000 --rows 784-128-10
 
-``MLP.predict`` on every backend beside NumPy by hand, scikit-learn, torch and ONNX Runtime, one
-thread, NumPy array in and NumPy array out. Writes ``predict.json`` into the folder ``--out``.
+``MLP.predict`` and ``MLP.predictor`` (with ``out=``) on every backend beside NumPy by hand,
+scikit-learn, torch and ONNX Runtime, one thread, NumPy array in and NumPy array out. Writes
+``predict.json`` into the folder ``--out``.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def measure(
         groups = {None: ready}
         for backend in backends:
             with kernels.use_backend(backend):
-                groups[backend] = {backend: predictors.mlp(net, parameters, x)}
+                groups[backend] = {
+                    backend: predictors.mlp(net, parameters, x),
+                    f"{backend} predictor": predictors.predictor(net, parameters, x),
+                }
         # A network follows the backend that is live, so each backend has a part of every round.
         for _ in range(rounds):
             for backend, members in groups.items():
@@ -79,7 +83,7 @@ def report(record: dict[str, Any]) -> str:
     for name in sorted(times, key=lambda name: times[name]):
         median = results.STATISTICS["median"](record["seconds"][name])
         line = (
-            f"  {TITLES[name]:18} {results.microseconds(times[name]):>9} "
+            f"  {TITLES[name]:28} {results.microseconds(times[name]):>9} "
             f"{results.microseconds(median):>9} {times[name] / times[ours]:8.1f}×"
         )
         if record["network"] == TARGET_OF and record["batch"] == 1 and name in TARGETS:

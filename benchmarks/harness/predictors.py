@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from fastmlp import MLP
 from fastmlp.kernels import Architecture
 
 from .contenders.numpy_loop import ACTIVATIONS
@@ -22,8 +23,18 @@ Call = Callable[[], Any]
 
 def mlp(architecture: Architecture, parameters: Array, x: Array) -> Call:
     """``fastmlp.MLP.predict``."""
-    from fastmlp import MLP
+    net = _network(architecture, parameters, x)
+    return lambda: net.predict(x)
 
+
+def predictor(architecture: Architecture, parameters: Array, x: Array) -> Call:
+    """``fastmlp.MLP.predictor``, of the backend that is live now, with ``out=``."""
+    predict = _network(architecture, parameters, x).predictor()
+    out = np.empty((len(x), architecture.sizes[-1]), x.dtype)
+    return lambda: predict(x, out=out)
+
+
+def _network(architecture: Architecture, parameters: Array, x: Array) -> MLP:
     net = MLP(
         architecture.sizes,
         architecture.activations[0],
@@ -32,7 +43,7 @@ def mlp(architecture: Architecture, parameters: Array, x: Array) -> Call:
         n_threads=1,
     )
     net.weights, net.biases = architecture.views(parameters)
-    return lambda: net.predict(x)
+    return net
 
 
 def numpy(architecture: Architecture, parameters: Array, x: Array) -> Call:

@@ -3,7 +3,8 @@ Learning-rate schedules
 =======================
 
 Targets with noise, plain descent in small batches: a constant rate keeps trembling about the
-minimum, and every schedule that ends low comes to rest three times as close to the truth.
+minimum, and every schedule that ends low comes to rest three times as close to the truth. An
+illustration: noise, rate and size of the batches were chosen so that the effect is visible.
 """
 
 import matplotlib.pyplot as plt

@@ -3,7 +3,8 @@ Early stopping
 ==============
 
 A network that is large for its data learns the noise in the end. Early stopping watches the loss of
-validation rows, and gives the weights of the best epoch back.
+validation rows, and gives the weights of the best epoch back. An illustration: data and sizes were
+chosen so that the effect is visible.
 """
 
 import matplotlib.pyplot as plt

@@ -3,7 +3,8 @@ Transfer learning
 =================
 
 A network that tells the ten digits apart is asked something new: is the digit a prime? Its first
-layer is taken over: a head start of some per cent. ``trainable`` keeps a layer as it is.
+layer is taken over: a head start of some per cent. ``trainable`` keeps a layer as it is. An
+illustration: question and sizes were chosen so that the effect is visible.
 """
 
 import matplotlib.pyplot as plt

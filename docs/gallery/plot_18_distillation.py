@@ -3,7 +3,8 @@ A small network learns from a large one
 =======================================
 
 Probabilities of a large network say more than labels: that a seven looks a little like a one. A
-network of 12 hidden neurons learns from them also where nobody has labelled the images.
+network of 12 hidden neurons learns from them also where nobody has labelled the images. An
+illustration: the numbers of neurons and labels were chosen so that the effect is visible.
 """
 
 import matplotlib.pyplot as plt

@@ -3,7 +3,8 @@ Counts: the Poisson loss
 ========================
 
 A count cannot be negative, and scatters more where it is large. ``output="exp"`` with its Poisson
-loss knows that; squared error predicts less than nothing in winter.
+loss knows that; squared error predicts less than nothing in winter. An illustration: the rates were
+chosen so that the effect is visible.
 """
 
 import matplotlib.pyplot as plt
