@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from .stream import Stream, StreamBatch, network_stream, parts_of, weight_of
 if TYPE_CHECKING:
     from .._network.network import Network
     from .._training.plan import Settings
+    from ..data import Source
 
 
 def is_source(value: Any) -> bool:
@@ -139,12 +140,35 @@ def predict(network: Network, source: Any, out: Any) -> Any:
     """Outputs for the rows of a source, block by block, into ``out`` where it is given."""
     from ..data._source import as_source
 
-    found = as_source(source)
-    pieces = _outputs(network, found)
+    sizes, dtype = network.architecture.sizes, network.dtype
+
+    def of_rows(x: Any) -> Array:
+        return network.predict(arrays.rows(x, sizes[0], dtype))
+
+    return by_blocks(as_source(source), of_rows, out, np.empty((0, sizes[-1]), dtype))
+
+
+def by_blocks(
+    source: Source, of_rows: Callable[[Any], Any], out: Any, nothing: Array | None = None
+) -> Any:
+    """What a function gives for the rows of each block, one behind the other.
+
+    Parameters
+    ----------
+    out : array or memory map, or what takes slices of rows; or None
+    nothing : array, optional
+        What it gives for no rows. Without it blocks without rows are left out.
+
+    Raises
+    ------
+    ValueError
+        Where ``out`` has another number of rows.
+    """
+    pieces = _pieces(source, of_rows, nothing is None)
     if out is None:
-        first = next(pieces, None)
+        first = next(pieces, nothing)
         if first is None:
-            return np.empty((0, network.architecture.sizes[-1]), network.dtype)
+            raise ValueError(f"{source.name} has no rows")
         return np.concatenate([first, *pieces])
     at = 0
     for piece in pieces:
@@ -179,18 +203,21 @@ def loss_and_gradient(
     return (total / weights if weights else 0.0) + float(penalty)
 
 
-def _outputs(network: Network, source: Any) -> Iterator[Array]:
+def _pieces(source: Source, of_rows: Callable[[Any], Any], leave_out: bool) -> Iterator[Any]:
     coming = source.blocks()
     for i in itertools.count():
         try:
             block = next(coming, None)
             if block is None:
                 return
-            x = arrays.rows(parts_of(block)[0], network.architecture.sizes[0], network.dtype)
+            x = parts_of(block)[0]
+            if leave_out and np.shape(x)[:1] == (0,):
+                continue
+            piece = of_rows(x)
         except (TypeError, ValueError, OSError) as error:
             kind = type(error) if type(error) in (TypeError, ValueError, OSError) else ValueError
             raise kind(f"{source.place(i)}: {error}") from error
-        yield network.predict(x)
+        yield piece
 
 
 def _weighed(network: Network, source: Any, spec: Any, found: Array) -> Stream:

@@ -35,12 +35,14 @@ class Stream:
     source : Source
     convert : function
         Checks and converts a block.
+    n_rows : int, optional
+        All rows, where they were counted before.
     """
 
-    def __init__(self, source: Source, convert: Convert) -> None:
+    def __init__(self, source: Source, convert: Convert, n_rows: int | None = None) -> None:
         self.source, self._convert = source, convert
         self._shape: tuple[Any, ...] | None = None
-        self._n_rows = source.n_rows
+        self._n_rows = source.n_rows if n_rows is None else n_rows
         if not source.one_pass and len(source) == 0:
             raise ValueError(f"{source.name} has no blocks")
 

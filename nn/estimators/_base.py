@@ -13,11 +13,13 @@ from .. import initializers
 from .._inputs import sparse
 from .._network import blocks, construction
 from .._network.predictor import Predictor
+from .._streams.rows import is_source
 from .._typing import Array
 from ..interop._methods import EstimatorExports
 from . import _names
 from ._derivatives import EstimatorDerivatives
 from ._fitted import FittedArrays
+from ._fitting import sources
 from ._fitting.descent import check_watching, fit_stochastic
 from ._fitting.draws import generator_of
 from ._fitting.lbfgs import fit_lbfgs
@@ -64,6 +66,7 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
     _known_losses: tuple[str, ...]
     #: Whether targets are numbers.
     _y_numeric = False
+    _learns_classes = False  # whether targets are labels
 
     def _shape_targets(self, y: Any) -> Any:
         """``y`` in the shape that the rest takes it in."""
@@ -138,20 +141,18 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
             raise ValueError("partial_fit does not support early_stopping=True")
         first_pass = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         self._check_going_on(first_pass, incremental)
-        x, y = validate(self, X, y, reset=first_pass, y_numeric=self._y_numeric)
-        y = self._shape_targets(y)
-        dtype = self._dtype_of_fit(x.dtype, first_pass)
-        weight = row_weights(sample_weight, x, dtype)
-        self._learn_targets(y, first_pass, incremental, classes)
-        factors = self._class_factors(y, weight, incremental)
-        weight = self._weigh(factors, y, weight, dtype)
-        rows = Rows(x.astype(dtype, copy=False), y, self._encode(y, dtype), weight)
-        validation = self._validation_rows(held_out, dtype, factors)
+        rows: Any
+        if y is None and not incremental and is_source(X):
+            told = sample_weight, held_out, classes
+            rows, validation = sources.rows_of_fit(self, X, *told, first_pass)
+        else:
+            rows, factors = self._rows(X, y, sample_weight, incremental, classes, first_pass)
+            validation = self._validation_rows(held_out, rows.dtype, factors)
         if self.solver in STOCHASTIC_SOLVERS:
             check_watching(self, validation is not None)
         self._random_state = random_state_of(self.random_state)
         if first_pass:
-            self._initialize(x.shape[1], dtype)
+            self._initialize(self.n_features_in_, rows.dtype)
         context = Context.of(self, X, y, sample_weight, 1 if incremental else None)
         if self.solver == "lbfgs":
             fit_lbfgs(self, rows, context)
@@ -169,6 +170,21 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
                 "values and need to be preprocessed."
             )
         self._prepare()
+
+    def _rows(
+        self, X: Any, y: Any, given: Any, incremental: bool, classes: Any, first_pass: bool
+    ) -> tuple[Rows, Array | None]:
+        """Checked training rows in memory, and the factors of their classes."""
+        if classes is not None and not incremental:
+            raise ValueError("classes is for a source: the labels in an array are all known")
+        x, y = validate(self, X, y, reset=first_pass, y_numeric=self._y_numeric)
+        y = self._shape_targets(y)
+        dtype = self._dtype_of_fit(x.dtype, first_pass)
+        weight = row_weights(given, x, dtype)
+        self._learn_targets(y, first_pass, incremental, classes)
+        factors = self._class_factors(y, weight, incremental)
+        weight = self._weigh(factors, y, weight, dtype)
+        return Rows(x.astype(dtype, copy=False), y, self._encode(y, dtype), weight), factors
 
     def _check_going_on(self, first_pass: bool, incremental: bool) -> None:
         """Check what must not have changed since the network was made, and the schedule."""
@@ -188,16 +204,19 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
 
     def _validation_rows(
         self, held_out: tuple[Any, Any, Any], dtype: Any, factors: Array | None
-    ) -> Rows | None:
+    ) -> Rows | sources.SourceRows | None:
         """Checked validation rows, where some were given to ``fit``."""
         X, y, sample_weight = held_out
         if X is None and y is None and sample_weight is None:
             return None
-        if X is None or y is None:
+        of_source = y is None and sample_weight is None and is_source(X)
+        if X is None or (y is None and not of_source):
             raise ValueError("X_val and y_val must be given together")
         if self.solver not in STOCHASTIC_SOLVERS:
             raise ValueError(f"X_val needs solver 'sgd' or 'adam', got {self.solver!r}")
         try:
+            if of_source:
+                return sources.validation_rows(self, X, dtype, factors)
             x, y = validate(self, X, y, reset=False, y_numeric=self._y_numeric)
             y = self._shape_targets(y)
             self._check_validation_targets(y)

@@ -202,16 +202,22 @@ def weigh(factors: Array, labels: Any, y: Any, weight: Array | None, dtype: Any)
     ValueError
         Where they leave no row a weight.
     """
-    if labels.y_type_ == MULTILABEL:
-        dense = y.toarray() if is_sparse(y) else y
-        places = (dense > 0).astype(np.intp)
-        of_rows = np.prod(np.take_along_axis(factors, places.T, axis=1), axis=0)
-    else:
-        of_rows = factors[indices(y, labels.classes_)]
+    of_rows = factors_of_rows(factors, labels, y)
     found: Array = (of_rows if weight is None else weight * of_rows).astype(dtype)
     if len(found) and not found.any():
         raise ValueError("class_weight and sample_weight leave every row the weight zero")
     return found
+
+
+def factors_of_rows(factors: Array, labels: Any, y: Any) -> Array:
+    """The factors of the classes of rows, ``(n,)``."""
+    if labels.y_type_ != MULTILABEL:
+        one: Array = factors[indices(y, labels.classes_)]
+        return one
+    dense = y.toarray() if is_sparse(y) else y
+    places = (dense > 0).astype(np.intp)
+    several: Array = np.prod(np.take_along_axis(factors, places.T, axis=1), axis=0)
+    return several
 
 
 def _balanced(positions: Array, n_classes: int, weight: Array | None) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._inputs import sparse
 from .._network import decisions
+from .._streams.rows import is_source
 from .._typing import (
     ActivationName,
     Array,
@@ -20,6 +21,7 @@ from .._typing import (
 from ..metrics import accuracy
 from . import _labels, _names
 from ._base import BaseMLP
+from ._fitting import sources
 from ._labels import MULTILABEL, LabelCodes, are_plain_labels
 from ._methods import available_if, keep_parameters, stochastic
 from ._sklearn.compat import ClassifierMixin
@@ -79,6 +81,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     classes_: Array
     _parameter_constraints = ParameterConstraints("MLPClassifier")
     _known_losses = _names.CLASSIFIER
+    _learns_classes = True
 
     def __init__(
         self,
@@ -131,30 +134,34 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         *,
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        classes: Any = None,
     ) -> MLPClassifier:
         """Fit to rows ``X``, ``(n, n_features)``, and their labels.
 
         Parameters
         ----------
-        X : (n, n_features) array-like or sparse matrix
-        y : (n,) array-like of labels, or (n, n_labels) of zeros and ones
+        X : (n, n_features) array-like, sparse matrix, or source of blocks ``(X, y)``
+            A source (see :mod:`fastmlp.data`) is read while the network is trained.
+        y : (n,) array-like of labels, or (n, n_labels) of zeros and ones; not for a source
         sample_weight : (n,) array-like or float, optional
         X_val, y_val, sample_weight_val : as above, optional
             Validation rows, weighed by ``class_weight`` as those of ``X``: their score and loss
             are noted after each epoch, and with early stopping they are used instead of a part
-            of ``X``.
+            of ``X``. ``X_val`` alone may be a source.
+        classes : (n_classes,) array-like, optional
+            All labels of a source, which spares the pass over its targets that finds them.
 
         Returns
         -------
         self
         """
-        self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
+        self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val), classes)
         return self
 
     @available_if(stochastic)
@@ -186,8 +193,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._fit(X, y, sample_weight, True, classes=given)
         return self
 
-    def predict(self, X: Any) -> Any:
-        """Labels, ``(n,)``, or zeros and ones ``(n, n_labels)`` for multilabel targets."""
+    def predict(self, X: Any, *, out: Any = None) -> Any:
+        """Labels, ``(n,)``, or zeros and ones ``(n, n_labels)`` for multilabel targets.
+
+        ``X`` may be a source, which is read block by block; ``out`` is where to write them.
+        """
+        if out is not None or is_source(X):
+            return sources.predict(self.predict, X, out)
         outputs = self._outputs(X)
         threshold = 0.0 if self.out_activation_ == "identity" else 0.5
         return _labels.decode(outputs, self._labels(), threshold)
@@ -203,8 +215,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return result
 
     @available_if(_names.has_probabilities)
-    def predict_proba(self, X: Any) -> Array:
-        """Probability of each class, ``(n, n_classes)``; of each label for multilabel targets."""
+    def predict_proba(self, X: Any, *, out: Any = None) -> Any:
+        """Probability of each class, ``(n, n_classes)``; of each label for multilabel targets.
+
+        ``X`` and ``out`` as in :meth:`predict`.
+        """
+        if out is not None or is_source(X):
+            return sources.predict(self.predict_proba, X, out)
         outputs = self._outputs(X)
         if outputs.shape[1] == 1:
             return np.hstack([1 - outputs, outputs])

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from fastmlp.kernels import LOSS_OUTPUTS, LOSS_SPECS
 
+from .._streams.rows import is_source
 from .._typing import (
     ActivationName,
     Array,
@@ -19,6 +20,7 @@ from .._typing import (
 from ..metrics import r2
 from . import _labels, _names
 from ._base import BaseMLP
+from ._fitting import sources
 from ._methods import available_if, keep_parameters, stochastic
 from ._sklearn.compat import RegressorMixin
 from ._sklearn.constraints import ParameterConstraints
@@ -133,7 +135,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         *,
         X_val: Any = None,
@@ -144,12 +146,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
         Parameters
         ----------
-        X : (n, n_features) array-like or sparse matrix
-        y : (n,) or (n, n_outputs) array-like
+        X : (n, n_features) array-like, sparse matrix, or source of blocks ``(X, y)``
+            A source (see :mod:`fastmlp.data`) is read while the network is trained.
+        y : (n,) or (n, n_outputs) array-like; not for a source
         sample_weight : (n,) array-like or float, optional
         X_val, y_val, sample_weight_val : as above, optional
             Validation rows: their score and loss are noted after each epoch, and with early
-            stopping they are used instead of a part of ``X``.
+            stopping they are used instead of a part of ``X``. ``X_val`` alone may be a source.
 
         Returns
         -------
@@ -167,8 +170,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._fit(X, y, sample_weight, True)
         return self
 
-    def predict(self, X: Any) -> Array:
-        """Predicted values, ``(n,)``, or ``(n, n_outputs)`` for several outputs."""
+    def predict(self, X: Any, *, out: Any = None) -> Any:
+        """Predicted values, ``(n,)``, or ``(n, n_outputs)`` for several outputs.
+
+        ``X`` may be a source, which is read block by block; ``out`` is where to write them.
+        """
+        if out is not None or is_source(X):
+            return sources.predict(self.predict, X, out)
         outputs = self._outputs(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 

@@ -6,8 +6,6 @@ import math
 from typing import Any
 
 from ... import schedules, stopping
-from ..._inputs import sparse
-from ..._network.batch import Batch
 from ..._training.loop import Hooks, train
 from ..._training.run import Run
 from ..._typing import Array
@@ -19,22 +17,27 @@ from .._sklearn.parameters import dropout_of
 from .._sklearn.split import train_and_validation
 from .._sklearn.warn import warn
 from .optimizer import StochasticOptimizer
+from .sources import SourceRows
 from .watching import MeanOverOutputs, Rows, Validation, note_loss, note_score, start_curves
 
 
 def fit_stochastic(
-    estimator: Any, rows: Rows, held_out: Rows | None, incremental: bool, context: Any
+    estimator: Any,
+    rows: Rows | SourceRows,
+    held_out: Rows | SourceRows | None,
+    incremental: bool,
+    context: Any,
 ) -> None:
     """Minibatch descent: one epoch for ``incremental``, else up to ``max_iter``.
 
     Parameters
     ----------
-    held_out : Rows or None
+    held_out : Rows, SourceRows or None
         Validation rows that the user gave; with early stopping and without them some of ``rows``
         are set apart.
     context : object of scikit-learn's callback protocol, or None
     """
-    if estimator.early_stopping and held_out is None:
+    if estimator.early_stopping and held_out is None and isinstance(rows, Rows):
         rows, held_out = split(estimator, rows)
     start_curves(estimator, watching=held_out is not None)
     optimizer = estimator.__dict__.get("_optimizer") if incremental else None
@@ -43,7 +46,7 @@ def fit_stochastic(
     run = new_run(estimator, optimizer, rows, incremental)
     validation = None
     if held_out is not None:
-        validation = Validation(estimator, held_out, run.parameters.dtype)
+        validation = held_out.watched(estimator, run.parameters.dtype)
     estimator.n_iter_ = 0
     train(run, EstimatorHooks(estimator, run, optimizer, validation, context))
     if run.history.stop_reason == "interrupted":
@@ -68,14 +71,16 @@ def check_watching(estimator: Any, given: bool) -> None:
         schedules.get(estimator.schedule).check(known)
 
 
-def new_run(estimator: Any, optimizer: StochasticOptimizer, rows: Rows, incremental: bool) -> Run:
+def new_run(
+    estimator: Any, optimizer: StochasticOptimizer, rows: Rows | SourceRows, incremental: bool
+) -> Run:
     """A run from the estimator's parameters and the optimizer's state on."""
-    own, dtype = estimator._packed(), rows.x.dtype
+    own, dtype = estimator._packed(), rows.dtype
     # The estimator's own vector where it can be trained in, else one of the right dtype.
     flat = own.astype(dtype, copy=not estimator._owns_views())
     loss = estimator._engine_loss()
-    batch = Batch(sparse.for_engine(rows.x, dtype), rows.target, rows.weight, loss)
-    batch_size = _batch_size(estimator.batch_size, len(rows.target))
+    kind, given = rows.of_run(loss)
+    batch_size = _batch_size(estimator.batch_size, rows.n_rows)
     rules = stop_rules(estimator)
     with_norm = any(rule.needs_gradient_norm for rule in rules)
     dropout = dropout_of(estimator, len(estimator.coefs_) - 1)
@@ -106,9 +111,9 @@ def new_run(estimator: Any, optimizer: StochasticOptimizer, rows: Rows, incremen
     trainer.load(flat, None if state is None else state.astype(dtype, copy=False), optimizer.step)
     epochs = 1 if incremental else estimator.max_iter
     length = math.inf if incremental else epochs
-    optimizer.plan(estimator.schedule, length, -(-len(rows.target) // batch_size))
-    return Run(
-        batch=batch,
+    optimizer.plan(estimator.schedule, length, -(-rows.n_rows // batch_size))
+    return kind(
+        **given,
         trainer=trainer,
         n_slots=len(optimizer.rule.slots),
         parameters=flat,

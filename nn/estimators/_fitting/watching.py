@@ -10,6 +10,7 @@ import numpy as np
 from ..._inputs import sparse
 from ..._network import blocks
 from ..._network.batch import Batch
+from ..._training.run import Run
 from ..._typing import Array
 from .. import _names
 from .._sklearn import compat
@@ -38,6 +39,25 @@ class Rows(NamedTuple):
         weight = None if self.weight is None else self.weight[rows]
         return Rows(sparse.take(self.x, rows), self.y[rows], self.target[rows], weight)
 
+    @property
+    def dtype(self) -> Any:
+        """What they are computed with in."""
+        return self.x.dtype
+
+    @property
+    def n_rows(self) -> int:
+        """How many there are."""
+        return len(self.target)
+
+    def of_run(self, loss: Any) -> tuple[type[Run], dict[str, Any]]:
+        """The class of a run, and what it takes for its rows."""
+        x = sparse.for_engine(self.x, self.dtype)
+        return Run, {"batch": Batch(x, self.target, self.weight, loss)}
+
+    def watched(self, estimator: Any, dtype: Any) -> Validation:
+        """What measures them after each epoch."""
+        return Validation(estimator, self, dtype)
+
 
 class Validation:
     """Score and loss of validation rows for the present parameters, from one forward pass."""
@@ -47,7 +67,7 @@ class Validation:
             raise ValueError("the validation rows all have the weight 0: nothing can be measured")
         self._estimator = estimator
         self._rows = rows
-        self._x = sparse.for_engine(rows.x, dtype)
+        self._x = None if rows.x is None else sparse.for_engine(rows.x, dtype)
         self._network = estimator._network(dtype, "identity")
         self._output = _names.OUTPUTS[estimator.out_activation_]
         self._loss = estimator._engine_loss()
@@ -61,7 +81,7 @@ class Validation:
     def __call__(self, flat: Array) -> tuple[float, float]:
         """``(score, loss)``; higher scores are better."""
         rows, backend = self._rows, self._backend
-        scores = blocks.predict(self._network, flat, self._x)
+        scores = self._scores(flat)
         loss = backend.loss_value(
             scores, rows.target, self._loss, self._output, sample_weight=rows.weight
         )
@@ -73,6 +93,9 @@ class Validation:
             scores = backend.activate(scores, self._output)
         score = self._estimator._score_outputs(rows.target, scores, rows.weight)
         return score, loss
+
+    def _scores(self, flat: Array) -> Array:
+        return blocks.predict(self._network, flat, self._x)
 
 
 def start_curves(estimator: Any, watching: bool) -> None:
