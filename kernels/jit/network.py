@@ -37,6 +37,17 @@ def _rows(call: Call, x: Array | CSR) -> Array:
     return x
 
 
+def _plain(out: Any, shape: tuple[int, int], dtype: Any, *inputs: Any) -> bool:
+    """Whether ``out`` needs no closer look; ``_checks.output`` says what is wrong with it."""
+    return (
+        out.__class__ is np.ndarray
+        and out.shape == shape
+        and out.dtype is dtype
+        and out.flags.carray
+        and all(a.__class__ is np.ndarray and not np.may_share_memory(out, a) for a in inputs)
+    )
+
+
 class Network:
     """Stateless computations of one architecture; parameters are a flat vector.
 
@@ -67,12 +78,14 @@ class Network:
             call = shelves.take(key)
         except (AttributeError, TypeError):  # named by the checks
             pass
-        if call is not None and out is None and not sparse:
-            out = np.empty((x.shape[0], self._n_out), self.dtype)
-            if call(0, x, call.matrix, call.matrix, parameters, NO_LABELS, out):
+        if call is not None and not sparse:
+            shape = (x.shape[0], self._n_out)
+            result = np.empty(shape, self.dtype) if out is None else out
+            if (out is None or _plain(out, shape, self.dtype, x, parameters)) and call(
+                0, x, call.matrix, call.matrix, parameters, NO_LABELS, result
+            ):
                 shelves.give(key, call)
-                return out
-            out = None
+                return result
         x, net = own_structure(x), self.architecture
         _checks.flat("parameters", parameters, net, self.dtype)
         _checks.rows(net, self.dtype, x)

@@ -179,7 +179,7 @@ def _digest(rows: Rows | None) -> str:
         if whole.dtype == object:
             whole = whole.astype(np.str_)
         found.update(f"{whole.dtype.str} {whole.shape}".encode())
-        found.update(whole.reshape(-1).view(np.uint8))
+        found.update(whole.reshape(-1).view(np.uint8).data)
     return found.hexdigest()
 
 

@@ -112,6 +112,31 @@ def test_errors_name_what_came():
         predict([["a"] * 10])
 
 
+def test_out_is_checked_in_every_call(backend):
+    """Also where calls of this shape have been prepared."""
+    predict = network("narrow", "float32").predictor()
+    x = np.random.default_rng(0).standard_normal((3, 10)).astype("float32")
+    expected, before = predict(x), x.copy()
+    read_only = np.empty((3, 1), "float32")
+    read_only.flags.writeable = False
+    for out, error, message in (
+        (x.reshape(-1)[:3, None], ValueError, "share memory"),
+        (read_only, ValueError, "read-only"),
+        (np.empty((6, 1), "float32")[::2], ValueError, "C-contiguous"),
+        (np.empty((3, 2), "float32"), ValueError, "shape"),
+        (np.empty((3, 1)), TypeError, "float32"),
+    ):
+        predict(x)
+        with pytest.raises(error, match=message):
+            predict(x, out=out)
+    np.testing.assert_array_equal(x, before)
+    out = np.empty((3, 1), "float32")
+    for _ in range(2):
+        out.fill(7)
+        assert predict(x, out=out) is out
+        np.testing.assert_array_equal(out, expected)
+
+
 @pytest.mark.filterwarnings("ignore:.*Maximum iterations")
 def test_estimators_have_them():
     x = np.random.default_rng(0).standard_normal((60, 4))
