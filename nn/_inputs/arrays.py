@@ -128,13 +128,24 @@ def _labels(y: Array, n_out: int) -> Array:
     return y.astype(np.intp, copy=False)
 
 
-def weights_of_rows(value: Any, n: int, dtype: np.dtype[Any]) -> Array | None:
-    """Optional factor of each row, ``(n,)``, not negative and not all zero."""
+#: What a network has in the place of a weight for each row and output.
+OF_OUTPUTS = (
+    "; a single target is left out by NaN in y and missing_targets='ignore', and losses.Weighted "
+    "has a factor for each output"
+)
+
+
+def weights_of_rows(value: Any, n: int, dtype: np.dtype[Any], of_outputs: str = "") -> Array | None:
+    """Optional factor of each row, ``(n,)``, not negative and not all zero.
+
+    ``of_outputs`` is what is said to those who give one for each output.
+    """
     if value is None:
         return None
     weight = numeric(value, "sample_weight").astype(dtype, copy=False)
     if weight.shape != (n,):
-        raise ValueError(f"sample_weight must have shape ({n},), got {weight.shape}")
+        hint = of_outputs if weight.ndim == 2 and weight.shape[1] > 1 else ""
+        raise ValueError(f"sample_weight must have shape ({n},), got {weight.shape}{hint}")
     finite(weight, "sample_weight")
     if n and (weight.min() < 0 or weight.max() == 0):
         raise ValueError("sample_weight must not be negative, nor zero for every row")

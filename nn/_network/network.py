@@ -342,7 +342,7 @@ class Network(Decisions):
         if training:
             arrays.finite(x, "X")
         target = arrays.targets(y, len(x), net.sizes[-1], self._dtype, loss)
-        weight = arrays.weights_of_rows(sample_weight, len(x), self._dtype)
+        weight = arrays.weights_of_rows(sample_weight, len(x), self._dtype, arrays.OF_OUTPUTS)
         if getattr(loss, "missing", False):
             weight = arrays.weights_where_observed(target, weight)
         return x, target, weight, loss
