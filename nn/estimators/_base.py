@@ -150,7 +150,9 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
             validation = self._validation_rows(held_out, rows.dtype, factors)
         if self.solver in STOCHASTIC_SOLVERS:
             check_watching(self, validation is not None)
-        self._random_state = random_state_of(self.random_state)
+        self._random_state = random_state_of(self.random_state, self.__dict__.get("_own_random"))
+        if self.random_state.__class__ is int:
+            self._own_random = self._random_state
         if first_pass:
             self._initialize(self.n_features_in_, rows.dtype)
         context = Context.of(self, X, y, sample_weight, 1 if incremental else None)

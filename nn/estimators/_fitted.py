@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import operator
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -15,7 +16,10 @@ from . import _names
 from ._sklearn.compat import BaseEstimator
 
 #: What is made again from the rest where it is needed, and never copied or pickled.
-_MADE_AGAIN = ("_flat", "_views", "_networks", "_ready", "_random_state", "_lock", "_halt")
+_MADE_AGAIN = (
+    *("_flat", "_views", "_networks", "_ready", "_lock", "_halt"),
+    *("_random_state", "_own_random"),
+)
 _FLOAT32 = np.dtype(np.float32)
 
 
@@ -26,6 +30,21 @@ class Ready(NamedTuple):
     dtype: np.dtype[Any]
     n_in: int
     settings: tuple[Any, ...]
+
+
+@functools.lru_cache(maxsize=256)
+def _architecture(
+    shapes: tuple[tuple[int, ...], ...], widths: tuple[tuple[int, ...], ...], hidden: Any, out: str
+) -> Architecture:
+    """The network of weights and biases of these shapes."""
+    chained = all(below[1:] == above[:1] for below, above in pairwise(shapes))
+    if not chained or list(widths) != [shape[1:] for shape in shapes]:
+        raise ValueError(
+            "coefs_ and intercepts_ do not fit each other: shapes "
+            f"{list(shapes)} and {list(widths)}"
+        )
+    sizes = (shapes[0][0], *(shape[1] for shape in shapes))
+    return Architecture(sizes, _names.activations(hidden, len(sizes) - 2), out)
 
 
 class FittedArrays(BaseEstimator):
@@ -92,17 +111,11 @@ class FittedArrays(BaseEstimator):
                     arrays[i] = value.copy()
 
     def _architecture(self, output: str | None = None) -> Architecture:
-        shapes = [np.shape(w) for w in self.coefs_]
+        shapes = tuple([np.shape(w) for w in self.coefs_])
         # Biases may also be row vectors.
-        widths = [np.shape(b)[-1:] for b in self.intercepts_]
-        chained = all(below[1:] == above[:1] for below, above in pairwise(shapes))
-        if not chained or widths != [shape[1:] for shape in shapes]:
-            raise ValueError(
-                f"coefs_ and intercepts_ do not fit each other: shapes {shapes} and {widths}"
-            )
-        sizes = (shapes[0][0], *(shape[1] for shape in shapes))
-        hidden = _names.activations(self.activation, len(sizes) - 2)
-        return Architecture(sizes, hidden, output or self._output())
+        widths = tuple([np.shape(b)[-1:] for b in self.intercepts_])
+        make = _architecture if self.activation.__class__ is str else _architecture.__wrapped__
+        return make(shapes, widths, self.activation, output or self._output())
 
     def _output(self) -> str:
         """The engine's name of the output activation."""

@@ -90,7 +90,16 @@ def engine_loss(loss: Any, out_activation: str) -> Any:
     """The engine's loss for an estimator's ``loss`` and output activation."""
     if isinstance(loss, str) and loss == "log_loss":
         return _LOG_LOSS[out_activation]
+    if isinstance(loss, str):
+        return _named_loss(loss, losses.Loss.registry.get(loss))
     found = losses.get(loss)
+    return found if isinstance(found, CustomLoss) else found.spec()
+
+
+@functools.lru_cache(maxsize=64)
+def _named_loss(name: str, registered: Any) -> Any:
+    """The loss of a name with its default constants, made once for each class that has it."""
+    found = losses.get(name)
     return found if isinstance(found, CustomLoss) else found.spec()
 
 

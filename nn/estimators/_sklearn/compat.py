@@ -148,6 +148,8 @@ def _is_plain_target(y: Any, n: int) -> bool:
 
 
 def _sum_is_finite(array: Array) -> bool:
+    if array.size <= 1024:  # less than to set NumPy's warnings aside
+        return bool(np.isfinite(array).all())
     # One pass without a temporary array. Where finite numbers overflow, others look again.
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(array.sum()))
