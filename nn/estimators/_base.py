@@ -34,7 +34,7 @@ from ._sklearn.compat import (
     validate,
     with_callbacks,
 )
-from ._sklearn.parameters import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes, random_state_of
+from ._sklearn.parameters import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes, start_generator
 
 
 class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, FittedArrays):
@@ -150,9 +150,7 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
             validation = self._validation_rows(held_out, rows.dtype, factors)
         if self.solver in STOCHASTIC_SOLVERS:
             check_watching(self, validation is not None)
-        self._random_state = random_state_of(self.random_state, self.__dict__.get("_own_random"))
-        if self.random_state.__class__ is int:
-            self._own_random = self._random_state
+        start_generator(self)
         if first_pass:
             self._initialize(self.n_features_in_, rows.dtype)
         context = Context.of(self, X, y, sample_weight, 1 if incremental else None)

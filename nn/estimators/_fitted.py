@@ -63,6 +63,7 @@ class FittedArrays(BaseEstimator):
     backend: str | None
     n_threads: int | None
     pickle_optimizer: bool
+    _random_state: Any
 
     def _owns_views(self) -> bool:
         """Whether the lists still hold the views that this object made."""

@@ -257,3 +257,11 @@ def random_state_of(seed: Any, own: np.random.RandomState | None = None) -> np.r
         own.seed(seed)
         return own
     return np.random.RandomState(seed)
+
+
+def start_generator(estimator: Any) -> None:
+    """Let ``_random_state`` be what ``random_state`` stands for, as it is before the first draw."""
+    kept, seed = estimator.__dict__, estimator.random_state
+    estimator._random_state = random_state_of(seed, kept.get("_own_random"))
+    if seed.__class__ is int:
+        estimator._own_random = estimator._random_state
