@@ -16,14 +16,16 @@ import fastmlp
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn")
+sklearn = pytest.importorskip("sklearn")
 hypothesis = pytest.importorskip("hypothesis")
 sparse = pytest.importorskip("scipy.sparse")
 
-from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
+from hypothesis import HealthCheck, Phase, assume, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from sklearn import base, neural_network  # noqa: E402
 
+#: scikit-learn 1.8 asks of classes that are texts whether they are NaN, where it stops early.
+TEXTS_STOP_EARLY = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9)
 EXAMPLES = int(os.environ.get("FASTMLP_STATEFUL_EXAMPLES", "150"))
 RNG = np.random.default_rng(0)
 # Exact in float32, so that only the arithmetic differs between dtypes.
@@ -195,6 +197,7 @@ class Pair:
 )
 @given(st.sampled_from(sorted(TARGETS)), beginnings, st.lists(steps, min_size=2, max_size=8))
 def test_programs_run_beside_scikit_learn(task, options, program):
+    assume(TEXTS_STOP_EARLY or task != "names" or not options["early_stopping"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pair = Pair(task, options)
