@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from fastmlp import MLP, datasets
 
-FOLDER = Path(
-    os.environ.get("FASTMLP_MNIST", Path(__file__).resolve().parents[3] / "shared/data/mnist")
-)
+#: The folder with MNIST's four IDX files.
+FOLDER = Path(os.environ.get("FASTMLP_MNIST", "mnist"))
 pytestmark = [
     pytest.mark.skipif(not FOLDER.is_dir(), reason="needs MNIST's files: FASTMLP_MNIST"),
     pytest.mark.skipif("gcc" not in compilers.available(), reason="needs gcc"),
