@@ -43,10 +43,22 @@ def full_name(name: str) -> str:
 
 def public(module: Any) -> list[str]:
     """What a module offers, without modules and what stands on the package's own page."""
-    names = [name for name in getattr(module, "__all__", ()) if name[0] != "_"]
+    absent = missing(module)
+    names = [n for n in getattr(module, "__all__", ()) if n[0] != "_" and n not in absent]
     if module is not fastmlp:
         names = [n for n in names if getattr(module, n) is not getattr(fastmlp, n, None)]
     return [name for name in names if not inspect.ismodule(getattr(module, name))]
+
+
+def missing(module: Any) -> list[str]:
+    """What a module has only where another library is installed."""
+    found = []
+    for name in getattr(module, "__all__", ()):
+        try:
+            getattr(module, name)
+        except ImportError:
+            found.append(name)
+    return found
 
 
 def kind(thing: Any) -> str:
@@ -81,6 +93,9 @@ def page(name: str) -> str:
             parts.append(f".. currentmodule:: {full}")
             parts.append(".. autosummary::\n   :toctree: generated\n   :nosignatures:")
             parts.append("\n".join(f"   {one}" for one in names))
+    if absent := missing(module):
+        names = ", ".join(f"``{one}``" for one in absent)
+        parts.append(f".. note:: Built without the library that {names} need.")
     return "\n\n".join(parts) + "\n"
 
 
