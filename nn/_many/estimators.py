@@ -78,6 +78,21 @@ class _Ensemble(BaseEstimator):
 
     _base: type
 
+    def __init__(
+        self,
+        estimator: Any = None,
+        n_estimators: int = 16,
+        *,
+        vary: Mapping[str, Any] | None = None,
+        bootstrap: bool = False,
+        select: str | None = None,
+        validation_fraction: float = 0.1,
+        oob_score: bool = False,
+        random_state: Any = None,
+        n_threads: int | None = None,
+    ) -> None:
+        keep_parameters(self, locals())
+
     # What a subclass decides
 
     def _learn_targets(self, y: Any) -> Array:
@@ -212,21 +227,6 @@ class MLPEnsembleClassifier(ClassifierMixin, _Ensemble):
     classes_: Array
     _base = MLPClassifier
 
-    def __init__(
-        self,
-        estimator: MLPClassifier | None = None,
-        n_estimators: int = 16,
-        *,
-        vary: Mapping[str, Any] | None = None,
-        bootstrap: bool = False,
-        select: str | None = None,
-        validation_fraction: float = 0.1,
-        oob_score: bool = False,
-        random_state: Any = None,
-        n_threads: int | None = None,
-    ) -> None:
-        keep_parameters(self, locals())
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPEnsembleClassifier:
         """Fit all copies to rows ``(n, n_features)`` and their labels ``(n,)``; return self."""
         self._fit(X, y, sample_weight)
@@ -283,21 +283,6 @@ class MLPEnsembleRegressor(RegressorMixin, _Ensemble):
     """
 
     _base = MLPRegressor
-
-    def __init__(
-        self,
-        estimator: MLPRegressor | None = None,
-        n_estimators: int = 16,
-        *,
-        vary: Mapping[str, Any] | None = None,
-        bootstrap: bool = False,
-        select: str | None = None,
-        validation_fraction: float = 0.1,
-        oob_score: bool = False,
-        random_state: Any = None,
-        n_threads: int | None = None,
-    ) -> None:
-        keep_parameters(self, locals())
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPEnsembleRegressor:
         """Fit all copies to rows ``(n, n_features)`` and targets ``(n,)`` or ``(n, n_outputs)``."""
