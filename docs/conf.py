@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -55,33 +56,12 @@ autodoc_typehints = "none"  # the docstrings say what is taken
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
-#: What is not asked for: the house's way of quotes and blank lines (GL01 to GL03), an imperative
-#: in the first line (SS05, SS06), long summaries, sections "See also", words about every parameter
-#: of what explains itself in one line or is as elsewhere (PR), a docstring of a method that has its
-#: base's (GL08).
-#: Docstrings and examples (EX01) of public names are asked for by ``tests/tools/test_doctests.py``.
-numpydoc_validation_checks = {
-    "all",
-    *("ES01", "EX01", "GL01", "GL02", "GL03", "GL08", "SA01", "SS05", "SS06"),
-    *(
-        "PR01",
-        "PR02",
-        "PR03",
-        "PR04",
-        "PR06",
-        "PR07",
-        "PR08",
-        "PR09",
-        "RT01",
-        "RT02",
-        "RT03",
-        "RT04",
-        "RT05",
-    ),
-    *("YD01",),
-}
-#: Fields of named tuples, whose docstrings Python writes.
-numpydoc_validation_exclude = {r"\.Found\.", r"\.Step\.", r"\.(Activation|Loss|Rule)Spec\."}
+#: Checks of docstrings, with the reasons of what is left out.
+VALIDATION = tomllib.loads((HERE.parent / "pyproject.toml").read_text("utf-8"))["tool"][
+    "numpydoc_validation"
+]
+numpydoc_validation_checks = set(VALIDATION["checks"])
+numpydoc_validation_exclude = set(VALIDATION["exclude"])
 
 # The gallery
 

@@ -33,8 +33,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _checks, _chooser, _options
+from ._architecture import Architecture
 from ._array_checks import activation as check_activation
 from ._array_checks import output as check_output
+from ._array_checks import plain_samples
 from ._array_checks import threads as check_threads
 from ._chooser import active, available, backend, info, use_backend
 from ._custom import CustomActivation, CustomLoss
@@ -79,10 +81,8 @@ from ._second import (
     output_jacobian_along,
     output_jacobian_product,
 )
-from ._single import plain_samples
 from ._specs import (
     CSR,
-    Architecture,
     Loss,
     UpdateRule,
     activation_spec,
@@ -217,6 +217,20 @@ def network(architecture: Architecture, dtype: Any, *, n_threads: int | None = N
 
     See :class:`fastmlp.kernels.reference.Network`, which every backend's class mirrors.
 
+    Parameters
+    ----------
+    architecture : Architecture
+        Sizes and activations.
+    dtype : float32 or float64
+        Of parameters, rows and results.
+    n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
+
+    Returns
+    -------
+    Network
+        Its methods take the parameters with every call, as one flat array.
+
     Examples
     --------
     >>> import numpy as np
@@ -241,8 +255,36 @@ def trainer(
 ) -> _Trainer:
     """Minibatch descent for one architecture on the live backend.
 
-    ``options`` may be given as keywords, of which ``batch_size`` is needed. See
-    :class:`fastmlp.kernels.reference.Trainer`, which every backend's class mirrors.
+    See :class:`fastmlp.kernels.reference.Trainer`, which every backend's class mirrors.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Sizes and activations.
+    dtype : float32 or float64
+        Of parameters, rows and results.
+    loss : str or Loss
+        One of ``LOSSES`` that ``LOSS_OUTPUTS`` allows for the network's output.
+    update_rule : UpdateRule
+        How a gradient changes the parameters.
+    options : TrainingOptions, optional
+        All that follows in one record; then none of it is given by itself.
+    batch_size, l2, l2_over_batch, l1, dropout, seed : optional
+        As in :class:`TrainingOptions`; ``batch_size`` is needed.
+    clip_value, clip_norm, max_norm, trainable, track_gradient_norm, n_threads : optional
+        As in :class:`TrainingOptions`.
+
+    Returns
+    -------
+    Trainer
+        At step 0, with the state of optimizers that have made no step.
+
+    Raises
+    ------
+    TypeError
+        Where options are given both ways, or one has a wrong type.
+    ValueError
+        Where loss, rule or options do not fit the architecture.
 
     Examples
     --------

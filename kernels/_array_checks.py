@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _names, _specs
+from . import _chooser, _names, _specs
+from ._architecture import Architecture, is_activation
 from ._typing import Array
 
 _ANY_LAYER = tuple(dict.fromkeys((*_names.ACTIVATIONS, *_names.OUTPUTS)))
@@ -54,6 +55,29 @@ def output(
 ) -> Array:
     """Return ``out`` after checking it, or a new array. ``out`` must not overlap an input.
 
+    Parameters
+    ----------
+    name : str
+        What the argument is called in messages.
+    out : array or None
+        What a caller has given.
+    shape : tuple of int
+        Shape of the result.
+    dtype : dtype
+        Type of the result.
+    *inputs : arrays
+        What ``out`` must not share memory with.
+
+    Returns
+    -------
+    array
+        ``out``, or a new array where that is ``None``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For no array, another type or shape, one that is not C-contiguous or writeable, or overlap.
+
     Examples
     --------
     >>> import numpy as np
@@ -80,13 +104,25 @@ def output(
 def activation(name: Any, *, output_layer: bool = False) -> None:
     """Check the name of an activation; ``softmax`` and ``exp`` are for output layers only.
 
+    Parameters
+    ----------
+    name : str or CustomActivation
+        What a caller has given.
+    output_layer : bool, default False
+        Whether it is for the output layer.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or one that such a layer cannot have.
+
     Examples
     --------
     >>> from fastmlp import kernels
     >>> kernels.check_activation("tanh")
     """
     known = _ANY_LAYER if output_layer else _names.ACTIVATIONS
-    if name not in known and not _specs.is_activation(name):
+    if name not in known and not is_activation(name):
         raise ValueError(f"activation must be one of {known}, got {name!r}")
 
 
@@ -118,6 +154,16 @@ def sample_weight(value: Any, n: int, dtype: Any) -> None:
 def threads(n_threads: int | None) -> None:
     """Check a thread count: ``None`` for the default, else a positive integer.
 
+    Parameters
+    ----------
+    n_threads : int or None
+        What a caller has given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For anything but ``None`` and a positive integer.
+
     Examples
     --------
     >>> from fastmlp import kernels
@@ -129,3 +175,50 @@ def threads(n_threads: int | None) -> None:
         raise TypeError(f"n_threads must be an integer or None, got {type(n_threads).__name__}")
     if n_threads < 1:
         raise ValueError(f"n_threads must be at least 1, got {n_threads}")
+
+
+def plain_samples(
+    architecture: Architecture,
+    dtype: Any,
+    x: Any,
+    target: Any,
+    sample_weight: Any,
+    low: float,
+    high: float,
+) -> bool:
+    """Whether rows, targets and weights need no closer look.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Of the network that the rows are for.
+    dtype : numpy.dtype of float32 or float64
+        Of the network.
+    x, target, sample_weight : object
+        Whatever a user has given.
+    low, high : float
+        Range of targets that are no class labels.
+
+    Returns
+    -------
+    bool
+        ``True`` where ``x`` is a contiguous ``(n, n_in)`` array of finite numbers of the dtype with
+        at least one row, ``target`` one of ``(n, n_out)`` in the range (``(n,)`` for one output),
+        or ``(n,)`` class labels of intp, and the weights are ``None`` or ``(n,)`` numbers of the
+        dtype, not negative and not all 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> net = kernels.Architecture((2, 3, 1), ("tanh",), "identity")
+    >>> x, y = np.ones((5, 2)), np.zeros((5, 1))
+    >>> kernels.plain_samples(net, np.dtype("f8"), x, y, None, -np.inf, np.inf)
+    True
+    >>> kernels.plain_samples(net, np.dtype("f8"), x * np.nan, y, None, -np.inf, np.inf)
+    False
+    """
+    result: bool = _chooser.active().plain_samples(
+        architecture, dtype, x, target, sample_weight, low, high
+    )
+    return result

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import _specs
+from ._architecture import Architecture
 from ._array_checks import activation as activation
 from ._array_checks import array as array
 from ._array_checks import has_shape as has_shape
@@ -173,7 +174,7 @@ def update(
 
 
 def rows(
-    architecture: _specs.Architecture,
+    architecture: Architecture,
     dtype: Any,
     x: Any,
     value: Any = None,
@@ -221,9 +222,7 @@ def learning_rates(value: Any, steps: int) -> None:
         )
 
 
-def training(
-    architecture: _specs.Architecture, loss: str | _specs.Loss, options: TrainingOptions
-) -> None:
+def training(architecture: Architecture, loss: str | _specs.Loss, options: TrainingOptions) -> None:
     """Check that loss and options fit the architecture of a Trainer."""
     if not isinstance(options, TrainingOptions):
         raise TypeError(f"options must be TrainingOptions, got {type(options).__name__}")
@@ -231,7 +230,7 @@ def training(
     options.check_layers(architecture)
 
 
-def flat(name: str, value: Any, architecture: _specs.Architecture, dtype: Any) -> None:
+def flat(name: str, value: Any, architecture: Architecture, dtype: Any) -> None:
     """Check a flat vector of parameters: contiguous, of the network's length and dtype."""
     array(name, value, (architecture.n_parameters,), dtype)
     if not value.flags.c_contiguous:

@@ -73,6 +73,11 @@ def _choose() -> None:
 def available() -> tuple[str, ...]:
     """Backends that can be used here, the preferred one first.
 
+    Returns
+    -------
+    tuple of str
+        Of ``"compiled"``, ``"numba"`` and ``"reference"``, which is always there.
+
     Examples
     --------
     >>> from fastmlp import kernels
@@ -109,6 +114,16 @@ BACKENDS: Mapping[str, Backend] = {
 
 def backend(name: str) -> ModuleType:
     """The module of a backend, whether it is live or not; errors as of :class:`use_backend`.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`available`.
+
+    Returns
+    -------
+    module
+        With the functions of :mod:`fastmlp.kernels`.
 
     Examples
     --------
@@ -157,6 +172,11 @@ def _default() -> str:
 
 def active() -> ModuleType:
     """The module of the live backend; chosen at the first call.
+
+    Returns
+    -------
+    module
+        With the functions of :mod:`fastmlp.kernels`.
 
     Examples
     --------

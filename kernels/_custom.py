@@ -46,6 +46,7 @@ class CustomLoss(Loss):
     Parameters
     ----------
     name : str
+        What the loss is called in messages.
     function : callable
         ``(z, y) -> (row_losses, delta)`` for ``(n, n_out)`` arrays: ``(n,)`` and ``(n, n_out)``.
         Where it has a method ``program(n_out)``, native code is made of what that returns;
@@ -65,7 +66,22 @@ class CustomLoss(Loss):
         return self.name
 
     def evaluate(self, z: Array, y: Array) -> tuple[Array, Array]:
-        """Loss ``(n,)`` of every row, and ``∂C/∂z``, ``(n, n_out)``; the function has copies."""
+        """Loss ``(n,)`` of every row, and ``∂C/∂z``, ``(n, n_out)``; the function has copies.
+
+        Parameters
+        ----------
+        z : (n, n_out) array
+            Scores.
+        y : (n, n_out) array
+            Targets.
+
+        Returns
+        -------
+        row_losses : (n,) array
+            Loss of each row.
+        delta : (n, n_out) array
+            ``∂C/∂z`` of each row.
+        """
         value, delta = self.function(z.copy(), y.copy())
         return (
             fitted(f"loss {self.name!r}", value, z.shape[:1], z.dtype),
@@ -73,7 +89,18 @@ class CustomLoss(Loss):
         )
 
     def program(self, n_out: int | None = None) -> Program | None:
-        """What native code is made of, for so many outputs or (``None``) any; or ``None``."""
+        """What native code is made of, for so many outputs or (``None``) any; or ``None``.
+
+        Parameters
+        ----------
+        n_out : int, optional
+            Outputs of the network.
+
+        Returns
+        -------
+        Program or None
+            ``None`` where the function offers none.
+        """
         make = getattr(self.function, "program", None)
         return None if make is None else make(n_out)
 
@@ -82,17 +109,52 @@ class CustomLoss(Loss):
 
         Some losses need to be told the number of outputs: those in which it, or an array with a
         number for each output, takes part.
+
+        Parameters
+        ----------
+        dtype : float32 or float64
+            Type of the network.
+        n_out : int, optional
+            Outputs of the network; ``None`` for code that fits any number.
+
+        Returns
+        -------
+        int or None
+            Of a C function for the compiled backend.
         """
         return native_address(self, self.program(n_out), np.dtype(dtype))
 
     def callback(self, dtype: Any) -> int:
-        """Address of a function that calls :meth:`evaluate`; says once that it is slow."""
+        """Address of a function that calls :meth:`evaluate`; says once that it is slow.
+
+        Parameters
+        ----------
+        dtype : float32 or float64
+            Type of the network.
+
+        Returns
+        -------
+        int
+            Of a C function that enters Python.
+        """
         return _callbacks.address(self, np.dtype(dtype), 4, 2)
 
     def run_block(
         self, dtype: np.dtype[Any], z: int, y: int, value: int, delta: int, n: int, n_out: int
     ) -> None:
-        """What the C function does, on memory at these addresses."""
+        """What the C function does, on memory at these addresses.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            Type of what lies at the addresses.
+        z, y : int
+            Addresses of scores and targets, ``(n, n_out)`` each.
+        value, delta : int
+            Addresses of what is written: ``(n,)`` losses, ``(n, n_out)`` errors.
+        n, n_out : int
+            Rows and outputs.
+        """
         memory = _callbacks.memory
         inputs = memory(z, (n, n_out), dtype), memory(y, (n, n_out), dtype)
         outputs = memory(value, (n,), dtype), memory(delta, (n, n_out), dtype)

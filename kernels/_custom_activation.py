@@ -37,7 +37,20 @@ class CustomActivation:
         return self.name
 
     def evaluate(self, z: Array) -> tuple[Array, Array]:
-        """``σ(z)`` and ``σ'(z)``, like ``z`` in shape and dtype; the function has a copy of it."""
+        """``σ(z)`` and ``σ'(z)``, like ``z`` in shape and dtype; the function has a copy of it.
+
+        Parameters
+        ----------
+        z : array
+            Pre-activations, of any shape.
+
+        Returns
+        -------
+        a : array
+            ``σ(z)``.
+        slope : array
+            ``σ'(z)``.
+        """
         a, slope = self.function(z.copy())
         return (
             fitted(f"activation {self.name!r}", a, z.shape, z.dtype),
@@ -45,20 +58,60 @@ class CustomActivation:
         )
 
     def program(self) -> Program | None:
-        """What native code is made of, or ``None``."""
+        """What native code is made of, or ``None``.
+
+        Returns
+        -------
+        Program or None
+            ``None`` where the function offers none.
+        """
         make = getattr(self.function, "program", None)
         return None if make is None else make()
 
     def address(self, dtype: Any) -> int | None:
-        """Address of native code, or ``None`` where there is none."""
+        """Address of native code, or ``None`` where there is none.
+
+        Parameters
+        ----------
+        dtype : float32 or float64
+            Type of the network.
+
+        Returns
+        -------
+        int or None
+            Of a C function for the compiled backend.
+        """
         return native_address(self, self.program(), np.dtype(dtype))
 
     def callback(self, dtype: Any) -> int:
-        """Address of a function that calls :meth:`evaluate`; says once that it is slow."""
+        """Address of a function that calls :meth:`evaluate`; says once that it is slow.
+
+        Parameters
+        ----------
+        dtype : float32 or float64
+            Type of the network.
+
+        Returns
+        -------
+        int
+            Of a C function that enters Python.
+        """
         return _callbacks.address(self, np.dtype(dtype), 3, 1)
 
     def run_block(self, dtype: np.dtype[Any], z: int, a: int, slope: int, n: int) -> None:
-        """What the C function does, on memory at these addresses."""
+        """What the C function does, on memory at these addresses.
+
+        Parameters
+        ----------
+        dtype : numpy.dtype
+            Type of what lies at the addresses.
+        z : int
+            Address of ``n`` pre-activations.
+        a, slope : int
+            Addresses of what is written: ``n`` values ``σ(z)`` and as many ``σ'(z)``.
+        n : int
+            How many there are.
+        """
         memory = _callbacks.memory
         outputs = memory(a, (n,), dtype), memory(slope, (n,), dtype)
         _callbacks.run_block(self, (memory(z, (n,), dtype),), outputs)

@@ -6,8 +6,9 @@ processes, or over parts of a batch.
 
 from __future__ import annotations
 
+from ._architecture import Architecture
 from ._options import TrainingOptions
-from ._specs import Architecture, UpdateRule
+from ._specs import UpdateRule
 from ._typing import Array
 from ._updates import update
 
@@ -31,6 +32,11 @@ def dropout_mask(
         0 for the input, 1 for the first hidden layer.
     first_row : int
         Place in the batch of the first row.
+
+    Returns
+    -------
+    (n, width) array of bool
+        True for the units that are kept.
 
     Examples
     --------
@@ -60,14 +66,20 @@ def apply_gradient(
 
     Parameters
     ----------
+    architecture : Architecture
+        Says which parameters are weights, and of which layer.
+    rule : UpdateRule
+        How the gradient changes the parameters.
     options : TrainingOptions
         ``batch_size``, ``dropout`` and ``seed`` are not looked at.
     parameters, gradient : (n_parameters,) arrays
         Both are changed.
     state : (len(rule.slots), n_parameters) array
+        Moments and the like, changed in place.
     step : int
         1 for the first.
     learning_rate : float
+        Step size ``η`` of this step.
     total_weight : float
         Rows of the batch, or their weight, where ``l2_over_batch`` divides the penalty by it.
 

@@ -69,6 +69,20 @@ def shuffled(generator: np.random.Generator, order: Array, count: int) -> Array:
     The draws and the result are those of ``generator.shuffle``; where the compiled backend is
     there, they are made without the GIL.
 
+    Parameters
+    ----------
+    generator : numpy.random.Generator
+        Makes the draws, and is left as after them.
+    order : (n,) array of int
+        The order before the first of these epochs; it is not changed.
+    count : int
+        Number of epochs.
+
+    Returns
+    -------
+    (count, n) array
+        Row ``i`` is the order of epoch ``i``.
+
     Examples
     --------
     >>> import numpy as np

@@ -22,16 +22,22 @@ def dense_forward(
     Parameters
     ----------
     x : (n, n_in) array
+        Rows of the layer's input.
     weights : (n_in, n_out) array
+        ``W``.
     bias : (n_out,) array
+        ``b``.
     activation : str
         One of ``ACTIVATIONS`` or ``OUTPUTS``.
     out : (n, n_out) array, optional
+        Where to write the result; it must not overlap an input.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Returns
     -------
     (n, n_out) array
+        Outputs ``a`` of the layer; ``out`` where it was given.
 
     Examples
     --------
@@ -58,14 +64,18 @@ def activate(
     Parameters
     ----------
     z : (n, n_out) array
+        Scores, before the activation.
     activation : str
         One of ``ACTIVATIONS`` or ``OUTPUTS``; ``"softmax"`` goes over each row.
     out : (n, n_out) array, optional
+        Where to write the result; it must not overlap an input.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Returns
     -------
     (n, n_out) array
+        Outputs ``a``; ``out`` where it was given.
 
     Examples
     --------
@@ -90,17 +100,21 @@ def activation_backward(
     Parameters
     ----------
     delta : (n, n_out) array
+        ``∂C/∂a``, the error behind the activation.
     activations : (n, n_out) array
         The activation's output ``σ(z)``, from which σ' is computed; for the activations of
         ``NEED_SCORES`` the scores ``z`` themselves.
     activation : str
         One of ``ACTIVATIONS``.
     out : (n, n_out) array, optional
+        Where to write the result; it must not overlap an input.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Returns
     -------
     (n, n_out) array
+        ``∂C/∂z``, the error before the activation; ``out`` where it was given.
 
     Examples
     --------
@@ -131,7 +145,8 @@ def output_delta(
     ----------
     scores : (n, n_out) array
         ``z^L``, before the output activation.
-    target : (n, n_out) array, or (n,) array of integer class labels
+    target : (n, n_out) array or (n,) array of int
+        Values, or class labels ``0 … n_out - 1``.
     loss : str or Loss
         One of ``LOSSES``; ``LOSS_OUTPUTS`` says for which outputs each is defined. Formulas are in
         :mod:`fastmlp.kernels.reference.losses`.
@@ -140,7 +155,9 @@ def output_delta(
     sample_weight : (n,) array, optional
         Factor of each row.
     out : (n, n_out) array, optional
+        Where to write the result; it must not overlap an input.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Returns
     -------
@@ -182,7 +199,8 @@ def loss_value(
     ----------
     scores : (n, n_out) array
         ``z^L``, before the output activation.
-    target : (n, n_out) array, or (n,) array of integer class labels
+    target : (n, n_out) array or (n,) array of int
+        Values, or class labels ``0 … n_out - 1``.
     loss : str or Loss
         One of ``LOSSES``: ``"squared_error"``, for example, is ``½ ‖a - y‖²``, and
         ``"cross_entropy"`` ``Σ y (log Σ exp z - z)``. All formulas are in
@@ -192,10 +210,12 @@ def loss_value(
     sample_weight : (n,) array, optional
         The result is ``Σ w C / Σ w``, and zero where all weights are.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Returns
     -------
     float
+        Weighted mean over the rows; 0 for no rows.
 
     Examples
     --------
@@ -232,11 +252,14 @@ def delta_backward(
     activation : str
         Activation of this layer, one of ``ACTIVATIONS``.
     out : (n, n_in) array, optional
+        Where to write the result; it must not overlap an input.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Returns
     -------
     (n, n_in) array
+        Error ``δ^l`` of this layer; ``out`` where it was given.
 
     Examples
     --------
@@ -263,11 +286,14 @@ def weight_gradient(
     delta : (n, n_out) array
         Error of the layer.
     out : (n_in, n_out) array, optional
+        Where to write the result; it must not overlap an input.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Returns
     -------
     (n_in, n_out) array
+        ``∇W``; ``out`` where it was given.
 
     Examples
     --------
@@ -289,11 +315,14 @@ def bias_gradient(delta: Array, *, out: Array | None = None, n_threads: int | No
     delta : (n, n_out) array
         Error of the layer.
     out : (n_out,) array, optional
+        Where to write the result; it must not overlap an input.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Returns
     -------
     (n_out,) array
+        ``∇b``; ``out`` where it was given.
 
     Examples
     --------

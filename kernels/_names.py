@@ -19,7 +19,7 @@ _NONE: Mapping[str, float] = MappingProxyType({})
 class ActivationSpec(NamedTuple):
     """What is known of an activation.
 
-    Attributes
+    Parameters
     ----------
     hidden, output : bool
         Whether hidden layers, and the output layer, may have it.
@@ -64,11 +64,12 @@ ANY = Targets("numbers as y")
 class LossSpec(NamedTuple):
     """What is known of a loss.
 
-    Attributes
+    Parameters
     ----------
     outputs : tuple of str
         Output activations that it is defined for; the first is the usual one.
     constants : mapping of Constant
+        Its constants by name, with defaults and ranges.
     targets : Targets
         Which values mean something to it.
     tasks : tuple of str
@@ -96,7 +97,7 @@ class LossSpec(NamedTuple):
 class RuleSpec(NamedTuple):
     """What is known of an update rule.
 
-    Attributes
+    Parameters
     ----------
     slots : mapping of str to float or str
         The state vectors beside the parameters, and what every element starts at: a number, the

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ._architecture import Architecture
 from ._array_checks import threads
-from ._specs import Architecture
 
 #: Rows of a step beyond which no memory is laid out: sizes in bytes stay below 2**63.
 MOST_ROWS = 2**31 - 1
@@ -25,14 +25,16 @@ class TrainingOptions:
     Whatever is given is checked and converted here; a wrong type raises ``TypeError``, a wrong
     value ``ValueError``.
 
-    Attributes
+    Parameters
     ----------
     batch_size : int
         Rows of a step, at most 2³¹ - 1; the last step of an epoch takes what is left.
-    l2, l1 : float
-        Weights of the penalty ``½ l2 Σ W² + l1 Σ |W|`` (biases are not penalised).
+    l2 : float
+        Weight of the penalty ``½ l2 Σ W²`` (biases are not penalised).
     l2_over_batch : bool
         Divide the penalty by the batch's rows (or total row weight), as scikit-learn does.
+    l1 : float
+        Weight of the penalty ``l1 Σ |W|``.
     dropout : tuple of float
         Probabilities of dropping a unit, of the input and of each hidden layer; ``()`` is none.
     seed : int
@@ -91,7 +93,18 @@ class TrainingOptions:
         return self.track_gradient_norm or self.clip_norm is not None
 
     def check_layers(self, architecture: Architecture) -> None:
-        """Raise ``ValueError`` where options of layers are not those of that many layers."""
+        """Raise ``ValueError`` where options of layers are not those of that many layers.
+
+        Parameters
+        ----------
+        architecture : Architecture
+            Of the network to be trained.
+
+        Raises
+        ------
+        ValueError
+            Where ``dropout`` or ``trainable`` has another number of layers.
+        """
         layers = len(architecture.sizes) - 1
         if len(self.dropout) not in (0, layers):
             raise ValueError(

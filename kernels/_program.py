@@ -26,6 +26,15 @@ class Step(NamedTuple):
     ``ELEMENTWISE_STEPS`` or ``REDUCTION_STEPS``. Comparisons and what is logical give conditions,
     which only ``where`` (its first operand) and logical steps take. ``operands`` count the
     program's inputs first, then its steps.
+
+    Parameters
+    ----------
+    operation : str
+        ``"constant"``, or a name of ``ELEMENTWISE_STEPS`` or ``REDUCTION_STEPS``.
+    operands : tuple of int
+        Numbers of the values that it takes.
+    values : tuple of float
+        Of a constant: one number, or one for each output.
     """
 
     operation: str
@@ -37,7 +46,7 @@ class Step(NamedTuple):
 class Program:
     """Straight-line code for one element of a block; reductions run over the outputs of its row.
 
-    Attributes
+    Parameters
     ----------
     n_inputs : int
         1 (``z``) or 2 (``z``, ``y``).

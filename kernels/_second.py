@@ -37,6 +37,7 @@ def activation_curvature(kept: Array, activation: str) -> Array | None:
     Returns
     -------
     array of the shape of ``kept``, or None
+        ``σ''(z)``; ``None`` stands for zeros.
 
     Examples
     --------
@@ -56,6 +57,20 @@ def output_jacobian_product(output: str, a: Array, d: Array) -> Array:
 
     ``a`` and ``d`` are ``(…, n_out)`` and may be broadcast.
 
+    Parameters
+    ----------
+    output : str
+        Output activation.
+    a : (…, n_out) array
+        Its values ``σ(z)``.
+    d : (…, n_out) array
+        What is multiplied.
+
+    Returns
+    -------
+    (…, n_out) array
+        ``J d``, of the broadcast shape.
+
     Examples
     --------
     >>> import numpy as np
@@ -69,6 +84,22 @@ def output_jacobian_product(output: str, a: Array, d: Array) -> Array:
 
 def output_jacobian_along(output: str, a: Array, a_dot: Array, d: Array) -> Array:
     """The derivative of ``J d`` where ``a`` moves along ``a_dot`` and ``d`` stays.
+
+    Parameters
+    ----------
+    output : str
+        Output activation.
+    a : (…, n_out) array
+        Its values ``σ(z)``.
+    a_dot : (…, n_out) array
+        How ``a`` moves.
+    d : (…, n_out) array
+        What is multiplied, and stays.
+
+    Returns
+    -------
+    (…, n_out) array
+        ``(dJ/da · a_dot) d``, of the broadcast shape.
 
     Examples
     --------
@@ -89,6 +120,24 @@ def output_delta_along(
 
     It is the Hessian of every row's loss by its scores, times the direction; not of a custom loss.
 
+    Parameters
+    ----------
+    scores : (n, n_out) array
+        ``z^L``, before the output activation.
+    target : (n, n_out) array or (n,) array of int
+        Values, or class labels.
+    loss : str or Loss
+        One of ``LOSSES``.
+    output : str
+        Output activation.
+    direction : (n, n_out) array
+        How the scores move.
+
+    Returns
+    -------
+    (n, n_out) array
+        ``∂²C/∂z² · direction``, row by row.
+
     Examples
     --------
     >>> import numpy as np
@@ -105,6 +154,22 @@ def output_delta_along(
 
 def dense_target(target: Array, n_out: int, dtype: object, loss: str | Loss) -> Array:
     """Targets as ``(n, n_out)`` values: labels as rows, smoothed where the loss says so.
+
+    Parameters
+    ----------
+    target : (n, n_out) array or (n,) array
+        Values, or class labels ``0 … n_out - 1``.
+    n_out : int
+        Outputs of the network.
+    dtype : float32 or float64
+        Of the result.
+    loss : str or Loss
+        Says what stands beside the class of a label, and how much is smoothed.
+
+    Returns
+    -------
+    (n, n_out) array
+        What the loss compares the outputs with.
 
     Examples
     --------
@@ -144,6 +209,7 @@ def gauss_newton(
     out : (m, m) float64 array, optional
         Is added to; it must be symmetric.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Returns
     -------

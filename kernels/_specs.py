@@ -1,13 +1,6 @@
-"""What a network, a loss and an update rule are called, and how parameters are laid out.
+"""What losses, update rules and activations are called, and what is known of each.
 
 Everything here is plain data shared by the three backends; no arithmetic happens in this file.
-
-A network with layer sizes ``(s_0, …, s_L)`` has one *flat parameter vector*::
-
-    [ W^1 (s_0·s_1, row-major) | W^2 | … | W^L | b^1 (s_1) | b^2 | … | b^L ]
-
-the order of scikit-learn's packed coefficients. Gradients and each slot of optimizer state are
-vectors of the same layout, which makes optimizers, clipping, saving and L-BFGS one-liners.
 """
 
 from __future__ import annotations
@@ -15,8 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +15,6 @@ import numpy as np
 from ._custom_activation import CustomActivation
 from ._names import (
     ACTIVATION_SPECS,
-    ACTIVATIONS,
     CUSTOM_LOSS,
     LOSS_CONSTANTS,
     LOSS_SPECS,
@@ -35,53 +25,6 @@ from ._names import (
     LossSpec,
 )
 from ._typing import Array
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """The shape of a network: layer sizes, one activation per hidden layer, one for the output."""
-
-    sizes: tuple[int, ...]
-    activations: tuple[str | CustomActivation, ...]
-    output: str
-
-    def __post_init__(self) -> None:
-        if len(self.sizes) < 2 or any(int(size) != size or size < 1 for size in self.sizes):
-            raise ValueError(
-                "sizes must be at least two positive integers (n_in, …, n_out), "
-                f"got {tuple(self.sizes)}"
-            )
-        if len(self.activations) != len(self.sizes) - 2:
-            raise ValueError(
-                f"{len(self.sizes) - 2} hidden layers need as many activations, "
-                f"got {len(self.activations)}"
-            )
-        for name in self.activations:
-            if not is_activation(name):
-                raise ValueError(f"activation must be one of {ACTIVATIONS}, got {name!r}")
-        if self.output not in OUTPUTS:
-            raise ValueError(f"output must be one of {OUTPUTS}, got {self.output!r}")
-
-    @property
-    def layer_shapes(self) -> list[tuple[int, int]]:
-        """``(n_in, n_out)`` of every weight matrix."""
-        return list(pairwise(self.sizes))
-
-    @cached_property
-    def n_parameters(self) -> int:
-        """Length of the flat parameter vector."""
-        return sum(n_in * n_out + n_out for n_in, n_out in self.layer_shapes)
-
-    def views(self, flat: Array) -> tuple[list[Array], list[Array]]:
-        """Weight matrices ``(n_in, n_out)`` and biases ``(n_out,)`` as views into ``flat``."""
-        weights, biases, start = [], [], 0
-        for n_in, n_out in self.layer_shapes:
-            weights.append(flat[start : start + n_in * n_out].reshape(n_in, n_out))
-            start += n_in * n_out
-        for _, n_out in self.layer_shapes:
-            biases.append(flat[start : start + n_out])
-            start += n_out
-        return weights, biases
 
 
 @dataclass(frozen=True)
@@ -117,6 +60,13 @@ class Loss(_Named):
     ``binary_cross_entropy``  ``label_smoothing = s`` in ``0 ≤ s < 1``: ``y ← y (1 - s) + s / 2``
     ``cross_entropy``         ``label_smoothing = s``: ``y ← y (1 - s) + s / K Σ y``, K outputs
     ========================  ==================================================================
+
+    Parameters
+    ----------
+    name : str
+        One of ``LOSSES``.
+    constants : mapping of str to float, optional
+        Those that differ from the defaults.
     """
 
     def __post_init__(self) -> None:
@@ -131,7 +81,23 @@ class Loss(_Named):
 
     @staticmethod
     def of(loss: Any) -> Loss:
-        """A loss itself, or the one of that name with the default constants."""
+        """A loss itself, or the one of that name with the default constants.
+
+        Parameters
+        ----------
+        loss : str or Loss
+            A name or an object.
+
+        Returns
+        -------
+        Loss
+            With all constants.
+
+        Raises
+        ------
+        ValueError
+            For anything else.
+        """
         if isinstance(loss, Loss):
             return loss
         if not isinstance(loss, str) or loss not in _PLAIN_LOSSES:
@@ -149,6 +115,13 @@ class UpdateRule(_Named):
     The constants and their defaults are in :data:`RULE_CONSTANTS`; switches (``nesterov``,
     ``centered``, ``epsilon_hat``) are 0 or 1. All rules have ``weight_decay``: with ``λ`` above 0
     every parameter is multiplied by ``1 - η λ`` before its update (Loshchilov and Hutter, 2019).
+
+    Parameters
+    ----------
+    name : str
+        One of ``UPDATE_RULES``.
+    constants : mapping of str to float, optional
+        Those that differ from the defaults.
     """
 
     def __post_init__(self) -> None:
@@ -164,7 +137,20 @@ class UpdateRule(_Named):
         return tuple(RULE_SPECS[self.name].slots)
 
     def initial_value(self, slot: str, learning_rate: float = 0.0) -> float:
-        """What every element of a state vector starts at."""
+        """What every element of a state vector starts at.
+
+        Parameters
+        ----------
+        slot : str
+            Name of a state vector, one of the rule's slots.
+        learning_rate : float, default 0
+            The first step's.
+
+        Returns
+        -------
+        float
+            0 for most.
+        """
         start = RULE_SPECS[self.name].slots[slot]
         if isinstance(start, str):
             return learning_rate if start == "learning_rate" else self.constants[start]
@@ -175,6 +161,20 @@ class UpdateRule(_Named):
 
         Rprop's ``step_size`` starts at the learning rate. A step size of 0 stands for the learning
         rate of the step in which it is met, so it may be left open here with ``learning_rate=0``.
+
+        Parameters
+        ----------
+        n : int
+            Number of parameters.
+        learning_rate : float
+            The first step's.
+        dtype : float32 or float64
+            Of the parameters.
+
+        Returns
+        -------
+        (len(slots), n) array
+            One state vector in each row.
         """
         state = np.empty((len(self.slots), n), dtype)
         for vector, slot in zip(state, self.slots, strict=True):
@@ -184,8 +184,10 @@ class UpdateRule(_Named):
 
 @dataclass(frozen=True, eq=False)
 class CSR:
-    """Rows in compressed sparse form: row ``i`` has ``data[indptr[i]:indptr[i + 1]]`` in the
-    columns ``indices[indptr[i]:indptr[i + 1]]``, and zeros elsewhere.
+    """Rows in compressed sparse form.
+
+    Row ``i`` has ``data[indptr[i]:indptr[i + 1]]`` in the columns
+    ``indices[indptr[i]:indptr[i + 1]]``, and zeros elsewhere.
 
     Parameters
     ----------
@@ -194,7 +196,9 @@ class CSR:
     indices : (nnz,) array of int32 or int64
         Columns, in any order within a row; values of one column in one row add up.
     indptr : (n + 1,) array of int32 or int64
-    shape : (n, n_in)
+        Where each row begins in ``data``, and where the last one ends.
+    shape : (int, int)
+        Rows and columns.
     """
 
     data: Array
@@ -208,6 +212,16 @@ class CSR:
 
 def loss_spec(loss: str | Loss) -> LossSpec:
     """What is known of a loss: a name, or an object with its constants.
+
+    Parameters
+    ----------
+    loss : str or Loss
+        A name or an object.
+
+    Returns
+    -------
+    LossSpec
+        What outputs and targets it is defined for, and its constants.
 
     Examples
     --------
@@ -223,6 +237,16 @@ def loss_spec(loss: str | Loss) -> LossSpec:
 def activation_spec(activation: str | CustomActivation) -> ActivationSpec:
     """What is known of an activation: a name, or one that a user has defined.
 
+    Parameters
+    ----------
+    activation : str or CustomActivation
+        A name or an object.
+
+    Returns
+    -------
+    ActivationSpec
+        Which layers may have it, and what its derivative is computed from.
+
     Examples
     --------
     >>> from fastmlp import kernels
@@ -237,6 +261,20 @@ _CUSTOM_ACTIVATION = ActivationSpec(keeps="pre-activation")
 
 def check_loss(loss: str | Loss, output: str, n_out: int | None = None) -> None:
     """Raise ``ValueError`` unless ``loss`` is defined for networks with this output layer.
+
+    Parameters
+    ----------
+    loss : str or Loss
+        A name or an object.
+    output : str
+        Output activation of the network.
+    n_out : int, optional
+        Outputs of the network; ``None`` leaves them out of the question.
+
+    Raises
+    ------
+    ValueError
+        Where the loss is not defined for them.
 
     Examples
     --------
@@ -256,15 +294,18 @@ def check_loss(loss: str | Loss, output: str, n_out: int | None = None) -> None:
         )
 
 
-def is_activation(activation: Any) -> bool:
-    """Whether a hidden layer may have this activation: a name, or a ``CustomActivation``."""
-    if isinstance(activation, str):
-        return activation in ACTIVATIONS
-    return isinstance(activation, CustomActivation)
-
-
 def needs_scores(activation: str | CustomActivation) -> bool:
     """Whether σ' is computed from the pre-activations, not from the activation's output.
+
+    Parameters
+    ----------
+    activation : str or CustomActivation
+        A name or an object.
+
+    Returns
+    -------
+    bool
+        True for those of ``NEED_SCORES``, and for custom ones.
 
     Examples
     --------

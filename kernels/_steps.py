@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ._specs import Architecture
+from ._architecture import Architecture
 from ._typing import Array
 
 

@@ -21,8 +21,11 @@ def sgd_update(
     Parameters
     ----------
     parameters, gradient : (n,) arrays
+        ``p``, changed, and ``g``.
     learning_rate : float
+        Step size ``η``.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Examples
     --------
@@ -54,9 +57,13 @@ def momentum_update(
     Parameters
     ----------
     parameters, gradient, velocity : (n,) arrays
+        ``p``, changed; ``g``; and ``v``, changed.
     learning_rate, momentum : float
+        ``η`` and ``μ``.
     nesterov : bool
+        Look ahead along the velocity.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Examples
     --------
@@ -94,13 +101,16 @@ def adam_update(
     Parameters
     ----------
     parameters, gradient, first_moment, second_moment : (n,) arrays
+        ``p``, changed; ``g``; and ``m`` and ``v``, changed.
     step : int
         ``t``, 1 for the first step.
     learning_rate, beta_1, beta_2, epsilon : float
+        ``η``, ``β₁``, ``β₂`` and ``ε``.
     epsilon_hat : bool
         Add epsilon before the bias correction, ``p ← p - η √(1 - β₂ᵗ)/(1 - β₁ᵗ) m / (√v + ε)``, the
         variant at the end of the paper's section 2 that scikit-learn and Keras use.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Examples
     --------
@@ -145,12 +155,15 @@ def update(
     rule : UpdateRule
         Formulas and their sources are in :mod:`fastmlp.kernels.reference.update_rules`.
     parameters, gradient : (n,) arrays
+        ``p``, changed, and ``g``.
     state : (len(rule.slots), n) array, or a tuple of as many (n,) arrays
         Before the first step ``rule.initial_state(n, learning_rate, dtype)``.
     step : int
         1 for the first step.
     learning_rate : float
+        Step size ``η`` of this step.
     n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
 
     Examples
     --------

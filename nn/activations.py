@@ -41,9 +41,10 @@ output = kernels.OUTPUTS
 class Activation:
     """One activation σ.
 
-    Attributes
+    Parameters
     ----------
     name : str
+        What ``MLP(activation=…)`` takes.
     formula, derivative_formula : str
         ``σ(z)`` and ``σ'(z)``; ``a`` stands for ``σ(z)``.
     expression : callable
@@ -68,7 +69,23 @@ class Activation:
         return kernels.activate(rows, self.name).reshape(z.shape)
 
     def derivative(self, z: ArrayLike) -> Array:
-        """``σ'(z)``, of any shape; ``softmax``, whose derivative is a matrix, has none here."""
+        """``σ'(z)``, of any shape; ``softmax``, whose derivative is a matrix, has none here.
+
+        Parameters
+        ----------
+        z : array-like
+            Pre-activations.
+
+        Returns
+        -------
+        array
+            Of the shape of ``z``.
+
+        Raises
+        ------
+        TypeError
+            For softmax.
+        """
         if self.name == "softmax":
             raise TypeError(
                 "the derivative of softmax is the matrix diag(a) - a aᵀ of each row, "
@@ -217,6 +234,16 @@ def named(name: str) -> Activation:
 
 def get(activation: str | Activation | CustomActivation) -> Activation | CustomActivation:
     """Return an activation itself, or the one of that name.
+
+    Parameters
+    ----------
+    activation : str, Activation or CustomActivation
+        A name such as ``"relu"``, or an object.
+
+    Returns
+    -------
+    Activation or CustomActivation
+        With formula and derivative.
 
     Raises
     ------

@@ -48,7 +48,15 @@ class Callback:
         return type(self).on_batch_end is not Callback.on_batch_end
 
     def on_train_begin(self, network: Model, history: History) -> None:
-        """Run once before the first epoch."""
+        """Run once before the first epoch.
+
+        Parameters
+        ----------
+        network : MLP
+            What is trained.
+        history : History
+            Empty, or what a resumed run has recorded.
+        """
 
     def on_batch_end(self, network: Model, history: History, batch: int, loss: float) -> None:
         """Run after each update.
@@ -57,6 +65,10 @@ class Callback:
 
         Parameters
         ----------
+        network : MLP
+            What is trained, after the update.
+        history : History
+            Of the epochs before.
         batch : int
             Its number within the epoch, from 0.
         loss : float
@@ -67,11 +79,26 @@ class Callback:
         """Run after each epoch; return ``True`` to stop training.
 
         ``history`` ends with the values of this epoch; ``history.epochs`` is its number from 1.
+
+        Parameters
+        ----------
+        network : MLP
+            What is trained.
+        history : History
+            Of all epochs so far.
         """
         return None
 
     def on_train_end(self, network: Model, history: History) -> None:
-        """Run once after the last epoch, also where training ends by an exception."""
+        """Run once after the last epoch, also where training ends by an exception.
+
+        Parameters
+        ----------
+        network : MLP
+            What was trained.
+        history : History
+            Of all epochs that were finished.
+        """
 
 
 EpochFunction = Callable[[Model, History], bool | None]
@@ -204,6 +231,11 @@ class ParameterPath(Callback):
     ----------
     points : list of (n_parameters,) arrays
         Copies; the first was taken before training.
+
+    Raises
+    ------
+    ValueError
+        For another ``every``.
     """
 
     def __init__(self, every: Literal["epoch", "batch"] = "epoch") -> None:

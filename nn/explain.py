@@ -44,6 +44,7 @@ def expected_gradients(
     Parameters
     ----------
     model : MLP, or fitted MLPClassifier or MLPRegressor
+        What is explained; it is not changed.
     X : (n, n_in) array-like
         Rows to explain.
     background : (m, n_in) array-like
@@ -55,10 +56,19 @@ def expected_gradients(
     scores : bool, default False
         Explain the scores instead of the outputs.
     random_state : int, numpy.random.Generator or None
+        Seed of the background rows and of ``α``.
 
     Returns
     -------
     (n, n_in) array for one output, else (n, n_in, n_out)
+        In the unit of the output (with ``scores``, of the score).
+
+    Raises
+    ------
+    ValueError
+        Where there are no background rows, or no such output.
+    TypeError
+        For anything but a network or an estimator of this package.
 
     References
     ----------

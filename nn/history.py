@@ -74,12 +74,36 @@ class History:
         return len(self.loss)
 
     def stop(self, reason: str, message: str) -> None:
-        """Note why training ends, unless a reason has been noted before."""
+        """Note why training ends, unless a reason has been noted before.
+
+        Parameters
+        ----------
+        reason : str
+            A name of :mod:`fastmlp.stopping`.
+        message : str
+            The same for people.
+        """
         if not self.stop_reason:
             self.stop_reason, self.stop_message = reason, message
 
     def curve(self, name: str) -> list[float]:
-        """The curve of this name, an attribute or a metric."""
+        """The curve of this name, an attribute or a metric.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``"loss"`` or ``"validation_accuracy"``.
+
+        Returns
+        -------
+        list of float
+            One number for each epoch.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such curve.
+        """
         if name in self.metrics:
             return self.metrics[name]
         if name not in _CURVES:
@@ -88,12 +112,24 @@ class History:
         return curve
 
     def curves(self) -> dict[str, list[float]]:
-        """All curves that were recorded, by name, as copies."""
+        """All curves that were recorded, by name, as copies.
+
+        Returns
+        -------
+        dict of lists of float
+            Without those that are empty.
+        """
         found = {name: getattr(self, name) for name in _CURVES} | self.metrics
         return {name: list(found[name]) for name in found if found[name]}
 
     def rows(self) -> list[dict[str, float]]:
-        """One dict per epoch: a table, for ``pandas.DataFrame(history.rows())`` or ``csv``."""
+        """One dict per epoch: a table, for ``pandas.DataFrame(history.rows())`` or ``csv``.
+
+        Returns
+        -------
+        list of dict
+            With the epoch's number, from 1, under ``"epoch"``.
+        """
         curves = self.curves()
         return [
             {"epoch": epoch + 1, **{name: curve[epoch] for name, curve in curves.items()}}
@@ -107,6 +143,16 @@ class History:
         ----------
         every : int, default 1
             Leave out all but each ``every``-th epoch, the first and the last.
+
+        Returns
+        -------
+        str
+            One line for each epoch, under a line of names.
+
+        Raises
+        ------
+        ValueError
+            For ``every`` below 1.
         """
         if every < 1:
             raise ValueError(f"every must be at least 1, got {every}")
@@ -121,7 +167,13 @@ class History:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain lists and numbers, ready for JSON."""
+        """Return plain lists and numbers, ready for JSON.
+
+        Returns
+        -------
+        dict
+            What :meth:`from_dict` reads.
+        """
         return {
             "epochs": self.epochs,
             "loss": list(self.loss),
@@ -138,7 +190,18 @@ class History:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> History:
-        """A history from what :meth:`to_dict` has given."""
+        """A history from what :meth:`to_dict` has given.
+
+        Parameters
+        ----------
+        values : dict
+            What :meth:`to_dict` has given.
+
+        Returns
+        -------
+        History
+            Equal to the one that was written.
+        """
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
 

@@ -72,7 +72,20 @@ class Initializer(ABC):
 
     @abstractmethod
     def draw(self, generator: np.random.Generator, n_in: int, n_out: int) -> Array:
-        """Weights, float64 ``(n_in, n_out)``: equal seeds give equal networks in both dtypes."""
+        """Weights, float64 ``(n_in, n_out)``: equal seeds give equal networks in both dtypes.
+
+        Parameters
+        ----------
+        generator : numpy.random.Generator
+            Makes the draws.
+        n_in, n_out : int
+            Inputs and neurons of the layer.
+
+        Returns
+        -------
+        (n_in, n_out) float64 array
+            The weights.
+        """
 
 
 class _Scaled(Initializer):
@@ -155,6 +168,7 @@ class Orthogonal(Initializer):
     Parameters
     ----------
     gain : float, default 1
+        Factor of all weights.
 
     References
     ----------
@@ -180,7 +194,9 @@ class RandomNormal(Initializer):
     Parameters
     ----------
     mean : float, default 0
+        Mean of the weights.
     stddev : float, default 0.05
+        Their standard deviation.
     """
 
     mean: float = 0.0
@@ -201,6 +217,7 @@ class RandomUniform(Initializer):
     Parameters
     ----------
     minval, maxval : float, default -0.05, 0.05
+        The bounds.
     """
 
     minval: float = -0.05
@@ -223,6 +240,16 @@ class Zeros(Initializer):
 
 def get(init: str | Initializer) -> Initializer:
     """Return an initialiser itself, or the one of that name with its default constants.
+
+    Parameters
+    ----------
+    init : str or Initializer
+        A name such as ``"he_normal"``, or an object.
+
+    Returns
+    -------
+    Initializer
+        With its constants.
 
     Raises
     ------

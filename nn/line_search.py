@@ -37,7 +37,7 @@ Phi = Callable[[float], tuple[float, float]]
 class Found(NamedTuple):
     """Outcome of a search.
 
-    Attributes
+    Parameters
     ----------
     step : float
         0 where no step lowers the function by more than rounding.
@@ -81,10 +81,12 @@ def armijo(
     shrink : float, default 0.5
         ``0 < shrink < 1``.
     max_evaluations : int, default 40
+        Calls of ``phi`` at most.
 
     Returns
     -------
     Found
+        The step, or 0 where none lowers enough.
 
     Raises
     ------
@@ -137,6 +139,7 @@ def wolfe(
     c1, c2 : float, default 1e-4, 0.9
         ``0 < c1 < c2 < 1``.
     max_evaluations : int, default 30
+        Calls of ``phi`` at most.
     tolerance : float, default 0
         Rounding error of a value. Close to a minimum values differ by less than that, and only
         slopes still tell: where ``phi(step) ≤ phi(0) + tolerance``, a slope between

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -12,11 +11,9 @@ from fastmlp import kernels
 from fastmlp.kernels import CustomActivation, CustomLoss, check_threads
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import serialization
 from ._derivatives.methods import Derivatives
-from ._files import shown
 from ._network import construction
-from ._network.network import Network
+from ._network.stored import Stored
 from ._training.methods import Steps
 from ._typing import (
     ActivationName,
@@ -52,7 +49,7 @@ OneActivation: TypeAlias = ActivationName | str | Activation | CustomActivation
 Rate: TypeAlias = Callable[[float], float]
 
 
-class MLP(Derivatives, NetworkExports, Steps, Network):
+class MLP(Derivatives, NetworkExports, Steps, Stored):
     """A multilayer perceptron: ``a^l = σ(a^(l-1) W^l + b^l)``.
 
     Parameters
@@ -198,8 +195,8 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
         missing_targets : {"error", "ignore"}, default "error"
             What NaN in ``y`` is: an error, or not observed, without loss and gradient.
         l1, l2 : float, default 0
-            Weights of the penalty ``l1 Σ |W| + ½ l2 Σ W²``; biases are not penalised. (Decoupled
-            weight decay is the optimizer's.)
+            Weights of the penalty ``l1 Σ |W| + ½ l2 Σ W²``; biases are not penalised. Decoupled
+            weight decay is the optimizer's.
         dropout : float or sequence of float, default 0
             Probability of dropping a unit in a training step: of hidden layers, or of the input
             and each hidden layer.
@@ -284,67 +281,3 @@ class MLP(Derivatives, NetworkExports, Steps, Network):
             shards=shards,
         )
         return methods.fit(self, X, y, loss, optimizer, options, trainer, resume)
-
-    # Storage
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write parameters and architecture to a safetensors file.
-
-        The file appears at once and whole, or the one that was there stays, whatever happens
-        meanwhile; several threads and processes may write to one path.
-
-        Raises
-        ------
-        ImportError
-            Where safetensors is not installed (``pip install 'fastmlp[io]'``).
-        OSError
-            Where the file cannot be written.
-        """
-        serialization.save(self, path)
-
-    @classmethod
-    def load(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        random_state: int | np.random.Generator | None = None,
-        n_threads: int | None = None,
-    ) -> MLP:
-        """Read a network that :meth:`save` has written.
-
-        Raises
-        ------
-        FileNotFoundError
-            Where there is no such file.
-        ValueError
-            Where the file is damaged or is not a network of this package.
-        """
-        stored = serialization.read(path)
-        if serialization.PREPROCESSING in stored.metadata:
-            warnings.warn(
-                f"{shown(path)} also says how its data are prepared (scaling, categories), which "
-                "the network alone knows nothing of: fastmlp.load_model(path) reads both",
-                UserWarning,
-                stacklevel=2,
-            )
-        return cls._restored(stored, random_state=random_state, n_threads=n_threads)
-
-    @classmethod
-    def _restored(
-        cls,
-        stored: serialization.StoredNetwork,
-        *,
-        random_state: int | np.random.Generator | None = None,
-        n_threads: int | None = None,
-    ) -> MLP:
-        """The network that a file holds."""
-        check_threads(n_threads)
-        network = cls.__new__(cls)
-        architecture, tensors = stored.architecture, stored.tensors
-        parameters = np.zeros(architecture.n_parameters, stored.dtype)
-        generator = construction.generator(random_state)
-        network._setup(architecture, parameters, generator, n_threads)
-        layers = range(len(network.weights))
-        network.weights = [tensors[f"weights.{i}"] for i in layers]
-        network.biases = [tensors[f"biases.{i}"] for i in layers]
-        return network

@@ -24,7 +24,7 @@ from ._files import open_regular, shown, write
 from ._typing import Array
 
 if TYPE_CHECKING:
-    from .mlp import MLP
+    from ._network.network import Network
 
 FORMAT = "fastmlp.MLP"
 FORMAT_VERSION = 1
@@ -51,7 +51,7 @@ class StoredNetwork:
 
 
 def save(
-    network: MLP, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
+    network: Network, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write ``network`` to ``path``, all of it or nothing, with further ``metadata``."""
     safe = safetensors()

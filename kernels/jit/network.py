@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._specs import CSR, Architecture, Loss, check_loss
+from .._architecture import Architecture
+from .._specs import CSR, Loss, check_loss
 from .._typing import Array
 from .engine.operands import own_structure, set_sparse, set_weights
 from .engine.prepared_calls import NO_LABELS, Call, first_step, last_step, shelves

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import _checks, _epochs, _steps
+from .._architecture import Architecture
 from .._options import TrainingOptions
-from .._specs import CSR, Architecture, Loss, UpdateRule
+from .._specs import CSR, Loss, UpdateRule
 from .._typing import Array
 from .compiling.lazy import Task
 from .engine.operands import many_rows, own_structure, set_rates, set_rows, set_weights

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._specs import CSR, Architecture, Loss, check_loss, needs_scores
+from .._architecture import Architecture
+from .._specs import CSR, Loss, check_loss, needs_scores
 from .._typing import Array
 from . import activations, losses, outputs, sparse
 from .numerics import quiet, sum_of_rows

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._specs import CSR, Architecture
+from .._architecture import Architecture
+from .._specs import CSR
 from .._typing import Array
 from . import philox, sparse
 

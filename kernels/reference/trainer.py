@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import _checks, _epochs, _steps
+from .._architecture import Architecture
 from .._options import TrainingOptions
-from .._specs import CSR, Architecture, Loss, UpdateRule
+from .._specs import CSR, Loss, UpdateRule
 from .._typing import Array
 from . import regularisation, sparse, update_rules
 from .network import Network

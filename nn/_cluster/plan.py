@@ -109,12 +109,19 @@ def plan(
     shards : int, default 8
         Of :meth:`MLP.fit`; at least as many as ranks.
     dtype : float32 or float64
+        Of the network.
     constants : Constants, optional
         In the place of a measurement.
 
     Returns
     -------
     list of Estimate
+        One for each number of ranks, the powers of two.
+
+    Raises
+    ------
+    ValueError
+        For sizes, rows, ranks, latency or bandwidth that are not above 0.
 
     Examples
     --------

@@ -12,9 +12,10 @@ from fastmlp.kernels import CustomActivation, CustomLoss, Program
 
 from .._typing import Array
 from ..autodiff._backward import backward
-from ..autodiff._graph import Graph, evaluate, trace
+from ..autodiff._graph import Graph, evaluate
 from ..autodiff._node import Node, topological
 from ..autodiff._operations import TABLE
+from ..autodiff._trace import trace
 from .program import program, rows
 
 #: Name → activation, for networks that are loaded from files.

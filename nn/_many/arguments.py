@@ -26,6 +26,11 @@ class each(tuple[Any, ...]):
     A list does as well, but for the options of which one value may be a sequence itself:
     ``dropout``, ``trainable``, ``stop``, ``metrics``, ``callbacks`` and ``validation_data``.
 
+    Parameters
+    ----------
+    values : iterable
+        As many as there are networks.
+
     Examples
     --------
     >>> from fastmlp import each

@@ -34,10 +34,13 @@ class MLPEnsemble:
     sizes : sequence of int
         Neurons of each layer, ``(n_in, …, n_out)``; ``fit(vary={"sizes": […]})`` may try others.
     n_networks : int, default 16
-    activation, output, dtype, n_threads, init
+        How many there are.
+    activation, output, dtype : optional
         As for :class:`fastmlp.MLP`.
     random_state : int, numpy.random.Generator or None
         Draws the seeds of the networks, their settings and their rows.
+    n_threads, init : optional
+        As for :class:`fastmlp.MLP`.
 
     Attributes
     ----------
@@ -209,7 +212,18 @@ class MLPEnsemble:
     # What they say together
 
     def predict_all(self, X: ArrayLike) -> Array:
-        """Values of the output layer of every network, ``(n_networks, n, n_out)``."""
+        """Values of the output layer of every network, ``(n_networks, n, n_out)``.
+
+        Parameters
+        ----------
+        X : (n, n_in) array-like
+            Rows.
+
+        Returns
+        -------
+        (n_networks, n, n_out) array
+            Also of networks that do not count in the mean.
+        """
         self._check_fitted()
         return predict_many(self.networks, X, n_threads=self.n_threads)
 
@@ -219,6 +233,7 @@ class MLPEnsemble:
         Parameters
         ----------
         X : (n, n_in) array-like
+            Rows.
         return_std : bool, default False
             Also return their standard deviation: how far the networks differ, which tells rows
             unlike those of training from others. Noise of the targets is not in it.
@@ -226,6 +241,7 @@ class MLPEnsemble:
         Returns
         -------
         mean : (n, n_out) array
+            Weighed by ``counts``.
         std : (n, n_out) array
             Only with ``return_std``.
         """
@@ -237,7 +253,18 @@ class MLPEnsemble:
         return (mean, std) if return_std else mean
 
     def predict_classes(self, X: ArrayLike) -> Array:
-        """The class that the mean chooses, ``(n,)``; of one output 0 or 1."""
+        """The class that the mean chooses, ``(n,)``; of one output 0 or 1.
+
+        Parameters
+        ----------
+        X : (n, n_in) array-like
+            Rows.
+
+        Returns
+        -------
+        (n,) array of int
+            Class numbers ``0 … n_out - 1``.
+        """
         mean = self.predict(X)
         if mean.shape[1] == 1:
             return np.asarray(mean[:, 0] > (0.5 if self.output == "sigmoid" else 0)).astype(np.intp)
@@ -252,12 +279,15 @@ class MLPEnsemble:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all networks and how often each counts to one safetensors file.
 
+        Parameters
+        ----------
+        path : str or path
+            File to write; what it held is replaced at once, or not at all.
+
         Raises
         ------
-        ValueError
-            Where the ensemble is not fitted, or an activation has no name.
-        OSError
-            Where the file cannot be written.
+        ValueError, OSError
+            Where it is not fitted, an activation has no name, or the file cannot be written.
         """
         self._check_fitted()
         entry = {"counts": self.counts.tolist(), "sizes": list(self.sizes)}
@@ -267,12 +297,22 @@ class MLPEnsemble:
     def load(cls, path: str | os.PathLike[str], *, n_threads: int | None = None) -> MLPEnsemble:
         """Read an ensemble that :meth:`save` has written; histories and settings are not in it.
 
+        Parameters
+        ----------
+        path : str or path
+            File to read.
+        n_threads : int, optional
+            Threads of the ensemble in all.
+
+        Returns
+        -------
+        MLPEnsemble
+            Ready to predict.
+
         Raises
         ------
-        FileNotFoundError
-            Where there is no such file.
-        ValueError
-            Where the file is damaged or holds something else.
+        FileNotFoundError, ValueError
+            Where there is no such file, or it is damaged or holds something else.
         """
         networks, entry = files.load(path, FORMAT, n_threads)
         counts = np.array(entry.get("counts"), np.intp)

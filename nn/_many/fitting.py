@@ -54,6 +54,7 @@ def fit_many(
     Parameters
     ----------
     networks : sequence of k MLP
+        Trained in place, each from its present parameters on.
     X, y : array-like, or list of k arrays
         As in :meth:`fastmlp.MLP.fit`: shared by all, or one pair for each network.
     rows : sequence of k, optional
@@ -88,8 +89,7 @@ def fit_many(
     Warns
     -----
     RuntimeWarning
-        Once, naming the networks whose loss is not finite: each of them keeps its last finite
-        parameters, and the others go on.
+        Once, naming networks whose loss is not finite, which keep their last finite parameters.
 
     Notes
     -----

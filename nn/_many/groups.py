@@ -27,7 +27,7 @@ class GroupedMLP:
     ----------
     sizes : sequence of int
         Neurons of each layer, ``(n_in, …, n_out)``, of every network.
-    activation, output, dtype, n_threads, init
+    activation, output, dtype : optional
         As for :class:`fastmlp.MLP`.
     shared_epochs : int, default 0
         Epochs of one network on all rows, from whose parameters those of the groups start: what
@@ -35,6 +35,9 @@ class GroupedMLP:
     min_rows : int, default 1
         Groups with fewer rows have no network of their own and are answered by the shared one.
     random_state : int, numpy.random.Generator or None
+        Draws the seeds of the networks.
+    n_threads, init : optional
+        As for :class:`fastmlp.MLP`.
 
     Attributes
     ----------
@@ -45,6 +48,11 @@ class GroupedMLP:
         All groups that were there, sorted, with those that are too small.
     histories : dict of label → History
         Of the shared network under ``None``.
+
+    Raises
+    ------
+    ValueError
+        For settings out of range, or ``min_rows`` above 1 without a shared network.
 
     Examples
     --------
@@ -112,10 +120,13 @@ class GroupedMLP:
         Parameters
         ----------
         X : (n, n_in) array-like, or data frame
+            Rows of all groups, in any order.
         y : array-like, or name of a column of X
             As in :meth:`fastmlp.MLP.fit`.
         groups : (n,) array-like of numbers or text, or name of a column of X
+            The group of each row.
         sample_weight : (n,) array-like, optional
+            Factor of each row, not negative.
         progress : bool or function
             As in :func:`fastmlp.fit_many`.
         **options
@@ -124,6 +135,7 @@ class GroupedMLP:
         Returns
         -------
         dict of label → History
+            Learning curves of each group's network, and of the shared one under ``None``.
 
         Raises
         ------
@@ -177,10 +189,12 @@ class GroupedMLP:
         X : (n, n_in) array-like, or data frame
             With a column of groups, where that is given by its name.
         groups : (n,) array-like, or name of a column of X
+            The group of each row.
 
         Returns
         -------
         (n, n_out) array
+            In the order of the rows.
 
         Raises
         ------
@@ -223,6 +237,11 @@ class GroupedMLP:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all networks and their labels to one safetensors file.
 
+        Parameters
+        ----------
+        path : str or path
+            File to write; what it held is replaced at once, or not at all.
+
         Raises
         ------
         ValueError
@@ -244,6 +263,18 @@ class GroupedMLP:
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, n_threads: int | None = None) -> GroupedMLP:
         """Read what :meth:`save` has written, to predict with; histories are not in it.
+
+        Parameters
+        ----------
+        path : str or path
+            File to read.
+        n_threads : int, optional
+            Threads of all networks together.
+
+        Returns
+        -------
+        GroupedMLP
+            Ready to predict.
 
         Raises
         ------

@@ -28,6 +28,7 @@ def predict_many(
     networks : sequence of k MLP
         With equal numbers of inputs and of outputs; hidden layers may differ.
     X : (n, n_in) array-like, or sparse matrix of scipy
+        Rows, the same for all networks.
     n_threads : int, optional
         Threads in all; each network is computed by one.
     out : (k, n, n_out) array, optional
@@ -36,6 +37,7 @@ def predict_many(
     Returns
     -------
     (k, n, n_out) array
+        ``out`` where it was given.
 
     Raises
     ------

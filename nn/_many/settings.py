@@ -44,7 +44,13 @@ class loguniform(Distribution):
 
 @dataclass(frozen=True)
 class uniform(Distribution):
-    """Numbers between ``low`` and ``high``, all equally likely."""
+    """Numbers between ``low`` and ``high``, all equally likely.
+
+    Parameters
+    ----------
+    low, high : float
+        The bounds.
+    """
 
     low: float
     high: float
@@ -58,7 +64,15 @@ class uniform(Distribution):
 
 @dataclass(frozen=True)
 class integers(Distribution):
-    """Whole numbers of ``low`` … ``high``, both among them; of ``log`` with uniform logarithms."""
+    """Whole numbers of ``low`` … ``high``, both among them; of ``log`` with uniform logarithms.
+
+    Parameters
+    ----------
+    low, high : int
+        The bounds, both of them possible.
+    log : bool, default False
+        Draw with uniform logarithms: as many below 10 as between 10 and 100.
+    """
 
     low: int
     high: int

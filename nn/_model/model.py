@@ -28,7 +28,7 @@ FILE_NAME = "model.safetensors"
 class Model:
     """A network with what lies between it and rows as people have them.
 
-    Attributes
+    Parameters
     ----------
     network : MLP
         Takes inputs that are scaled and encoded already.
@@ -51,6 +51,7 @@ class Model:
         Returns
         -------
         (n,) or (n, n_targets) array
+            One for each row of ``data``.
         """
         output = self.outputs(self.features(data))
         prepare = self.preprocessing
@@ -60,7 +61,23 @@ class Model:
         return values[:, 0] if values.shape[1] == 1 else values
 
     def predict_proba(self, data: Any) -> Array:
-        """Probabilities of the classes, shape (n, n_classes), in the order of ``target_names``."""
+        """Probabilities of the classes, shape (n, n_classes), in the order of ``target_names``.
+
+        Parameters
+        ----------
+        data : data frame, dict of columns, list of dicts, or rows
+            As in :meth:`predict`.
+
+        Returns
+        -------
+        (n, n_classes) array
+            Each row adds up to 1.
+
+        Raises
+        ------
+        ValueError
+            Where outputs are no probabilities.
+        """
         if not self.has_probabilities:
             raise ValueError("this model's outputs are no probabilities of classes")
         return self.preprocessing.probabilities(self.outputs(self.features(data)))
@@ -74,7 +91,23 @@ class Model:
         return bool(output == "softmax" or (output == "sigmoid" and n_out == 1))
 
     def features(self, data: Any) -> Array:
-        """Features of rows, as :meth:`outputs` takes them."""
+        """Features of rows, as :meth:`outputs` takes them.
+
+        Parameters
+        ----------
+        data : data frame, dict of columns, list of dicts, or rows
+            As in :meth:`predict`.
+
+        Returns
+        -------
+        (n, n_features) array
+            Not scaled.
+
+        Raises
+        ------
+        ValueError
+            For values that the columns do not take, or images of another size.
+        """
         prepare = self.preprocessing
         if prepare.image_shape is not None:
             x = np.asarray(data)
@@ -100,7 +133,18 @@ class Model:
         return x
 
     def outputs(self, x: Array) -> Array:
-        """Outputs of the network, shape (n, n_out), for features that are not scaled."""
+        """Outputs of the network, shape (n, n_out), for features that are not scaled.
+
+        Parameters
+        ----------
+        x : (n, n_features) array
+            What :meth:`features` has given.
+
+        Returns
+        -------
+        (n, n_out) array
+            Probabilities, or real values in the unit of the target.
+        """
         return np.asarray(self.network.predict(self.preprocessing.inputs(x, self.network.dtype)))
 
     def raw_network(self) -> MLP:
@@ -109,6 +153,11 @@ class Model:
         The scaling of inputs becomes a part of its first layer, that of real targets a part of its
         last one. Text, dates and missing values must be features already
         (``preprocessing.columns`` says how).
+
+        Returns
+        -------
+        MLP
+            A new network; the model keeps its own.
         """
         prepare, network = self.preprocessing, copy.deepcopy(self.network)
         weights = network.weights[0].astype(np.float64)
@@ -121,13 +170,39 @@ class Model:
         return network
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, all of it or nothing."""
+        """Write the file, all of it or nothing.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write.
+        """
         entries = {serialization.PREPROCESSING: stored.to_text(self.preprocessing)}
         serialization.save(self.network, path, entries)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], n_threads: int | None = None) -> Model:
-        """Read a model; see :func:`fastmlp.load_model`."""
+        """Read a model; see :func:`fastmlp.load_model`.
+
+        Parameters
+        ----------
+        path : str or path
+            File to read.
+        n_threads : int, optional
+            Threads of the network.
+
+        Returns
+        -------
+        Model
+            Ready to predict.
+
+        Raises
+        ------
+        FileNotFoundError
+            Where there is no such file.
+        ValueError
+            Where the file is damaged, or holds a network alone.
+        """
         file = Path(path)
         if file.is_dir():
             if not (file / FILE_NAME).is_file():

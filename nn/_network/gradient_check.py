@@ -125,6 +125,7 @@ def check_gradients(
     Parameters
     ----------
     network : MLP
+        Any network, trained or not; it is not changed.
     X, y, loss, sample_weight : arrays, and a loss
         As for :meth:`fastmlp.MLP.loss`; a few dozen rows will do.
     n_elements : int, default 20
@@ -136,6 +137,13 @@ def check_gradients(
     -------
     GradientCheck
         True where all agree.
+
+    Raises
+    ------
+    TypeError
+        For anything but a network.
+    ValueError
+        For rows that do not fit it, or a negative number of elements.
 
     Examples
     --------

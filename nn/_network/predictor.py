@@ -24,6 +24,17 @@ class Predictor:
     the backend that is live there.
 
     Make one with :meth:`fastmlp.MLP.predictor`, or with the method of that name of an estimator.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Sizes and activations.
+    parameters : (n_parameters,) array
+        Copied.
+    n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count.
+    backend : str, optional
+        Which backend computes; by default the live one.
     """
 
     __slots__ = ("_architecture", "_backend", "_few", "_flat", "_n_threads", "_network", "_packed")
@@ -67,6 +78,7 @@ class Predictor:
         Parameters
         ----------
         X : (n, n_in) array-like, or sparse matrix of scipy
+            Rows; those of the network's dtype are not copied.
         out : (n, n_out) array, optional
             C-contiguous, of the network's dtype, apart from ``X`` in memory; the result is written
             there.

@@ -30,6 +30,19 @@ class Trainer(SingleSteps):
     every step at once, and what is changed in it between two calls is what training goes on from,
     with the optimizer's moments kept.
 
+    Parameters
+    ----------
+    network : MLP
+        What is trained.
+    options : Options
+        Those of ``MLP.fit``, checked.
+    loss : str or object of ``fastmlp.losses``, optional
+        As in ``MLP.fit``.
+    optimizer : str or object of ``fastmlp.optimizers``, default "adam"
+        As in ``MLP.fit``.
+    kept : tuple, optional
+        What the network has made ready for an equal call before.
+
     Attributes
     ----------
     history : History
@@ -83,10 +96,12 @@ class Trainer(SingleSteps):
 
         Parameters
         ----------
-        X, y, sample_weight
-            As those of ``MLP.fit``; without ``y``, ``X`` is a source.
+        X, y : arrays, or a source
+            As those of ``MLP.fit``; a source has no ``y``.
         epochs : int, default 1
             Epochs to make, at most: stop rules and callbacks may end them earlier.
+        sample_weight : (n,) array-like, optional
+            Factor of each row, not negative.
 
         Returns
         -------
@@ -99,11 +114,37 @@ class Trainer(SingleSteps):
         return epochs_of.train(self, batch, self.history.epochs + more, options)
 
     def rows_of_fit(self, X: Any, y: Any, options: Options) -> Batch | StreamBatch:
-        """The rows that :meth:`fit` takes, checked."""
+        """The rows that :meth:`fit` takes, checked.
+
+        Parameters
+        ----------
+        X, y : arrays, or a source
+            As in ``MLP.fit``.
+        options : Options
+            Those of ``MLP.fit``, checked.
+
+        Returns
+        -------
+        Batch or StreamBatch
+            Rows, targets and weights as the kernels take them.
+        """
         return self._rows(X, y, options.sample_weight, options.class_weight)
 
     def words(self, batch: Batch | StreamBatch, options: Options) -> list[str]:
-        """What all ranks of a communicator have to agree on."""
+        """What all ranks of a communicator have to agree on.
+
+        Parameters
+        ----------
+        batch : Batch or StreamBatch
+            Rows of a fit.
+        options : Options
+            Those of ``MLP.fit``, checked.
+
+        Returns
+        -------
+        list of str
+            Equal on all ranks, or the fit is refused.
+        """
         return agreement.words(self._network, self._known, batch, options)
 
     def fit(
@@ -112,7 +153,22 @@ class Trainer(SingleSteps):
         options: Options,
         resume: str | os.PathLike[str] | None = None,
     ) -> History:
-        """What ``MLP.fit`` does: train until so many epochs are done, those of the file counted."""
+        """What ``MLP.fit`` does: train until so many epochs are done, those of the file counted.
+
+        Parameters
+        ----------
+        batch : Batch or StreamBatch
+            Rows of the fit.
+        options : Options
+            Those of ``MLP.fit``, checked.
+        resume : str or path, optional
+            File to go on from.
+
+        Returns
+        -------
+        History
+            Learning curves of the whole run.
+        """
         state = None
         if resume is not None:
             state = checkpoint.load(resume, self._network, self._known)

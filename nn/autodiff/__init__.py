@@ -40,7 +40,8 @@ convenient, and the others show graphs (``fastmlp._graphs.program`` compiles the
 ``_dispatch``      the tables of these functions, where a node looks them up
 ``_simplify``      simpler nodes with the same value, and forms that do not overflow
 ``_finite``        the operation that is to blame for a derivative that is not finite
-``_graph``         ``trace`` and the graph that it returns: evaluated again, differentiated
+``_trace``         ``trace``, from a function to its graph
+``_graph``         the graph: evaluated again, differentiated
 ``_text``          a graph as text
 ``_draw``          pictures, with boxes where ``_layout`` puts them
 =================  ==========================================================================
@@ -49,6 +50,7 @@ convenient, and the others show graphs (``fastmlp._graphs.program`` compiles the
 from . import _functions as _functions  # fills the tables of _dispatch
 from ._backward import grad, value_and_grad
 from ._dispatch import supported
-from ._graph import Graph, label, trace
+from ._graph import Graph
+from ._trace import label, trace
 
 __all__ = ["Graph", "grad", "label", "supported", "trace", "value_and_grad"]

@@ -161,6 +161,18 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
 def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """As :func:`grad`; the function returns ``(value, gradient)``.
 
+    Parameters
+    ----------
+    f : callable
+        As for :func:`grad`.
+    argnums : int or tuple of int, default 0
+        By which arguments.
+
+    Returns
+    -------
+    callable
+        It takes the arguments of ``f`` and returns ``(value, gradient)``.
+
     Examples
     --------
     >>> from fastmlp.autodiff import value_and_grad

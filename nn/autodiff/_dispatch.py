@@ -22,6 +22,11 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 def supported() -> list[str]:
     """Names of NumPy's functions that traced arrays take part in.
 
+    Returns
+    -------
+    list of str
+        Such as ``"np.tanh"``, sorted.
+
     Examples
     --------
     >>> from fastmlp import autodiff

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from .._typing import Array
 from ._backward import Flow, backward, flow_through
 from ._finite import check_finite
-from ._node import Node, as_nodes, topological, variable
+from ._node import Node, topological
 from ._operations import TABLE
 
 
@@ -24,6 +23,7 @@ class Graph:
     Parameters
     ----------
     inputs, outputs : sequences of Node
+        The arguments, and the results.
 
     Attributes
     ----------
@@ -52,7 +52,18 @@ class Graph:
         return self._results(self._values)
 
     def evaluated(self, *values: Any) -> Any:
-        """The same, but the graph keeps its own values and derivatives."""
+        """The same, but the graph keeps its own values and derivatives.
+
+        Parameters
+        ----------
+        *values : numbers or arrays
+            As in a call.
+
+        Returns
+        -------
+        array or tuple of arrays
+            Results for these values.
+        """
         return self._results(evaluate(self.nodes, self._given(values)))
 
     def _results(self, values: dict[Node, Array]) -> Any:
@@ -107,17 +118,55 @@ class Graph:
     # Looking at it
 
     def value(self, node: Node) -> Array:
-        """The node's value in the last evaluation."""
+        """The node's value in the last evaluation.
+
+        Parameters
+        ----------
+        node : Node
+            One of :attr:`nodes`.
+
+        Returns
+        -------
+        array
+            Of the node's shape.
+        """
         return self._values[node]
 
     def gradient(self, node: Node) -> Array:
-        """``∂result/∂node`` after :meth:`backward`."""
+        """``∂result/∂node`` after :meth:`backward`.
+
+        Parameters
+        ----------
+        node : Node
+            One of :attr:`nodes`.
+
+        Returns
+        -------
+        array
+            Of the node's shape.
+
+        Raises
+        ------
+        ValueError
+            Before :meth:`backward`, or where the result does not depend on the node.
+        """
         if node not in self._gradients:
             raise ValueError(f"{self.name(node)} has no derivative; call backward() first")
         return self._values[self._gradients[node]]
 
     def name(self, node: Node) -> str:
-        """What the node is called in print and in pictures."""
+        """What the node is called in print and in pictures.
+
+        Parameters
+        ----------
+        node : Node
+            One of :attr:`nodes`.
+
+        Returns
+        -------
+        str
+            The name of an argument, a label, or what stands for the operation.
+        """
         return self._names[node]
 
     @property
@@ -131,7 +180,20 @@ class Graph:
         ]
 
     def flow(self, node: Node, i: int) -> Array | None:
-        """What :meth:`backward` has sent from a node to its operand ``i``, if anything."""
+        """What :meth:`backward` has sent from a node to its operand ``i``, if anything.
+
+        Parameters
+        ----------
+        node : Node
+            An operation.
+        i : int
+            Which of its operands, from 0.
+
+        Returns
+        -------
+        array or None
+            Of the operand's shape.
+        """
         flow = self._edges.get((node, i))
         if flow is None:
             return None
@@ -139,7 +201,20 @@ class Graph:
         return g if flow.mask is None else np.where(self._values[flow.mask], g, 0)
 
     def local(self, node: Node, i: int) -> Array | None:
-        """``∂node/∂operand`` by element; ``None`` where an element depends on several."""
+        """``∂node/∂operand`` by element; ``None`` where an element depends on several.
+
+        Parameters
+        ----------
+        node : Node
+            An operation.
+        i : int
+            Which of its operands, from 0.
+
+        Returns
+        -------
+        array or None
+            Of the node's shape.
+        """
         if (node, i) not in self._edges or node.inputs[i].shape != node.shape:
             return None
         if not TABLE[node.operation].elementwise:
@@ -160,7 +235,13 @@ class Graph:
         return f"Graph({', '.join(map(self.name, self.inputs))}; {n} operations)"
 
     def to_dot(self) -> str:
-        """The graph in Graphviz' language."""
+        """The graph in Graphviz' language.
+
+        Returns
+        -------
+        str
+            For the program ``dot``.
+        """
         from ._draw import to_dot
 
         return to_dot(self)
@@ -174,6 +255,11 @@ class Graph:
         ----------
         ax : matplotlib.axes.Axes, optional
             By default a new figure of fitting size.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            With the drawing.
 
         Raises
         ------
@@ -214,56 +300,3 @@ def _named(graph: Graph) -> dict[Node, str]:
         elif not is_constant(node):
             names[node] = f"v{next(numbers)}"
     return names
-
-
-def trace(f: Callable[..., Any], *example: Any) -> Graph:
-    """The graph of a function.
-
-    Parameters
-    ----------
-    f : callable
-        Written in NumPy, see :func:`supported`; returns one result or a tuple of them.
-    *example : numbers or arrays
-        Arguments. Integers become real numbers. The graph holds for others of the same shapes.
-
-    Returns
-    -------
-    Graph
-
-    Examples
-    --------
-    >>> from fastmlp.autodiff import trace
-    >>> graph = trace(lambda x, w, b, y_true: abs(y_true - (x * w + b)), 2.0, 3.0, 1.0, 5.0)
-    >>> {name: float(g) for name, g in graph.backward().items()}
-    {'x': 3.0, 'w': 2.0, 'b': 1.0, 'y_true': -1.0}
-    """
-    if any(isinstance(value, Node) for value in example):
-        raise TypeError("trace takes numbers and arrays, got a traced array")
-    names = _argument_names(f, example)
-    inputs = [variable(value, name) for value, name in zip(example, names, strict=True)]
-    result = f(*inputs)
-    outputs = result if isinstance(result, (tuple, list)) else (result,)
-    return Graph(inputs, as_nodes(outputs))
-
-
-def label(value: Any, name: str) -> Any:
-    """Give a traced array a name in print and pictures; anything else passes unchanged.
-
-    >>> import numpy as np
-    >>> from fastmlp.autodiff import label, trace
-    >>> graph = trace(lambda x: np.exp(label(2 * x, "double")), 1.0)
-    >>> [graph.name(node) for node in graph.nodes if node.inputs]
-    ['double', 'out']
-    """
-    if isinstance(value, Node) and value.operation != "constant":
-        value.label = name
-    return value
-
-
-def _argument_names(f: Callable[..., Any], example: tuple[Any, ...]) -> list[str]:
-    try:
-        parameters = tuple(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):  # a builtin may have no signature
-        parameters = ()
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return (names + [f"x{i}" for i in range(len(names), len(example))])[: len(example)]

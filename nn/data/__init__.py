@@ -30,8 +30,9 @@ from typing import Any
 
 from ._arrays import arrays, hdf5, npy, zarr
 from ._batches import batches
+from ._queries import query
 from ._source import MEMORY, Source, as_source
-from ._tables import arrow, parquet, query
+from ._tables import arrow, parquet
 
 __all__ = [
     "Source",
@@ -54,10 +55,16 @@ def source(blocks: Any, *, memory: int | str = MEMORY, buffer: int | None = None
     Parameters
     ----------
     blocks : object
+        Blocks may have a third part, ``sample_weight``; each is read when training needs it.
     memory : int or str, default 1 GiB
         Bytes that training holds at most, such as ``"2 GB"``.
     buffer : int, optional
         Blocks whose rows are shuffled together, by default as many as fit into ``memory``.
+
+    Returns
+    -------
+    Source
+        For ``fit``, ``predict`` and :meth:`Source.split`.
 
     Examples
     --------

@@ -101,14 +101,22 @@ def arrays(
     Parameters
     ----------
     X : (n, n_in) array, numpy.memmap or sparse matrix
+        Features, in memory or in a file.
     y : (n,) or (n, n_out) array or numpy.memmap
+        Targets: class labels, or real values.
     sample_weight : (n,) array or numpy.memmap, optional
+        Factor of each row, not negative.
     block_rows : int, optional
         Rows of a block, by default 8 MiB of them.
     memory : int or str, default 1 GiB
         Bytes that training holds at most, such as ``"2 GB"``.
     buffer : int, optional
         Blocks whose rows are shuffled together, by default as many as fit into ``memory``.
+
+    Returns
+    -------
+    Source
+        With known numbers of rows.
 
     Examples
     --------
@@ -139,6 +147,22 @@ def npy(
 ) -> Source:
     """Rows of ``.npy`` files, which are opened without loading them; options of :func:`arrays`.
 
+    Parameters
+    ----------
+    X, y, sample_weight : str or path
+        Files of features, targets and, where there are any, weights of rows.
+    block_rows : int, optional
+        Rows of a block, by default 8 MiB of them.
+    memory : int or str, default 1 GiB
+        Bytes that training holds at most, such as ``"2 GB"``.
+    buffer : int, optional
+        Blocks whose rows are shuffled together, by default as many as fit into ``memory``.
+
+    Returns
+    -------
+    Source
+        With known numbers of rows.
+
     Examples
     --------
     >>> import numpy as np
@@ -168,8 +192,21 @@ def hdf5(
 
     Parameters
     ----------
+    path : str or path
+        The file.
     X, y, sample_weight : str
         Names of the data sets.
+    block_rows : int, optional
+        Rows of a block, by default 8 MiB of them.
+    memory : int or str, default 1 GiB
+        Bytes that training holds at most, such as ``"2 GB"``.
+    buffer : int, optional
+        Blocks whose rows are shuffled together, by default as many as fit into ``memory``.
+
+    Returns
+    -------
+    Source
+        With known numbers of rows.
 
     Examples
     --------
@@ -198,8 +235,21 @@ def zarr(
 
     Parameters
     ----------
+    path : str, path or zarr.Group
+        Where the group is.
     X, y, sample_weight : str
         Names of the arrays.
+    block_rows : int, optional
+        Rows of a block, by default 8 MiB of them.
+    memory : int or str, default 1 GiB
+        Bytes that training holds at most, such as ``"2 GB"``.
+    buffer : int, optional
+        Blocks whose rows are shuffled together, by default as many as fit into ``memory``.
+
+    Returns
+    -------
+    Source
+        With known numbers of rows.
 
     Examples
     --------

@@ -76,6 +76,11 @@ def batches(
     buffer : int, optional
         Batches whose rows are shuffled together, by default as many as fit into ``memory``.
 
+    Returns
+    -------
+    Source
+        Whose blocks are the batches.
+
     Examples
     --------
     >>> import numpy as np

@@ -56,7 +56,18 @@ class Source(ABC):
         """Block ``i``: ``(X, y)`` or ``(X, y, sample_weight)``."""
 
     def rows(self, i: int) -> int | None:
-        """Rows of block ``i``, where that is known without reading it."""
+        """Rows of block ``i``, where that is known without reading it.
+
+        Parameters
+        ----------
+        i : int
+            From 0.
+
+        Returns
+        -------
+        int or None
+            ``None`` where it is not known.
+        """
         return None
 
     @property
@@ -68,7 +79,18 @@ class Source(ABC):
         return None if None in counts else sum(count or 0 for count in counts)
 
     def place(self, i: int) -> str:
-        """Where block ``i`` lies, for people: a file and its rows."""
+        """Where block ``i`` lies, for people: a file and its rows.
+
+        Parameters
+        ----------
+        i : int
+            From 0.
+
+        Returns
+        -------
+        str
+            For messages.
+        """
         return f"block {i} of {self.name}"
 
     @property
@@ -77,15 +99,43 @@ class Source(ABC):
         return "the source"
 
     def take(self, rows: Any) -> Any:
-        """Rows by their numbers, in this order, as a block."""
+        """Rows by their numbers, in this order, as a block.
+
+        Parameters
+        ----------
+        rows : (k,) array of int
+            Numbers of rows, from 0.
+
+        Returns
+        -------
+        tuple of arrays
+            ``(X, y)`` or ``(X, y, sample_weight)``, as of a block.
+
+        Raises
+        ------
+        NotImplementedError
+            Where it can only be read block by block.
+        """
         raise NotImplementedError(f"{self.name} cannot be read row by row")
 
     def blocks(self) -> Iterator[Any]:
-        """All blocks, one after the other."""
+        """All blocks, one after the other.
+
+        Returns
+        -------
+        iterator of tuples of arrays
+            ``(X, y)`` or ``(X, y, sample_weight)`` each.
+        """
         return (self[i] for i in range(len(self)))
 
     def peek(self) -> Any:
-        """The first block, which stays the first of :meth:`blocks`."""
+        """The first block, which stays the first of :meth:`blocks`.
+
+        Returns
+        -------
+        tuple of arrays
+            ``(X, y)`` or ``(X, y, sample_weight)``.
+        """
         return self[0]
 
     def map(self, function: Callable[..., tuple[Any, ...]], *, same_rows: bool = True) -> Mapped:
@@ -97,6 +147,11 @@ class Source(ABC):
             Gives ``(X, y)`` or ``(X, y, sample_weight)``. It runs in the thread that reads.
         same_rows : bool, default True
             Whether a block keeps its number of rows; a function that leaves rows out says False.
+
+        Returns
+        -------
+        Source
+            Which reads this one.
         """
         from ._views import Mapped
 
@@ -116,16 +171,35 @@ class Source(ABC):
         share : float
             Between 0 and 1.
         random_state : int, numpy.random.Generator or None
+            Seed of the draws; the same seed gives the same parts.
         by : {"rows", "blocks"}, default "rows"
             Rows are drawn one by one, each with this probability, and both parts read all blocks;
             or whole blocks are drawn, which reads each once and suits files in random order.
+
+        Returns
+        -------
+        tuple of two sources
+            The other rows, and the share.
         """
         from ._views import split
 
         return split(self, share, random_state, by)
 
     def held(self, memory: int | str | None = None, buffer: int | None = None) -> Source:
-        """Set how much is held at a time, and return the source."""
+        """Set how much is held at a time, and return the source.
+
+        Parameters
+        ----------
+        memory : int or str, optional
+            Bytes that training holds at most, such as ``"2 GB"``.
+        buffer : int, optional
+            Blocks whose rows are shuffled together.
+
+        Returns
+        -------
+        Source
+            This one.
+        """
         if memory is not None:
             self.memory = bytes_of(memory)
         if buffer is not None:

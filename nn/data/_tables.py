@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._files import shown
-from .._inputs import numbers, tables
+from .._inputs import tables
 from .._typing import Array
 from ._missing import needed
 from ._source import MEMORY, Source
@@ -111,6 +111,20 @@ def parquet(
     buffer : int, optional
         Row groups whose rows are shuffled together, by default as many as fit into ``memory``.
 
+    Returns
+    -------
+    Source
+        Whose blocks are row groups.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where a file is damaged, or a column is missing.
+    ImportError
+        Where pyarrow is not installed (``pip install 'fastmlp[data]'``).
+
     Examples
     --------
     >>> import numpy as np, pyarrow, pyarrow.parquet
@@ -159,6 +173,28 @@ def arrow(
     ----------
     data : pyarrow.Table or pyarrow.dataset.Dataset
         Other options are those of :func:`parquet`.
+    target : str or sequence of str
+        Columns to predict.
+    features : sequence of str, optional
+        Columns to predict from, by default all others.
+    sample_weight : str, optional
+        The column of row weights.
+    memory : int or str, default 1 GiB
+        Bytes that training holds at most, such as ``"2 GB"``.
+    buffer : int, optional
+        Blocks whose rows are shuffled together, by default as many as fit into ``memory``.
+
+    Returns
+    -------
+    Source
+        Whose blocks are what the data come in.
+
+    Raises
+    ------
+    TypeError
+        For anything else.
+    ValueError
+        Where a column is missing.
 
     Examples
     --------
@@ -192,65 +228,7 @@ def arrow(
     return source.held(memory, buffer)
 
 
-def query(
-    data: Any,
-    target: str | Sequence[str],
-    *,
-    features: Sequence[str] | None = None,
-    sample_weight: str | None = None,
-    block_rows: int = QUERY_ROWS,
-    memory: int | str = MEMORY,
-    buffer: int | None = None,
-) -> Source:
-    """Rows of a query of polars or DuckDB, of which each block is computed when it is read.
-
-    Parameters
-    ----------
-    data : polars.LazyFrame or duckdb.DuckDBPyRelation
-        It must give its rows in the same order each time; other options are those of
-        :func:`parquet`.
-    block_rows : int
-
-    Examples
-    --------
-    >>> import polars
-    >>> from fastmlp import data
-    >>> frame = polars.LazyFrame({"a": range(300), "y": [0.0] * 300})
-    >>> len(data.query(frame.filter(polars.col("a") > 99), "y", block_rows=100))
-    2
-    """
-    size = numbers.count("block_rows", block_rows, 1)
-    if hasattr(data, "collect_schema"):
-        polars = needed("polars", "polars' frames")
-        name, names = "the LazyFrame", list(data.collect_schema().names())
-        n = int(data.select(polars.len()).collect().item())
-
-        def read(start: int, count: int, columns: list[str]) -> Any:
-            return data.slice(start, count).select(columns).collect()
-    elif hasattr(data, "fetchnumpy") and hasattr(data, "limit"):
-        name, names = "the DuckDB relation", list(data.columns)
-        n = int(data.aggregate("count(*)").fetchall()[0][0])
-
-        def read(start: int, count: int, columns: list[str]) -> Any:
-            quoted = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
-            return _Columns(data.limit(count, offset=start).project(quoted).fetchnumpy())
-    else:
-        raise TypeError(
-            f"query needs a LazyFrame of polars or a relation of DuckDB, got {type(data).__name__}"
-        )
-    pieces = [
-        Piece(
-            lambda columns, start=start: read(start, min(size, n - start), columns),  # type: ignore[misc]
-            min(size, n - start),
-            f"rows {start}…{min(start + size, n) - 1} of {name}",
-        )
-        for start in range(0, n, size)
-    ]
-    source = Tables(pieces, names, target, features, sample_weight, name)
-    return source.held(memory, buffer)
-
-
-class _Columns(dict[str, Any]):
+class Columns(dict[str, Any]):
     """Columns by name, as DuckDB gives them."""
 
 
@@ -315,14 +293,14 @@ def _files(path: Any, suffix: str) -> list[Path]:
 
 def _numbers(table: Any, columns: list[str]) -> Array:
     """Columns as an array of numbers, ``(n, n_columns)``."""
-    if isinstance(table, _Columns):
+    if isinstance(table, Columns):
         return np.column_stack([_plain(table[name], name) for name in columns])
     return tables.array(table.select(columns), "X")
 
 
 def _values(table: Any, name: str) -> Any:
     """A column, of numbers or of anything else that names classes."""
-    if isinstance(table, _Columns):
+    if isinstance(table, Columns):
         return _plain(table[name], name)
     column = table.column(name) if hasattr(table, "column") else table.get_column(name)
     values: Array = np.asarray(column)

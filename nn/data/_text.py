@@ -145,6 +145,11 @@ def csv(
     buffer : int, optional
         Blocks whose rows are shuffled together, by default as many as fit into ``memory``.
 
+    Returns
+    -------
+    Text
+        A source that also knows ``columns``, ``task`` and ``target_names``.
+
     Examples
     --------
     >>> from pathlib import Path

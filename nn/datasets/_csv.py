@@ -31,7 +31,7 @@ BadRows = Literal["error", "skip", "keep"]
 class TextFormat:
     """Format of a text file; ``None`` leaves it to the file itself.
 
-    Attributes
+    Parameters
     ----------
     separator : str, optional
         One character between the cells; by default the one of ``, ; tab |`` that the first line
@@ -41,7 +41,7 @@ class TextFormat:
     encoding : str, optional
         By default UTF-8, or UTF-16 and UTF-32 where the file begins like them.
     header : bool
-        Whether the first line names the columns; else they are called ``1``, ``2``, …
+        Whether the first line names the columns; else they are called by their numbers.
     """
 
     separator: str | None = None

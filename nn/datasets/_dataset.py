@@ -17,7 +17,7 @@ Task = Literal["classification", "regression"]
 class Column:
     """Description of how one column of a file becomes features.
 
-    Attributes
+    Parameters
     ----------
     name : str
         Its name in the file.
@@ -75,7 +75,7 @@ class Column:
 class Dataset:
     """Rows of features with their targets.
 
-    Attributes
+    Parameters
     ----------
     X : (n, n_features) array
         Floating point features, as they stand in the source: nothing is scaled.

@@ -78,6 +78,11 @@ def load_idx(directory: str | Path, *, scale: bool = True) -> tuple[Part, Part]:
 def read_idx(path: str | Path) -> NDArray[np.uint8]:
     """Read one IDX file of unsigned bytes, plain or gzip.
 
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
     Returns
     -------
     uint8 array

@@ -71,6 +71,7 @@ def train_validation_test_split(
     Parameters
     ----------
     X, y : arrays with n rows
+        Features and targets.
     validation_size, test_size : float or int
         Shares of all rows, between 0 and 1 (rounded to the nearest number of rows, at least one),
         or numbers of rows.

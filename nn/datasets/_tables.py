@@ -119,6 +119,7 @@ def load_features(
     Returns
     -------
     (n, n_features) float64 array
+        Not scaled.
 
     Examples
     --------

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .._inputs import sparse
 from .._network import decisions
 from .._streams.rows import is_source
 from .._typing import (
@@ -20,19 +19,19 @@ from .._typing import (
 )
 from ..metrics import accuracy
 from . import _labels, _names
-from ._base import BaseMLP
 from ._fitting import sources
-from ._labels import MULTILABEL, LabelCodes, are_plain_labels
+from ._labels import are_plain_labels
 from ._methods import available_if, keep_parameters, stochastic
 from ._sklearn.compat import ClassifierMixin
 from ._sklearn.constraints import ParameterConstraints
 from ._sklearn.documentation import document
+from ._targets import Labelled
 
 __all__ = ["MLPClassifier"]
 
 
 @document
-class MLPClassifier(ClassifierMixin, BaseMLP):
+class MLPClassifier(ClassifierMixin, Labelled):
     """Multilayer perceptron for classes: binary, multiclass or multilabel.
 
     Takes the place of ``sklearn.neural_network.MLPClassifier``: equal parameters, and with equal
@@ -149,7 +148,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         X : (n, n_features) array-like, sparse matrix, or source of blocks ``(X, y)``
             A source (see :mod:`fastmlp.data`) is read while the network is trained.
         y : (n,) array-like of labels, or (n, n_labels) of zeros and ones; not for a source
+            Of a source the targets are in its blocks.
         sample_weight : (n,) array-like or float, optional
+            Factor of each row, not negative.
         X_val, y_val, sample_weight_val : as above, optional
             Validation rows, weighed by ``class_weight`` as those of ``X``: their score and loss
             are noted after each epoch, and with early stopping they are used instead of a part
@@ -160,6 +161,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         self
+            The fitted estimator.
         """
         self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val), classes)
         return self
@@ -180,6 +182,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         self
+            With one more epoch.
+
+        Raises
+        ------
+        ValueError
+            Where ``classes`` are missing in the first call, differ from an earlier call's, or ``y``
+            has others.
         """
         known = getattr(self, "classes_", None)
         if classes is None and known is None:
@@ -196,7 +205,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def predict(self, X: Any, *, out: Any = None) -> Any:
         """Labels, ``(n,)``, or zeros and ones ``(n, n_labels)`` for multilabel targets.
 
-        ``X`` may be a source, which is read block by block; ``out`` is where to write them.
+        A source is read block by block.
+
+        Parameters
+        ----------
+        X : (n, n_features) array-like, sparse matrix, or source
+            Rows.
+        out : array, optional
+            Where to write the labels.
+
+        Returns
+        -------
+        (n,) array, or (n, n_labels) array of int
+            Labels as ``fit`` was given them; ``out`` where it was given.
         """
         if out is not None or is_source(X):
             return sources.predict(self.predict, X, out)
@@ -205,7 +226,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return _labels.decode(outputs, self._labels(), threshold)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share of rows (by weight) whose label is predicted, of several labels all."""
+        """Share of rows (by weight) whose label is predicted, of several labels all.
+
+        Parameters
+        ----------
+        X : (n, n_features) array-like, sparse matrix, or source
+            Rows.
+        y : array-like
+            Their labels, as in :meth:`fit`.
+        sample_weight : (n,) array-like, optional
+            Factor of each row, not negative.
+
+        Returns
+        -------
+        float
+            Between 0 and 1.
+        """
         if sample_weight is None and are_plain_labels(y, getattr(self, "classes_", None)):
             # The ordinary case needs none of the checks behind scikit-learn's metric.
             predicted = self.predict(X)
@@ -218,7 +254,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def predict_proba(self, X: Any, *, out: Any = None) -> Any:
         """Probability of each class, ``(n, n_classes)``; of each label for multilabel targets.
 
-        ``X`` and ``out`` as in :meth:`predict`.
+        Parameters
+        ----------
+        X : (n, n_features) array-like, sparse matrix, or source
+            Rows.
+        out : array, optional
+            Where to write the probabilities.
+
+        Returns
+        -------
+        (n, n_classes) array
+            In the order of ``classes_``; ``out`` where it was given.
         """
         if out is not None or is_source(X):
             return sources.predict(self.predict_proba, X, out)
@@ -229,7 +275,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(_names.has_probabilities)
     def predict_log_proba(self, X: Any) -> Array:
-        """Logarithms of :meth:`predict_proba`, finite also where a probability rounds to 0."""
+        """Logarithms of :meth:`predict_proba`, finite also where a probability rounds to 0.
+
+        Parameters
+        ----------
+        X : (n, n_features) array-like or sparse matrix
+            Rows.
+
+        Returns
+        -------
+        (n, n_classes) array
+            In the order of ``classes_``.
+        """
         proba: Array = self.predict_proba(X)
         tiny = proba < np.finfo(proba.dtype).tiny
         with np.errstate(divide="ignore"):
@@ -245,93 +302,23 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(_names.has_margins)
     def decision_function(self, X: Any) -> Array:
-        """Margins ``(n, n_outputs)``, or ``(n,)`` for two classes; above 0 means yes."""
+        """Margins ``(n, n_outputs)``, or ``(n,)`` for two classes; above 0 means yes.
+
+        Parameters
+        ----------
+        X : (n, n_features) array-like or sparse matrix
+            Rows.
+
+        Returns
+        -------
+        (n,) or (n, n_outputs) array
+            Scores before the output activation.
+        """
         outputs = self._outputs(X)
         if self._labels().y_type_ != "binary":
             return outputs
         # Two outputs are those of the multiclass hinge, which compares them.
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs[:, 1] - outputs[:, 0]
-
-    def _labels(self) -> Any:
-        """Codes of the labels, also where fitted attributes were assigned by hand."""
-        known = self.__dict__.get("_label_binarizer")
-        if known is not None:
-            return known
-        classes = np.asarray(self.classes_)
-        codes = LabelCodes.of_classes(classes)
-        if self.out_activation_ == "logistic" and len(self.intercepts_[-1]) > 1:
-            codes = LabelCodes(classes, MULTILABEL)
-        return codes
-
-    # Fitting
-
-    def _shape_targets(self, y: Any) -> Any:
-        return y if sparse.is_sparse(y) else _labels.plain(_labels.flatten_column(y))
-
-    def _learn_targets(self, y: Array, first_pass: bool, incremental: bool, classes: Any) -> None:
-        found = LabelCodes.of(y)
-        known: Any = found
-        first = classes is not None and not hasattr(self, "classes_")
-        if first and found.y_type_ != MULTILABEL:
-            known = LabelCodes.of_classes(classes)
-        elif hasattr(self, "classes_") and (self.warm_start or incremental):
-            known = self._labels()
-            # `partial_fit` may see a part of the classes, a warm start must see the same.
-            if self.warm_start and not np.array_equal(found.classes_, known.classes_):
-                raise ValueError(
-                    "warm_start can only be used where `y` has the same classes as in the "
-                    f"previous call to fit. Previously got {known.classes_}, `y` has "
-                    f"{found.classes_}"
-                )
-            if (found.y_type_ == MULTILABEL) != (known.y_type_ == MULTILABEL):
-                raise ValueError("y must hold the same kind of labels as in the previous call")
-        self._check_known(found, known)
-        if first_pass:
-            self.n_outputs_, self.out_activation_ = _names.outputs_for(self.loss, known)
-        elif not hasattr(self, "n_outputs_"):
-            self.n_outputs_ = len(self.intercepts_[-1])
-        self._label_binarizer = known
-        self.classes_ = known.classes_
-
-    def _check_known(self, found: LabelCodes, known: Any) -> None:
-        if found is known or np.array_equal(found.classes_, known.classes_):
-            return
-        if len(np.setdiff1d(found.classes_, known.classes_)):
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {known.classes_}. "
-                f"'y' has {found.classes_}."
-            )
-
-    def _check_validation_targets(self, y: Any) -> None:
-        self._check_known(LabelCodes.of(y), self._label_binarizer)
-
-    def _encode(self, y: Array, dtype: Any) -> Array:
-        low = -1.0 if self.out_activation_ == "identity" else 0.0
-        return _labels.encode(y, self._label_binarizer, self.n_outputs_, dtype, low)
-
-    def _class_factors(self, y: Any, weight: Array | None, incremental: bool) -> Array | None:
-        if incremental and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all rows at once; give partial_fit a dict"
-            )
-        return _labels.class_factors(self.class_weight, self._label_binarizer, y, weight)
-
-    def _weigh(self, factors: Array | None, y: Any, weight: Array | None, dtype: Any) -> Any:
-        if factors is None:
-            return weight
-        return _labels.weigh(factors, self._label_binarizer, y, weight, dtype)
-
-    def _stratum(self, target: Array) -> Array | None:
-        # scikit-learn balances the parts for a single output column only.
-        return target[:, 0] if self.n_outputs_ == 1 else None
-
-    def _score_outputs(self, target: Array, outputs: Array, weight: Array | None) -> float:
-        if len(self.classes_) == 1 and self._label_binarizer.y_type_ != MULTILABEL:
-            return 1.0  # as for `predict`, there is nothing else
-        if target.ndim == 1:
-            return accuracy(target, outputs.argmax(axis=1), weight)
-        threshold = 0.0 if self.out_activation_ == "identity" else 0.5
-        return accuracy(target > threshold, outputs > threshold, weight)
 
     def __sklearn_tags__(self) -> Any:
         tags: Any = super().__sklearn_tags__()

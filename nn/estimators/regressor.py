@@ -149,7 +149,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X : (n, n_features) array-like, sparse matrix, or source of blocks ``(X, y)``
             A source (see :mod:`fastmlp.data`) is read while the network is trained.
         y : (n,) or (n, n_outputs) array-like; not for a source
+            Of a source the targets are in its blocks.
         sample_weight : (n,) array-like or float, optional
+            Factor of each row, not negative.
         X_val, y_val, sample_weight_val : as above, optional
             Validation rows: their score and loss are noted after each epoch, and with early
             stopping they are used instead of a part of ``X``. ``X_val`` alone may be a source.
@@ -157,6 +159,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Returns
         -------
         self
+            The fitted estimator.
         """
         self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
         return self
@@ -166,6 +169,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """Go once over the rows, from the present parameters and optimizer state.
 
         Arguments and result as in :meth:`fit`.
+
+        Parameters
+        ----------
+        X : (n, n_features) array-like or sparse matrix
+            Rows.
+        y : (n,) or (n, n_outputs) array-like
+            Their targets.
+        sample_weight : (n,) array-like, optional
+            Factor of each row, not negative.
+
+        Returns
+        -------
+        self
+            With one more epoch.
         """
         self._fit(X, y, sample_weight, True)
         return self
@@ -173,7 +190,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def predict(self, X: Any, *, out: Any = None) -> Any:
         """Predicted values, ``(n,)``, or ``(n, n_outputs)`` for several outputs.
 
-        ``X`` may be a source, which is read block by block; ``out`` is where to write them.
+        A source is read block by block.
+
+        Parameters
+        ----------
+        X : (n, n_features) array-like, sparse matrix, or source
+            Rows.
+        out : array, optional
+            Where to write the values.
+
+        Returns
+        -------
+        (n,) or (n, n_outputs) array
+            ``out`` where it was given.
         """
         if out is not None or is_source(X):
             return sources.predict(self.predict, X, out)

@@ -12,6 +12,18 @@ __all__ = ["from_keras", "from_onnx", "from_torch"]
 def from_torch(module: Any, dtype: Any = None) -> Any:
     """A network from a module of PyTorch: see :func:`fastmlp.interop.torch.from_module`.
 
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Linear layers with activations between them.
+    dtype : float32 or float64, optional
+        By default the module's own.
+
+    Returns
+    -------
+    MLP
+        With copies of the parameters.
+
     Examples
     --------
     >>> import fastmlp
@@ -26,6 +38,18 @@ def from_torch(module: Any, dtype: Any = None) -> Any:
 
 def from_keras(model: Any, dtype: Any = None) -> Any:
     """A network from a Keras model: see :func:`fastmlp.interop.keras.from_model`.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Dense layers, one after the other.
+    dtype : float32 or float64, optional
+        By default the model's own.
+
+    Returns
+    -------
+    MLP
+        With copies of the parameters.
 
     Examples
     --------

@@ -75,6 +75,16 @@ __all__ = [
 def get(loss: str | Loss | kernels.Loss | CustomLoss) -> Loss | CustomLoss:
     """Return a loss itself, or the one of that name with its default constants.
 
+    Parameters
+    ----------
+    loss : str, Loss or CustomLoss
+        A name such as ``"huber"``, or an object.
+
+    Returns
+    -------
+    Loss or CustomLoss
+        With its constants.
+
     Raises
     ------
     ValueError

@@ -46,14 +46,33 @@ class Loss(ABC):
         self.spec()  # checks the ranges of the constants
 
     def spec(self) -> kernels.Loss:
-        """Return the kernels' loss and its constants."""
+        """Return the kernels' loss and its constants.
+
+        Returns
+        -------
+        fastmlp.kernels.Loss
+            With the constants of this object.
+        """
         return kernels.Loss(self.name, {f.name: getattr(self, f.name) for f in fields(self)})
 
     #: Outputs of the network for each target.
     outputs_a_target: ClassVar[int] = 1
 
     def for_network(self, n_out: int, output: str) -> kernels.Loss | kernels.CustomLoss:
-        """What the kernels take, for so many outputs with this activation."""
+        """What the kernels take, for so many outputs with this activation.
+
+        Parameters
+        ----------
+        n_out : int
+            Outputs of the network.
+        output : str
+            Their activation.
+
+        Returns
+        -------
+        fastmlp.kernels.Loss or CustomLoss
+            What is trained with.
+        """
         return self.spec()
 
     @property
@@ -90,7 +109,24 @@ class Loss(ABC):
         output: str | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Array:
-        """Output error ``δ = ∂C/∂z`` of each row, ``(n, n_out)``; parameters as in a call."""
+        """Output error ``δ = ∂C/∂z`` of each row, ``(n, n_out)``; parameters as in a call.
+
+        Parameters
+        ----------
+        scores : (n, n_out) array-like
+            ``z^L``, before the output activation.
+        target : (n, n_out) or (n,) array-like
+            Values, or class labels.
+        output : str, optional
+            Output activation, by default the first of ``outputs``.
+        sample_weight : (n,) array-like, optional
+            Factor of each row, not negative.
+
+        Returns
+        -------
+        (n, n_out) array
+            Not divided by the number of rows.
+        """
         arrays = self._arrays(scores, target, sample_weight)
         return kernels.output_delta(
             *arrays[:2], self.spec(), output or self.outputs[0], sample_weight=arrays[2]

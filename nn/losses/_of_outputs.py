@@ -120,14 +120,31 @@ class Quantile(OfOutputs):
         return found
 
     def several(self) -> Any:
-        """The loss of all levels together."""
+        """The loss of all levels together.
+
+        Returns
+        -------
+        object
+            With a ``for_network`` of its own; only where there are several levels.
+        """
         from ._of_targets import Quantiles
 
         assert isinstance(self.quantile, tuple)
         return Quantiles(self.quantile, self.ordered)
 
     def values(self, outputs: ArrayLike) -> Array:
-        """The quantiles of outputs of a network, ``(n, n_targets, n_quantiles)``."""
+        """The quantiles of outputs of a network, ``(n, n_targets, n_quantiles)``.
+
+        Parameters
+        ----------
+        outputs : (n, n_targets · n_quantiles) array-like
+            What ``predict`` has given.
+
+        Returns
+        -------
+        (n, n_targets, n_quantiles) array
+            In the order of the levels.
+        """
         from ._of_targets import levels
 
         array = np.asarray(outputs)

@@ -18,7 +18,14 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | No
     Parameters
     ----------
     y_true, y_pred : (n,) arrays of classes, or (n, n_labels) arrays of 0 and 1
+        Right classes, and those that are predicted.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
 
     Examples
     --------
@@ -40,7 +47,19 @@ def balanced_accuracy(
     Parameters
     ----------
     y_true, y_pred : (n,) arrays of classes
+        Right classes, and those that are predicted.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        For several labels a row.
 
     Examples
     --------
@@ -72,9 +91,21 @@ def f1(
     Parameters
     ----------
     y_true, y_pred : (n,) arrays of classes, or (n, n_labels) arrays of 0 and 1
+        Right classes, and those that are predicted.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
     average : {"macro", "binary"}
         The mean over all classes (or labels) that occur in either, or the F1 of class 1 alone.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        For another ``average``.
 
     Examples
     --------
@@ -107,7 +138,9 @@ def confusion(
     Parameters
     ----------
     y_true, y_pred : (n,) arrays of classes
+        Right classes, and those that are predicted.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
     labels : (k,) array, optional
         The classes, in the order of the matrix; by default all that occur, sorted. Rows with
         another class are left out.
@@ -116,6 +149,11 @@ def confusion(
     -------
     (k, k) array
         Counts, or with weights their sums.
+
+    Raises
+    ------
+    ValueError
+        For several labels a row, or ``labels`` that are no list.
 
     Examples
     --------
@@ -151,7 +189,14 @@ def mcc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = 
     Parameters
     ----------
     y_true, y_pred : (n,) arrays of classes
+        Right classes, and those that are predicted.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
+
+    Returns
+    -------
+    float
+        1 where all rows are right.
 
     References
     ----------

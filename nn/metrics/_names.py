@@ -21,9 +21,10 @@ Mode = Literal["auto", "min", "max"]
 class Metric:
     """A metric of ``fit``: its name in the history, what it computes, and from what.
 
-    Attributes
+    Parameters
     ----------
     name : str
+        What its curve is called.
     function : callable
         ``function(y_true, y_pred)``, to a number. Where it has an argument ``sample_weight`` it is
         given the weights of rows, if there are any.
@@ -57,7 +58,18 @@ class Metric:
         return direction(self.name) or direction(_name_of(self.function))
 
     def has(self, argument: str) -> bool:
-        """Whether the function has an argument of this name."""
+        """Whether the function has an argument of this name.
+
+        Parameters
+        ----------
+        argument : str
+            A name.
+
+        Returns
+        -------
+        bool
+            False also where its arguments are not known.
+        """
         try:
             return argument in inspect.signature(self.function).parameters
         except (TypeError, ValueError):  # a builtin that does not say
@@ -117,6 +129,16 @@ _HIGHER = (
 def get(metrics: Any) -> list[Metric]:
     """Return the metrics that are named or given, one or several.
 
+    Parameters
+    ----------
+    metrics : str, function, Metric, or several
+        As ``fit(metrics=…)`` takes them.
+
+    Returns
+    -------
+    list of Metric
+        In the order given.
+
     Raises
     ------
     ValueError
@@ -147,6 +169,16 @@ def direction(name: str) -> Literal["min", "max"] | None:
     Known are the metrics of this package and of scikit-learn, whose rule holds for other names too:
     what ends in ``_score`` is better high, in ``_error``, ``_loss`` or ``_deviance`` low.
 
+    Parameters
+    ----------
+    name : str
+        Of a curve of :class:`fastmlp.History` or a metric.
+
+    Returns
+    -------
+    "min", "max" or None
+        Where better values are.
+
     Examples
     --------
     >>> from fastmlp import metrics
@@ -166,6 +198,16 @@ def direction(name: str) -> Literal["min", "max"] | None:
 
 def greater_is_better(name: str) -> bool:
     """Whether a metric of this name is better where it is higher.
+
+    Parameters
+    ----------
+    name : str
+        Of a metric.
+
+    Returns
+    -------
+    bool
+        False where lower is better.
 
     Raises
     ------

@@ -20,9 +20,17 @@ def log_loss(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | No
 
     Parameters
     ----------
-    y_true : (n,) array of classes ``0 … n_classes - 1``, or (n, n_classes) array of one-hot rows
-    y_pred : (n, n_classes) array of probabilities, or (n,) or (n, 1) array of those of class 1
+    y_true : (n,) array of int, or (n, n_classes) array
+        Classes ``0 … n_classes - 1``, or one-hot rows.
+    y_pred : (n, n_classes), (n,) or (n, 1) array
+        Probabilities of all classes, or those of class 1.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
+
+    Returns
+    -------
+    float
+        In nats; 0 is best.
 
     Examples
     --------
@@ -46,9 +54,17 @@ def brier(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None 
 
     Parameters
     ----------
-    y_true : (n,) array of classes ``0 … n_classes - 1``, or (n, n_classes) array of one-hot rows
-    y_pred : (n, n_classes) array of probabilities, or (n,) or (n, 1) array of those of class 1
+    y_true : (n,) array of int, or (n, n_classes) array
+        Classes ``0 … n_classes - 1``, or one-hot rows.
+    y_pred : (n, n_classes), (n,) or (n, 1) array
+        Probabilities of all classes, or those of class 1.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
+
+    Returns
+    -------
+    float
+        0 is best.
 
     Examples
     --------
@@ -69,12 +85,19 @@ def top_k(
 
     Parameters
     ----------
-    y_true : (n,) array of classes ``0 … n_classes - 1``, or (n, n_classes) array of one-hot rows
-    y_pred : (n, n_classes) array of scores or probabilities, or (n,) or (n, 1) array of those of
-        class 1
+    y_true : (n,) array of int, or (n, n_classes) array
+        Classes ``0 … n_classes - 1``, or one-hot rows.
+    y_pred : (n, n_classes), (n,) or (n, 1) array
+        Scores or probabilities of all classes, or those of class 1.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
     k : int, default 2
         Of classes with equal scores the later ones are taken first.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
 
     Examples
     --------
@@ -103,11 +126,17 @@ def roc_auc(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | Non
 
     Parameters
     ----------
-    y_true : (n,) array of classes ``0 … n_classes - 1``, or (n, n_classes) array of one-hot rows or
-        of labels of 0 and 1
-    y_pred : (n, n_classes) array of scores or probabilities, or (n,) or (n, 1) array of those of
-        class 1
+    y_true : (n,) array of int, or (n, n_classes) array
+        Classes ``0 … n_classes - 1``, one-hot rows, or labels of 0 and 1.
+    y_pred : (n, n_classes), (n,) or (n, 1) array
+        Scores or probabilities of all classes, or those of class 1.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; 0.5 is a guess.
 
     Examples
     --------
@@ -131,6 +160,11 @@ def average_precision(
     ----------
     y_true, y_pred, sample_weight : arrays
         As for :func:`roc_auc`.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
 
     Examples
     --------

@@ -19,7 +19,14 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = N
     Parameters
     ----------
     y_true, y_pred : (n,) or (n, n_out) arrays
+        Right values, and those that are predicted.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
+
+    Returns
+    -------
+    float
+        1 at best; 0 for the mean of the targets.
 
     Examples
     --------
@@ -45,7 +52,14 @@ def mae(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = 
     Parameters
     ----------
     y_true, y_pred : (n,) or (n, n_out) arrays
+        Right values, and those that are predicted.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
+
+    Returns
+    -------
+    float
+        In the unit of the targets.
 
     Examples
     --------
@@ -64,7 +78,14 @@ def mse(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = 
     Parameters
     ----------
     y_true, y_pred : (n,) or (n, n_out) arrays
+        Right values, and those that are predicted.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
+
+    Returns
+    -------
+    float
+        In the square of the unit of the targets.
 
     Examples
     --------
@@ -83,7 +104,14 @@ def rmse(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None =
     Parameters
     ----------
     y_true, y_pred : (n,) or (n, n_out) arrays
+        Right values, and those that are predicted.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
+
+    Returns
+    -------
+    float
+        In the unit of the targets.
 
     Examples
     --------
@@ -106,7 +134,14 @@ def mape(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None =
     Parameters
     ----------
     y_true, y_pred : (n,) or (n, n_out) arrays
+        Right values, and those that are predicted.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
+
+    Returns
+    -------
+    float
+        0.05 is five per cent.
 
     Examples
     --------
@@ -131,9 +166,16 @@ def pinball(
     Parameters
     ----------
     y_true, y_pred : (n,) or (n, n_out) arrays
+        Right values, and those that are predicted.
     sample_weight : (n,) array, optional
+        Factor of each row, not negative.
     alpha : float, default 0.5
         Which quantile, between 0 and 1; of the median it is half of :func:`mae`.
+
+    Returns
+    -------
+    float
+        In the unit of the targets.
 
     Examples
     --------
@@ -162,6 +204,11 @@ def d2(
     ----------
     y_true, y_pred, sample_weight, alpha : arrays, and a float
         As for :func:`pinball`.
+
+    Returns
+    -------
+    float
+        1 at best; 0 for the quantile of the targets.
 
     Examples
     --------

@@ -31,7 +31,9 @@ def cross_validate(
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
+        What is copied; it is not changed.
     X, y : array-like
+        Rows and targets, as its ``fit`` takes them.
     cv : int, splitter of scikit-learn or pairs of row numbers, optional
         5 folds by default, stratified for classes.
     groups : (n,) array-like, optional
@@ -43,6 +45,7 @@ def cross_validate(
     n_threads : int, optional
         Threads in all; each fold is fitted by one.
     return_train_score, return_estimator : bool, default False
+        Add scores of the rows that were fitted to, and the fitted copies.
 
     Returns
     -------

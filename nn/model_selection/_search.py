@@ -33,13 +33,16 @@ class MLPSearchCV(BaseEstimator):
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
+        What is copied; it is not changed.
     space : dict
         Name of a parameter → list of values, or a distribution with ``rvs``
         (:class:`loguniform` and its like, or those of scipy.stats).
     n_candidates : int, optional
         Candidates that are drawn; by default all combinations of lists.
-    cv, scoring
-        As in :func:`cross_validate`.
+    cv : int, splitter of scikit-learn or pairs of row numbers, optional
+        5 folds by default, stratified for classes.
+    scoring : str or function of (estimator, X, y), optional
+        By default the estimator's own ``score``.
     halving : bool, default True
         Train all candidates for a few epochs, then the better ones for more, from where they were,
         up to the estimator's ``max_iter``: K. Jamieson, A. Talwalkar, *Non-stochastic best arm
@@ -50,6 +53,7 @@ class MLPSearchCV(BaseEstimator):
     refit : bool, default True
         Fit the best candidate to all rows, by ``fit``.
     return_train_score : bool, default False
+        Score the rows that were fitted to as well.
     random_state : int, RandomState or None
         Draws the candidates; the estimators have their own.
     n_threads : int, optional
@@ -117,9 +121,19 @@ class MLPSearchCV(BaseEstimator):
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> MLPSearchCV:
         """Search, and fit the best candidate to all rows where ``refit`` asks for it.
 
+        Parameters
+        ----------
+        X, y : array-like
+            Rows and targets, as the estimator's ``fit`` takes them.
+        sample_weight : (n,) array-like, optional
+            Weights in fits and, where the score takes them, in scores.
+        groups : (n,) array-like, optional
+            For splitters that keep groups together.
+
         Returns
         -------
         self
+            With what was found.
         """
         candidates = self._candidates()
         folds = _folds.of(
@@ -176,23 +190,69 @@ class MLPSearchCV(BaseEstimator):
 
     @available_if(_has("predict"))
     def predict(self, X: Any) -> Any:
-        """Predictions of the best estimator."""
+        """Predictions of the best estimator.
+
+        Parameters
+        ----------
+        X : (n, n_features) array-like
+            Rows.
+
+        Returns
+        -------
+        array
+            As the estimator's ``predict`` gives it.
+        """
         return self._best().predict(X)
 
     @available_if(_has("predict_proba"))
     def predict_proba(self, X: Any) -> Array:
-        """Probabilities of the best estimator."""
+        """Probabilities of the best estimator.
+
+        Parameters
+        ----------
+        X : (n, n_features) array-like
+            Rows.
+
+        Returns
+        -------
+        (n, n_classes) array
+            In the order of ``classes_``.
+        """
         proba: Array = self._best().predict_proba(X)
         return proba
 
     @available_if(_has("decision_function"))
     def decision_function(self, X: Any) -> Array:
-        """Scores of the best estimator."""
+        """Scores of the best estimator.
+
+        Parameters
+        ----------
+        X : (n, n_features) array-like
+            Rows.
+
+        Returns
+        -------
+        array
+            As the estimator's ``decision_function`` gives it.
+        """
         scores: Array = self._best().decision_function(X)
         return scores
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Score of the best estimator, as in the search."""
+        """Score of the best estimator, as in the search.
+
+        Parameters
+        ----------
+        X, y : array-like
+            Rows and targets.
+        sample_weight : (n,) array-like, optional
+            Factor of each row, where the score takes them.
+
+        Returns
+        -------
+        float
+            By ``scoring``.
+        """
         return self.scorer_(self._best(), X, y, sample_weight)
 
     @property

@@ -79,6 +79,11 @@ def get(optimizer: str | Optimizer) -> Optimizer:
     optimizer : str or Optimizer
         A name such as ``"sgd"`` or ``"adam"``, or an object of this module.
 
+    Returns
+    -------
+    Optimizer
+        With its constants.
+
     Raises
     ------
     ValueError

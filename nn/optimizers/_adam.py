@@ -32,6 +32,7 @@ class Adam(Optimizer):
         Add ``ε`` before the bias correction, as scikit-learn and Keras do:
         ``p ← p - η √(1 - β₂ᵗ) / (1 - β₁ᵗ) m / (√v + ε)``.
     amsgrad : bool, default False
+        Divide by the largest ``√v`` so far.
     weight_decay : float, default 0
         ``λ ≥ 0``, decoupled: ``p ← p (1 - η λ)`` before the update.
 

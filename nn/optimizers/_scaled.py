@@ -129,6 +129,7 @@ class RMSprop(Optimizer):
     epsilon : float, default 1e-8
         ``ε > 0``.
     centered : bool, default False
+        Divide by the standard deviation instead of the root mean square.
     weight_decay : float, default 0
         ``λ ≥ 0``, decoupled: ``p ← p (1 - η λ)`` before the update.
 

@@ -102,7 +102,11 @@ class BayesianRegularization(LevenbergMarquardt):
 
     Parameters
     ----------
-    damping, up, down, max_parameters, subset
+    damping, up, down : float, default 0.001, 3, 0.3
+        As of :class:`LevenbergMarquardt`.
+    max_parameters : int, default 3000
+        As of :class:`LevenbergMarquardt`.
+    subset : int, optional
         As of :class:`LevenbergMarquardt`.
 
     References

@@ -39,13 +39,16 @@ def decision_regions(
     labels : tuple of str, optional
         Names of the classes, for the legend; by default those of a classifier.
     feature_names : (str, str)
+        What stands at the axes.
     resolution : int, default 240
         Points along each axis.
-    ax : _style.Axes, optional
+    ax : matplotlib.axes.Axes, optional
+        Draw here; by default in a new figure.
 
     Returns
     -------
     Axes
+        With the drawing.
 
     Raises
     ------

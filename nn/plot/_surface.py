@@ -43,6 +43,7 @@ def loss_surface(
     Parameters
     ----------
     network : MLP, or fitted estimator
+        What has been trained; it is not changed.
     X, y, loss : arrays, and a loss
         As in ``MLP.loss``; for an estimator as in its ``fit``, with the loss that it was fitted
         for, without the penalty.
@@ -65,11 +66,13 @@ def loss_surface(
         be told apart.
     random_state : int, default 0
         Of random directions.
-    ax : _style.Axes, optional
+    ax : matplotlib.axes.Axes, optional
+        Draw here; by default in a new figure.
 
     Returns
     -------
     Axes
+        With the drawing.
 
     Raises
     ------

@@ -19,6 +19,7 @@ def uncertainty(
     Parameters
     ----------
     ensemble : MLPEnsemble, MLPEnsembleRegressor, or anything with ``predict(X, return_std=True)``
+        What has been fitted.
     X : (n, n_in) array-like
         With one column: the mean over it, with bands of one and two standard deviations. With
         several, and ``y``: the share of targets within the central intervals of normal
@@ -34,6 +35,7 @@ def uncertainty(
     Returns
     -------
     Axes
+        With the drawing.
 
     Raises
     ------

@@ -27,16 +27,20 @@ def weight_images(
     Parameters
     ----------
     network : MLP, or fitted estimator
+        What has been trained.
     shape : (height, width), optional
         Of an image; by default a square.
     layer : int, default 0
+        Which layer's neurons, from 0.
     n_images : int, default 40
         Neurons to draw at most.
-    ax : _style.Axes, optional
+    ax : matplotlib.axes.Axes, optional
+        Draw here; by default in a new figure.
 
     Returns
     -------
     Axes
+        With the drawing.
 
     Raises
     ------

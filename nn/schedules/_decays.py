@@ -12,7 +12,13 @@ from ._schedule import Clock, Schedule, not_negative, positive
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """``η`` all the time."""
+    """``η`` all the time.
+
+    Parameters
+    ----------
+    every : {"epoch", "step"}, default "epoch"
+        Unit of time.
+    """
 
     every: Clock = "epoch"
 
@@ -54,7 +60,9 @@ class InverseTime(Schedule):
     Parameters
     ----------
     decay_rate : float, default 1
+        How fast the rate falls.
     decay_steps : float, default 1
+        Unit of ``t``: so many epochs or steps.
     every : {"epoch", "step"}, default "epoch"
     """
 
@@ -80,6 +88,7 @@ class Step(Schedule):
     step_size : float, optional
         Time between two reductions; by default a third of the run, so that there are three levels.
     gamma : float, default 0.1
+        Factor of each reduction.
     every : {"epoch", "step"}, default "epoch"
     """
 
@@ -110,7 +119,9 @@ class Exponential(Schedule):
     Parameters
     ----------
     decay_rate : float, default 0.96
+        Factor of each ``decay_steps``.
     decay_steps : float, default 1
+        Unit of ``t``: so many epochs or steps.
     every : {"epoch", "step"}, default "epoch"
     """
 

@@ -92,11 +92,30 @@ class Schedule(ABC):
         return False
 
     def check(self, known: Iterable[str]) -> None:
-        """Raise ``ValueError`` where the run will not record the curve that the rates follow."""
+        """Raise ``ValueError`` where the run will not record the curve that the rates follow.
+
+        Parameters
+        ----------
+        known : iterable of str
+            Curves of the run's history.
+        """
         return None
 
     def rates(self, learning_rate: float, times: Times) -> Array:
-        """Learning rates at some times, for the optimizer's ``learning_rate``."""
+        """Learning rates at some times, for the optimizer's ``learning_rate``.
+
+        Parameters
+        ----------
+        learning_rate : float
+            The optimizer's, ``η``.
+        times : Times
+            Epochs and steps since the beginning of the run.
+
+        Returns
+        -------
+        array
+            A rate for each of the times.
+        """
         by_step = self.every == "step"
         t = (times.steps if by_step else times.epochs).astype(np.float64)
         unit = 1 if by_step else times.steps_per_epoch

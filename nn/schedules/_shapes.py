@@ -25,7 +25,9 @@ class OneCycle(Schedule):
     pct_start : float, default 0.3
         Share of the run that rises.
     div_factor : float, default 25
+        By how much the first rate is lower than the highest.
     final_div_factor : float, default 10000
+        By how much the last rate is lower than the first.
     total_steps : float, optional
         Length of the cycle; by default the whole run.
     every : {"epoch", "step"}, default "step"
@@ -73,6 +75,7 @@ class Warmup(Schedule):
     after : Schedule, str or function, default "constant"
         What follows; it sees only the rest of the run, and may count in other units.
     start_factor : float, default 0.01
+        Share of ``η`` that the rise begins with.
     every : {"epoch", "step"}, default "step"
     """
 
@@ -229,6 +232,16 @@ Function = Factor
 
 def get(schedule: str | Schedule | Callable[[float], float]) -> Schedule:
     """Return a schedule itself, the one of that name, or one made from a function of the epoch.
+
+    Parameters
+    ----------
+    schedule : str, Schedule or function
+        A name such as ``"cosine"``, an object, or a function of the epoch.
+
+    Returns
+    -------
+    Schedule
+        With its constants.
 
     Raises
     ------

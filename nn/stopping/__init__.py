@@ -46,6 +46,16 @@ __all__ = [
 def get(stop: str | StopRule | Iterable[str | StopRule] | None) -> list[StopRule]:
     """Return the rules that are named or given, one or several.
 
+    Parameters
+    ----------
+    stop : str, StopRule, several of them, or None
+        As ``fit(stop=…)`` takes them.
+
+    Returns
+    -------
+    list of StopRule
+        In the order given; empty for ``None``.
+
     Raises
     ------
     ValueError

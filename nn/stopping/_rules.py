@@ -35,13 +35,34 @@ class StopRule(ABC):
         """Start to watch a run."""
 
     def check(self, known: Iterable[str]) -> None:
-        """Raise ``ValueError`` where the run will not record what the rule looks at."""
+        """Raise ``ValueError`` where the run will not record what the rule looks at.
+
+        Parameters
+        ----------
+        known : iterable of str
+            Curves of the run's history.
+
+        Raises
+        ------
+        ValueError
+            Where the rule's curve is not among them.
+        """
         return None
 
     def resolved(self, modes: Mapping[str, str | None]) -> StopRule:
         """The rule for a run that records these curves, each better at its ``"min"`` or ``"max"``.
 
         ``None`` stands for what is not known.
+
+        Parameters
+        ----------
+        modes : mapping of str to "min", "max" or None
+            What will be recorded, and where each is better.
+
+        Returns
+        -------
+        StopRule
+            This one, or a copy that knows its direction.
         """
         return self
 
@@ -105,6 +126,7 @@ class Plateau(StopRule):
     Parameters
     ----------
     tol : float, default 1e-4
+        How much lower the loss must be to count.
     n_iter_no_change : int, default 10
         Epochs in a row without improvement.
     """

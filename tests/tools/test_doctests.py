@@ -1,13 +1,19 @@
-"""The examples of the docstrings run, and every public function and class has what it needs."""
+"""The docstrings: their examples run, and they say what there is to say, as numpydoc checks it."""
 
 from __future__ import annotations
 
+import ast
 import doctest
+import functools
 import importlib
 import inspect
 import os
 import re
+import textwrap
+import tomllib
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import fastmlp
@@ -50,6 +56,26 @@ def public() -> dict[str, Any]:
 
 
 PUBLIC = public()
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+@functools.cache
+def members() -> dict[str, Any]:
+    """All of :data:`PUBLIC`, with the methods and properties that have a docstring of their own."""
+    found = dict(PUBLIC)
+    for name, thing in PUBLIC.items():
+        for key, value in vars(thing).items() if inspect.isclass(thing) else ():
+            function = function_of(value)
+            if not key.startswith("_") and inspect.isfunction(function) and function.__doc__:
+                found[f"{name}.{key}"] = value
+    return found
+
+
+def function_of(thing: Any) -> Any:
+    """The function behind a method, a property, or a method that exists under a condition."""
+    for attribute in ("__func__", "fget", "func", "function"):
+        thing = getattr(thing, attribute, None) or thing
+    return thing
 
 
 def examples() -> dict[str, doctest.DocTest]:
@@ -111,3 +137,45 @@ def test_public_functions_have_examples():
 def test_public_classes_have_docstrings():
     """Their own: a class that inherits one says nothing of itself."""
     assert not [name for name, thing in PUBLIC.items() if not (thing.__doc__ or "").strip()]
+
+
+@pytest.mark.source_tree
+@pytest.mark.sweep  # the site's build makes the same checks
+@pytest.mark.parametrize("module", MODULES)
+def test_docstrings_are_valid(module):
+    """By the checks of pyproject.toml, which the site's build makes as well."""
+    validate = pytest.importorskip("numpydoc.validate")
+    chosen = tomllib.loads(PYPROJECT.read_text("utf-8"))["tool"]["numpydoc_validation"]
+    left_out = {*chosen["checks"]} - {"all"}
+    wrong = []
+    for name in members():
+        home = max((one for one in MODULES if name.startswith(f"{one}.")), key=len)
+        if home == module and not any(re.search(part, name) for part in chosen["exclude"]):
+            errors = validate.validate(name)["errors"]
+            wrong += [f"{name}: {text}" for code, text in errors if code not in left_out]
+    assert not wrong
+
+
+def raised(node: ast.AST) -> Iterator[str]:
+    """Names of the errors that the statements of a function raise, without inner functions."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Raise) and isinstance(child.exc, ast.Call):
+            yield ast.unparse(child.exc.func)
+        if not isinstance(child, (ast.FunctionDef, ast.Lambda)):
+            yield from raised(child)
+
+
+def test_errors_that_are_raised_are_documented():
+    """Those of a function's own statements; what it calls may raise others."""
+    lacking, seen = [], 0
+    for name, thing in members().items():
+        function = function_of(thing)
+        if isinstance(thing, property) or not inspect.isfunction(function):
+            continue
+        statements = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+        errors = set(raised(statements))
+        seen += bool(errors)
+        if errors and "\nRaises\n" not in (inspect.getdoc(function) or ""):
+            lacking.append(f"{name}: {sorted(errors)}")
+    assert seen > 40
+    assert not lacking

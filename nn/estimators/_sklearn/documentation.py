@@ -150,5 +150,5 @@ def document(cls: type) -> type:
         ("deviations", DEVIATIONS),
     ):
         text = text.replace("{" + name + "}", part.strip())
-    cls.__doc__ = text
+    cls.__doc__ = text + "\n"
     return cls

@@ -21,6 +21,7 @@ def from_sklearn(estimator: Any) -> Any:
     Parameters
     ----------
     estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+        What is copied.
 
     Returns
     -------
