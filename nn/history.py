@@ -201,9 +201,29 @@ class History:
         -------
         History
             Equal to the one that was written.
+
+        Raises
+        ------
+        ValueError
+            For anything else.
         """
+        if not isinstance(values, dict):
+            raise ValueError(f"a history must be a dict, got {values!r:.80}")
         known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        history = cls(**{name: value for name, value in values.items() if name in known})
+        curves = {name: getattr(history, name) for name in _CURVES}
+        if not isinstance(history.metrics, dict) or not isinstance(history.loss, list):
+            raise ValueError("a history must have a list of losses, and metrics by name")
+        for name, curve in (curves | history.metrics).items():
+            whole = isinstance(curve, list) and all(type(v) in (int, float) for v in curve)
+            if not whole or len(curve) > len(history.loss):
+                raise ValueError(f"{name} must be a list of numbers, one for each epoch")
+        words = (history.stop_reason, history.stop_message)
+        if not all(isinstance(text, str) for text in words):
+            raise ValueError(f"the reason to stop must be text, got {words!r:.80}")
+        if history.best_epoch is not None and type(history.best_epoch) is not int:
+            raise ValueError(f"best_epoch must be an integer, got {history.best_epoch!r:.80}")
+        return history
 
     def __repr__(self) -> str:
         if not self.loss:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._inputs import numbers
+from .._network import construction
 from .._typing import Array
 from ..history import History
 from ..mlp import MLP
@@ -314,17 +315,25 @@ class MLPEnsemble:
         FileNotFoundError, ValueError
             Where there is no such file, or it is damaged or holds something else.
         """
-        networks, entry = files.load(path, FORMAT, n_threads)
-        counts = np.array(entry.get("counts"), np.intp)
-        if counts.shape != (len(networks),) or counts.min(initial=0) < 0 or not counts.any():
-            raise ValueError(f"{path} must say how often each of {len(networks)} networks counts")
-        first = networks[0]
-        ensemble = cls(
-            entry["sizes"], len(networks), output=first.architecture.output, dtype=first.dtype,
-            n_threads=n_threads,
-        )  # fmt: skip
-        ensemble.networks, ensemble.counts = networks, counts
-        return ensemble
+
+        def made(networks: list[MLP], entry: dict[str, Any]) -> MLPEnsemble:
+            counts = np.array(entry["counts"], np.intp)
+            if counts.shape != (len(networks),) or counts.min(initial=0) < 0 or not counts.any():
+                raise ValueError(f"it must say how often each of {len(networks)} networks counts")
+            first, layers = networks[0].architecture, [net.architecture.sizes for net in networks]
+            if any((sizes[0], sizes[-1]) != (first.sizes[0], first.sizes[-1]) for sizes in layers):
+                raise ValueError(f"its networks must have equal inputs and outputs, got {layers}")
+            ensemble = cls(
+                first.sizes, len(networks), output=first.output, dtype=networks[0].dtype,
+                n_threads=n_threads,
+            )  # fmt: skip
+            # No network of the sizes for a new fit is made here: nobody vouches for them.
+            asked = construction.architecture(entry["sizes"], "relu", first.output)
+            ensemble.sizes = ensemble._network["sizes"] = asked.sizes
+            ensemble.networks, ensemble.counts = networks, counts
+            return ensemble
+
+        return files.load(path, FORMAT, made, n_threads)
 
 
 def moments(outputs: Array, weights: Array) -> tuple[Array, Array]:

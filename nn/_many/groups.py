@@ -283,20 +283,29 @@ class GroupedMLP:
         ValueError
             Where the file is damaged or holds something else.
         """
-        networks, entry = files.load(path, FORMAT, n_threads)
-        names, shared = entry.get("networks"), entry.get("shared")
-        if (
-            not networks
-            or not isinstance(names, list)
-            or len(names) + bool(shared) != len(networks)
-        ):
-            raise ValueError(f"{path} must hold one network for each of its groups")
-        first = networks[0].architecture
-        model = cls(first.sizes, output=first.output, dtype=networks[0].dtype, n_threads=n_threads)
-        model.architecture, model.labels = first, entry["labels"]
-        model.shared = networks.pop() if shared else None
-        model.networks = dict(zip(names, networks, strict=True))
-        return model
+
+        def made(networks: list[MLP], entry: dict[str, Any]) -> GroupedMLP:
+            names, labels, shared = entry["networks"], entry["labels"], entry["shared"]
+            listed = isinstance(names, list) and isinstance(labels, list)
+            if not listed or not labels or len(names) + bool(shared) != len(networks):
+                raise ValueError("it must hold one network for each of its groups")
+            if not all(type(name) in (str, int, bool) for name in (*names, *labels)):
+                raise ValueError("groups must be whole numbers or text")
+            if not set(names) <= set(labels) or not (shared or set(names) == set(labels)):
+                raise ValueError("its networks must be those of its groups")
+            first = networks[0]
+            if any(net.architecture != first.architecture for net in networks):
+                raise ValueError("its networks must have one architecture")
+            model = cls(
+                first.architecture.sizes, output=first.architecture.output, dtype=first.dtype,
+                n_threads=n_threads,
+            )  # fmt: skip
+            model.architecture, model.labels = first.architecture, labels
+            model.shared = networks.pop() if shared else None
+            model.networks = dict(zip(names, networks, strict=True))
+            return model
+
+        return files.load(path, FORMAT, made, n_threads)
 
 
 def _check_labels(labels: Array, n: int) -> None:

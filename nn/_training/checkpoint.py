@@ -14,7 +14,11 @@ import numpy as np
 
 from .. import serialization
 from .._files import open_regular, shown, write
+from .._inputs import numbers
 from .._typing import Array
+from ..history import History
+from ..schedules._rates import Rates
+from . import plan
 
 if TYPE_CHECKING:
     from .._network.network import Network
@@ -25,6 +29,9 @@ FORMAT_VERSION = 1
 #: Stands for an array in JSON, with its tensor's name.
 _TENSOR = "tensor"
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64))
+
+#: Steps at most: beyond them a float64 no longer counts by ones.
+_MOST_STEPS = 2**53
 
 
 def copy(tree: Any) -> Any:
@@ -118,56 +125,6 @@ def _metadata(path: str | os.PathLike[str], file: BinaryIO) -> dict[str, str]:
     return metadata
 
 
-def check(state: dict[str, Any], network: Network, known: Settings) -> None:
-    """Raise ``ValueError`` unless a state can be that of this run."""
-    n, dtype = network.parameters.size, network.dtype
-    try:
-        _check_vector("parameters", state["parameters"], n, dtype)
-        slots = list(known.slots or ())
-        if list(state["moments"]) not in (slots, []):
-            raise ValueError(f"moments must be {slots}, got {list(state['moments'])}")
-        for slot, moments in state["moments"].items():
-            _check_vector(slot, moments, n, dtype)
-        if not isinstance(state["step"], (int, np.integer)) or state["step"] < 0:
-            raise ValueError(f"step must be an integer, not negative, got {state['step']!r}")
-        for name in ("order", "subset"):
-            rows = state[name]
-            if rows is not None and not np.array_equal(np.unique(rows), np.sort(rows)):
-                raise ValueError(f"{name} must hold each row once")
-        own = network._generator.bit_generator.state
-        if state["generator"]["bit_generator"] != own["bit_generator"]:
-            raise ValueError(
-                f"generator must be a {own['bit_generator']} as the network's, got "
-                f"{state['generator']['bit_generator']!r}"
-            )
-        if len(state["stop"]) not in (0, len(known.stop)):
-            raise ValueError(
-                f"stop must have {len(known.stop)} entries, one for each stop rule, got "
-                f"{len(state['stop'])}"
-            )
-        for rule, found in zip(known.stop, state["stop"], strict=False):
-            if set(found) != set(rule.watch().state()):
-                raise ValueError(f"stop must hold the state of {rule!r}, got {sorted(found)}")
-        type(network._generator.bit_generator)().state = state["generator"]
-        for name in ("seed", "memory", "learning_rate", "schedule", "history"):
-            state[name]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"state must be that of an equal trainer, got {error!r}") from None
-
-
-def check_rows(state: dict[str, Any], n: int) -> None:
-    """Raise ``ValueError`` where a run that goes on gets another number of rows."""
-    order = state.get("order")
-    if isinstance(order, np.ndarray) and state.get("subset") is None and len(order) != n:
-        raise ValueError(f"the run to resume has {len(order)} rows, got {n}")
-
-
-def _check_vector(name: str, value: Any, n: int, dtype: np.dtype[Any]) -> None:
-    if not isinstance(value, np.ndarray) or value.shape != (n,) or value.dtype != dtype:
-        got = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else value
-        raise ValueError(f"{name} must be {dtype} of shape ({n},), got {got!r:.80}")
-
-
 def _description(network: Network, known: Settings) -> dict[str, Any]:
     """What a state is the state of, in words that JSON keeps."""
     net = network.architecture
@@ -205,3 +162,125 @@ def _unpack(tree: Any, tensors: dict[str, Array]) -> Any:
             return found
         return {key: _unpack(value, tensors) for key, value in tree.items()}
     return [_unpack(value, tensors) for value in tree] if isinstance(tree, list) else tree
+
+
+# What a state must be: found out before it takes the place of another, so that nothing is changed
+# by one that is refused, and no later epoch stumbles over it.
+
+
+def check(state: dict[str, Any], network: Network, known: Settings) -> None:
+    """Raise ``ValueError`` unless a state can be that of this run."""
+    try:
+        _check_vectors(state, network, known)
+        numbers.count("step", state["step"], 0)
+        if state["step"] > _MOST_STEPS:
+            raise ValueError(f"step must be at most {_MOST_STEPS}, got {state['step']}")
+        if state["seed"] is not None and numbers.count("seed", state["seed"], 0) >= 2**64:
+            raise ValueError(f"seed must be below 2**64, got {state['seed']}")
+        rate = numbers.number("learning_rate", state["learning_rate"])
+        if not 0 <= rate < np.inf:
+            raise ValueError(f"learning_rate must be finite and not negative, got {rate}")
+        _check_orders(state)
+        _check_generator(state["generator"], network)
+        rates = Rates(known.learning_rate, known.schedule, 1, 1)
+        _check_remembered("schedule", state["schedule"], rates, network)
+        _check_stop(state["stop"], network, known)
+        _check_memory(state["memory"], network, known)
+        History.from_dict(state["history"])
+    except (KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"state must be that of an equal trainer, got {error!r:.200}") from None
+
+
+def check_rows(state: dict[str, Any], n: int) -> None:
+    """Raise ``ValueError`` where a run that goes on gets another number of rows."""
+    order, subset = state.get("order"), state.get("subset")
+    if isinstance(order, np.ndarray) and subset is None and len(order) != n:
+        raise ValueError(f"the run to resume has {len(order)} rows, got {n}")
+    if isinstance(subset, np.ndarray) and subset.max(initial=-1) >= n:
+        raise ValueError(f"the run to resume has row {subset.max()}, got {n} rows")
+
+
+def _check_vectors(state: dict[str, Any], network: Network, known: Settings) -> None:
+    """Parameters and moments."""
+    _check_vector("parameters", state["parameters"], network)
+    slots = list(known.slots or ())
+    if list(state["moments"]) not in (slots, []):
+        raise ValueError(f"moments must be {slots}, got {list(state['moments'])!r:.200}")
+    for slot, moments in state["moments"].items():
+        _check_vector(slot, moments, network)
+
+
+def _check_vector(name: str, value: Any, network: Network) -> None:
+    n, dtype = network.parameters.size, network.dtype
+    if not isinstance(value, np.ndarray) or value.shape != (n,) or value.dtype != dtype:
+        got = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else value
+        raise ValueError(f"{name} must be {dtype} of shape ({n},), got {got!r:.80}")
+
+
+def _check_orders(state: dict[str, Any]) -> None:
+    """Which rows are trained on, where not on all, and in which order."""
+    order, subset = state["order"], state["subset"]
+    for name, rows in (("order", order), ("subset", subset)):
+        if rows is None:
+            continue
+        if not isinstance(rows, np.ndarray) or rows.ndim != 1 or rows.dtype.kind != "i":
+            raise ValueError(f"{name} must be an array of row numbers, got {rows!r:.80}")
+        if rows.min(initial=0) < 0 or len(np.unique(rows)) < len(rows):
+            raise ValueError(f"{name} must hold each row once")
+    if order is not None and order.max(initial=-1) >= len(order):
+        raise ValueError(f"order must hold the rows below {len(order)}, got {order.max()}")
+
+
+def _check_generator(found: Any, network: Network) -> None:
+    own = network._generator.bit_generator
+    kind = own.state["bit_generator"]
+    if found["bit_generator"] != kind:
+        raise ValueError(
+            f"generator must be a {kind} as the network's, got {found['bit_generator']!r:.80}"
+        )
+    type(own)().state = found
+
+
+def _check_remembered(name: str, found: Any, owner: Any, network: Network) -> None:
+    """What an object gives as its ``state()``, which another of its kind is to ``restore``."""
+    usual = owner.state()
+    if set(found) != set(usual):
+        raise ValueError(f"{name} must hold {sorted(usual)}, got {sorted(found)!r:.80}")
+    for key, value in found.items():
+        if key == "parameters" and value is not None:
+            _check_vector(key, value, network)
+        elif isinstance(usual[key], (int, float)):
+            numbers.number(key, value)
+        elif usual[key] is not None and not isinstance(value, type(usual[key])):
+            raise ValueError(f"{key} of {name} must not be {value!r:.80}")
+    owner.restore(found)
+
+
+def _check_stop(found: Any, network: Network, known: Settings) -> None:
+    if not isinstance(found, list) or len(found) not in (0, len(known.stop)):
+        raise ValueError(
+            f"stop must have {len(known.stop)} entries, one for each stop rule, got {found!r:.80}"
+        )
+    for rule, one in zip(known.stop, found, strict=False):
+        _check_remembered(f"stop of {rule!r}", one, rule.watch(), network)
+
+
+def _check_memory(memory: Any, network: Network, known: Settings) -> None:
+    """What a line search has learnt; others learn nothing beside their moments."""
+    if memory is None:
+        return
+    if not known.searches:
+        raise ValueError(f"memory is of optimizers with line search, got {memory!r:.80}")
+    for array in _arrays(memory):
+        if array.shape != network.parameters.shape or array.dtype.kind != "f":
+            raise ValueError(f"memory must hold vectors like the parameters, got {array!r:.80}")
+    steps = plan.engine(network, known, 1, 0)
+    steps.load(network.parameters, None, 0)
+    steps.remember(memory)
+
+
+def _arrays(tree: Any) -> list[Array]:
+    if isinstance(tree, np.ndarray):
+        return [tree]
+    inner = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return [array for part in inner for array in _arrays(part)]

@@ -277,8 +277,11 @@ def _of_group(group: Any, path: Any, names: list[str | None], block_rows: int | 
 def _opened(path: str | os.PathLike[str]) -> Array:
     try:
         found: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"{shown(path)} is no readable .npy file: {error}") from None
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # NumPy's reader of headers raises those of tokenize, too
+        said = str(error)[:200] or type(error).__name__
+        raise ValueError(f"{shown(path)} is no readable .npy file: {said}") from None
     if not isinstance(found, np.memmap):
         raise ValueError(f"{shown(path)} must be one .npy array")
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -200,6 +201,10 @@ def _read(file: Any, size: int) -> Array:
         raise ValueError(f"an array announces {announced} bytes and has {size - start.tell()}")
     content = bytearray(start.read())
     _append(content, file, announced)
+    if dtype.kind == "U" and announced:
+        codes = np.frombuffer(content, np.dtype(np.uint32).newbyteorder(dtype.byteorder))
+        if codes.max() > sys.maxunicode:
+            raise ValueError(f"an array of text holds {codes.max()}, which is no character")
     array = np.frombuffer(content, dtype) if announced else np.empty(math.prod(shape), dtype)
     return array.reshape(shape, order="F" if by_columns else "C")
 

@@ -115,6 +115,16 @@ def test_files(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"is not a file of fastmlp\.MLPEnsemble"):
             MLPEnsemble.load(path)
+    for old, new in [
+        (b'\\"counts\\": [', b'\\"counts\\":{['),
+        (b'\\"counts\\": [', b'\\"counts\\":[['),
+        (b'\\"sizes\\"', b'\\"bytes\\"'),
+        (b'"shape":[', b'"shape":{'),
+    ]:
+        assert old in content
+        path.write_bytes(content.replace(old, new, 1))
+        with pytest.raises(ValueError, match=r"is not a file of fastmlp\.MLPEnsemble"):
+            MLPEnsemble.load(path)
     MLP([3, 1]).save(path)
     with pytest.raises(ValueError, match="its format must be"):
         MLPEnsemble.load(path)

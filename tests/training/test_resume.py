@@ -116,10 +116,22 @@ def test_states_can_be_read_and_set():
         ("moments", {"first_moment": np.zeros(32)}),
         ("step", -1),
         ("step", "one"),
+        ("step", 2**60),
         ("order", np.array([0, 0, 1])),
+        ("order", np.array([0, 1, 255])),
+        ("order", [0, 1, 2]),
+        ("subset", np.array([-1, 3])),
+        ("memory", [1]),
+        ("learning_rate", {}),
+        ("learning_rate", -1.0),
+        ("schedule", {"scale": 1.0}),
+        ("history", []),
+        ("accuracy", {"history": {"metrics": {"accuracy": 3}}}),
+        ("loss", {"history": {"loss": ["0.5"]}}),
         ("generator", {"bit_generator": "MT19937"}),
         ("stop", [{}]),
         ("seed", ...),
+        ("seed", 0.5),
     ],
 )
 def test_other_states_are_refused(name, value):
@@ -129,6 +141,8 @@ def test_other_states_are_refused(name, value):
     before, state = net.parameters.copy(), trainer.state
     if value is ...:
         del state[name]
+    elif isinstance(value, dict) and "history" in value:
+        state["history"] |= value["history"]
     else:
         state[name] = value
     with pytest.raises(ValueError, match=name):
@@ -156,6 +170,37 @@ def test_files_of_other_runs_are_refused(other, options, words, tmp_path):
     with pytest.raises(ValueError, match="30 rows, got 29"):
         network().fit(X[1:], Y[1:], resume=path)
     np.testing.assert_array_equal(other.parameters, before)
+
+
+@pytest.mark.parametrize("rule", ["lbfgs", "levenberg_marquardt"])
+def test_what_a_line_search_remembers_is_looked_at(rule):
+    net = network()
+    trainer = net.trainer(optimizer=rule)
+    for _ in range(2):
+        trainer.step(X, Y)
+    before, state = net.parameters.copy(), trainer.state
+    memory = state["memory"]
+    for wrong in ([], {}, {**memory, "here": 3}, {**memory, "here": [0.5, np.zeros(3)]}):
+        with pytest.raises(ValueError, match=r"memory|equal trainer"):
+            trainer.state = {**state, "memory": wrong}
+    np.testing.assert_array_equal(net.parameters, before)
+    trainer.state = state
+
+
+def test_stop_rules_and_schedules_get_back_what_they_remember():
+    stop = [stopping.Plateau(), stopping.EarlyStopping("loss"), stopping.TimeLimit(1000)]
+    trainer = network().trainer(learning_rate=schedules.ReduceOnPlateau(0.01), stop=stop)
+    trainer.run(X, Y, epochs=2)
+    state = trainer.state
+    for place, name, value in [(0, "best", "low"), (1, "parameters", np.zeros(2)), (2, "left", [])]:
+        wrong = [dict(one) for one in state["stop"]]
+        wrong[place][name] = value
+        with pytest.raises(ValueError, match=f"{name} must be"):
+            trainer.state = {**state, "stop": wrong}
+    with pytest.raises(ValueError, match="waited must be"):
+        trainer.state = {**state, "schedule": {**state["schedule"], "waited": []}}
+    trainer.state = state
+    assert trainer.run(X, Y, epochs=1).epochs == 3
 
 
 def test_damaged_files_are_refused(tmp_path):
