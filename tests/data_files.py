@@ -1,7 +1,9 @@
 """Small files of data for the tests of readers."""
 
+import csv
 import gzip
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +34,19 @@ def write_idx_folder(folder, *, dotted=False, zipped=False, n_train=7, n_test=3)
             name, content = f"{name}.gz", gzip.compress(content)
         (folder / name).write_bytes(content)
     return arrays
+
+
+def houses(path="houses.csv", n=120):
+    """A table whose price is a simple function of a number and a category."""
+    rng = np.random.default_rng(0)
+    size, district = rng.uniform(50, 150, n), rng.choice(["old", "new"], n)
+    price = 1e5 + 3e3 * size * np.where(district == "old", 1, 1.5)
+    with Path(path).open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["size", "district", "kind", "price"])
+        for s, d, p in zip(size, district, price, strict=True):
+            writer.writerow([f"{s:.2f}", d, "big" if s > 100 else "small", f"{p:.1f}"])
+    return path
 
 
 def write(folder, text, name="table.csv"):

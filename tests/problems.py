@@ -20,6 +20,22 @@ def blobs(n=90, classes=3, n_in=4, seed=0):
     return centres[labels] + rng.normal(size=(n, n_in)), labels
 
 
+def rings(n=150, seed=0):
+    """Three classes that lie around each other: rows and labels 0, 1, 2."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    angle = rng.uniform(0, 2 * np.pi, n)
+    radius = labels + 1 + rng.normal(scale=0.1, size=n)
+    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)]), labels
+
+
+def line(n=40, seed=0):
+    """A linear function of three inputs."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 3))
+    return x, x @ [1.0, -2, 0.5] + 0.3
+
+
 def curve(n=120, outputs=1, seed=0):
     """Smooth functions of three inputs."""
     rng = np.random.default_rng(seed)
@@ -43,3 +59,20 @@ def classifier(**options):
 
 def regressor(**options):
     return MLPRegressor(**{"hidden_layer_sizes": (8,), "random_state": 0, **options})
+
+
+#: Options with which an estimator learns ``rings`` within a second.
+QUICK = {
+    "hidden_layer_sizes": (16,),
+    "learning_rate_init": 0.03,
+    "batch_size": 25,
+    "max_iter": 60,
+}
+
+
+def quick_classifier(**options):
+    return classifier(**{**QUICK, **options})
+
+
+def quick_regressor(**options):
+    return regressor(**{**QUICK, **options})

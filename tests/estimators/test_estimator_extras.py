@@ -7,50 +7,23 @@ import itertools
 import numpy as np
 import pytest
 from fastmlp import (
-    MLPClassifier,
-    MLPRegressor,
     activations,
-    callbacks,
     kernels,
     losses,
     optimizers,
     schedules,
-    stopping,
 )
+from problems import quick_classifier, quick_regressor, rings
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer|lbfgs failed")
 
 SQUARE_ROOT = activations.custom(lambda z: z / np.sqrt(1 + z**2), name="square_root")
-DEFAULTS = {
-    "hidden_layer_sizes": (16,),
-    "learning_rate_init": 0.03,
-    "batch_size": 25,
-    "max_iter": 60,
-    "random_state": 0,
-}
-
-
-def rings(n=150, seed=0):
-    """Three classes that lie around each other: rows and labels 0, 1, 2."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 3
-    angle = rng.uniform(0, 2 * np.pi, n)
-    radius = labels + 1 + rng.normal(scale=0.1, size=n)
-    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)]), labels
-
-
-def classifier(**options):
-    return MLPClassifier(**{**DEFAULTS, **options})
-
-
-def regressor(**options):
-    return MLPRegressor(**{**DEFAULTS, **options})
 
 
 def test_extras_that_are_off_change_nothing():
     x, y = rings()
-    plain = classifier(max_iter=5).fit(x, y)
-    spelled = classifier(
+    plain = quick_classifier(max_iter=5).fit(x, y)
+    spelled = quick_classifier(
         max_iter=5, optimizer=None, schedule=None, l1=0.0, dropout=0.0, stop=[], class_weight=None
     ).fit(x, y)
     assert plain.loss_curve_ == spelled.loss_curve_
@@ -65,12 +38,12 @@ def test_extras_that_are_off_change_nothing():
 )
 def test_activations(activation):
     x, y = rings()
-    assert classifier(activation=activation).fit(x, y).score(x, y) > 0.9
+    assert quick_classifier(activation=activation).fit(x, y).score(x, y) > 0.9
 
 
 def test_an_activation_for_each_layer():
     x, y = rings()
-    model = classifier(hidden_layer_sizes=(12, 8), activation=["tanh", "relu"]).fit(x, y)
+    model = quick_classifier(hidden_layer_sizes=(12, 8), activation=["tanh", "relu"]).fit(x, y)
     a = np.tanh(x @ model.coefs_[0] + model.intercepts_[0])
     a = np.maximum(a @ model.coefs_[1] + model.intercepts_[1], 0)
     scores = a @ model.coefs_[2] + model.intercepts_[2]
@@ -82,7 +55,7 @@ def test_an_activation_for_each_layer():
 def test_margins(loss, classes):
     x, y = rings()
     x, y = x[y < classes], np.array(["a", "b", "c"])[y[y < classes]]
-    model = classifier(loss=loss).fit(x, y)
+    model = quick_classifier(loss=loss).fit(x, y)
     assert model.score(x, y) > 0.9
     assert model.out_activation_ == "identity"
     margins = model.decision_function(x)
@@ -98,13 +71,13 @@ def test_margins(loss, classes):
 def test_margins_of_several_labels():
     x, _ = rings()
     y = np.column_stack([x[:, 0] > 0, x[:, 1] > 0]).astype(int)
-    model = classifier(loss="squared_hinge").fit(x, y)
+    model = quick_classifier(loss="squared_hinge").fit(x, y)
     assert model.score(x, y) > 0.9
     assert np.array_equal(model.predict(x), model.decision_function(x) > 0)
 
 
 def test_probabilities_have_no_decision_function():
-    assert not hasattr(classifier(), "decision_function")
+    assert not hasattr(quick_classifier(), "decision_function")
 
 
 @pytest.mark.parametrize(
@@ -115,13 +88,13 @@ def test_losses_of_regression(loss):
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (200, 2))
     y = x[:, 0] + np.sin(3 * x[:, 1])
-    assert regressor(loss=loss, max_iter=100).fit(x, y).score(x, y) > 0.9
+    assert quick_regressor(loss=loss, max_iter=100).fit(x, y).score(x, y) > 0.9
 
 
 def test_smooth_labels():
     x, y = rings()
-    smooth = classifier(loss=losses.CrossEntropy(label_smoothing=0.3), max_iter=200).fit(x, y)
-    plain = classifier(max_iter=200).fit(x, y)
+    smooth = quick_classifier(loss=losses.CrossEntropy(label_smoothing=0.3), max_iter=200).fit(x, y)
+    plain = quick_classifier(max_iter=200).fit(x, y)
     proba = [np.median(model.predict_proba(x).max(1)) for model in (smooth, plain)]
     assert abs(proba[0] - (0.7 + 0.3 / 3)) < 0.08
     assert proba[1] > 0.95
@@ -131,22 +104,22 @@ def test_quantiles_lie_where_they_should():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (400, 1))
     y = x[:, 0] + rng.exponential(size=400)
-    model = regressor(loss=losses.Quantile(0.9), max_iter=150).fit(x, y)
+    model = quick_regressor(loss=losses.Quantile(0.9), max_iter=150).fit(x, y)
     assert 0.85 < (y <= model.predict(x)).mean() < 0.95
 
 
 def test_class_weights_are_sample_weights():
     x, y = rings()
-    given = classifier(class_weight={0: 5.0, 2: 0.5}, max_iter=5).fit(x, y)
+    given = quick_classifier(class_weight={0: 5.0, 2: 0.5}, max_iter=5).fit(x, y)
     weight = np.array([5.0, 1.0, 0.5])[y]
-    assert given.loss_curve_ == classifier(max_iter=5).fit(x, y, weight).loss_curve_
+    assert given.loss_curve_ == quick_classifier(max_iter=5).fit(x, y, weight).loss_curve_
     rows = np.flatnonzero((y != 1) | (np.arange(len(y)) < 60))
     counts = np.bincount(y[rows])
-    balanced = classifier(class_weight="balanced", max_iter=5).fit(x[rows], y[rows])
+    balanced = quick_classifier(class_weight="balanced", max_iter=5).fit(x[rows], y[rows])
     weight = (len(rows) / (3 * counts))[y[rows]]
     np.testing.assert_allclose(
         balanced.loss_curve_,
-        classifier(max_iter=5).fit(x[rows], y[rows], weight).loss_curve_,
+        quick_classifier(max_iter=5).fit(x[rows], y[rows], weight).loss_curve_,
         rtol=1e-12,
     )
 
@@ -154,8 +127,8 @@ def test_class_weights_are_sample_weights():
 def test_balanced_weights_follow_sample_weights():
     x, y = rings(90)
     twice = np.r_[np.arange(90), np.arange(0, 90, 4)]
-    repeated = classifier(class_weight="balanced", max_iter=5, batch_size=200, shuffle=False)
-    weighted = classifier(class_weight="balanced", max_iter=5, batch_size=200, shuffle=False)
+    repeated = quick_classifier(class_weight="balanced", max_iter=5, batch_size=200, shuffle=False)
+    weighted = quick_classifier(class_weight="balanced", max_iter=5, batch_size=200, shuffle=False)
     with pytest.warns(UserWarning, match="clipped"):
         repeated.fit(x[twice], y[twice])
     with pytest.warns(UserWarning, match="clipped"):
@@ -170,7 +143,7 @@ def test_balanced_weights_follow_sample_weights():
 )
 def test_wrong_class_weights_are_named(class_weight, message):
     with pytest.raises(ValueError, match=message):
-        classifier(class_weight=class_weight).fit(*rings())
+        quick_classifier(class_weight=class_weight).fit(*rings())
 
 
 @pytest.mark.parametrize(
@@ -178,7 +151,7 @@ def test_wrong_class_weights_are_named(class_weight, message):
 )
 def test_optimizers(optimizer):
     x, y = rings()
-    model = classifier(optimizer=optimizer, max_iter=120).fit(x, y)
+    model = quick_classifier(optimizer=optimizer, max_iter=120).fit(x, y)
     assert model.score(x, y) > 0.85
     # A name has the rate of the estimator, an object its own.
     rate = 0.03 if isinstance(optimizer, str) else optimizer.learning_rate
@@ -187,22 +160,24 @@ def test_optimizers(optimizer):
 
 def test_an_optimizer_is_the_solver_of_the_same_constants():
     x, y = rings()
-    named = classifier(max_iter=5).fit(x, y)
-    given = classifier(optimizer=optimizers.Adam(0.03, epsilon_hat=True), max_iter=5).fit(x, y)
+    named = quick_classifier(max_iter=5).fit(x, y)
+    given = quick_classifier(optimizer=optimizers.Adam(0.03, epsilon_hat=True), max_iter=5).fit(
+        x, y
+    )
     assert named.loss_curve_ == given.loss_curve_
 
 
 def test_a_schedule_changes_the_rate():
     x, y = rings()
-    model = classifier(schedule=schedules.Step(step_size=2, gamma=0.1), max_iter=5).fit(x, y)
+    model = quick_classifier(schedule=schedules.Step(step_size=2, gamma=0.1), max_iter=5).fit(x, y)
     assert model._optimizer.rate == pytest.approx(0.03 * 0.1**2)
-    constant = classifier(max_iter=2).fit(x, y)
+    constant = quick_classifier(max_iter=2).fit(x, y)
     assert model.loss_curve_[:2] == constant.loss_curve_
 
 
 def test_initial_weights():
     x, y = rings()
-    model = classifier(init="orthogonal", hidden_layer_sizes=(2,), learning_rate_init=1e-12)
+    model = quick_classifier(init="orthogonal", hidden_layer_sizes=(2,), learning_rate_init=1e-12)
     model.set_params(max_iter=1).fit(x, y)
     np.testing.assert_allclose(model.coefs_[0].T @ model.coefs_[0], np.eye(2), atol=1e-9)
     assert abs(model.intercepts_[0]).max() < 1e-9
@@ -211,116 +186,27 @@ def test_initial_weights():
 def test_l1_empties_weights():
     x, y = rings()
     x = np.column_stack([x, np.random.default_rng(1).normal(size=(len(x), 3))])
-    dense, sparse = classifier(max_iter=150), classifier(l1=0.3, max_iter=150)
+    dense, sparse = quick_classifier(max_iter=150), quick_classifier(l1=0.3, max_iter=150)
     noise = [abs(m.fit(x, y).coefs_[0][2:]).mean() for m in (dense, sparse)]
     assert noise[1] < 0.5 * noise[0]
 
 
 def test_dropout_and_clipping_change_the_run_and_repeat():
     x, y = rings()
-    plain = classifier(max_iter=5).fit(x, y)
+    plain = quick_classifier(max_iter=5).fit(x, y)
     for options in ({"dropout": 0.3}, {"dropout": [0.1, 0.0]}, {"clip_norm": 0.01}):
-        first, again = (classifier(max_iter=5, **options).fit(x, y) for _ in range(2))
+        first, again = (quick_classifier(max_iter=5, **options).fit(x, y) for _ in range(2))
         assert first.loss_curve_ == again.loss_curve_ != plain.loss_curve_
-    tight = classifier(max_iter=5, max_norm=0.1).fit(x, y)
+    tight = quick_classifier(max_iter=5, max_norm=0.1).fit(x, y)
     assert np.linalg.norm(tight.coefs_[0], axis=0).max() <= 0.1 * (1 + 1e-9)
-
-
-def test_validation_rows_of_ones_own():
-    x, y = rings()
-    held_x, held_y = rings(60, seed=1)
-    watched = classifier(max_iter=5).fit(x, y, X_val=held_x, y_val=held_y)
-    assert watched.loss_curve_ == classifier(max_iter=5).fit(x, y).loss_curve_
-    assert watched.validation_scores_[-1] == watched.score(held_x, held_y)
-    proba = watched.predict_proba(held_x)[np.arange(60), held_y]
-    assert watched.validation_loss_curve_[-1] == pytest.approx(-np.log(proba).mean())
-    stopped = classifier(early_stopping=True, n_iter_no_change=3, max_iter=300)
-    stopped.fit(x, y, X_val=held_x, y_val=held_y)
-    assert stopped.stop_reason_ == "early_stopping"
-    assert stopped.t_ == stopped.n_iter_ * len(x)
-    assert stopped.score(held_x, held_y) == stopped.best_validation_score_
-    with pytest.raises(ValueError, match="together"):
-        classifier().fit(x, y, X_val=held_x)
-    with pytest.raises(ValueError, match="classes not in"):
-        classifier().fit(x, y, X_val=held_x, y_val=held_y + 1)
-
-
-def test_scoring():
-    x, y = rings()
-    held_x, held_y = rings(60, seed=1)
-    rows = {"X_val": held_x, "y_val": held_y}
-
-    def count(estimator, X, y):
-        return float((estimator.predict(X) == y).sum())
-
-    counted = classifier(early_stopping=True, scoring=count, max_iter=5).fit(x, y, **rows)
-    shares = classifier(early_stopping=True, max_iter=5).fit(x, y, **rows).validation_scores_
-    np.testing.assert_allclose(np.array(counted.validation_scores_) / 60, shares)
-    by_loss = classifier(early_stopping=True, scoring="loss", max_iter=5).fit(x, y, **rows)
-    assert by_loss.validation_scores_ == [-loss for loss in by_loss.validation_loss_curve_]
-    pytest.importorskip("sklearn")
-    named = classifier(early_stopping=True, scoring="neg_log_loss", max_iter=5).fit(x, y, **rows)
-    np.testing.assert_allclose(named.validation_scores_, by_loss.validation_scores_)
-
-
-def test_stop_rules_and_their_names():
-    x, y = rings()
-    limited = classifier(max_time=1e-9).fit(x, y)
-    assert (limited.n_iter_, limited.stop_reason_) == (1, "time_limit")
-    flat = classifier(stop=stopping.GradientNorm(1e9)).fit(x, y)
-    assert (flat.n_iter_, flat.stop_reason_) == (1, "gradient_norm")
-    assert classifier(tol=10.0, n_iter_no_change=2).fit(x, y).stop_reason_ == "plateau"
-    rule = stopping.EarlyStopping(patience=2)
-    with pytest.raises(ValueError, match="validation_data"):
-        classifier(stop=rule).fit(x, y)
-
-
-def test_callbacks_see_and_stop():
-    x, y = rings()
-    seen = []
-
-    def look(estimator, history):
-        seen.append((history.loss[-1], estimator.predict_proba(x)))
-        return len(seen) == 3
-
-    model = classifier(callbacks=look).fit(x, y)
-    assert (model.n_iter_, model.stop_reason_) == (3, "callback")
-    assert [loss for loss, _ in seen] == model.loss_curve_
-    assert np.array_equal(seen[-1][1], model.predict_proba(x))
-    assert not np.array_equal(seen[0][1], seen[1][1])
-    path = callbacks.ParameterPath()
-    model = classifier(callbacks=[path], max_iter=4).fit(x, y)
-    assert len(path.points) == 5
-    assert np.array_equal(path.points[-1], model.parameters)
-    with pytest.raises(ValueError, match="batches"):
-        classifier(callbacks=callbacks.ParameterPath("batch")).fit(x, y)
-
-
-def test_training_goes_on_from_what_a_callback_changed():
-    x, y = rings()
-
-    def reset(estimator, history):
-        if history.epochs == 2:
-            estimator.coefs_[0][:] = 0.5
-
-    changed = classifier(callbacks=reset, max_iter=4).fit(x, y)
-    plain = classifier(max_iter=4).fit(x, y)
-    assert changed.loss_curve_[:2] == plain.loss_curve_[:2]
-    assert changed.loss_curve_[2] != plain.loss_curve_[2]
-
-
-def test_a_progress_bar(capsys):
-    pytest.importorskip("rich")
-    classifier(progress=True, max_iter=3).fit(*rings())
-    assert "epoch 3/3" in capsys.readouterr().out
 
 
 def test_dtype_is_that_of_the_computation():
     x, y = rings()
-    model = classifier(dtype="float32", max_iter=5).fit(x, y)
+    model = quick_classifier(dtype="float32", max_iter=5).fit(x, y)
     assert {p.dtype for p in (*model.coefs_, *model.intercepts_)} == {np.dtype(np.float32)}
     assert model.predict_proba(x).dtype == np.float32
-    single = classifier(max_iter=5).fit(x.astype(np.float32), y)
+    single = quick_classifier(max_iter=5).fit(x.astype(np.float32), y)
     assert np.array_equal(model.predict_proba(x), single.predict_proba(x.astype(np.float32)))
     assert model.partial_fit(x, y).coefs_[0].dtype == np.float32
 
@@ -328,9 +214,9 @@ def test_dtype_is_that_of_the_computation():
 @pytest.mark.parametrize("name", kernels.available())
 def test_backend_and_threads(name):
     x, y = rings()
-    model = classifier(backend=name, n_threads=1, max_iter=5).fit(x, y)
+    model = quick_classifier(backend=name, n_threads=1, max_iter=5).fit(x, y)
     np.testing.assert_allclose(
-        model.loss_curve_, classifier(max_iter=5).fit(x, y).loss_curve_, rtol=1e-12
+        model.loss_curve_, quick_classifier(max_iter=5).fit(x, y).loss_curve_, rtol=1e-12
     )
     assert model._network(np.dtype(np.float64)).n_threads == 1
 
@@ -338,14 +224,14 @@ def test_backend_and_threads(name):
 def test_sum_and_mean_of_several_outputs():
     x, _ = rings()
     y = np.column_stack([x[:, 0], x[:, 1] ** 2])
-    models = [regressor(output_reduction=r, max_iter=4).fit(x, y) for r in ("mean", "sum")]
+    models = [quick_regressor(output_reduction=r, max_iter=4).fit(x, y) for r in ("mean", "sum")]
     mean, total = models
     assert np.array_equal(mean.predict(x), total.predict(x))
     means, sums = np.array(mean.loss_curve_), np.array(total.loss_curve_)
     # They differ by the penalty, which is small, and counted in full in both.
     assert (means > sums / 2).all()
     np.testing.assert_allclose(means, sums / 2, rtol=1e-3)
-    by_lbfgs = regressor(solver="lbfgs", output_reduction="sum", max_iter=200).fit(x, y)
+    by_lbfgs = quick_regressor(solver="lbfgs", output_reduction="sum", max_iter=200).fit(x, y)
     residual = 0.5 * np.square(by_lbfgs.predict(x) - y).sum(1).mean()
     penalty = 0.5 * 1e-4 * sum(np.square(w).sum() for w in by_lbfgs.coefs_) / len(x)
     assert by_lbfgs.loss_ == pytest.approx(residual + penalty, rel=1e-9)
@@ -361,15 +247,15 @@ def test_lbfgs_says_what_it_cannot_do():
         {"callbacks": print},
     ):
         with pytest.raises(ValueError, match="needs solver"):
-            classifier(solver="lbfgs", **options).fit(x, y)
+            quick_classifier(solver="lbfgs", **options).fit(x, y)
     with pytest.raises(ValueError, match="batch by batch"):
-        classifier(optimizer="lbfgs").fit(x, y)
+        quick_classifier(optimizer="lbfgs").fit(x, y)
 
 
 def test_extras_go_through_partial_fit():
     x, y = rings()
-    model = classifier(optimizer="rmsprop", activation="elu", l1=0.01)
+    model = quick_classifier(optimizer="rmsprop", activation="elu", l1=0.01)
     losses = [model.partial_fit(x, y, classes=[0, 1, 2]).loss_ for _ in range(20)]
     assert all(b < a for a, b in itertools.pairwise(losses[:5]))
     with pytest.raises(ValueError, match="all rows"):
-        classifier(class_weight="balanced").partial_fit(x, y, classes=[0, 1, 2])
+        quick_classifier(class_weight="balanced").partial_fit(x, y, classes=[0, 1, 2])

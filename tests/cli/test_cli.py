@@ -2,42 +2,19 @@
 
 import csv
 import json
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
-from data_files import idx, write_idx_folder
-from fastmlp import MLP, datasets, kernels
-from fastmlp.cli import _report, _train, main
+from data_files import houses, write_idx_folder
+from fastmlp import MLP, datasets
+from fastmlp.cli import main
 
 pytest.importorskip("safetensors")
 
 PNG = b"\x89PNG"
-
-
-@pytest.fixture(autouse=True)
-def in_own_folder(tmp_path, monkeypatch):
-    """Output folders are relative and belong to the test; --backend ends with it."""
-    monkeypatch.chdir(tmp_path)
-    with kernels.use_backend(kernels.info()["backend"]):
-        yield
-
-
-def houses(path="houses.csv", n=120):
-    """A table whose price is a simple function of a number and a category."""
-    rng = np.random.default_rng(0)
-    size, district = rng.uniform(50, 150, n), rng.choice(["old", "new"], n)
-    price = 1e5 + 3e3 * size * np.where(district == "old", 1, 1.5)
-    with Path(path).open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["size", "district", "kind", "price"])
-        for s, d, p in zip(size, district, price, strict=True):
-            writer.writerow([f"{s:.2f}", d, "big" if s > 100 else "small", f"{p:.1f}"])
-    return path
 
 
 def rows_of(text):
@@ -257,139 +234,3 @@ def test_module_can_be_run():
 
 
 # When something is wrong
-
-
-USAGE = [
-    ([], "arguments are required: COMMAND"),
-    (["train", "letters"], "unknown data 'letters': expected digits, mnist"),
-    (["train", "mnist"], "mnist needs --data-dir"),
-    (["train", "t.csv"], "--target COLUMN"),
-    (["train", "t.csv", "--target", "y", "--data-dir", "d"], "--data-dir is for mnist"),
-    (["train", "digits", "--target", "y"], "are for tables"),
-    (["train", "digits", "--data-dir", "d"], "takes no --data-dir"),
-    (["train", "mnist", "--data-dir", "d", "--test", "0.1"], "its own test images"),
-    (["train", "digits", "--layers", "10,x"], "--layers: expected sizes"),
-    (["train", "digits", "--layers", "0"], "--layers: expected sizes"),
-    (["train", "digits", "--epochs", "0"], "--epochs: expected a whole number"),
-    (["train", "digits", "--validation", "1"], "--validation: expected at least 0 and below 1"),
-    (["train", "digits", "--test", "0"], "--test: expected a share"),
-    (["train", "digits", "--seed", "-1"], "--seed: expected"),
-    (["train", "digits", "--learning-rate", "nan"], "--learning-rate: expected a number above 0"),
-    (["train", "digits", "--momentum", "0.9"], "for --optimizer sgd"),
-    (["train", "digits", "--optimizer", "sgd", "--nesterov"], "needs --momentum"),
-    (["train", "digits", "--loss", "cross_entropy", "--output", "sigmoid"], "needs --output soft"),
-    (["train", "digits", "--optimizer", "tiger"], "got 'tiger'"),
-    (["train", "digits", "--schedule", "linear"], "got 'linear'"),
-    (["train", "digits", "--optimizer", "lbfgs", "--weight-decay", "1"], "no --weight-decay"),
-    (["train", "digits", "--patience", "3", "--validation", "0"], "--validation is 0"),
-    (["train", "digits", "--l2", "-1"], "--l2: expected a number of at least 0"),
-    (["predict", "m"], "arguments are required: DATA"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), USAGE)
-def test_a_wrong_command_line_is_2_and_writes_nothing(arguments, message, capsys):
-    assert main(arguments) == 2
-    out, err = capsys.readouterr()
-    assert message in err
-    assert "Try: fastmlp" in err
-    assert out == ""
-    assert list(Path().iterdir()) == []
-
-
-def test_softmax_of_real_targets_is_a_wrong_command_line(capsys):
-    houses()
-    assert main(["train", "houses.csv", "--target", "price", "--output", "softmax"]) == 2
-    assert "softmax outputs are for classes" in capsys.readouterr().err
-
-
-def test_failures_are_1_with_a_sentence(capsys):
-    houses()
-    Path("file").write_text("")
-    np.savez("wrong.npz", X=np.zeros((2, 2)))
-    MLP([5, 1]).save("bare.safetensors")
-    for arguments, message in [
-        (["train", "houses.csv", "--target", "cost"], "no column 'cost'; it has 'size', 'distr"),
-        (["train", "nowhere.csv", "--target", "y"], "there is no file nowhere.csv"),
-        (["train", "mnist", "--data-dir", "nowhere"], "there is no folder nowhere; it should hold"),
-        (["train", "mnist", "--data-dir", "."], "train-images-idx3-ubyte, train-labels-idx1"),
-        (["train", "digits", "--out", "file"], "file: it is a file, not a folder"),
-        (["train", "digits", "--out", "file/sub"], "cannot write into the folder file/sub"),
-        (["predict", "nowhere", "digits"], "no such file"),
-        (["predict", ".", "digits"], "holds no model.safetensors"),
-        (["predict", "houses.csv", "digits"], "not a safetensors file"),
-        (["predict", "bare.safetensors", "houses.csv"], "not how to prepare data"),
-    ]:
-        assert main(arguments) == 1, arguments
-        err = capsys.readouterr().err
-        assert message in err
-        assert err.startswith("fastmlp: ")
-        assert "Traceback" not in err
-
-
-def test_predict_refuses_a_table_that_is_not_like_the_first(capsys):
-    houses()
-    main(["train", "houses.csv", "--target", "price", "--epochs", "1", "--out", "m"])
-    Path("new.csv").write_text("size,kind\n80,small\n")
-    capsys.readouterr()
-    assert main(["predict", "m", "new.csv"]) == 1
-    assert "new.csv has no column 'district'" in capsys.readouterr().err
-    Path("image").write_bytes(idx(np.zeros((2, 1, 5))))
-    assert main(["predict", "m", "image"]) == 1
-    assert "takes 5 features" in capsys.readouterr().err
-
-
-def test_divergence_is_said_and_nothing_is_written(capsys):
-    houses()
-    descent = ["--optimizer", "sgd", "--learning-rate", "1e9"]
-    assert main(["train", "houses.csv", "--target", "price", "--out", "m", *descent]) == 1
-    assert "Try a lower --learning-rate than 1e+09" in capsys.readouterr().err
-    assert not Path("m").exists()
-
-
-def test_without_the_extras_training_goes_on_and_says_what_is_missing(monkeypatch, capsys):
-    monkeypatch.setattr(_train, "can_save", lambda: False)
-    monkeypatch.setattr(_report, "can_draw", lambda: False)
-    assert main(["train", "digits", "--epochs", "1"]) == 0
-    out, err = capsys.readouterr()
-    assert "pip install 'fastmlp[io]'" in err
-    assert "pip install 'fastmlp[plot]'" in out
-    assert [path.name for path in Path("fastmlp-digits").iterdir()] == ["history.json"]
-
-
-def test_ctrl_c_keeps_the_last_finished_step(capsys):
-    command = [sys.executable, "-m", "fastmlp", "train", "digits", "--epochs", "1000000"]
-    # A shell starts its background jobs with SIGINT ignored, and their children inherit that.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    watchdog = threading.Timer(120, process.kill)
-    watchdog.start()
-    with process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("epoch") and "20/" in line:
-                break
-        process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
-    watchdog.cancel()
-    assert process.returncode == 130
-    assert "interrupted after" in rest
-    run = json.loads(Path("fastmlp-digits/history.json").read_text())
-    assert run["interrupted"] is True
-    assert len(run["history"]["loss"]) >= 20
-    assert main(["predict", "fastmlp-digits", "digits"]) == 0
-
-
-def test_a_reader_that_leaves_early_is_no_failure():
-    main(["train", "digits", "--epochs", "1", "--quiet", "--out", "m"])
-    command = [sys.executable, "-m", "fastmlp", "predict", "m", "digits"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        complaints = process.stderr.read()
-    assert process.returncode == 0
-    assert complaints == b""

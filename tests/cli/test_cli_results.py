@@ -14,19 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import QUICK, predict, rows, table, train
-from fastmlp import MLP, kernels, load_model
+from fastmlp import MLP, load_model
 from fastmlp.cli import _report, main
 
 pytest.importorskip("safetensors")
 
 
-@pytest.fixture(autouse=True)
-def in_own_folder(tmp_path, monkeypatch):
-    """A folder of its own, and no pictures, which would take most of the time."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_report, "can_draw", lambda: False)
-    with kernels.use_backend(kernels.info()["backend"]):
-        yield
+pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 # What predictions look like

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from commands import rows, table
 from fastmlp import kernels, load_model
-from fastmlp.cli import _progress, _report, _resume, main
+from fastmlp.cli import _progress, _resume, main
 
 pytest.importorskip("safetensors")
 
@@ -18,12 +18,8 @@ SHORT = ["--target", "y", "--quiet", "--layers", "4", "--threads", "1", "--batch
 
 
 @pytest.fixture(autouse=True)
-def in_own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_report, "can_draw", lambda: False)
+def a_table(in_own_folder, no_pictures):
     table(TABLE)
-    with kernels.use_backend(kernels.info()["backend"]):
-        yield
 
 
 def run(folder, epochs, *words, data="t.csv", code=0):
