@@ -21,8 +21,8 @@ from ..estimators._sklearn.compat import (
 from ..estimators._sklearn.parameters import random_state_of
 from ..estimators._sklearn.split import train_and_validation
 from . import settings
-from .ensemble import moments
 from .estimating import Team, copy_of
+from .selection import moments
 
 PARAMETERS = """estimator : {base}, optional
         What is copied ``n_estimators`` times; by default one with its own defaults.

@@ -20,7 +20,7 @@ from . import files, settings
 from .arguments import each
 from .fitting import fit_many
 from .prediction import predict_many
-from .selection import greedy
+from .selection import greedy, moments
 
 FORMAT = "fastmlp.MLPEnsemble"
 #: Arguments of the networks that ``vary`` may name, beside the options of ``fit``.
@@ -334,15 +334,6 @@ class MLPEnsemble:
             return ensemble
 
         return files.load(path, FORMAT, made, n_threads)
-
-
-def moments(outputs: Array, weights: Array) -> tuple[Array, Array]:
-    """Weighted mean and standard deviation over the first axis, computed in float64."""
-    mean = np.tensordot(weights, outputs.astype(np.float64, copy=False), 1)
-    square = np.zeros_like(mean)
-    for weight, one in zip(weights, outputs, strict=True):
-        square += weight * (one - mean) ** 2
-    return mean.astype(outputs.dtype), np.sqrt(square).astype(outputs.dtype)
 
 
 @cache

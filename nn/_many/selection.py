@@ -1,4 +1,4 @@
-"""Greedy selection of networks whose mean prediction is good (Caruana et al. 2004)."""
+"""Means of networks, and which networks make a good one (Caruana et al. 2004)."""
 
 from __future__ import annotations
 
@@ -77,3 +77,12 @@ def scores_of(outputs: Array, output: str) -> Array:
     if output == "sigmoid":
         logs -= np.log(np.maximum(1 - outputs, np.finfo(outputs.dtype).eps / 2))
     return logs
+
+
+def moments(outputs: Array, weights: Array) -> tuple[Array, Array]:
+    """Weighted mean and standard deviation over the first axis, computed in float64."""
+    mean = np.tensordot(weights, outputs.astype(np.float64, copy=False), 1)
+    square = np.zeros_like(mean)
+    for weight, one in zip(weights, outputs, strict=True):
+        square += weight * (one - mean) ** 2
+    return mean.astype(outputs.dtype), np.sqrt(square).astype(outputs.dtype)
