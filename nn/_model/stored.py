@@ -53,7 +53,9 @@ def from_text(text: str, architecture: Architecture) -> Preprocessing:
     try:
         read = json.loads(text)
         _expect(isinstance(read, dict), "an object of JSON")
-        _expect(read.get("version") == VERSION, f"version {VERSION}")
+        if "version" not in read:
+            read = _of_0_1(read)
+        _expect(read["version"] == VERSION, f"version {VERSION}")
         n_in, n_out = architecture.sizes[0], architecture.sizes[-1]
         columns, shape = _columns(read, n_in)
         names = _texts(read, "target_names")
@@ -78,6 +80,17 @@ def from_text(text: str, architecture: Architecture) -> Preprocessing:
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         said = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise ValueError(f"its preprocessing cannot be used: {said[:200]}") from error
+
+
+def _of_0_1(read: dict[str, Any]) -> dict[str, Any]:
+    """The entries of a file of fastmlp 0.1, which had pairs of names and categories."""
+    columns, names = read["columns"], read["target_names"]
+    if columns is not None:
+        _expect(isinstance(columns, list), "a list of columns")
+        _expect(all(isinstance(c, list) and len(c) == 2 for c in columns), "pairs of columns")
+        columns = [{"name": name, "categories": categories} for name, categories in columns]
+    targets = names if read["task"] == "regression" else []
+    return {**read, "version": VERSION, "columns": columns, "target_columns": targets}
 
 
 def _entries(column: Column) -> dict[str, Any]:

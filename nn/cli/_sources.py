@@ -143,6 +143,11 @@ def load_labelled(
     """Read features and targets, as ``fastmlp evaluate`` compares them."""
     data = options.data
     if data == STDIN or _tables.is_table(data):
+        if not preprocessing.target_columns:
+            raise UsageError(
+                "this model does not know which column has the classes (fastmlp 0.1 did not write "
+                "it down); train it again"
+            )
         x, y = read_labelled(
             stream_or_path(data),
             preprocessing.columns,

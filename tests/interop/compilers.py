@@ -7,7 +7,10 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+from fastmlp import kernels
 
+#: Whether ``predict`` fuses multiplication and addition, as headers do where the processor can.
+FUSED = kernels.info()["backend"] == "compiled" and kernels.info()["isa"] != "baseline"
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion")
 #: Compiler, further flags, and what runs its programs.
 COMPILERS = {
@@ -26,6 +29,8 @@ int main(int n_arguments, char **arguments)
 {
     static TYPE x[N_IN], y[N_OUT];
     const int which = n_arguments > 1 ? atoi(arguments[1]) : 0;
+    if (SELF_TEST)
+        return 1;
     while (fread(x, sizeof(TYPE), N_IN, stdin) == N_IN) {
         switch (which) {
 CASES
@@ -46,15 +51,15 @@ def available() -> list[str]:
     ]
 
 
-def build(folder: Path, headers, main: str, compiler: str = "gcc", level="-O1"):
-    """Compile ``main`` with headers; the command that runs it."""
+def build(folder: Path, headers, main: str, compiler: str = "gcc", level="-O1", more=()):
+    """Compile ``main`` with headers (and ``more`` flags); the command that runs it."""
     for header in headers:
         (folder / f"{header.name}.h").write_text(header.text)
     source, program = folder / "main.c", folder / f"main-{compiler}"
     source.write_text(main)
     command, runner = COMPILERS[compiler]
     run = subprocess.run(
-        [*command, *FLAGS, level, "-I", folder, source, "-o", program, "-lm"],
+        [*command, *FLAGS, level, *more, "-I", folder, source, "-o", program, "-lm"],
         capture_output=True,
         text=True,
     )
@@ -62,15 +67,20 @@ def build(folder: Path, headers, main: str, compiler: str = "gcc", level="-O1"):
     return [*runner, program]
 
 
-def predict(folder: Path, headers, x, n_out: int, compiler: str = "gcc", level: str = "-O1"):
-    """Rows through ``NAME_predict`` of headers, all in one program: ``(headers, n, n_out)``."""
+def predict(folder: Path, headers, x, n_out: int, compiler: str = "gcc", **options):
+    """Rows through ``NAME_predict`` of headers, all in one program: ``(headers, n, n_out)``.
+
+    Self-tests that headers have are run first.
+    """
     names = [header.name for header in headers]
     main = _MAIN.replace("INCLUDES", "\n".join(f'#include "{name}.h"' for name in names))
     cases = (f"        case {i}: {name}_predict(x, y); break;" for i, name in enumerate(names))
     main = main.replace("CASES", "\n".join(cases))
+    tests = [f"!({h.name}_self_test() <= 1e-5)" for h in headers if "_self_test(void)" in h.text]
+    main = main.replace("SELF_TEST", " || ".join(tests) or "0")
     main = main.replace("TYPE", "double" if x.dtype == np.float64 else "float")
     main = main.replace("N_IN", str(x.shape[1])).replace("N_OUT", str(n_out))
-    command = build(folder, headers, main, compiler, level=level)
+    command = build(folder, headers, main, compiler, **options)
     found = []
     for i in range(len(headers)):
         run = subprocess.run([*command, str(i)], input=x.tobytes(), capture_output=True, check=True)

@@ -33,5 +33,5 @@ def test_equal_classes_on_all_test_rows_and_what_int8_costs(tmp_path):
     assert lost <= 0.003
     if "aarch64" in compilers.available():
         some = x[:200]
-        (on_arm,) = compilers.predict(tmp_path, [header], some, 10, "aarch64", "-O2")
+        (on_arm,) = compilers.predict(tmp_path, [header], some, 10, "aarch64", level="-O2")
         assert np.array_equal(on_arm.argmax(axis=1), rough[:200].argmax(axis=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import pickle
 from pathlib import Path
@@ -14,6 +15,7 @@ from fastmlp import (
     MLPRegressor,
     activations,
     initializers,
+    load_model,
     losses,
     optimizers,
     schedules,
@@ -174,19 +176,26 @@ FOLDER = Path(__file__).parents[1] / "data"
 
 @pytest.mark.parametrize("version", sorted(p.name for p in FOLDER.iterdir()))
 def test_files_of_every_version_load(version):
-    """Networks, estimators and what they predicted when they were written."""
+    """Networks, estimators, models of the command: what they predicted when they were written."""
     folder = FOLDER / version
     expected = np.load(folder / "predictions.npz")
-    x = expected["x"]
+    table = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
+    kinds = {"network": MLP, "classifier": MLPClassifier, "regressor": MLPRegressor}
+    seen = set()
     for path in sorted(folder.glob("*.safetensors")):
-        kind = {"network": MLP, "classifier": MLPClassifier, "regressor": MLPRegressor}
-        model = kind[path.stem.split("_")[0]].load(path)
-        found = model.predict(x)
+        kind = path.stem.split("_")[0]
+        if kind == "model":
+            found = load_model(path).predict(table)
+        else:
+            x = expected["x_of_networks" if kind == "network" else "x"]
+            found = kinds[kind].load(path).predict(x)
+        seen.add(kind)
         if found.dtype.kind == "f":
-            scale = np.finfo(found.dtype).eps * np.abs(found).max()
+            scale = np.finfo(expected[path.stem].dtype).eps * np.abs(found).max()
             assert np.abs(found - expected[path.stem]).max() <= 64 * scale
         else:
             assert found.tolist() == expected[path.stem].tolist()
+    assert seen == {*kinds, "model"}
 
 
 def test_files_of_skops_are_trusted(rng):

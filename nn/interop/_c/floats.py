@@ -2,7 +2,8 @@
 
 The outputs of a layer are computed in panels of 32, 16, 8, 4, 2 or 1 columns (half as many for
 double, but for the last), whose weights lie one row after the other; each sum begins with the bias.
-GCC and clang keep a panel's sums in vector registers; any other compiler has plain loops.
+GCC and clang keep a panel's sums in vector registers where every processor of the kind has them;
+anything else has plain loops.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..._typing import Array
+from . import vectors
 from .functions import Functions
 from .language import Real
 
@@ -35,60 +37,47 @@ def panels(weights: Array, lanes: int) -> Array:
     return np.concatenate(parts)
 
 
-def _vector_panel(name: str, real: Real, n: int) -> str:
-    """The function of a panel of ``n`` vectors."""
-    v, t = f"{name}_vector", real.name
-    sums = [f"s{k}" for k in range(n)]
-    lanes = f"{name.upper()}_LANES"
-    load = "*(const {v} *)({p} + {k} * {lanes})"
-    begin = "".join(
-        f"    {v} s{k} = {load.format(v=v, p='b', k=k, lanes=lanes)};\n" for k in range(n)
-    )
-    add = "".join(
-        f"        s{k} += {load.format(v=v, p='w', k=k, lanes=lanes)} * x[i];\n" for k in range(n)
-    )
-    end = "".join(f"    *({v} *)(y + {k} * {lanes}) = {s};\n" for k, s in enumerate(sums))
+def _vector_panel(name: str, real: Real, width: int, lanes: int) -> str:
+    """The function of a panel of whole vectors."""
+    v, t, load = f"{name}_vector", real.name, f"{name}_load"
+    places = range(0, width, lanes)
+    begin = "".join(f"    {v} s{k} = {load}(b + {k});\n" for k in places)
+    add = "".join(f"        s{k} = {name}_fma(left, {load}(w + {k}), s{k});\n" for k in places)
+    end = "".join(f"    *({name}_unaligned *)(y + {k}) = s{k};\n" for k in places)
     return (
-        f"static inline void {name}_panel_v{n}(const {t} *x, const {t} *w, const {t} *b, {t} *y, "
-        f"int n)\n{{\n{begin}    int i;\n    for (i = 0; i < n; i++, w += {n} * {lanes}) {{\n"
-        f"{add}    }}\n{end}}}\n"
+        f"static inline void {name}_panel_{width}(const {t} *x, const {t} *w, const {t} *b, {t} *y,"
+        f" int n)\n{{\n{begin}    int i;\n    for (i = 0; i < n; i++, w += {width}) {{\n"
+        f"        const {v} left = {name}_splat(x[i]);\n{add}    }}\n{end}}}\n"
     )
 
 
-def _panel(name: str, real: Real, width: int) -> str:
+def _panel(name: str, real: Real, width: int, fused: bool) -> str:
+    """The function of a panel, one column after the other."""
     t = real.name
+    step = f"{name.upper()}_FMA(w[j], x[i], s[j])" if fused else "s[j] + w[j] * x[i]"
     return (
         f"static inline void {name}_panel_{width}(const {t} *x, const {t} *w, const {t} *b, {t} *y,"
         f" int n)\n{{\n    {t} s[{width}];\n    int i, j;\n"
         f"    for (j = 0; j < {width}; j++)\n        s[j] = b[j];\n"
         f"    for (i = 0; i < n; i++, w += {width})\n"
-        f"        for (j = 0; j < {width}; j++)\n            s[j] += w[j] * x[i];\n"
+        f"        for (j = 0; j < {width}; j++)\n            s[j] = {step};\n"
         f"    for (j = 0; j < {width}; j++)\n        y[j] = s[j];\n}}\n"
     )
 
 
-def _panel_functions(name: str, real: Real, used: set[int], lanes: int) -> str:
-    plain = [_panel(name, real, width) for width in sorted(used) if width < lanes]
-    wide = [width // lanes for width in sorted(used) if width >= lanes]
-    if not wide:
-        return "\n".join(plain)
-    vectors = "\n".join(_vector_panel(name, real, n) for n in wide)
-    loops = "\n".join(_panel(name, real, n * lanes) for n in wide)
-    names = "\n".join(f"#define {name}_panel_{n * lanes} {name}_panel_v{n}" for n in wide)
-    size = lanes * real.dtype.itemsize
-    return "\n".join(
-        [
-            *plain,
-            "#if defined(__GNUC__)",
-            f"#define {name.upper()}_LANES {lanes}",
-            f"typedef {real.name} {name}_vector "
-            f"__attribute__((vector_size({size}), aligned({real.dtype.itemsize}), may_alias));",
-            vectors + names,
-            "#else",
-            loops + "#endif",
-            "",
-        ]
+def _panels(name: str, real: Real, used: set[int]) -> tuple[str, str]:
+    """The functions of all panels, with vectors and without."""
+    lanes = vectors.lanes(real)
+    wide, narrow = (sorted(n for n in used if (n >= lanes) == large) for large in (True, False))
+    with_vectors = "".join(
+        f"#if {name.upper()}_LANES == {n}\n"
+        + "".join(_vector_panel(name, real, width, n) for width in wide)
+        + "#endif\n"
+        for n in (lanes, lanes // 2)
+        if wide
     )
+    with_vectors += "".join(_panel(name, real, n, True) for n in narrow)
+    return with_vectors, "".join(_panel(name, real, n, False) for n in sorted(used))
 
 
 def dense_calls(name: str, layer: int, shape: tuple[int, int], lanes: int) -> list[str]:
@@ -113,26 +102,10 @@ def dense_calls(name: str, layer: int, shape: tuple[int, int], lanes: int) -> li
     return lines
 
 
-def softmax(name: str, real: Real) -> str:
-    """A function that turns scores into probabilities, in place."""
-    t = real.name
-    return (
-        f"static inline void {name}_softmax({t} *y, int n)\n{{\n    {t} top = y[0], sum = 0;\n"
-        f"    int j;\n    for (j = 1; j < n; j++)\n        if (y[j] > top)\n"
-        f"            top = y[j];\n    for (j = 0; j < n; j++)\n"
-        f"        sum += y[j] = {real.function('exp')}(y[j] - top);\n"
-        f"    for (j = 0; j < n; j++)\n        y[j] /= sum;\n}}\n"
-    )
-
-
 def activation_lines(functions: Functions, activation: Any, n: int) -> list[str]:
     """Statements that apply an activation to ``to``."""
-    if activation == "softmax":
-        return [f"    {functions.name}_softmax(to, {n});"]
-    function = functions.value(activation)
-    if function is None:
-        return []
-    return [f"    for (j = 0; j < {n}; j++)", f"        to[j] = {function}(to[j]);"]
+    function = functions.run(activation)
+    return [] if function is None else [f"    {function}(to, {n});"]
 
 
 def scratch_sizes(sizes: tuple[int, ...]) -> tuple[int, int]:
@@ -143,7 +116,7 @@ def scratch_sizes(sizes: tuple[int, ...]) -> tuple[int, int]:
 
 def predictor(name: str, network: Any, real: Real) -> str:
     """Weights, and the function that predicts one row."""
-    lanes = 8 if real.dtype == np.float32 else 4
+    lanes = vectors.lanes(real)
     architecture = network.architecture
     shapes = architecture.layer_shapes
     functions = Functions(name, real)
@@ -155,9 +128,7 @@ def predictor(name: str, network: Any, real: Real) -> str:
     body = layer_statements(
         name, architecture, functions, lambda i: dense_calls(name, i, shapes[i], lanes)
     )
-    parts += [_panel_functions(name, real, used, lanes), *functions.text]
-    if architecture.output == "softmax":
-        parts.append(softmax(name, real))
+    parts += [functions.support(_panels(name, real, used)), *functions.text]
     t = real.name
     parts.append(
         f"static inline void {name}_predict_with(const {t} *x, {t} *y, {t} *scratch)\n"

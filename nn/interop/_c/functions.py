@@ -9,6 +9,7 @@ import numpy as np
 from fastmlp.kernels import CustomActivation
 
 from .._steps import steps_of
+from . import vectors
 from .language import Real
 
 #: σ(z). Words of the set below are functions of ``math.h``, numbers become literals of the type.
@@ -26,7 +27,7 @@ _VALUES = {
     "gelu_tanh": "(z < -1000 ? -1000 : z) * "
     "@sigmoid(1.5957691216057307876 * (z + 0.044715 * z * z * z))",
     "mish": "(z < -1000 ? -1000 : z) * tanh(@softplus(z))",
-    "softsign": "z / (1 + fabs(z))",
+    "softsign": "z > 1000000000 ? 1 : z < -1000000000 ? -1 : z / (1 + fabs(z))",
     "exp": "exp(z)",
 }
 #: σ'(z), from z and ``a = σ(z)``.
@@ -56,7 +57,34 @@ class Functions:
     def __init__(self, name: str, real: Real) -> None:
         self.name, self.real = name, real
         self._written: dict[Any, str] = {}
+        #: Activations that have a function of vectors.
+        self._vectors: list[str] = []
         self.text: list[str] = []
+
+    def run(self, activation: str | CustomActivation) -> str | None:
+        """Name of the C function that applies ``σ`` to memory; ``None`` for the identity."""
+        if activation == "softmax":
+            name = f"{self.name}_softmax"
+            if name not in self._written.values():
+                self.run("exp")
+                self._written["softmax"] = name
+                self.text.append(vectors.softmax(self.name, self.real))
+            return name
+        plain = self.value(activation)
+        if plain is None:
+            return None
+        name = vectors.run_name(self.name, plain)
+        if ("run", activation) not in self._written:
+            self._written["run", activation] = name
+            known = activation if isinstance(activation, str) else None
+            if known is not None:
+                self._vectors.append(known)
+            self.text.append(vectors.run(self.name, self.real, plain, known))
+        return name
+
+    def support(self, panels: tuple[str, str] = ("", "")) -> str:
+        """What the functions over memory need, to stand before :attr:`text`."""
+        return vectors.support(self.name, self.real, self._vectors, panels)
 
     def value(self, activation: str | CustomActivation) -> str | None:
         """Name of the C function ``σ(z)``; ``None`` for the identity."""

@@ -166,9 +166,9 @@ def _frame(
             f"and\n * {name}_training_now(state, x, y) learn from n rows by {rule} and predict.\n"
         )
     return (
-        f"{about} */\n#ifndef FASTMLP_{upper}_H\n#define FASTMLP_{upper}_H\n\n#include <math.h>\n"
-        + ("#include <stdint.h>\n" if kind == "int8" else "")
-        + f"\n#define {upper}_N_IN {sizes[0]}\n#define {upper}_N_OUT {sizes[-1]}\n"
+        f"{about} */\n#ifndef FASTMLP_{upper}_H\n#define FASTMLP_{upper}_H\n\n#include <float.h>\n"
+        f"#include <math.h>\n#include <stdint.h>\n\n#define {upper}_N_IN {sizes[0]}\n"
+        f"#define {upper}_N_OUT {sizes[-1]}\n"
         f"#define {upper}_SCRATCH {max(first + second, 1)}\n"
         + (
             f"#define {upper}_TRAINING_N_IN {sizes[0]}\n"

@@ -15,7 +15,7 @@ from fastmlp.kernels import activate
 
 from ..._network import decisions
 from ..._typing import Array
-from .floats import layer_statements, softmax
+from .floats import layer_statements
 from .functions import Functions
 from .language import Real, array
 
@@ -131,9 +131,7 @@ def predictor(name: str, quantised: Quantised) -> str:
         ]
 
     body = layer_statements(name, architecture, functions, dense)
-    parts += [_KERNELS.replace("NAME", name), *functions.text]
-    if architecture.output == "softmax":
-        parts.append(softmax(name, real))
+    parts += [functions.support(), _KERNELS.replace("NAME", name), *functions.text]
     parts.append(
         f"static inline void {name}_predict_with(const float *x, float *y, float *scratch)\n"
         f"{{\n    int8_t q[{n_q}];\n{body}}}\n"
@@ -153,19 +151,46 @@ static inline void NAME_quantise(const float *x, int8_t *q, int n, float inverse
     for (i = 0; i < n; i++) {
         float v = x[i] * inverse;
         v = v > -127.0f ? (v < 127.0f ? v : 127.0f) : (v == v ? -127.0f : 0.0f);
+#if FLT_EVAL_METHOD == 0
+        q[i] = (int8_t)(v + 12582912.0f - 12582912.0f); /* the sum rounds to integers */
+#else
         q[i] = (int8_t)lrintf(v);
+#endif
     }
+}
+
+/* The sum of q w: of integers, and so the same in any order. */
+static inline int32_t NAME_dot(const int8_t *q, const int8_t *w, int n)
+{
+    int32_t sum = 0;
+    int i = 0;
+#if !defined(FASTMLP_PLAIN_C) && defined(__AVX2__)
+    __m256i sums = _mm256_setzero_si256();
+    int32_t parts[8];
+    for (; i + 16 <= n; i += 16) {
+        const __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(q + i));
+        const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(w + i));
+        sums = _mm256_add_epi32(
+            sums, _mm256_madd_epi16(_mm256_cvtepi8_epi16(a), _mm256_cvtepi8_epi16(b)));
+    }
+    _mm256_storeu_si256((__m256i *)(void *)parts, sums);
+    sum = (parts[0] + parts[1] + parts[2] + parts[3]) + (parts[4] + parts[5] + parts[6] + parts[7]);
+#elif !defined(FASTMLP_PLAIN_C) && defined(__aarch64__)
+    int32x4_t sums = vdupq_n_s32(0);
+    for (; i + 8 <= n; i += 8)
+        sums = vpadalq_s16(sums, vmull_s8(vld1_s8(q + i), vld1_s8(w + i)));
+    sum = vaddvq_s32(sums);
+#endif
+    for (; i < n; i++)
+        sum += (int32_t)q[i] * w[i];
+    return sum;
 }
 
 static inline void NAME_dense(const int8_t *q, const int8_t *w, const float *scale, const float *b,
                               float *y, int n_in, int n_out)
 {
-    int i, j;
-    for (j = 0; j < n_out; j++, w += n_in) {
-        int32_t sum = 0;
-        for (i = 0; i < n_in; i++)
-            sum += (int32_t)q[i] * w[i];
-        y[j] = (float)sum * scale[j] + b[j];
-    }
+    int j;
+    for (j = 0; j < n_out; j++, w += n_in)
+        y[j] = (float)NAME_dot(q, w, n_in) * scale[j] + b[j];
 }
 """

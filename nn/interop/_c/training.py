@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from .floats import activation_lines, softmax
 from .functions import Functions
 from .language import Real
 
@@ -76,7 +75,7 @@ def code(name: str, network: Any, real: Real, rule: str) -> str:
         plan.c(_STATE.replace("ADAM_", _STATE_OF_ADAM if n_moments else ""), **sizes),
         plan.c(_COMMON),
         *functions.text,
-        *([softmax(name, real)] if plan.net.output == "softmax" else []),
+        *([_softmax(name, real)] if plan.net.output == "softmax" else []),
         plan.c(_FORWARD).replace("LINES_", forward),
         plan.c(_LOSS).replace("LOSS_", loss),
         plan.c(_NOW, **sizes),
@@ -85,6 +84,28 @@ def code(name: str, network: Any, real: Real, rule: str) -> str:
     ]
     begin = plan.c(_NO_MOMENTS) if n_moments else ""
     return _typed("\n".join(parts).replace("MOMENTS", begin), real)
+
+
+def _softmax(name: str, real: Real) -> str:
+    """A function that turns scores into probabilities, in place."""
+    t = real.name
+    return (
+        f"static inline void {name}_softmax({t} *y, int n)\n{{\n    {t} top = y[0], sum = 0;\n"
+        f"    int j;\n    for (j = 1; j < n; j++)\n        if (y[j] > top)\n"
+        f"            top = y[j];\n    for (j = 0; j < n; j++)\n"
+        f"        sum += y[j] = {real.function('exp')}(y[j] - top);\n"
+        f"    for (j = 0; j < n; j++)\n        y[j] /= sum;\n}}\n"
+    )
+
+
+def _activation_lines(functions: Functions, activation: Any, n: int) -> list[str]:
+    """Statements that apply an activation to ``to``."""
+    if activation == "softmax":
+        return [f"    {functions.name}_softmax(to, {n});"]
+    function = functions.value(activation)
+    if function is None:
+        return []
+    return [f"    for (j = 0; j < {n}; j++)", f"        to[j] = {function}(to[j]);"]
 
 
 def _forward_lines(plan: _Plan, functions: Functions) -> str:
@@ -99,7 +120,7 @@ def _forward_lines(plan: _Plan, functions: Functions) -> str:
             f"    to = a + {at};",
             f"    for (j = 0; j < {n_out}; j++)",
             f"        to[j] = z[{at} + j];",
-            *activation_lines(functions, activation, n_out),
+            *_activation_lines(functions, activation, n_out),
         ]
     return "\n".join(lines)
 

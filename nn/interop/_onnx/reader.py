@@ -110,6 +110,8 @@ class _Reader:
         self.constants = Constants(graph, self.onnx)
         self.consumers: dict[str, list[Any]] = {}
         for node in graph.node:
+            if not node.output:
+                self._refuse(node, "has no output")
             for name in set(node.input):
                 self.consumers.setdefault(name, []).append(node)
         self.outputs = {output.name for output in graph.output}
@@ -187,7 +189,7 @@ class _Reader:
     def _keeps_rows(self, node: Any) -> bool:
         """Whether a Flatten or Reshape leaves ``(n, columns)`` as it is."""
         if node.op_type == "Flatten":
-            return int(_attributes(node, self.onnx).get("axis", 1)) == 1
+            return self._number(node, "axis", 1) == 1
         shape = self.constants.array(node.input[1]) if len(node.input) == 2 else None
         return shape is not None and shape.shape == (2,) and shape.tolist()[0] in (-1, 0)
 
@@ -229,13 +231,12 @@ class _Reader:
         if node.input[0] != entry or len(node.input) < 2:
             self._refuse(node, "must have the rows as its first operand")
         weights = self.constants.weights(node.input[1], where)
-        options = _attributes(node, self.onnx)
         output = node.output[0]
         if node.op_type == "Gemm":
-            if options.get("transA", 0):
+            if self._number(node, "transA", 0):
                 self._refuse(node, "transposes the rows")
-            alpha, beta = float(options.get("alpha", 1.0)), float(options.get("beta", 1.0))
-            weights = weights.T if options.get("transB", 0) else weights
+            alpha, beta = self._number(node, "alpha", 1.0), self._number(node, "beta", 1.0)
+            weights = weights.T if self._number(node, "transB", 0) else weights
             weights = weights if alpha == 1 else (alpha * weights).astype(weights.dtype)
             bias = None
             if len(node.input) > 2 and node.input[2]:
@@ -291,7 +292,7 @@ class _Reader:
 
     def _softmax(self, node: Any, needed: list[Any], last: bool) -> str:
         others = [n for n in needed if n.op_type not in (*_PASSED, "Softmax", "Reshape")]
-        axis = int(_attributes(node, self.onnx).get("axis", -1))
+        axis = self._number(node, "axis", -1)
         if others or axis not in (-1, 1) or len(needed) > 4:
             self._refuse((others or [node])[0], "is not understood beside a softmax over a row")
         if not last:
@@ -325,6 +326,13 @@ class _Reader:
             raise ValueError(f"nothing computes {end!r}")
         array: Array = np.broadcast_to(np.asarray(values[end], np.float64), z.shape)
         return array
+
+    def _number(self, node: Any, attribute: str, default: float) -> float:
+        value = _attributes(node, self.onnx).get(attribute, default)
+        if not isinstance(value, (int, float)):
+            self._refuse(node, f"must have a number as its {attribute}")
+        number: float = value
+        return number
 
     def _refuse(self, node: Any, why: str) -> None:
         raise ValueError(f"{_shown(node)} {why}")
