@@ -1,4 +1,4 @@
-"""Descent by line search on the whole batch, with the interface of the engine's trainer.
+"""Descent by line search on the whole batch.
 
 One epoch is one iteration: the direction from the gradient, a line search along it, and there the
 next value and gradient, which the engine computes. ``fit`` uses :class:`LineSearchTrainer` where
@@ -9,20 +9,17 @@ the optimizer is a :class:`~fastmlp.optimizers.GradientDescent` with a line sear
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .._typing import Array
 from ..optimizers._directions import Method
-
-#: ``(parameters, rows, targets, row weights, out) -> cost``, the gradient being written to ``out``.
-Cost = Callable[[Array, Array, Array, Array | None, Array], float]
+from .full_batch import Cost, FullBatchTrainer, Rows
 
 
-class LineSearchTrainer:
-    """What the training loop takes for a trainer of ``fastmlp.kernels``.
+class LineSearchTrainer(FullBatchTrainer):
+    """Steps along the directions of a method, each of the length that a line search finds.
 
     Parameters
     ----------
@@ -33,98 +30,34 @@ class LineSearchTrainer:
     dtype : float32 or float64
     frozen : (n_parameters,) array of bool, optional
         Parameters that stay.
-
-    Attributes
-    ----------
-    step : int
-        Iterations so far.
-    evaluations : int
-        Values and gradients computed so far.
-    gradient_norm : float
-        ``‖∇C‖`` at the beginning of the last iteration.
-    learning_rate : float
-        The step that the last line search has found.
-    stuck : str or None
-        Why no further iteration is of use.
     """
 
     def __init__(
         self, cost: Cost, method: Method, n_parameters: int, dtype: Any, frozen: Array | None
     ) -> None:
-        self._cost, self._method, self._frozen = cost, method, frozen
-        self._parameters = np.zeros(n_parameters, dtype)
-        self._state = np.zeros((0, n_parameters), dtype)
-        #: Value and gradient at the present parameters, where they are known.
-        self._here: tuple[float, Array] | None = None
+        super().__init__(cost, n_parameters, dtype, frozen)
+        self._method = method
         self._flattest = math.inf  # least squared norm of a gradient so far
-        self.step = self.evaluations = 0
-        self.gradient_norm = self.learning_rate = 0.0
-        self.stuck: str | None = None
 
-    def load(self, parameters: Array, state: Array | None = None, step: int = 0) -> None:
-        """Copy parameters in and forget what was learnt from earlier iterations."""
-        self._parameters[...] = parameters
-        self._here, self.step, self._flattest = None, step, math.inf
+    def _forget(self) -> None:
+        self._flattest = math.inf
         self._method.forget()
 
-    def store(self, parameters: Array, state: Array | None = None) -> None:
-        """Copy parameters out."""
-        parameters[...] = self._parameters
+    def _learnt(self) -> dict[str, Any]:
+        return {"method": self._method.state(), "flattest": self._flattest}
 
-    def memory(self) -> dict[str, Any]:
-        """A copy of what was learnt from earlier iterations, for :meth:`remember`."""
-        here = None if self._here is None else [self._here[0], self._here[1].copy()]
-        return {"method": self._method.state(), "here": here, "flattest": self._flattest}
-
-    def remember(self, memory: dict[str, Any]) -> None:
-        """Take over what an equal trainer has learnt; :meth:`load` forgets it."""
+    def _take_over(self, memory: dict[str, Any]) -> None:
         self._method.restore(memory["method"])
-        here = memory["here"]
-        self._here = None if here is None else (float(here[0]), here[1].copy())
         self._flattest = float(memory["flattest"])
 
-    def new_rows(self) -> None:
-        """Go on with other rows, for which the cost at the present parameters is not known."""
-        self._here = None
-
-    def run_epoch(
-        self,
-        x: Array,
-        target: Array,
-        order: Array | None,
-        learning_rate: float | Array,
-        *,
-        sample_weight: Array | None = None,
-    ) -> float:
-        """Make one iteration; return the cost before it. Order and learning rate are not used."""
-
-        def evaluate(parameters: Array) -> tuple[float, Array]:
-            gradient = np.empty_like(parameters)
-            value = self._cost(parameters, x, target, sample_weight, gradient)
-            if self._frozen is not None:
-                gradient[self._frozen] = 0
-            self.evaluations += 1
-            return value, gradient
-
-        value, gradient = self._here or evaluate(self._parameters)
-        self.gradient_norm = float(np.sqrt(gradient @ gradient))
+    def _iterate(self, value: float, gradient: Array, rows: Rows) -> None:
         self._flattest = min(self._flattest, self.gradient_norm**2)
-        self.step += 1
-        self.learning_rate = 0.0
-        if not math.isfinite(self.gradient_norm + value):
-            return math.nan if math.isfinite(value) else value
-        if self.gradient_norm == 0:
-            self.stuck = "the gradient is zero"
-            return value
-        while not self._iterate(evaluate, value, gradient):
+        while not self._search(value, gradient, rows):
             if not self._method.forget():
                 self.stuck = "no step along the search direction lowers the loss"
                 break
-        return value
 
-    def _iterate(
-        self, evaluate: Callable[[Array], tuple[float, Array]], value: float, gradient: Array
-    ) -> bool:
+    def _search(self, value: float, gradient: Array, rows: Rows) -> bool:
         """Search along the method's direction and go there; ``False`` where there is no way."""
         direction = self._method.direction(gradient)
         slope = float(gradient @ direction)
@@ -134,7 +67,7 @@ class LineSearchTrainer:
 
         def phi(step: float) -> tuple[float, float]:
             nonlocal seen
-            new, new_gradient = evaluate(self._parameters + step * direction)
+            new, new_gradient = self._evaluate(self._parameters + step * direction, rows)
             seen = (step, new, new_gradient)
             return new, float(new_gradient @ direction)
 
@@ -144,7 +77,7 @@ class LineSearchTrainer:
         if found.step == 0:
             return False
         parameters = self._parameters + found.step * direction
-        new, new_gradient = seen[1:] if seen[0] == found.step else evaluate(parameters)
+        new, new_gradient = seen[1:] if seen[0] == found.step else self._evaluate(parameters, rows)
         flatness = float(new_gradient @ new_gradient)
         if new >= value and flatness >= self._flattest:
             return False  # neither lower nor flatter than ever: rounding is all that is left
