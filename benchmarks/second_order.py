@@ -30,7 +30,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 from fastmlp import MLP, kernels, optimizers  # noqa: E402
-from fastmlp._training import cholesky  # noqa: E402
+from fastmlp._training.full_batch import cholesky  # noqa: E402
 
 #: Iterations of a sample: those of a ``fit`` that has begun.
 REPEATS = 10

@@ -15,26 +15,24 @@ from fastmlp.kernels import CSR, TrainingOptions
 
 from .. import metrics, optimizers, schedules, stopping
 from .._cluster.cluster import Cluster
-from .._cluster.trainer import ClusterTrainer, full_gradient
+from .._cluster.trainer import ClusterTrainer
 from .._inputs import numbers
-from .._network import blocks, class_weights
+from .._network import class_weights
 from .._network.batch import Batch
 from .._streams import rows as streams
-from .._streams.stream import Stream, StreamBatch
+from .._streams.stream import StreamBatch
 from .._typing import Array
-from ..optimizers._directions import Curvature, Method
 from ..optimizers._full_batch import FullBatch
 from ..schedules._rates import Rates
+from . import full_batch
 from . import options as engine_options
 from .evaluation import Evaluation, validation_batch
 from .fit import NetworkHooks
-from .line_search import LineSearchTrainer
 from .options import Options
 from .run import Run
 
 if TYPE_CHECKING:
     from .._network.network import Network
-    from .second_order import DampedTrainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +119,7 @@ def settings(network: Network, loss: Any, optimizer: Any, options: Options) -> S
     if method is not None:
         if not isinstance(schedule, schedules.Constant):
             raise ValueError("an optimizer with a line search takes no schedule of learning rates")
-        _check_line_search(engine)
+        full_batch.check(engine)
     return Settings(
         loss=spec,
         rule=rule,
@@ -199,7 +197,7 @@ def engine(network: Network, known: Settings, batch_size: int, seed: int) -> Any
     if isinstance(known.rule, FullBatch):
         method = known.rule.method()
         if method is not None:
-            return _line_search_trainer(network, known, method, options)
+            return full_batch.trainer(network, known.loss, method, options, known.cluster)
     rule = known.rule.update_rule()
     if known.cluster is not None:
         return ClusterTrainer(
@@ -301,46 +299,3 @@ def subset(network: Network, batch: Batch | StreamBatch, n: int) -> Array:
         raise ValueError(f"subset must not exceed the {len(batch.x)} rows, got {n}")
     drawn: Array = np.sort(network._generator.permutation(len(batch.x))[:n])
     return drawn
-
-
-def _check_line_search(engine: TrainingOptions) -> None:
-    unfit = [name for name in ("dropout", "clip_value", "clip_norm", "max_norm")
-             if getattr(engine, name) not in ((), None)]  # fmt: skip
-    if unfit:
-        raise ValueError(
-            f"an optimizer that takes all rows has no {', '.join(unfit)}: it needs the same cost "
-            "at every step"
-        )
-
-
-def _line_search_trainer(
-    network: Network, known: Settings, method: Method | Curvature, engine: TrainingOptions
-) -> LineSearchTrainer | DampedTrainer:
-    frozen, spec = None, known.loss
-    if not all(engine.trainable):
-        frozen = np.zeros(network.parameters.size, bool)
-        for views in network.architecture.views(frozen):
-            for view, learns in zip(views, engine.trainable, strict=True):
-                view[...] = not learns
-    net = kernels.network(network.architecture, network.dtype, n_threads=network.n_threads)
-
-    def cost(parameters: Array, x: Any, target: Array, weight: Any, out: Array) -> float:
-        if known.cluster is not None:
-            return full_gradient(
-                known.cluster, net, parameters, x, target, spec, weight, out,
-                l2=engine.l2, l1=engine.l1,
-            )  # fmt: skip
-        if isinstance(x, Stream):
-            return streams.loss_and_gradient(net, parameters, x, out, l2=engine.l2, l1=engine.l1)
-        value, _ = blocks.loss_and_gradient(
-            net, parameters, x, target, spec, weight, out, l2=engine.l2, l1=engine.l1
-        )
-        return value
-
-    if isinstance(method, Curvature):
-        if engine.l1:
-            raise ValueError(f"{method.name} needs a smooth cost: l1 must be 0, got {engine.l1}")
-        from . import second_order  # of no use to others
-
-        return second_order.trainer(network, spec, method, cost, l2=engine.l2, frozen=frozen)
-    return LineSearchTrainer(cost, method, network.parameters.size, network.dtype, frozen)

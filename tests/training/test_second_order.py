@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fastmlp import MLP, losses, optimizers
-from fastmlp._training import cholesky
+from fastmlp._training.full_batch import cholesky
 
 RNG = np.random.default_rng(3)
 X = RNG.uniform(-1, 1, (120, 2))

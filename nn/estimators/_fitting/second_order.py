@@ -10,7 +10,7 @@ from fastmlp import kernels
 
 from ..._inputs import sparse
 from ..._network import blocks
-from ..._training import second_order
+from ..._training.full_batch import second_order
 from ..._typing import Array
 from ...optimizers import BayesianRegularization, LevenbergMarquardt
 from .._sklearn.compat import ConvergenceWarning

@@ -34,7 +34,7 @@ def support(name: str, real: Real, activations: list[str], panels: tuple[str, st
 
 def lanes(real: Real) -> int:
     """Numbers in a vector of 32 bytes; where there is none of it vectors have half."""
-    return 32 // real.dtype.itemsize
+    return 32 // int(real.dtype.itemsize)
 
 
 def _functions(activations: list[str], bits: int) -> str:

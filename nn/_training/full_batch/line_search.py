@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .._typing import Array
-from ..optimizers._directions import Method
-from .full_batch import Cost, FullBatchTrainer, Rows
+from ..._typing import Array
+from ...optimizers._directions import Method
+from .base import Cost, FullBatchTrainer, Rows
 
 
 class LineSearchTrainer(FullBatchTrainer):

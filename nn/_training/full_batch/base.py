@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._typing import Array
+from ..._typing import Array
 
 #: ``(parameters, rows, targets, row weights, out) -> cost``, the gradient being written to ``out``.
 Cost = Callable[[Array, Array, Array, Array | None, Array], float]

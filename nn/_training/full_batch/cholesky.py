@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._typing import Array
+from ..._typing import Array
 
 
 @functools.cache

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from fastmlp import kernels
 
-from .._derivatives import gauss_newton
-from .._typing import Array
-from ..optimizers._directions import Curvature
+from ..._derivatives import gauss_newton
+from ..._typing import Array
+from ...optimizers._directions import Curvature
 from . import cholesky
-from .full_batch import Cost, FullBatchTrainer, Rows
+from .base import Cost, FullBatchTrainer, Rows
 
 #: Damping, as a multiple of the matrix's largest diagonal element, at which a run ends.
 _MOST_DAMPING = 1e10
