@@ -27,6 +27,7 @@ SOURCES = Path("kernels/compiled/src")
 # Compiled once, unlike kernels.c.
 C_FILES = (
     "engine/calls",
+    "engine/derivatives",
     "engine/dispatch",
     "engine/engine",
     "engine/gauss_newton",

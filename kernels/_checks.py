@@ -190,6 +190,32 @@ def rows(
     sample_weight(weight, len(x), dtype)
 
 
+def derivative(
+    architecture: _specs.Architecture,
+    dtype: Any,
+    parameters: Any,
+    x: Any,
+    other: Any,
+    name: str,
+    columns: int,
+    out: Array | None,
+) -> Array:
+    """Check rows whose derivatives are wanted, and the array that they go into.
+
+    ``other`` has so many ``columns``: derivatives by the outputs (or targets, checked before, for
+    ``None``), or directions. Without ``columns`` it is a Jacobian.
+    """
+    n_in, n_out = architecture.sizes[0], architecture.sizes[-1]
+    flat("parameters", parameters, architecture, dtype)
+    array("x", x, ("n", n_in), dtype)
+    if other is not None:
+        array(name, other, (len(x), columns), dtype)
+    shape: tuple[int, ...] = (len(x), n_out, n_in)
+    if columns:
+        shape = (len(x), n_out if name == "d_x" else n_in)
+    return output("out", out, shape, dtype, parameters, x, other)
+
+
 def csr(x: _specs.CSR, n_in: int, dtype: Any) -> None:
     """Check sparse rows: nothing in them may point outside of ``data`` or of ``n_in`` columns."""
     array("x.data", x.data, ("nnz",), dtype)

@@ -34,6 +34,7 @@ cdef extern from "Python.h":
 
 cdef extern from "fastmlp.h" nogil:
     enum: ACTIVATION_exp
+    enum: ACTIVATION_identity
     enum: ACTIVATION_softmax
     enum: ACTIVATION_custom
     enum: LOSS_custom
@@ -78,6 +79,7 @@ cdef extern from "fastmlp.h" nogil:
         int *threads
     struct design:
         c_loss loss
+        int output
     struct c_pass "pass":
         int fault
         int (*interrupted)() noexcept nogil
@@ -129,6 +131,18 @@ cdef extern from "fastmlp.h" nogil:
         const void *packed
         long n
         int scores
+        void *out
+        int fault
+    enum: DERIVATIVE_back
+    enum: DERIVATIVE_along
+    enum: DERIVATIVE_jacobian
+    struct derivative:
+        const design *design
+        int what, output
+        c_loss loss
+        samples samples
+        const void *flat
+        long n
         void *out
         int fault
     struct elements:
@@ -190,6 +204,7 @@ cdef extern from "fastmlp.h" nogil:
     void fastmlp_pack(const design *, const void *, void *)
     double fastmlp_product(product *, int)
     double fastmlp_output(output_rows *, int)
+    double fastmlp_derivative(derivative *, int)
     void fastmlp_elements(const elements *, int)
     double fastmlp_gauss_newton(gauss_newton_call *, int)
 
@@ -232,7 +247,7 @@ cdef int raise_pending() except -1:
     return 0
 
 
-# Six parts of one module, not modules of their own: compiled code is shared between modules
+# Parts of one module, not modules of their own: compiled code is shared between modules
 # through .pxd files, which a package mapped from another folder cannot use (cython#2452).
 include "_arrays.pxi"
 include "_calls.pxi"
@@ -240,5 +255,6 @@ include "_second.pxi"
 include "_engine.pxi"
 include "_steps.pxi"
 include "_single_step.pxi"
+include "_derivatives.pxi"
 include "_networks.pxi"
 include "_for_tests.pxi"

@@ -1,6 +1,6 @@
 """Networks and trainers over the C engine. Included by _core.pyx."""
 
-class Network:
+class Network(Derivatives):
     """See :class:`fastmlp.kernels.reference.Network`."""
 
     def __init__(self, architecture, dtype, *, n_threads=None):
@@ -12,6 +12,7 @@ class Network:
         self._engine = Engine(architecture, dtype, None, None, 0, self._options)
         # Whether rows are sparse -> their most, and an engine for them that no call uses at present.
         self._gradients = {}
+        self._losses = {}  # as C sees them, by their names
 
     def predict(self, parameters, x, *, out=None):
         """Values of the output layer, shape ``(n, n_out)``; ``parameters`` may be packed."""

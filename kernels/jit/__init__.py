@@ -12,12 +12,13 @@ The same functions and classes as ``reference``, without a C compiler. From the 
 ``threads``     jobs of tasks on one or several threads
 ``engine``      all together: workspaces, calls on arrays
 
-``layers``, ``activations``, ``losses``, ``second``, ``optimizers``, ``network`` and ``training``
-are what is called from outside; ``_numba`` is the only place that knows Numba's private classes,
-and ``_llvm`` the one that asks LLVM for machine code. LLVM comes with Numba; Numba itself is
-imported for calls on arrays (``engine/entrances``) and for several threads. A new activation goes
-into ``formulas/activations``, an update rule into ``formulas/update_rules``, a loss into
-``formulas/losses_of_outputs`` or ``losses_of_scores``, an instruction set into ``vector/host``.
+``layers``, ``activations``, ``losses``, ``second``, ``optimizers``, ``derivatives``, ``network``
+and ``training`` are what is called from outside; ``_numba`` is the only place that knows Numba's
+private classes, and ``_llvm`` the one that asks LLVM for machine code. LLVM comes with Numba; Numba
+itself is imported for calls on arrays (``engine/entrances``) and for several threads. A new
+activation goes into ``formulas/activations``, an update rule into ``formulas/update_rules``, a loss
+into ``formulas/losses_of_outputs`` or ``losses_of_scores``, an instruction set into
+``vector/host``.
 """
 
 from .._steps import plain_samples

@@ -11,6 +11,7 @@ from .. import _checks
 from .._architecture import Architecture
 from .._specs import CSR, Loss, check_loss
 from .._typing import Array
+from .derivatives import Derivatives
 from .engine.operands import own_structure, set_sparse, set_weights
 from .engine.prepared_calls import NO_LABELS, Call, first_step, last_step, shelves
 from .engine.workspace import Workspace
@@ -49,7 +50,7 @@ def _plain(out: Any, shape: tuple[int, int], dtype: Any, *inputs: Any) -> bool:
     )
 
 
-class Network:
+class Network(Derivatives):
     """Stateless computations of one architecture; parameters are a flat vector.
 
     The same as :class:`fastmlp.kernels.reference.Network`.

@@ -13,6 +13,7 @@ other backends are checked against it. It also runs wherever NumPy does.
 ``sparse``          products with rows in compressed sparse form
 ``philox``          random numbers from counters
 ``regularisation``  penalties, dropout, clipping, bounded norms
+``derivatives``     derivatives of a network by its inputs
 ``network``         a network's predictions and gradients;  ``trainer``  the steps of an epoch
 """
 

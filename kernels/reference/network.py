@@ -11,11 +11,12 @@ from .._architecture import Architecture
 from .._specs import CSR, Loss, check_loss, needs_scores
 from .._typing import Array
 from . import activations, losses, outputs, sparse
+from .derivatives import Derivatives
 from .numerics import quiet, sum_of_rows
 from .regularisation import Dropout, penalise
 
 
-class Network:
+class Network(Derivatives):
     """Stateless computations of one architecture; parameters are a flat vector.
 
     Rows ``x`` are an ``(n, n_in)`` array or :class:`fastmlp.kernels.CSR`; a ``loss`` is a name or a

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from fastmlp import kernels
 from fastmlp.kernels import CSR
 
 from .._inputs import arrays, numbers
+from .._network import blocks
 from .._typing import Array
 
+#: Numbers of sparse rows that are unpacked at a time.
+UNPACKED = 1 << 18
 #: Bytes that an array made of all parameters may take.
 MOST_BYTES = 1 << 32
 
@@ -26,6 +31,21 @@ def dense(x: Any, rows: slice) -> Array:
     of_row = np.repeat(np.arange(len(out)), np.diff(starts))
     np.add.at(out, (of_row, x.indices[entries]), x.data[entries])  # an entry may stand twice
     return out
+
+
+def blocks_of_rows(
+    architecture: kernels.Architecture, x: Any, sweeps: int
+) -> Iterator[tuple[slice, Array]]:
+    """Blocks of rows, between which Ctrl-C is answered; sparse ones are unpacked.
+
+    ``sweeps`` is how often each row goes through the network.
+    """
+    block = max(1, blocks.rows_of_block(architecture) // sweeps)
+    if isinstance(x, CSR):
+        block = min(block, max(64, UNPACKED // x.shape[1]))
+    for begin in range(0, len(x), block):
+        rows = slice(begin, min(begin + block, len(x)))
+        yield rows, dense(x, rows)
 
 
 def shares(n: int, weight: Array | None) -> Array:

@@ -1,12 +1,11 @@
-"""First derivatives: products with the Jacobian of a network, and the Jacobian itself.
+"""First derivatives by parameters, from the errors of all layers.
 
-With ``Y`` the outputs, ``δ^L = J dY`` (J of the output activation) and the hidden errors
+With ``Y`` the outputs, ``δ^L = J dY`` (J of the output activation), the hidden errors are
 
-    δ^(l-1) = (δ^l (W^l)ᵀ) ⊙ σ'(z^(l-1)),        dX = δ^1 (W^1)ᵀ
+    δ^(l-1) = (δ^l (W^l)ᵀ) ⊙ σ'(z^(l-1))
 
-a vector-Jacobian product goes from the outputs back to the inputs, and a Jacobian-vector product
-``ȧ^l = (ȧ^(l-1) W^l) ⊙ σ'(z^l)`` the other way; a Jacobian is one of them for every output, or for
-every input, whichever are fewer.
+Products with the Jacobian by the inputs are computations of the backends, see
+:class:`fastmlp.kernels.reference.Network`.
 
 Griewank and Walther, *Evaluating Derivatives*, 2nd edition 2008, chapter 3.
 """
@@ -30,13 +29,6 @@ def errors(tape: Tape, delta: Array) -> list[Array]:
     return found
 
 
-def to_inputs(tape: Tape, delta: Array) -> Array:
-    """``dX`` of the errors of the output layer, ``(n, n_in)``."""
-    for layer in range(tape.top, 0, -1):
-        delta = tape.error_below(layer, delta)
-    return tape.times_transposed(0, delta)
-
-
 def add_gradient(tape: Tape, deltas: list[Array], gradients: Any) -> None:
     """Add ``Σ aᵀ δ`` over the rows to ``gradients``, lists of weight and bias gradients."""
     n = len(tape)
@@ -46,27 +38,11 @@ def add_gradient(tape: Tape, deltas: list[Array], gradients: Any) -> None:
         db += kernels.bias_gradient(delta, n_threads=tape.n_threads) * db.dtype.type(n)
 
 
-def jvp(tape: Tape, x_dot: Array) -> Array:
-    """``dY`` of ``dX``, ``(n, n_out)``."""
-    a_dot = x_dot
-    for layer in range(tape.top):
-        a_dot = tape.times_slope(layer, tape.times_weights(layer, a_dot))
-    return tape.through_output(tape.times_weights(tape.top, a_dot))
-
-
 def output_jacobian(tape: Tape) -> Array:
     """Jacobian of the output activation as ``(n, n_out, n_out)``."""
     n_out = tape.z.shape[1]
     one_each = np.broadcast_to(np.eye(n_out, dtype=tape.z.dtype), (len(tape), n_out, n_out))
     return np.array(tape.through_output(one_each))
-
-
-def jacobian(tape: Tape) -> Array:
-    """``∂Y_k / ∂X_i`` of every row, ``(n, n_out, n_in)``."""
-    n_in, n_out = tape.inputs[0].shape[1], tape.z.shape[1]
-    if n_in < n_out:
-        return np.ascontiguousarray(_jacobian_forward(tape).transpose(0, 2, 1))
-    return tape.times_transposed(0, errors_of_outputs(tape, output_jacobian(tape))[0])
 
 
 def errors_of_outputs(tape: Tape, error: Array) -> list[Array]:
@@ -87,11 +63,6 @@ def tangents(tape: Tape) -> list[Array]:
         activated = found[-1] * tape.slope(layer)[:, None, :]
         found.append(tape.times_weights(layer + 1, activated))
     return found
-
-
-def _jacobian_forward(tape: Tape) -> Array:
-    """``∂Y_k / ∂X_i`` as ``(n, n_in, n_out)``."""
-    return tape.through_output(tangents(tape)[-1])
 
 
 def parameter_jacobian(tape: Tape, out: Array, views: Any) -> None:

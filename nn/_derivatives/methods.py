@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -76,23 +77,26 @@ class Derivatives(SecondDerivatives):
         >>> bool((net.vjp([[3.0, 4.0]], [[1.0]]) == net.weights[0].T).all())
         True
         """
-        from . import first
-        from .tape import tapes
-
+        if not parameters:
+            found = self._at_once("vjp", X, dY, scores)
+            if found is not None:
+                return found
         net = self.architecture
         x = arrays.rows(X, net.sizes[0], self.dtype)
         d_y = arguments.like(dY, "dY", (len(x), net.sizes[-1]), self.dtype)
         d_x = np.empty((len(x), net.sizes[0]), self.dtype)
-        gradient = np.zeros_like(self.parameters) if parameters else None
+        for rows, part in self._blocks(x):
+            self._network.vjp(self.parameters, part, d_y[rows], scores=scores, out=d_x[rows])
+        if not parameters:
+            return d_x
+        from . import first
+        from .tape import tapes
+
+        gradient = np.zeros_like(self.parameters)
         for rows, tape in tapes(self, x, scores, max(net.sizes)):
-            delta = tape.through_output(d_y[rows])
-            if gradient is None:
-                d_x[rows] = first.to_inputs(tape, delta)
-                continue
-            deltas = first.errors(tape, delta)
+            deltas = first.errors(tape, tape.through_output(d_y[rows]))
             first.add_gradient(tape, deltas, net.views(gradient))
-            d_x[rows] = tape.times_transposed(0, deltas[0])
-        return d_x if gradient is None else (d_x, gradient)
+        return d_x, gradient
 
     def jvp(self, X: ArrayLike, dX: ArrayLike, *, scores: bool = False) -> Array:
         """Jacobian-vector product: how the outputs of each row move along ``dX``.
@@ -108,15 +112,15 @@ class Derivatives(SecondDerivatives):
         -------
         dY : (n, n_out) array
         """
-        from . import first
-        from .tape import tapes
-
+        found = self._at_once("jvp", X, dX, scores)
+        if found is not None:
+            return found
         sizes = self.architecture.sizes
         x = arrays.rows(X, sizes[0], self.dtype)
         d_x = arguments.like(dX, "dX", (len(x), sizes[0]), self.dtype)
         d_y = np.empty((len(x), sizes[-1]), self.dtype)
-        for rows, tape in tapes(self, x, scores, max(sizes)):
-            d_y[rows] = first.jvp(tape, d_x[rows])
+        for rows, part in self._blocks(x):
+            self._network.jvp(self.parameters, part, d_x[rows], scores=scores, out=d_y[rows])
         return d_y
 
     def jacobian(self, X: ArrayLike, *, scores: bool = False) -> Array:
@@ -131,14 +135,11 @@ class Derivatives(SecondDerivatives):
         -------
         (n, n_out, n_in) array
         """
-        from . import first
-        from .tape import tapes
-
         sizes = self.architecture.sizes
         x = arrays.rows(X, sizes[0], self.dtype)
         out = np.empty((len(x), sizes[-1], sizes[0]), self.dtype)
-        for rows, tape in tapes(self, x, scores, max(sizes) * min(sizes[0], sizes[-1])):
-            out[rows] = first.jacobian(tape)
+        for rows, part in self._blocks(x, min(sizes[0], sizes[-1])):
+            self._network.jacobian(self.parameters, part, scores=scores, out=out[rows])
         return out
 
     def parameter_jacobian(self, X: ArrayLike, *, scores: bool = False) -> Array:
@@ -190,20 +191,60 @@ class Derivatives(SecondDerivatives):
         -------
         (n, n_in) array
         """
-        from . import first
-        from .tape import tapes
-
-        x, target, weight, spec = self._batch(X, y, self._loss(loss), sample_weight)
-        net = self.architecture
-        out = np.empty((len(x), net.sizes[0]), self.dtype)
-        for rows, tape in tapes(self, x, False, max(net.sizes)):
-            delta = kernels.output_delta(
-                tape.z,
-                target[rows],
-                spec,
-                net.output,
-                sample_weight=None if weight is None else weight[rows],
-                n_threads=self.n_threads,
+        found = self._gradients_at_once(X, y, loss, sample_weight)
+        if found is not None:
+            return found
+        x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
+        out = np.empty((len(x), self.architecture.sizes[0]), self.dtype)
+        for rows, part in self._blocks(x):
+            weights = None if weight is None else weight[rows]
+            self._network.input_gradients(
+                *(self.parameters, part, target[rows], name), sample_weight=weights, out=out[rows]
             )
-            out[rows] = first.to_inputs(tape, delta)
         return out
+
+    def _at_once(self, name: str, X: Any, other: Any, scores: bool) -> Array | None:
+        """A product of the backend's own, of arrays that fit as they are; else ``None``."""
+        if self._backend is not kernels.active():
+            self._connect()
+        dtype = self._dtype
+        if not (
+            X.__class__ is np.ndarray
+            and other.__class__ is np.ndarray
+            and X.dtype is dtype
+            and other.dtype is dtype
+            and X.size <= self._few
+        ):
+            return None
+        try:
+            result: Array = getattr(self._network, name)(self._parameters, X, other, scores=scores)
+        except ValueError:  # what is wrong is said better where arguments are converted
+            return None
+        return result
+
+    def _gradients_at_once(self, X: Any, y: Any, loss: Any, sample_weight: Any) -> Array | None:
+        """Gradients of arrays that fit as they are; else ``None``."""
+        if X.__class__ is not np.ndarray or X.size > self._few:
+            return None
+        known = self._known_loss
+        if known is None or known[0] is not loss:
+            if not (loss is None or isinstance(loss, str)):
+                return None
+            name = self._loss(loss)
+            self._known_loss = known = loss, name, *arrays.plain_targets(name)
+        if not kernels.plain_samples(
+            self._architecture, self._dtype, X, y, sample_weight, known[2], known[3]
+        ):
+            return None
+        if self._backend is not kernels.active():
+            self._connect()
+        if y.ndim == 1 and y.dtype.kind == "f":
+            y = y.reshape(-1, 1)
+        result: Array = self._network.input_gradients(
+            self._parameters, X, y, known[1], sample_weight=sample_weight
+        )
+        return result
+
+    def _blocks(self, x: Any, sweeps: int = 1) -> Iterator[tuple[slice, Array]]:
+        self._connect()
+        return arguments.blocks_of_rows(self.architecture, x, sweeps)

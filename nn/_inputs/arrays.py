@@ -113,6 +113,15 @@ def _for_loss(y: Array, loss: str) -> Array:
     return y
 
 
+def plain_targets(loss: Any) -> tuple[float, float]:
+    """From where to where values need no closer look to be targets of a loss."""
+    spec = LOSS_SPECS.get(loss if isinstance(loss, str) else loss.name)
+    if spec is None:
+        return -np.inf, np.inf
+    _, low, high = spec.targets
+    return (np.inf, -np.inf) if spec.low else (low, high)
+
+
 def _labels(y: Array, n_out: int) -> Array:
     if y.dtype.kind == "f":
         raise ValueError(

@@ -22,7 +22,7 @@ from .predictor import Predictor
 #: Attributes that ``_setup`` makes again.
 _MADE_BY_SETUP = (
     *("_architecture", "_parameters", "_dtype", "_generator", "_n_threads"),
-    *("_weights", "_biases", "_few", "_network", "_backend", "_scorer", "_kept"),
+    *("_weights", "_biases", "_few", "_network", "_backend", "_scorer", "_kept", "_known_loss"),
 )
 
 
@@ -57,6 +57,8 @@ class Network(Decisions):
         self._kept: Any = None
         # The same for the network that ends with the scores.
         self._scorer: tuple[Any, Any] | None = None
+        # The loss of the last gradients by inputs: as it was given, its name, range of its targets.
+        self._known_loss: tuple[Any, Any, float, float] | None = None
 
     # What the network is
 

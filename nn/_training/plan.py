@@ -16,7 +16,7 @@ from fastmlp.kernels import CSR, TrainingOptions
 from .. import metrics, optimizers, schedules, stopping
 from .._cluster.cluster import Cluster
 from .._cluster.trainer import ClusterTrainer
-from .._inputs import numbers
+from .._inputs import arrays, numbers
 from .._network import class_weights
 from .._network.batch import Batch
 from .._streams import rows as streams
@@ -130,7 +130,7 @@ def settings(network: Network, loss: Any, optimizer: Any, options: Options) -> S
         full=full,
         with_norm=with_norm,
         engine=engine,
-        plain_targets=_plain_targets(spec),
+        plain_targets=arrays.plain_targets(spec),
         cluster=None if options.comm is None else Cluster(options.comm, options.shards),
     )
 
@@ -214,15 +214,6 @@ def rows(
         return streams.training_rows(network, known, X, sample_weight, class_weight)
     x, target, weight, _ = network._batch(X, y, known.loss, sample_weight, training=True)
     return weighed(network, Batch(x, target, weight, known.loss), class_weight)
-
-
-def _plain_targets(loss: Any) -> tuple[float, float]:
-    """From where to where values need no closer look to be targets of a loss."""
-    spec = kernels.LOSS_SPECS.get(loss if isinstance(loss, str) else loss.name)
-    if spec is None:
-        return -np.inf, np.inf
-    _, low, high = spec.targets
-    return (np.inf, -np.inf) if spec.low else (low, high)
 
 
 def weighed(network: Network, batch: Batch, class_weight: Any) -> Batch:

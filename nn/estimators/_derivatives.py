@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from fastmlp import kernels
 
 from .._inputs import numbers, sparse
 from .._typing import Array
@@ -70,14 +71,15 @@ class EstimatorDerivatives(FittedArrays):
         -------
         (n, n_features) array, or (n, n_outputs, n_features) for several outputs
         """
-        from .._derivatives import first
-        from .._derivatives.tape import tapes
+        from .._derivatives import arguments
 
         x, point = self._looked_at(X)
         sizes = point.architecture.sizes
         out = np.empty((len(x), sizes[-1], sizes[0]), x.dtype)
-        for rows, tape in tapes(point, x, False, max(sizes) * min(sizes[0], sizes[-1])):
-            out[rows] = first.jacobian(tape)
+        network = kernels.network(point.architecture, x.dtype, n_threads=point.n_threads)
+        sweeps = min(sizes[0], sizes[-1])
+        for rows, part in arguments.blocks_of_rows(point.architecture, x, sweeps):
+            network.jacobian(point.parameters, part, out=out[rows])
         return out[:, 0] if sizes[-1] == 1 else out
 
     def _looked_at(self, X: Any) -> tuple[Any, _Fitted]:

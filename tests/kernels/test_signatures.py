@@ -16,7 +16,10 @@ FUNCTIONS = [name for name in reference.__all__ if name[0].islower()]
 METHODS = [
     (cls, name)
     for cls, names in {
-        "Network": ("__init__", "predict", "loss", "loss_and_gradient"),
+        "Network": (
+            *("__init__", "predict", "loss", "loss_and_gradient"),
+            *("vjp", "jvp", "jacobian", "input_gradients"),
+        ),
         "Trainer": ("__init__", "load", "store", "run_epoch", "run_epochs"),
     }.items()
     for name in names

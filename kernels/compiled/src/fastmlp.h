@@ -3,6 +3,7 @@
 #define FASTMLP_H
 
 #include "engine/calls.h"
+#include "engine/derivatives.h"
 #include "engine/engine.h"
 #include "engine/gauss_newton.h"
 #include "engine/kernels.h"

@@ -39,6 +39,7 @@ struct design;
 struct engine;
 struct product;
 struct forward;
+struct derivative;
 
 /* What is compiled once per instruction set and precision (kernels.c). */
 struct kernels {
@@ -61,6 +62,8 @@ struct kernels {
     void (*product_block)(void *product, long block, int thread);
     void (*forward_block)(void *forward, long block, int thread);
     void (*forward_few)(const struct design *, const void *flat, struct forward *);
+    void (*derivative_pack)(struct derivative *);
+    void (*derivative_block)(void *derivative, long block, int thread);
     void (*output_block)(void *output_rows, long block, int thread);
     void (*activate)(int activation, fastmlp_activation *custom, struct matrix z, long rows,
                      long columns, void *out);

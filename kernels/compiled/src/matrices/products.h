@@ -35,14 +35,14 @@ INLINE struct epilogue backward_epilogue(int activation, const real *delta, cons
 }
 
 /* c = bias + a w for a block of rows, with this epilogue; bias NULL stands for zeros, with `accumulate`
-   c += a w.
+   c += a w. Rows of c are c_row elements apart.
 
    A block of depth is finished for all panels before the next one begins: so much of `a` stays in
    the second-level cache, and a tile's part of w in the first-level cache while all rows pass over
    it. The first of them prefetches the next part. */
-static void layer_product(long rows, long depth, const real *a, long a_panel, const real *w,
-                          long w_panel, const real *bias, int accumulate, struct epilogue epilogue,
-                          real *c, long c_panel, long panels)
+INLINE void strided_product(long rows, long depth, const real *a, long a_panel, const real *w,
+                            long w_panel, const real *bias, int accumulate, struct epilogue epilogue,
+                            real *c, long c_row, long c_panel, long panels)
 {
     const long block = depth_block(depth);
     const struct parts parts = parts_of(rows, TILE_ROWS);
@@ -57,17 +57,26 @@ static void layer_product(long rows, long depth, const real *a, long a_panel, co
             forward_tile *const *tiles = forward_tiles[wide - 1];
             for (long r = 0, i = 0, part; r < rows; r += part, i++) {
                 part = part_at(parts, i);
-                real *c_r = c + p * c_panel + r * PANEL;
-                struct strided init = {c_r, PANEL, c_panel};
+                real *c_r = c + p * c_panel + r * c_row;
+                struct strided init = {c_r, c_row, c_panel};
                 if (k == 0 && !accumulate)
                     init = bias ? (struct strided){bias + p * PANEL, 0, PANEL}
                                 : (struct strided){zeros, 0, PANEL};
                 const long ahead = r == 0 && p + wide < panels ? wide * w_panel : 0;
                 tiles[part - 1](deep, a_k + r * PANEL, a_panel, w_k, w_panel, ahead, init, here,
-                                c_r, PANEL, c_panel);
+                                c_r, c_row, c_panel);
             }
         }
     } while ((k += block) < depth);
+}
+
+/* The same with c in panels. */
+static void layer_product(long rows, long depth, const real *a, long a_panel, const real *w,
+                          long w_panel, const real *bias, int accumulate, struct epilogue epilogue,
+                          real *c, long c_panel, long panels)
+{
+    strided_product(rows, depth, a, a_panel, w, w_panel, bias, accumulate, epilogue, c, PANEL, c_panel,
+                    panels);
 }
 
 /* Whether a product with so few columns is cheaper as dot products, which cost twice as much an element

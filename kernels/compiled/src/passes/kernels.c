@@ -3,6 +3,7 @@
    setup.py compiles this file once for each pair, with -DFASTMLP_ISA_<NAME>, -DFASTMLP_REAL_BITS
    and the flags of the instruction set; the one symbol that it exports is the table at its end. */
 #include "vector/functions.h"
+#include "passes/derivatives.h"
 #include "passes/gauss_newton.h"
 #include "passes/single_calls.h"
 
@@ -34,6 +35,8 @@ const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
     .product_block = product_block,
     .forward_block = forward_block,
     .forward_few = forward_few,
+    .derivative_pack = derivative_pack,
+    .derivative_block = derivative_block,
     .output_block = output_block,
     .activate = activate,
     .activate_backward = activate_backward,
