@@ -5,8 +5,8 @@
 float32, one thread, arrays of NumPy in and arrays out. PyTorch takes ``torch.func`` as its pages
 say (``vmap`` of ``jacrev``, ``vjp``, ``grad``), JAX the same functions jitted. Every result is
 compared with the others' before it is timed, in turns in one process. Products with the Hessian are
-given as multiples of one gradient of our own. Writes ``derivatives.json`` and ``derivatives.md`` into the
-folder ``--out``.
+given as multiples of one gradient of our own. Writes ``derivatives.json`` and ``derivatives.md``
+into the folder ``--out``.
 """
 
 from __future__ import annotations

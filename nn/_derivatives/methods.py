@@ -135,6 +135,9 @@ class Derivatives(SecondDerivatives):
         -------
         (n, n_out, n_in) array
         """
+        found = self._at_once("jacobian", X, None, scores)
+        if found is not None:
+            return found
         sizes = self.architecture.sizes
         x = arrays.rows(X, sizes[0], self.dtype)
         out = np.empty((len(x), sizes[-1], sizes[0]), self.dtype)
@@ -205,19 +208,21 @@ class Derivatives(SecondDerivatives):
 
     def _at_once(self, name: str, X: Any, other: Any, scores: bool) -> Array | None:
         """A product of the backend's own, of arrays that fit as they are; else ``None``."""
+        dtype = self._dtype
+        if X.__class__ is not np.ndarray or X.dtype is not dtype or X.size > self._few:
+            return None
         if self._backend is not kernels.active():
             self._connect()
-        dtype = self._dtype
-        if not (
-            X.__class__ is np.ndarray
-            and other.__class__ is np.ndarray
-            and X.dtype is dtype
-            and other.dtype is dtype
-            and X.size <= self._few
-        ):
-            return None
+        derive = getattr(self._network, name)
         try:
-            result: Array = getattr(self._network, name)(self._parameters, X, other, scores=scores)
+            if other is None:
+                if X.size * self._architecture.sizes[-1] > self._few:  # so many sweeps
+                    return None
+                result: Array = derive(self._parameters, X, scores=scores)
+            elif other.__class__ is np.ndarray and other.dtype is dtype:
+                result = derive(self._parameters, X, other, scores=scores)
+            else:
+                return None
         except ValueError:  # what is wrong is said better where arguments are converted
             return None
         return result

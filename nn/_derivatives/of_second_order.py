@@ -55,7 +55,7 @@ class SecondDerivatives:
         The R-operator of Pearlmutter (1994), at the cost of about 2.7 gradients.
         """
         from . import curvature, second
-        from .tape import tapes
+        from .tape import SMALL_BLOCK, tapes
 
         net = self.architecture
         x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
@@ -65,7 +65,7 @@ class SecondDerivatives:
         result = np.zeros_like(self.parameters)
         scale = arguments.shares(len(x), weight).astype(self.dtype)[:, None]
         parts = net.views(direction), net.views(result)
-        for rows, tape in tapes(self, x, False, max(net.sizes)):
+        for rows, tape in tapes(self, x, False, max(net.sizes), SMALL_BLOCK):
             second.add_hessian_product(tape, target[rows], spec, scale[rows], *parts)
         return result
 

@@ -55,7 +55,9 @@ def add_hessian_product(
             delta = tape.error_below(layer, delta)
             continue
         d = tape.times_transposed(layer, delta)
-        delta_dot += d * bend * z_dots[layer - 1]
+        bend *= d
+        bend *= z_dots[layer - 1]
+        delta_dot += bend
         delta = tape.times_slope(layer - 1, d)
 
 

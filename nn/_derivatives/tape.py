@@ -14,6 +14,8 @@ from . import arguments
 
 #: Numbers that the largest array of a block of rows holds: its values stay in a core's cache.
 _BLOCK = 1 << 18
+#: The same for what computes with half a dozen arrays of that size beside each other.
+SMALL_BLOCK = 1 << 15
 
 
 class Point(Protocol):
@@ -132,9 +134,11 @@ class Tape:
         )
 
 
-def tapes(network: Point, x: Any, scores: bool, numbers_a_row: int) -> Iterator[tuple[slice, Tape]]:
+def tapes(
+    network: Point, x: Any, scores: bool, numbers_a_row: int, numbers: int = _BLOCK
+) -> Iterator[tuple[slice, Tape]]:
     """Blocks of rows, with the forward pass over each."""
-    block = max(64, _BLOCK // numbers_a_row)
+    block = max(64, numbers // numbers_a_row)
     for begin in range(0, len(x), block):
         rows = slice(begin, min(begin + block, len(x)))
         yield rows, Tape(network, arguments.dense(x, rows), scores)

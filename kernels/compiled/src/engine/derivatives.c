@@ -92,11 +92,14 @@ static long lay_out_block(struct derivative *d, long widest)
     return plus(used, d->block_rows > 1 ? k->plain_scratch : 0);
 }
 
-/* Bytes of the biases with their padding, and of as many zeros as the widest layer has. */
-static long bytes_of_biases(const struct derivative *d, long widest)
+/* Elements of the packed parameters that blocks go without: with several blocks none. */
+static long skipped(const struct derivative *d) { return d->n > d->block_rows ? 0 : d->design->layers[0].bias; }
+
+/* Bytes of what is packed of the parameters, and of as many zeros as the widest layer has. */
+static long bytes_of_packed(const struct derivative *d, long widest)
 {
-    const long biases = d->design->n_packed - d->design->layers[0].bias;
-    return d->block_rows > 1 ? round_up(times(plus(biases, widest), d->design->kernels->real_bytes), LINE) : 0;
+    const long packed = d->design->n_packed - skipped(d);
+    return d->block_rows > 1 ? round_up(times(plus(packed, widest), d->design->kernels->real_bytes), LINE) : 0;
 }
 
 static long bytes_of_transposed(const struct derivative *d, int l)
@@ -110,18 +113,19 @@ static long bytes_of_transposed(const struct derivative *d, int l)
 static void place_weights(struct derivative *d, long widest, char *memory)
 {
     const struct design *net = d->design;
-    const long real = net->kernels->real_bytes, skipped = net->layers[0].bias;
+    const long real = net->kernels->real_bytes, from = skipped(d);
     const char *weights = d->flat, *bias = weights;
     const int padded = d->block_rows > 1;
-    char *transposed = memory + bytes_of_biases(d, widest);
-    d->zeros = padded ? memory + (net->n_packed - skipped) * real : NULL;
+    char *transposed = memory + bytes_of_packed(d, widest);
+    d->zeros = padded ? memory + (net->n_packed - from) * real : NULL;
     for (int l = 0; l < net->n_layers; l++)
         bias += net->layers[l].n_in * net->layers[l].n_out * real;
     for (int l = 0; l < net->n_layers; l++) {
         const struct layer *layer = &net->layers[l];
         struct derivative_layer *own = &d->layers[l];
         own->weights = weights;
-        own->bias = padded ? memory + (layer->bias - skipped) * real : bias;
+        own->bias = padded ? memory + (layer->bias - from) * real : bias;
+        own->panels = padded && from == 0 ? memory + layer->weights * real : NULL;
         own->transposed = d->packed ? transposed : NULL;
         weights += layer->n_in * layer->n_out * real;
         bias += layer->n_out * real;
@@ -129,11 +133,12 @@ static void place_weights(struct derivative *d, long widest, char *memory)
     }
 }
 
-static void pack_weights(struct derivative *d, long widest)
+static void pack_weights(struct derivative *d, long widest, char *memory)
 {
     const struct design *net = d->design;
     if (d->block_rows > 1) {
-        net->kernels->pack(net, d->flat, (void *)d->layers[0].bias, net->n_layers, net->layers[0].bias);
+        const long from = skipped(d);
+        net->kernels->pack(net, d->flat, memory, from ? net->n_layers : 0, from);
         memset((void *)d->zeros, 0, (size_t)(widest * net->kernels->real_bytes));
     }
     if (d->packed)
@@ -159,7 +164,7 @@ double fastmlp_derivative(struct derivative *d, int n_threads)
         return (double)table;
     d->layers = many ? (struct derivative_layer *)layers : few;
     d->scratch_bytes = round_up(lay_out_block(d, widest), LINE);
-    long shared = bytes_of_biases(d, widest);
+    long shared = bytes_of_packed(d, widest);
     for (int l = 0; l < net->n_layers; l++)
         shared = plus(shared, bytes_of_transposed(d, l));
     const long bytes = plus(shared, times(d->scratch_bytes, threads));
@@ -168,7 +173,7 @@ double fastmlp_derivative(struct derivative *d, int n_threads)
     if (memory) {
         d->scratch = memory + shared;
         place_weights(d, widest, memory);
-        pack_weights(d, widest);
+        pack_weights(d, widest, memory);
         fastmlp_parallel(threads, blocks_of(d->n, d->block_rows), net->kernels->derivative_block, d);
     }
     if (memory && !fits)

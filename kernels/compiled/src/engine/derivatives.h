@@ -14,6 +14,7 @@ enum derivative_kind {
 
 struct derivative_layer {
     const void *weights, *bias; /* as users have them; the bias of several rows is padded */
+    const void *panels;         /* W in panels where there are several blocks of rows, else NULL */
     const void *transposed;     /* panels of W^T, NULL where W is read as it is */
     long kept, slope;           /* activations, and their derivatives where those do not give them (else 0):
                                    elements from where the memory of a block begins */

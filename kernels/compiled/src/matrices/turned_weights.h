@@ -60,11 +60,11 @@ INLINE void turned_columns(const int rows, const int squares, const int whole, l
     for (; k < depth; k++) {
         const real *x = a + k / PANEL * a_panel + k % PANEL;
         UNROLL for (int q = 0; q < squares; q++) {
-            real column[LANES];
+            vec column = {0};
             UNROLL for (int i = 0; i < LANES; i++)
                 column[i] = w_j[(q * LANES + (whole || i < last ? i : last)) * w_row + k];
             UNROLL for (int r = 0; r < rows; r++)
-                sum[r][q] = FMA(SPLAT(x[r * PANEL]), load(column), sum[r][q]);
+                sum[r][q] = FMA(SPLAT(x[r * PANEL]), column, sum[r][q]);
         }
     }
     UNROLL for (int q = 0; q < squares; q++)

@@ -52,6 +52,11 @@ static void derive_forward(const struct derived *b, int l, const real *a, const 
     }
     if (bias == NULL)
         bias = b->call->zeros;
+    if (b->call->layers[l].panels) {
+        layer_product(b->rows, layer->n_in, a, b->panel, b->call->layers[l].panels, layer->in_rows * PANEL, bias,
+                      0, epilogue, z, b->panel, layer->out_panels);
+        return;
+    }
     plain_product(b->rows, layer->n_in, a, b->panel, w, layer->n_out, bias, epilogue, z, b->panel,
                   (real *)((char *)b->memory + b->call->plain));
 }
