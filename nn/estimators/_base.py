@@ -165,11 +165,25 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
         if context is not None:
             context.end()
         if not np.isfinite(self._packed()).all():
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large "
-                "values and need to be preprocessed."
-            )
+            self._refuse_parameters()
         self._prepare()
+
+    def _refuse_parameters(self) -> None:
+        """Raise for parameters that are not finite, in scikit-learn's words."""
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may contain large "
+            "values and need to be preprocessed."
+        )
+
+    def _step_alone(self, X: Any, y: Any) -> bool:
+        """Make the step that a call of ``partial_fit`` is, where that is all; whether it was."""
+        optimizer = self.__dict__.get("_optimizer")
+        single = None if optimizer is None else optimizer.single
+        if single is None:
+            return False
+        with self.__dict__.setdefault("_lock", threading.RLock()):
+            done: bool = single is optimizer.single and single.take(self, X, y)
+            return done
 
     def _rows(
         self, X: Any, y: Any, given: Any, incremental: bool, classes: Any, first_pass: bool

@@ -184,7 +184,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self
             With one more epoch.
         """
-        self._fit(X, y, sample_weight, True)
+        if sample_weight is not None or not self._step_alone(X, y):
+            self._fit(X, y, sample_weight, True)
         return self
 
     def predict(self, X: Any, *, out: Any = None) -> Any:

@@ -16,6 +16,7 @@ from .._sklearn.compat import ConvergenceWarning
 from .._sklearn.parameters import dropout_of
 from .._sklearn.split import train_and_validation
 from .._sklearn.warn import warn
+from . import single_step
 from .optimizer import StochasticOptimizer
 from .sources import SourceRows
 from .watching import MeanOverOutputs, Rows, Validation, note_loss, note_score, start_curves
@@ -49,6 +50,8 @@ def fit_stochastic(
         validation = held_out.watched(estimator, run.parameters.dtype)
     estimator.n_iter_ = 0
     train(run, EstimatorHooks(estimator, run, optimizer, validation, context))
+    if incremental:
+        optimizer.single = single_step.prepare(estimator, optimizer, run, context)
     if run.history.stop_reason == "interrupted":
         warn("Training interrupted by user.")
     elif run.history.stop_reason == "epochs" and not incremental:
@@ -107,6 +110,7 @@ def new_run(
     )
     trainer.halt = estimator.__dict__.get("_halt")
     state = optimizer.state
+    optimizer.single = None
     # Rows of one call may be float32 and those of the next float64.
     trainer.load(flat, None if state is None else state.astype(dtype, copy=False), optimizer.step)
     epochs = 1 if incremental else estimator.max_iter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastmlp.kernels import UpdateRule, active
@@ -16,6 +16,9 @@ from ..._typing import Array
 from ...history import History
 from ...schedules import Schedule
 from ...schedules._rates import Rates
+
+if TYPE_CHECKING:
+    from .single_step import SingleStep
 
 
 class StochasticOptimizer:
@@ -38,16 +41,28 @@ class StochasticOptimizer:
         Epochs so far; a call of ``partial_fit`` is one.
     rows_seen : int
         Rows that the estimator has been trained with so far.
+    single : SingleStep or None
+        What the next call may do where it is one step; then it holds the state.
     """
 
     __slots__ = (
-        *("rate", "rule", "state", "step", "epochs", "rows_seen"),
-        *("_initial_rate", "_schedule", "_power_t", "_planned", "_begun", "_assigned", "_kept"),
+        *("rate", "rule", "step", "epochs", "rows_seen", "single"),
+        *(
+            "_initial_rate",
+            "_schedule",
+            "_power_t",
+            "_planned",
+            "_begun",
+            "_assigned",
+            "_kept",
+            "_state",
+        ),
     )
 
     rate: float
     rule: UpdateRule
-    state: Array | None
+    single: SingleStep | None
+    _state: Array | None
 
     def __init__(self, estimator: Any) -> None:
         self._power_t = estimator.power_t
@@ -96,6 +111,22 @@ class StochasticOptimizer:
             nesterov = float(estimator.nesterovs_momentum)
             momentum = float(estimator.momentum)
             self.rule = UpdateRule("momentum", {"momentum": momentum, "nesterov": nesterov})
+
+    @property
+    def state(self) -> Array | None:
+        """Velocities or moments after the last call."""
+        if self.single is not None and self.single.ahead:
+            self._state = self.single.moments(len(self.rule.slots))
+        return self._state
+
+    @state.setter
+    def state(self, value: Array | None) -> None:
+        self._state, self.single = value, None
+
+    @property
+    def constant(self) -> bool:
+        """Whether the learning rate stays what it is."""
+        return self._planned is None and self._schedule == "constant"
 
     def trainer(self, make: Callable[..., Any], keep: bool, *args: Any, **options: Any) -> Any:
         """``make(*args, **options)``; with ``keep`` the one of the last call, if they are equal."""
@@ -200,9 +231,11 @@ class StochasticOptimizer:
         return stop
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: None if name == "_kept" else getattr(self, name) for name in self.__slots__}
+        names = [name for name in self.__slots__ if name not in ("_kept", "_state", "single")]
+        return {name: getattr(self, name) for name in (*names, "state")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self._kept = None
         for name, value in state.items():
             setattr(self, name, value)
 
