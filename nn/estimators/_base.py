@@ -24,6 +24,7 @@ from ._fitting.descent import check_watching, fit_stochastic
 from ._fitting.draws import generator_of
 from ._fitting.lbfgs import fit_lbfgs
 from ._fitting.optimizer import check_endless
+from ._fitting.single_step import check_finite
 from ._fitting.watching import Rows, forget_curves
 from ._sklearn import to_sklearn
 from ._sklearn.callbacks import Context
@@ -164,26 +165,8 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
             fit_stochastic(self, rows, validation, incremental, context)
         if context is not None:
             context.end()
-        if not np.isfinite(self._packed()).all():
-            self._refuse_parameters()
+        check_finite(self._packed())
         self._prepare()
-
-    def _refuse_parameters(self) -> None:
-        """Raise for parameters that are not finite, in scikit-learn's words."""
-        raise ValueError(
-            "Solver produced non-finite parameter weights. The input data may contain large "
-            "values and need to be preprocessed."
-        )
-
-    def _step_alone(self, X: Any, y: Any) -> bool:
-        """Make the step that a call of ``partial_fit`` is, where that is all; whether it was."""
-        optimizer = self.__dict__.get("_optimizer")
-        single = None if optimizer is None else optimizer.single
-        if single is None:
-            return False
-        with self.__dict__.setdefault("_lock", threading.RLock()):
-            done: bool = single is optimizer.single and single.take(self, X, y)
-            return done
 
     def _rows(
         self, X: Any, y: Any, given: Any, incremental: bool, classes: Any, first_pass: bool

@@ -21,6 +21,7 @@ from ..metrics import r2
 from . import _labels, _names
 from ._base import BaseMLP
 from ._fitting import sources
+from ._fitting.single_step import step_alone
 from ._methods import available_if, keep_parameters, stochastic
 from ._sklearn.compat import RegressorMixin
 from ._sklearn.constraints import ParameterConstraints
@@ -184,7 +185,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self
             With one more epoch.
         """
-        if sample_weight is not None or not self._step_alone(X, y):
+        if sample_weight is not None or not step_alone(self, X, y):
             self._fit(X, y, sample_weight, True)
         return self
 

@@ -8,6 +8,7 @@ same to the bit.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,8 +85,7 @@ class SingleStep:
             return False
         self.ahead = True
         self._note(estimator, loss)
-        if not np.isfinite(self._flat).all():
-            estimator._refuse_parameters()
+        check_finite(self._flat)
         return True
 
     def _note(self, estimator: Any, loss: float) -> None:
@@ -107,6 +107,26 @@ class SingleStep:
         self._trainer.store(np.empty_like(self._flat), moments)
         self.ahead = False
         return moments
+
+
+def step_alone(estimator: Any, X: Any, y: Any) -> bool:
+    """Make the step that a call of ``partial_fit`` is, where that is all; whether it was."""
+    optimizer = estimator.__dict__.get("_optimizer")
+    single = None if optimizer is None else optimizer.single
+    if single is None:
+        return False
+    with estimator.__dict__.setdefault("_lock", threading.RLock()):
+        done: bool = single is optimizer.single and single.take(estimator, X, y)
+        return done
+
+
+def check_finite(parameters: Array) -> None:
+    """Raise for parameters that are not finite, in scikit-learn's words."""
+    if not np.isfinite(parameters).all():
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may contain large "
+            "values and need to be preprocessed."
+        )
 
 
 def prepare(
