@@ -191,7 +191,7 @@ def rows(
 
 
 def derivative(
-    architecture: _specs.Architecture,
+    architecture: Architecture,
     dtype: Any,
     parameters: Any,
     x: Any,

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._specs import Architecture, Loss, needs_scores
+from .._architecture import Architecture
+from .._specs import Loss, needs_scores
 from .._typing import Array
 from ..reference.outputs import times_jacobian
 from .activations import activate, activation_backward

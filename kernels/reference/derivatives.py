@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import _checks
-from .._specs import Architecture, Loss
+from .._architecture import Architecture
+from .._specs import Loss
 from .._typing import Array
 from . import activations, losses, outputs
 from .numerics import quiet

@@ -46,7 +46,7 @@ class NetworkHooks(Hooks):
             self.before[...] = run.parameters
             run.show()
         else:
-            self._stop_at_last_finite(run)
+            stop_at_last_finite(run.history, run.parameters, self.before)
 
     def epochs_trained(self, run: Run) -> None:
         run.show()
@@ -61,25 +61,32 @@ class NetworkHooks(Hooks):
             run.show()
             return
         if run.history.stop_reason != "non_finite_loss" and not np.isfinite(run.parameters).all():
-            self._stop_at_last_finite(run)
+            stop_at_last_finite(run.history, run.parameters, self.before)
         for _, watch in run.watches:
             watch.training_ended(run.history, run.parameters)
 
-    def _stop_at_last_finite(self, run: Run) -> None:
-        """Say what is not finite, and go back to the last parameters that are.
 
-        The losses of an epoch are measured before its updates: a finite loss shows that the
-        parameters at its beginning were finite, those at its end need a look.
-        """
-        history = run.history
-        loss = history.loss[-1]
-        broken = "parameters became infinite"
-        if not math.isfinite(loss):
-            broken = f"the loss became {loss}"
-        history.stop_reason = "non_finite_loss"
-        history.stop_message = f"{broken} in epoch {history.epochs}"
-        if not np.isfinite(run.parameters).all():
-            run.parameters[...] = self.before
+def stop_at_last_finite(history: History, parameters: Array, before: Array) -> None:
+    """Say what is not finite, and go back to the last parameters that are.
+
+    The losses of an epoch are measured before its updates: a finite loss shows that the parameters
+    at its beginning (``before``) were finite, those at its end need a look.
+    """
+    loss = history.loss[-1]
+    broken = "parameters became infinite"
+    if not math.isfinite(loss):
+        broken = f"the loss became {loss}"
+    history.stop_reason = "non_finite_loss"
+    history.stop_message = f"{broken} in epoch {history.epochs}"
+    if not np.isfinite(parameters).all():
+        parameters[...] = before
+
+
+def warned(history: History) -> History:
+    """The history, with a warning where its run has diverged."""
+    if history.stop_reason == "non_finite_loss":
+        warn(f"{history.stop_message}: {ADVICE}", RuntimeWarning)
+    return history
 
 
 def fit(run: Run, hooks: NetworkHooks) -> History:
@@ -91,10 +98,7 @@ def fit(run: Run, hooks: NetworkHooks) -> History:
         Where the loss or a parameter is not finite; the last finite parameters are kept.
     """
     train(run, hooks)
-    history = run.history
-    if history.stop_reason == "non_finite_loss":
-        warn(f"{history.stop_message}: {ADVICE}", RuntimeWarning)
-    return history
+    return warned(run.history)
 
 
 def carry_out(run: Run, hooks: NetworkHooks) -> History:

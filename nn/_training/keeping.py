@@ -32,15 +32,17 @@ def _key(loss: Any, optimizer: Any, options: Options) -> list[Any]:
     return [loss, optimizer, *[given[name] for name in given if name not in _OF_ROWS]]
 
 
-def take(network: Network, loss: Any, optimizer: Any, options: Options) -> Kept | None:
-    """What an earlier call has kept for such options; it is then nobody else's."""
-    found = network.__dict__.pop("_kept", None)
+def take(
+    network: Network, loss: Any, optimizer: Any, options: Options
+) -> tuple[list[Any], Any, Kept] | None:
+    """What an earlier call has kept for such options, the last item; it is then nobody else's."""
+    found: tuple[list[Any], Any, Kept] | None = network.__dict__.pop("_kept", None)
     if found is None:
         return None
-    key, backend, kept = found
+    key, backend, _ = found
     # The same objects: what is equal need not be of one type.
     if backend is kernels.active() and all(map(operator.is_, key, _key(loss, optimizer, options))):
-        return kept  # type: ignore[no-any-return]
+        return found
     return None
 
 

@@ -70,13 +70,21 @@ def fit(
     resume: str | os.PathLike[str] | None,
 ) -> History:
     """``MLP.fit``: a new run, or one that goes on."""
-    from .trainer import Trainer
-
     if trainer is None:
+        found = keeping.take(network, loss, optimizer, options)
+        kept = None if found is None else found[2]
+        if kept is not None and resume is None:
+            from . import one_batch
+
+            history = one_batch.fit(network, X, y, options, kept)
+            if history is not None:
+                network._kept = found
+                return history
+        from .trainer import Trainer
+
         cluster = None if options.comm is None else Cluster(options.comm, options.shards)
 
         def begin() -> tuple[Trainer, Any]:
-            kept = keeping.take(network, loss, optimizer, options)
             made = Trainer(network, options, loss, optimizer, kept)
             return made, made.rows_of_fit(X, y, options)
 
@@ -87,6 +95,8 @@ def fit(
         history = trainer.fit(batch, options, resume)
         keeping.keep(network, loss, optimizer, options, trainer)
         return history
+    from .trainer import Trainer
+
     if not isinstance(trainer, Trainer):
         raise TypeError(f"trainer must be a Trainer of this network, got {trainer!r}")
     if trainer.network is not network:

@@ -1,4 +1,4 @@
-"""``partial_fit`` of one row after the other: the step alone, with the bits of whole calls."""
+"""Calls that are one step: the step alone, with the bits of calls that go through everything."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
-from fastmlp import MLPRegressor
+from fastmlp import MLP, MLPRegressor
 
 SETTINGS = [
     {},
@@ -87,3 +87,37 @@ def test_parameters_that_are_not_finite(rng):
     with pytest.raises(ValueError, match="non-finite parameter weights"):
         model.partial_fit(X * 1e200, y)
     assert single is model._optimizer.single
+
+
+ONE_BATCH = [
+    {},
+    {"batch_size": "full", "optimizer": "sgd", "learning_rate": 0.1},
+    {"shuffle": False, "l2": 0.01, "clip_norm": 0.1},
+]
+
+
+@pytest.mark.parametrize("options", ONE_BATCH, ids=str)
+def test_fit_of_one_batch(options, dtype, rng):
+    """The second ``fit`` of one batch makes the step alone; a list goes through all checks."""
+    a, b = (MLP([4, 6, 3], "tanh", "softmax", random_state=0, dtype=dtype) for _ in "ab")
+    for _ in range(5):
+        X, y = rng.normal(size=(16, 4)).astype(dtype), rng.integers(0, 3, 16)
+        found = a.fit(X, y, epochs=1, **options)
+        expected = b.fit(X.tolist(), y, epochs=1, **options)
+        np.testing.assert_array_equal(a.parameters, b.parameters)
+        for name in ("loss", "learning_rate", "stop_reason", "stop_message"):
+            assert getattr(found, name) == getattr(expected, name)
+        assert len(found.seconds) == 1
+    assert a._generator.bit_generator.state == b._generator.bit_generator.state
+
+
+def test_fit_of_one_batch_that_diverges(rng):
+    net = MLP([4, 6, 1], "identity", random_state=0)
+    X, y = rng.normal(size=(16, 4)).astype("f4"), rng.normal(size=16).astype("f4")
+    net.fit(X, y, epochs=1)
+    before = net.parameters.copy()
+    with pytest.warns(RuntimeWarning, match="the loss became"):
+        history = net.fit(X * np.float32(1e30), y, epochs=1)
+    assert history.stop_reason == "non_finite_loss"
+    np.testing.assert_array_equal(net.parameters, before)
+    assert net.fit(X, y, epochs=1).stop_reason == "epochs"
