@@ -9,7 +9,7 @@ same to the bit.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from fastmlp.kernels import active
@@ -18,9 +18,6 @@ from ..._inputs import arrays
 from ..._training.run import Run
 from ..._typing import Array
 from .watching import note_loss
-
-if TYPE_CHECKING:
-    from .optimizer import StochasticOptimizer
 
 #: Types of parameters that cannot change by themselves.
 _UNCHANGING = frozenset((int, float, str, bool, type(None)))
@@ -40,9 +37,7 @@ class SingleStep:
         *("_names", "_settings", "_range"),
     )
 
-    def __init__(
-        self, estimator: Any, optimizer: StochasticOptimizer, run: Run, settings: dict[str, Any]
-    ) -> None:
+    def __init__(self, estimator: Any, optimizer: Any, run: Run, settings: dict[str, Any]) -> None:
         self.ahead = False
         self._trainer, self._optimizer = run.trainer, optimizer
         self._flat, self._shown = run.parameters, run.parameters.copy()
@@ -129,9 +124,7 @@ def check_finite(parameters: Array) -> None:
         )
 
 
-def prepare(
-    estimator: Any, optimizer: StochasticOptimizer, run: Run, context: Any
-) -> SingleStep | None:
+def prepare(estimator: Any, optimizer: Any, run: Run, context: Any) -> SingleStep | None:
     """What the next call may do after this run, or ``None`` where there is more to it.
 
     Parameters
@@ -139,6 +132,7 @@ def prepare(
     estimator : object
         Whose ``partial_fit`` has made the run.
     optimizer : StochasticOptimizer
+        The estimator's.
     run : Run
     context : object of scikit-learn's callback protocol, or None
 
