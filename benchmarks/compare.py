@@ -4,6 +4,9 @@ python benchmarks/compare.py                     the last two runs in .benchmark
 python benchmarks/compare.py 0001 0004           these two, by number or file
 python benchmarks/compare.py --limit 1.1         exit status 1 where one takes 1.1 times as long
 python benchmarks/compare.py --trend trend.png   the minimum of each benchmark over all runs
+python benchmarks/compare.py --append benchmarks/results/trend.json
+                                                 add the last run to a file that can be committed;
+                                                 ``--storage`` takes it as it takes a folder
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import argparse
 import json
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness import plots
@@ -37,6 +40,20 @@ def read(path: Path) -> Run:
     seconds = {b["fullname"]: float(b["stats"]["min"]) for b in stored["benchmarks"]}
     when = commit.get("time") or stored["datetime"]
     return Run(path.stem, when, str(commit.get("id", ""))[:9], cpu.get("brand_raw", "?"), seconds)
+
+
+def read_kept(path: Path) -> list[Run]:
+    """Read a file that :func:`append` has written."""
+    return [Run(**run) for run in json.loads(path.read_text("utf-8"))]
+
+
+def append(run: Run, path: Path) -> None:
+    """Add a run to a file, in the place of an earlier one of its commit and machine."""
+    kept = read_kept(path) if path.is_file() else []
+    kept = [r for r in kept if (r.commit, r.processor) != (run.commit, run.processor)]
+    kept = sorted([*kept, run], key=lambda r: r.when)
+    path.write_text(json.dumps([asdict(r) for r in kept], indent=1) + "\n", "utf-8")
+    print(f"{path}: {len(kept)} runs")
 
 
 def find(folder: Path, word: str) -> Path:
@@ -91,26 +108,41 @@ def trend(runs: list[Run], only: str, path: Path) -> None:
     print(path)
 
 
+def stored_runs(storage: Path, words: list[str]) -> list[Run]:
+    """The runs that are named, else all of a folder or file, in their order."""
+    if words:
+        return [read(find(storage, word)) for word in words]
+    if storage.is_file():
+        return read_kept(storage)
+    found = [read(path) for path in sorted(storage.rglob("*.json"), key=lambda path: path.name)]
+    if not found:
+        raise SystemExit(f"{storage} holds no runs of pytest-benchmark")
+    return found
+
+
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", nargs="*", help="two of them: numbers or files")
-    parser.add_argument("--storage", type=Path, default=Path(".benchmarks"))
+    parser.add_argument(
+        "--storage", type=Path, default=Path(".benchmarks"), help="folder, or file of --append"
+    )
     parser.add_argument("--only", default="", help="benchmarks whose name has this in it")
     parser.add_argument("--limit", type=float, help="of the ratio, for the exit status")
+    parser.add_argument("--append", type=Path, metavar="FILE", help="add the last run to a file")
     parser.add_argument("--trend", type=Path, metavar="FILE", help="draw all runs")
     parser.add_argument("--any-machine", action="store_true", help="compare unlike processors too")
     options = parser.parse_args()
-    stored = sorted(options.storage.rglob("*.json"), key=lambda path: path.name)
-    if options.trend is None:
-        chosen = [find(options.storage, word) for word in options.runs] or stored[-2:]
-    else:
-        chosen = stored
-    if len(chosen) < 2 or (options.trend is None and len(chosen) != 2):
-        raise SystemExit(f"two runs are needed, {len(chosen)} were found or named")
-    runs = [read(path) for path in chosen]
+    if options.append:
+        append(stored_runs(options.storage, options.runs)[-1], options.append)
+        return 0
+    runs = stored_runs(options.storage, options.runs)
+    if options.trend is None and not options.runs:
+        runs = runs[-2:]
+    if len(runs) < 2 or (options.trend is None and len(runs) != 2):
+        raise SystemExit(f"two runs are needed, {len(runs)} were found or named")
     if len({run.processor for run in runs}) > 1 and not options.any_machine:
         raise SystemExit(f"runs of unlike machines: {sorted({run.processor for run in runs})}")
     if options.trend is not None:

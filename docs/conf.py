@@ -35,9 +35,10 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "api_pages",
     "formulas",
+    "stored_results",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_build", "_templates", "gallery"]
+exclude_patterns = ["_build", "_templates", "gallery", "api/results"]
 templates_path = ["_templates"]
 suppress_warnings = ["config.cache"]  # of functions in the settings of the gallery
 default_role = "code"
@@ -78,6 +79,7 @@ sphinx_gallery_conf: dict[str, Any] = {
     "write_computation_times": False,
     "reset_modules": ("matplotlib", "gallery_style.reset"),
     "remove_config_comments": True,
+    "capture_repr": (),  # what is printed, not the last line's value
     "image_srcset": ["2x"],
 }
 

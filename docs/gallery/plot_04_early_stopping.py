@@ -45,6 +45,8 @@ left.axvline(
     history.best_epoch, color="#333333", ls="--", label=f"best: epoch {history.best_epoch}"
 )
 left.set(xlabel="epoch", ylabel="loss (half squared error)", title="1500 epochs")
+left.set_yticks([0.05, 0.1, 0.2, 0.4], ["0.05", "0.1", "0.2", "0.4"])
+left.minorticks_off()
 left.legend()
 grid = np.linspace(-1, 1, 400)[:, None]
 right.plot(x[train], y[train], "o", ms=4, color="#0072B2", label="training rows")

@@ -35,8 +35,8 @@ for name, (options, line) in WAYS.items():
         *(X, y), epochs=120, batch_size=15, validation_data=(X_test, y_test),
         metrics="accuracy", **options,
     )  # fmt: skip
-    left.semilogy(history.validation_loss, ls=line, label=name)
+    left.plot(history.validation_loss, ls=line, label=name)
     right.plot([100 * a for a in history.metrics["validation_accuracy"]], ls=line, label=name)
-left.set(xlabel="epoch", ylabel="loss of the test rows (nats)", title="loss")
+left.set(xlabel="epoch", ylabel="loss of the test rows (nats)", title="loss", ylim=(1, 2.4))
 right.set(xlabel="epoch", ylabel="test rows that are right (%)", title="accuracy", ylim=(76, 88))
 right.legend(loc="lower right", framealpha=0.8)

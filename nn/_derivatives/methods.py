@@ -30,8 +30,14 @@ class Derivatives(SecondDerivatives):
         Parameters
         ----------
         X : (n, n_in) array-like
+            Rows.
         layer : int, default -2
             Counted as in ``sizes``: 0 is the input, -1 the output, -2 the last hidden layer.
+
+        Returns
+        -------
+        (n, n_neurons) array
+            After the activation.
 
         Examples
         --------
@@ -58,15 +64,18 @@ class Derivatives(SecondDerivatives):
         Parameters
         ----------
         X : (n, n_in) array-like
+            Rows.
         dY : (n, n_out) array-like
             Derivatives of whatever is built upon the outputs ``Y``.
         parameters : bool, default False
             Return the gradient by the parameters, too.
         scores : bool, default False
+            Let ``Y`` be the scores instead of the outputs.
 
         Returns
         -------
         dX : (n, n_in) array
+            Gradient by the inputs.
         gradient : (n_parameters,) array
             Only with ``parameters=True``; laid out as ``net.parameters``, summed over the rows.
 
@@ -104,13 +113,16 @@ class Derivatives(SecondDerivatives):
         Parameters
         ----------
         X : (n, n_in) array-like
+            Rows.
         dX : (n, n_in) array-like
             A direction for each row.
         scores : bool, default False
+            Of the scores instead of the outputs.
 
         Returns
         -------
-        dY : (n, n_out) array
+        (n, n_out) array
+            ``dY``.
         """
         found = self._at_once("jvp", X, dX, scores)
         if found is not None:
@@ -129,11 +141,14 @@ class Derivatives(SecondDerivatives):
         Parameters
         ----------
         X : (n, n_in) array-like
+            Rows.
         scores : bool, default False
+            Of the scores instead of the outputs.
 
         Returns
         -------
         (n, n_out, n_in) array
+            In the dtype of the network.
         """
         found = self._at_once("jacobian", X, None, scores)
         if found is not None:
@@ -151,7 +166,9 @@ class Derivatives(SecondDerivatives):
         Parameters
         ----------
         X : (n, n_in) array-like
+            Rows.
         scores : bool, default False
+            Of the scores instead of the outputs.
 
         Returns
         -------
@@ -188,11 +205,12 @@ class Derivatives(SecondDerivatives):
         X, y, loss : arrays, and a loss
             As in :meth:`fit`.
         sample_weight : (n,) array-like, optional
-            Factor of each row's loss. (It is not divided by the number of rows.)
+            Factor of each row's loss, which is not divided by the number of rows.
 
         Returns
         -------
         (n, n_in) array
+            Zero where an input has no part.
         """
         found = self._gradients_at_once(X, y, loss, sample_weight)
         if found is not None:

@@ -40,10 +40,12 @@ class SecondDerivatives:
 
         Parameters
         ----------
-        X, y, loss, sample_weight : arrays, and a loss
+        X, y : arrays
             As in :meth:`fit`.
         v : (n_parameters,) array-like
             Laid out as ``net.parameters``.
+        loss, sample_weight : a loss, and (n,) array-like
+            As in :meth:`fit`.
 
         Returns
         -------
@@ -168,11 +170,14 @@ class SecondDerivatives:
         Parameters
         ----------
         X : (n, n_in) array-like
+            Rows.
         scores : bool, default False
+            Of the scores instead of the outputs.
 
         Returns
         -------
         (n, n_out, n_in, n_in) array
+            Symmetric in the last two.
         """
         from . import curvature, second
         from .tape import tapes

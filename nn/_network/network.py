@@ -8,14 +8,13 @@ from typing import Any
 import fastmlp
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import Architecture, CustomLoss, Loss
+from fastmlp.kernels import Architecture, Loss
 from numpy.typing import ArrayLike
 
-from .. import _naming
 from .._inputs import arrays
 from .._typing import Array
 from . import blocks
-from .outputs import Decisions
+from .arguments import Arguments
 from .parameters import ParameterList
 from .predictor import Predictor
 
@@ -26,7 +25,7 @@ _MADE_BY_SETUP = (
 )
 
 
-class Network(Decisions):
+class Network(Arguments):
     """What :class:`fastmlp.MLP` is apart from how it is made, trained and stored.
 
     Its state is one flat parameter vector, the architecture that gives it shape and a random
@@ -123,7 +122,8 @@ class Network(Decisions):
 
         Returns
         -------
-        (n, n_out) array of the network's dtype, or ``out``
+        (n, n_out) array
+            Of the network's dtype; ``out`` where it was given.
 
         Raises
         ------
@@ -166,6 +166,11 @@ class Network(Decisions):
     def predictor(self) -> Predictor:
         """The network as it is now, made ready for many calls of any number of threads.
 
+        Returns
+        -------
+        Predictor
+            Called as ``predictor(X)``, or with ``out=``.
+
         Examples
         --------
         >>> import numpy as np
@@ -189,6 +194,16 @@ class Network(Decisions):
         """Mean loss over rows, without penalty; parameters as in :meth:`fit`.
 
         Without ``y``, ``X`` is a source.
+
+        Parameters
+        ----------
+        X, y, loss, sample_weight, missing_targets : arrays, and a loss
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        float
+            Weighted mean over the rows.
         """
         if y is None:
             from .._streams import rows as streams
@@ -209,9 +224,15 @@ class Network(Decisions):
     ) -> tuple[float, list[tuple[Array, Array]]]:
         """Mean loss over rows and its gradient; parameters as in :meth:`fit`.
 
+        Parameters
+        ----------
+        X, y, loss, sample_weight, missing_targets : arrays, and a loss
+            As in :meth:`fit`.
+
         Returns
         -------
         loss : float
+            Weighted mean over the rows.
         gradients : list of (dW, db)
             ``∇W^l``, ``(n_in, n_out)``, and ``∇b^l``, ``(n_out,)``, for each layer.
         """
@@ -233,6 +254,11 @@ class Network(Decisions):
         missing_targets: str = "error",
     ) -> fastmlp.autodiff.Graph:
         """The network with its loss as a computation graph; parameters as in :meth:`fit`.
+
+        Parameters
+        ----------
+        X, y, loss, sample_weight, missing_targets : arrays, and a loss
+            As in :meth:`fit`.
 
         Returns
         -------
@@ -273,8 +299,6 @@ class Network(Decisions):
         for name, value in added.items():
             setattr(self, name, value)
 
-    # Helpers
-
     def _connect(self) -> None:
         """Make the backend's network object, unless it is there and its backend is live."""
         backend = kernels.active()
@@ -283,68 +307,3 @@ class Network(Decisions):
                 self._architecture, self._dtype, n_threads=self._n_threads
             )
             self._backend = backend
-
-    def _loss(self, loss: Any, label_smoothing: float = 0.0, missing_targets: str = "error") -> Any:
-        """What the kernels take for a loss: a name, or an object of theirs; checked."""
-        net, described = self._architecture, None
-        if loss is None:
-            loss = kernels.ACTIVATION_SPECS[net.output].natural_loss
-        elif isinstance(loss, str):
-            loss = _naming.find("loss", loss, kernels.LOSSES, "fastmlp.losses")
-        elif not isinstance(loss, (Loss, CustomLoss)):
-            from .. import losses
-
-            found = losses.get(loss)
-            if isinstance(found, CustomLoss):
-                loss = found
-            else:
-                loss, described = found.for_network(net.sizes[-1], net.output), found
-        if label_smoothing:
-            spec = Loss.of(loss)
-            if "label_smoothing" not in spec.constants:
-                raise ValueError(
-                    "label_smoothing is for the losses 'cross_entropy' and "
-                    f"'binary_cross_entropy', got {spec.name!r}"
-                )
-            loss = Loss(spec.name, {**spec.constants, "label_smoothing": label_smoothing})
-        kernels.check_loss(loss, net.output, net.sizes[-1])
-        if missing_targets != "error":
-            described = None if label_smoothing else described
-            return self._observed(loss, described, missing_targets)
-        return loss
-
-    def _observed(self, loss: Any, described: Any, missing_targets: str) -> Any:
-        """The loss where targets are observed; ``described`` is it as it was given, or ``None``."""
-        from .. import losses
-        from ..losses._of_targets import observed
-
-        if missing_targets != "ignore":
-            raise ValueError(
-                f"missing_targets must be 'error' or 'ignore', got {missing_targets!r}"
-            )
-        net = self._architecture
-        if described is None:
-            described = loss if isinstance(loss, CustomLoss) else losses.get(Loss.of(loss))
-        return observed(described, net.sizes[-1], net.output)
-
-    def _batch(
-        self,
-        X: Any,
-        y: Any,
-        loss: Any,
-        sample_weight: Any = None,
-        training: bool = False,
-        block: bool = False,
-    ) -> tuple[Array, Array, Array | None, Any]:
-        """Check and convert rows, targets and row weights; ``loss`` is what :meth:`_loss` gives."""
-        net = self._architecture
-        x = arrays.rows(X, net.sizes[0], self._dtype)
-        if len(x) == 0 and not block:  # of several blocks one may be empty
-            raise ValueError("X has no rows")
-        if training:
-            arrays.finite(x, "X")
-        target = arrays.targets(y, len(x), net.sizes[-1], self._dtype, loss)
-        weight = arrays.weights_of_rows(sample_weight, len(x), self._dtype, arrays.OF_OUTPUTS)
-        if getattr(loss, "missing", False):
-            weight = arrays.weights_where_observed(target, weight)
-        return x, target, weight, loss

@@ -34,6 +34,16 @@ class Decisions(ABC):
         """Scores ``z^L``: the output layer before its activation, ``(n, n_out)``.
 
         Parameters and errors as in :meth:`predict`.
+
+        Parameters
+        ----------
+        X : (n, n_in) array-like
+            As in :meth:`predict`.
+
+        Returns
+        -------
+        (n, n_out) array
+            ``z^L``.
         """
         backend = kernels.active()
         if self._scorer is None or self._scorer[0] is not backend:
@@ -49,10 +59,12 @@ class Decisions(ABC):
         Parameters
         ----------
         X : (n, n_in) array-like
+            Rows.
 
         Returns
         -------
-        mean, deviation : (n, n_out / 2) arrays
+        tuple of two (n, n_out / 2) arrays
+            Means and standard deviations.
 
         Raises
         ------
@@ -74,6 +86,16 @@ class Decisions(ABC):
         They are computed from the scores, so that they are finite where the scores are: the
         logarithm of :meth:`predict` is ``-inf`` where a probability has been rounded to 0.
 
+        Parameters
+        ----------
+        X : (n, n_in) array-like
+            Rows.
+
+        Returns
+        -------
+        (n, n_out) array
+            At most 0.
+
         Raises
         ------
         ValueError
@@ -90,9 +112,15 @@ class Decisions(ABC):
         Parameters
         ----------
         X : (n, n_in) array-like
+            Rows.
         threshold : float, optional
             Of a network with one output: class 1 where the output reaches it, else class 0. By
             default ½ for probabilities (sigmoid) and 0 for scores.
+
+        Returns
+        -------
+        (n,) array of int
+            Class numbers.
         """
         bound = decisions.threshold(self._architecture.output) if threshold is None else threshold
         return decisions.classes(self.predict(X), bound)
@@ -103,8 +131,14 @@ class Decisions(ABC):
         Parameters
         ----------
         X : (n, n_in) array-like
+            Rows.
         threshold : float, optional
             By default ½ for probabilities (sigmoid, softmax) and 0 for scores.
+
+        Returns
+        -------
+        (n, n_out) array of int
+            1 for each label that a row has.
         """
         bound = decisions.threshold(self._architecture.output) if threshold is None else threshold
         return decisions.labels(self.predict(X), bound)

@@ -26,7 +26,7 @@ class Steps:
 
         Parameters
         ----------
-        loss, optimizer
+        loss, optimizer : str or object
             As those of :meth:`fit`.
         **options
             All others of :meth:`fit`, but those that speak of rows: ``X``, ``y`` and
@@ -36,6 +36,7 @@ class Steps:
         Returns
         -------
         fastmlp.Trainer
+            At step 0.
 
         Raises
         ------

@@ -98,6 +98,11 @@ class Resumable:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write :attr:`state` to a safetensors file, all of it or nothing.
 
+        Parameters
+        ----------
+        path : str or path
+            File to write.
+
         Raises
         ------
         ImportError
@@ -107,6 +112,11 @@ class Resumable:
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from what :meth:`save` has written; nothing of the file can run code.
+
+        Parameters
+        ----------
+        path : str or path
+            File to read.
 
         Raises
         ------

@@ -29,7 +29,7 @@ class SingleSteps(Resumable):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight : arrays
             As those of ``MLP.fit``. Contiguous arrays of the network's dtype (labels: of intp) are
             used as they are, without a copy.
 
@@ -70,6 +70,7 @@ class SingleSteps(Resumable):
         Parameters
         ----------
         X : (n, n_in) array-like
+            Rows.
         dL_da : (n, n_out) array-like
             ``∂L/∂a`` for each row; ``(n,)`` for one output. The gradient is that of ``L`` itself,
             a sum over the rows: divide by ``n`` for a mean.
@@ -97,6 +98,11 @@ class SingleSteps(Resumable):
         """Gradients of the mean loss with its penalties, those that a step would follow.
 
         Without dropout and clipping; nothing changes.
+
+        Parameters
+        ----------
+        X, y, sample_weight : arrays
+            As in :meth:`step`.
 
         Returns
         -------

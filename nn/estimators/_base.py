@@ -26,7 +26,6 @@ from ._fitting.lbfgs import fit_lbfgs
 from ._fitting.optimizer import check_endless
 from ._fitting.single_step import check_finite
 from ._fitting.watching import Rows, forget_curves
-from ._sklearn import to_sklearn
 from ._sklearn.callbacks import Context
 from ._sklearn.compat import (
     CallbackSupportMixin,
@@ -306,6 +305,11 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
         It gives values of the output layer, ``(n, n_outputs)``: of a regressor its predictions, of
         a classifier the probability (or margin) of each class, of two classes that of the second.
         Rows are read as numbers, without the names of their features.
+
+        Returns
+        -------
+        Predictor
+            Called as ``predictor(X)``, or with ``out=``.
         """
         self._need_fit()
         return Predictor(self._architecture(), self._packed(), self.n_threads, self.backend)
@@ -321,21 +325,6 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
         return activated
 
     # scikit-learn
-
-    def to_sklearn(self) -> Any:
-        """The scikit-learn estimator with equal parameters and fitted attributes.
-
-        See :func:`fastmlp.from_sklearn` for the other direction.
-
-        Raises
-        ------
-        ImportError
-            Where scikit-learn is not installed.
-        ValueError
-            Where scikit-learn could not predict the same: it does not know the activation or the
-            loss. Parameters of fastmlp that matter only while training are left out.
-        """
-        return to_sklearn.convert(self)
 
     def __sklearn_tags__(self) -> Any:
         tags: Any = super().__sklearn_tags__()  # type: ignore[misc]

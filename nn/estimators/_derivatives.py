@@ -30,12 +30,14 @@ class EstimatorDerivatives(FittedArrays):
         Parameters
         ----------
         X : (n, n_features) array-like or sparse matrix
+            Rows.
         layer : int, default -1
             Which hidden layer, 0 the first and -1 the last.
 
         Returns
         -------
         (n, n_neurons) array
+            After the activation.
 
         Raises
         ------
@@ -55,7 +57,20 @@ class EstimatorDerivatives(FittedArrays):
         return out
 
     def fit_transform(self, X: Any, y: Any, **options: Any) -> Array:
-        """``fit(X, y, **options).transform(X)``."""
+        """``fit(X, y, **options).transform(X)``.
+
+        Parameters
+        ----------
+        X, y : arrays
+            As in :meth:`fit`.
+        **options
+            Further arguments of :meth:`fit`.
+
+        Returns
+        -------
+        (n, n_neurons) array
+            As of :meth:`transform`.
+        """
         fitted: Any = self
         result: Array = fitted.fit(X, y, **options).transform(X)
         return result
@@ -66,10 +81,12 @@ class EstimatorDerivatives(FittedArrays):
         Parameters
         ----------
         X : (n, n_features) array-like or sparse matrix
+            Rows.
 
         Returns
         -------
-        (n, n_features) array, or (n, n_outputs, n_features) for several outputs
+        array
+            ``(n, n_features)``, or ``(n, n_outputs, n_features)`` for several outputs.
         """
         from .._derivatives import arguments
 

@@ -33,6 +33,7 @@ class NetworkExports:
         Returns
         -------
         onnx.ModelProto
+            With weights inside.
 
         Raises
         ------
@@ -119,6 +120,11 @@ class NetworkExports:
 
         See :class:`fastmlp.interop.torch.Module` for this very network inside of torch.
 
+        Returns
+        -------
+        torch.nn.Sequential
+            On the CPU, in the network's dtype.
+
         Raises
         ------
         ImportError
@@ -134,6 +140,11 @@ class NetworkExports:
         ``parameters`` is a list of ``{"kernel": (n_in, n_out), "bias": (n_out,)}``, copies of the
         network's. See :func:`fastmlp.interop.jax.function` for our kernels inside of JAX.
 
+        Returns
+        -------
+        tuple of a function and a list of dict
+            What to compute, and from what.
+
         Raises
         ------
         ImportError
@@ -147,6 +158,11 @@ class NetworkExports:
 
     def to_keras(self) -> Any:
         """Make a ``keras.Sequential`` of ``Dense`` layers with copies of the network's weights.
+
+        Returns
+        -------
+        keras.Sequential
+            In the network's dtype.
 
         Raises
         ------
@@ -180,6 +196,7 @@ class EstimatorExports:
         Returns
         -------
         onnx.ModelProto
+            With weights inside.
 
         Raises
         ------
@@ -196,11 +213,38 @@ class EstimatorExports:
 
         return export.estimator(self, path, opset=opset)
 
+    def to_sklearn(self) -> Any:
+        """The scikit-learn estimator with equal parameters and fitted attributes.
+
+        See :func:`fastmlp.from_sklearn` for the other direction.
+
+        Returns
+        -------
+        sklearn.neural_network.MLPClassifier or MLPRegressor
+            With copies.
+
+        Raises
+        ------
+        ImportError
+            Where scikit-learn is not installed.
+        ValueError
+            Where scikit-learn could not predict the same: it does not know the activation or the
+            loss. Parameters of fastmlp that matter only while training are left out.
+        """
+        from ..estimators._sklearn import to_sklearn
+
+        return to_sklearn.convert(self)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write parameters, classes, weights and curves to a safetensors file, without pickle.
 
         :meth:`load` reads it, and ``MLP.load`` the network in it. The optimizer's state is not in
         it: ``partial_fit`` and warm starts begin with a fresh one.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write.
 
         Raises
         ------
@@ -216,6 +260,11 @@ class EstimatorExports:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read an estimator that :meth:`save` has written.
+
+        Parameters
+        ----------
+        path : str or path
+            File to read.
 
         Raises
         ------

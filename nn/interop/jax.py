@@ -77,7 +77,18 @@ def _check_precision(net: Any) -> None:
 
 
 def to_function(net: Any) -> tuple[Callable[[Any, Any], Any], list[dict[str, Any]]]:
-    """See :meth:`fastmlp.MLP.to_jax`."""
+    """See :meth:`fastmlp.MLP.to_jax`.
+
+    Parameters
+    ----------
+    net : MLP
+        What is computed.
+
+    Returns
+    -------
+    tuple of a function and a list of dict
+        As of ``MLP.to_jax``.
+    """
     _check_precision(net)
     names = (*net.architecture.activations, net.architecture.output)
     activations = [_activation(name) for name in names]
@@ -109,10 +120,12 @@ def from_params(params: Any, activation: Any = "relu", output: str = "identity")
     activation : str or sequence of str, default "relu"
         Parameters do not say which.
     output : str, default "identity"
+        Activation of the last layer.
 
     Returns
     -------
     MLP
+        With copies of the parameters.
 
     Raises
     ------

@@ -85,7 +85,7 @@ def weight_images(
     ax.set_axis_off()
     shown = f"{len(order)} of {n_out}" if len(order) < n_out else f"{n_out}"
     _style.entitle(ax, f"weights of layer {layer + 1}, {shown} neurons")
-    _style.colour_bar(ax, image, shrink=0.8)
+    _style.colour_bar(ax, image, "weight", shrink=0.8)
     return ax
 
 

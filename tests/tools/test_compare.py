@@ -67,3 +67,16 @@ def test_trend_is_drawn(tmp_path):
     code, out = compare(tmp_path, "--trend", "trend.png")
     assert code == 0, out
     assert (tmp_path / "trend.png").stat().st_size > 5000
+
+
+def test_runs_are_kept_in_a_file(tmp_path):
+    """One of each commit and machine, which are read as the folder is."""
+    for number in (1, 2):
+        store(tmp_path, number, {"t.py::a": number * 1e-6})
+        for _ in range(2):
+            assert compare(tmp_path, "--append", "trend.json")[0] == 0
+    kept = json.loads((tmp_path / "trend.json").read_text())
+    assert [run["commit"] for run in kept] == ["111111111", "222222222"]
+    code, out = compare(tmp_path, "--storage", "trend.json")
+    assert (code, out.splitlines()[1].split()[0]) == (0, "2.000")
+    assert compare(tmp_path, "--append", "trend.json", "--storage", "nowhere")[0] == 1

@@ -61,12 +61,16 @@ PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 @functools.cache
 def members() -> dict[str, Any]:
-    """All of :data:`PUBLIC`, with the methods and properties that have a docstring of their own."""
-    found = dict(PUBLIC)
+    """All of :data:`PUBLIC`, and methods and properties that have a docstring here; each once."""
+    found, seen = dict(PUBLIC), set()
     for name, thing in PUBLIC.items():
-        for key, value in vars(thing).items() if inspect.isclass(thing) else ():
+        names = [key for key in dir(thing) if not key.startswith("_")]
+        for key in names if inspect.isclass(thing) else ():
+            value = inspect.getattr_static(thing, key)
             function = function_of(value)
-            if not key.startswith("_") and inspect.isfunction(function) and function.__doc__:
+            ours = str(getattr(function, "__module__", "")).startswith("fastmlp")
+            if ours and inspect.isfunction(function) and function.__doc__ and function not in seen:
+                seen.add(function)
                 found[f"{name}.{key}"] = value
     return found
 

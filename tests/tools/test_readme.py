@@ -1,15 +1,20 @@
 """The README: its examples run, its links hold on a package index, its length is a page or two."""
 
 import re
+import sys
+import types
 from pathlib import Path
 
+import numpy as np
 import pytest
+from communicator import Communicator, World
 from fastmlp.cli import _arguments
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 TEXT = README.read_text("utf-8") if README.is_file() else ""
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+FRAGMENTS = re.findall(r"```py\n(.*?)```", TEXT, re.DOTALL)
 #: Where the site and the repository are, as ``pyproject.toml`` says.
 SITE, SOURCE = "https://fastmlp.github.io/fastmlp/", "https://github.com/fastmlp/fastmlp"
 RAW = "https://raw.githubusercontent.com/fastmlp/fastmlp/main/"
@@ -28,6 +33,24 @@ def test_example_runs(number, tmp_path, monkeypatch, capsys):
 
 def test_examples_are_found():
     assert len(EXAMPLES) == 3
+
+
+def test_fragments_run(tmp_path, monkeypatch):
+    """Those that need files and MPI: on a small file, and in a world of one process."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.chdir(tmp_path)
+    Path("rows").mkdir()
+    table = pyarrow.table({f"x{i}": np.zeros(60, "f4") for i in range(100)} | {"y": np.ones(60)})
+    parquet.write_table(table, "rows/1.parquet")
+    comm = Communicator(World(1), 0)
+    world = types.SimpleNamespace(MPI=types.SimpleNamespace(COMM_WORLD=comm))
+    monkeypatch.setitem(sys.modules, "mpi4py", world)
+    assert len(FRAGMENTS) == 2
+    namespace = {}
+    for text in FRAGMENTS:
+        exec(compile(text, "README.md", "exec"), namespace)
+    assert namespace["net"].loss(namespace["held_out"]) < 0.5
 
 
 def test_it_is_short():

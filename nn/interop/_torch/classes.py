@@ -30,7 +30,13 @@ def _function(operation: str) -> Any:
 
 
 class Expression(_TorchModule):  # type: ignore[misc]
-    """An activation that torch has no module for, step by step from its expression."""
+    """An activation that torch has no module for, step by step from its expression.
+
+    Parameters
+    ----------
+    activation : str or CustomActivation
+        What it computes.
+    """
 
     __module__ = PUBLIC
 
@@ -39,7 +45,18 @@ class Expression(_TorchModule):  # type: ignore[misc]
         self.steps = steps_of(activation, "PyTorch")
 
     def forward(self, z: Any) -> Any:
-        """``σ(z)``."""
+        """``σ(z)``.
+
+        Parameters
+        ----------
+        z : torch.Tensor
+            Pre-activations, of any shape.
+
+        Returns
+        -------
+        torch.Tensor
+            ``σ(z)``.
+        """
         values = [z]
         for step in self.steps.steps:
             if step.operation == "constant":
@@ -84,6 +101,7 @@ class Module(_TorchModule):  # type: ignore[misc]
     Parameters
     ----------
     net : MLP
+        What it shares its parameters with.
 
     Examples
     --------
@@ -100,7 +118,18 @@ class Module(_TorchModule):  # type: ignore[misc]
         self.flat = torch.nn.Parameter(torch.from_numpy(net.parameters))
 
     def forward(self, x: Any) -> Any:
-        """Values of the output layer, ``(n, n_out)``."""
+        """Values of the output layer, ``(n, n_out)``.
+
+        Parameters
+        ----------
+        x : (n, n_in) torch.Tensor
+            Rows, of the network's dtype.
+
+        Returns
+        -------
+        (n, n_out) torch.Tensor
+            With gradients.
+        """
         self._share()
         if x.dtype != self.flat.dtype:
             raise TypeError(f"rows must be {self.flat.dtype} like the network, got {x.dtype}")

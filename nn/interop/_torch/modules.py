@@ -38,7 +38,18 @@ _MODULES: dict[str, Any] = {
 
 
 def to_module(net: Any) -> Any:
-    """See :meth:`fastmlp.MLP.to_torch`."""
+    """See :meth:`fastmlp.MLP.to_torch`.
+
+    Parameters
+    ----------
+    net : MLP
+        What is copied.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        As of ``MLP.to_torch``.
+    """
     modules: list[Any] = []
     names = (*net.architecture.activations, net.architecture.output)
     for w, b, activation in zip(net.weights, net.biases, names, strict=True):

@@ -50,6 +50,7 @@ def moments(optimizer: Any, module: Any) -> tuple[Array, int]:
     Parameters
     ----------
     optimizer : torch.optim.Adam, AdamW or SGD
+        With or without steps so far.
     module : torch.nn.Module
         Whose parameters it trains: of :meth:`fastmlp.MLP.to_torch`, a :class:`Module`, or one that
         :func:`fastmlp.from_torch` takes.
@@ -81,6 +82,17 @@ def moments(optimizer: Any, module: Any) -> tuple[Array, int]:
 
 def set_moments(optimizer: Any, module: Any, moments: Array, step: int) -> None:
     """Give an optimizer of torch a state in our layout, as :func:`moments` returns it.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Adam, AdamW or SGD
+        What is changed.
+    module : torch.nn.Module
+        Whose parameters it trains, as for :func:`moments`.
+    moments : (n_slots, n_parameters) array
+        As :func:`moments` returns them.
+    step : int
+        Steps so far.
 
     Raises
     ------

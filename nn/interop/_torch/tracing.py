@@ -25,6 +25,7 @@ def from_module(module: Any, dtype: Any = None) -> Any:
     Returns
     -------
     MLP
+        With copies of the parameters.
 
     Raises
     ------

@@ -1,0 +1,82 @@
+"""Losses, rows and targets as people give them, and as the kernels take them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastmlp import kernels
+from fastmlp.kernels import CustomLoss, Loss
+
+from .. import _naming
+from .._inputs import arrays
+from .._typing import Array
+from .outputs import Decisions
+
+
+class Arguments(Decisions):
+    """The part of a network that checks what its methods are given."""
+
+    def _loss(self, loss: Any, label_smoothing: float = 0.0, missing_targets: str = "error") -> Any:
+        """What the kernels take for a loss: a name, or an object of theirs; checked."""
+        net, described = self._architecture, None
+        if loss is None:
+            loss = kernels.ACTIVATION_SPECS[net.output].natural_loss
+        elif isinstance(loss, str):
+            loss = _naming.find("loss", loss, kernels.LOSSES, "fastmlp.losses")
+        elif not isinstance(loss, (Loss, CustomLoss)):
+            from .. import losses
+
+            found = losses.get(loss)
+            if isinstance(found, CustomLoss):
+                loss = found
+            else:
+                loss, described = found.for_network(net.sizes[-1], net.output), found
+        if label_smoothing:
+            spec = Loss.of(loss)
+            if "label_smoothing" not in spec.constants:
+                raise ValueError(
+                    "label_smoothing is for the losses 'cross_entropy' and "
+                    f"'binary_cross_entropy', got {spec.name!r}"
+                )
+            loss = Loss(spec.name, {**spec.constants, "label_smoothing": label_smoothing})
+        kernels.check_loss(loss, net.output, net.sizes[-1])
+        if missing_targets != "error":
+            described = None if label_smoothing else described
+            return self._observed(loss, described, missing_targets)
+        return loss
+
+    def _observed(self, loss: Any, described: Any, missing_targets: str) -> Any:
+        """The loss where targets are observed; ``described`` is it as it was given, or ``None``."""
+        from .. import losses
+        from ..losses._of_targets import observed
+
+        if missing_targets != "ignore":
+            raise ValueError(
+                f"missing_targets must be 'error' or 'ignore', got {missing_targets!r}"
+            )
+        net = self._architecture
+        if described is None:
+            described = loss if isinstance(loss, CustomLoss) else losses.get(Loss.of(loss))
+        return observed(described, net.sizes[-1], net.output)
+
+    def _batch(
+        self,
+        X: Any,
+        y: Any,
+        loss: Any,
+        sample_weight: Any = None,
+        training: bool = False,
+        block: bool = False,
+    ) -> tuple[Array, Array, Array | None, Any]:
+        """Check and convert rows, targets and row weights; ``loss`` is what :meth:`_loss` gives."""
+        net = self._architecture
+        x = arrays.rows(X, net.sizes[0], self._dtype)
+        if len(x) == 0 and not block:  # of several blocks one may be empty
+            raise ValueError("X has no rows")
+        if training:
+            arrays.finite(x, "X")
+        target = arrays.targets(y, len(x), net.sizes[-1], self._dtype, loss)
+        weight = arrays.weights_of_rows(sample_weight, len(x), self._dtype, arrays.OF_OUTPUTS)
+        if getattr(loss, "missing", False):
+            weight = arrays.weights_where_observed(target, weight)
+        return x, target, weight, loss
