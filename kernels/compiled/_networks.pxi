@@ -222,7 +222,10 @@ class Trainer:
     def store(self, parameters, state=None):
         """Copy parameters (and optimizer state) out, as of the last finished step."""
         self._check_vectors(parameters, state)
-        copy = np.empty(self._state_shape[1], self._dtype)
+        cdef Engine engine = self._engine
+        # What is plain is written at once.
+        direct = state is None and engine.fits(parameters) and parameters.flags.writeable
+        copy = parameters if direct else np.empty(self._state_shape[1], self._dtype)
         moments = None if state is None else np.empty(self._state_shape, self._dtype)
         # Between two steps of a run, or before the weights of one change, this thread may look.
         looks_on = self._user == threading.get_ident()
@@ -233,7 +236,8 @@ class Trainer:
         finally:
             if not looks_on:
                 self._end()
-        parameters[...] = copy
+        if not direct:
+            parameters[...] = copy
         if state is not None:
             state[...] = moments
 
@@ -331,6 +335,8 @@ class Trainer:
         return engine.e.tuner.threads[engine.e.tuner.best]
 
     def _check_vectors(self, parameters, state):
-        _checks.flat("parameters", parameters, self._architecture, self._dtype)
+        cdef Engine engine = self._engine
+        if not engine.fits(parameters):
+            _checks.flat("parameters", parameters, self._architecture, self._dtype)
         if state is not None:
             _checks.array("state", state, self._state_shape, self._dtype)

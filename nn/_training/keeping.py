@@ -7,39 +7,50 @@ where they are small, and refer to nothing of the network, so that both are free
 from __future__ import annotations
 
 import operator
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastmlp import kernels
 
+from .options import Options
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._network.network import Network
-    from .options import Options
+    from ..history import History
     from .plan import Settings
     from .trainer import Trainer
 
 #: Settings, what makes the steps, and with how many rows at most.
 Kept: TypeAlias = "tuple[Settings, Any, int]"
+#: For which options and backend that is, itself, and what makes a fit of one batch with it.
+Found: TypeAlias = "tuple[list[Any], Any, Kept, Callable[..., History | None]]"
 #: Values that cannot change while they are kept.
 _FIXED = frozenset((type(None), str, int, float, bool))
-#: Options that have no part in what is kept.
-_OF_ROWS = frozenset(("epochs", "sample_weight"))
+#: Where a key has options that have no part in what is kept: epochs and weights of rows.
+_OF_ROWS = tuple(
+    2 + place
+    for place, field in enumerate(fields(Options))
+    if field.name in ("epochs", "sample_weight")
+)
 #: Parameters, and numbers in a batch of the widest layer, that a kept engine has at most.
 _PARAMETERS, _BATCH = 1 << 15, 1 << 15
 
 
 def _key(loss: Any, optimizer: Any, options: Options) -> list[Any]:
-    given = options.__dict__
-    return [loss, optimizer, *[given[name] for name in given if name not in _OF_ROWS]]
+    key = [loss, optimizer, *options.__dict__.values()]
+    for place in _OF_ROWS:
+        key[place] = None
+    return key
 
 
-def take(
-    network: Network, loss: Any, optimizer: Any, options: Options
-) -> tuple[list[Any], Any, Kept] | None:
-    """What an earlier call has kept for such options, the last item; it is then nobody else's."""
-    found: tuple[list[Any], Any, Kept] | None = network.__dict__.pop("_kept", None)
+def take(network: Network, loss: Any, optimizer: Any, options: Options) -> Found | None:
+    """What an earlier call has kept for such options; it is then nobody else's."""
+    found: Found | None = network.__dict__.pop("_kept", None)
     if found is None:
         return None
-    key, backend, _ = found
+    key, backend, *_ = found
     # The same objects: what is equal need not be of one type.
     if backend is kernels.active() and all(map(operator.is_, key, _key(loss, optimizer, options))):
         return found
@@ -54,6 +65,8 @@ def keep(network: Network, loss: Any, optimizer: Any, options: Options, trainer:
     given = trainer._engine.given_away()
     if given is None or given[1] * max(network.architecture.sizes) > _BATCH:
         return
+    from .one_batch import fit
+
     key = _key(loss, optimizer, options)
     if all(v.__class__ in _FIXED or (v.__class__ is tuple and not v) for v in key):
-        network._kept = key, kernels.active(), (trainer._known, *given)
+        network._kept = key, kernels.active(), (trainer._known, *given), fit

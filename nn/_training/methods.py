@@ -74,10 +74,8 @@ def fit(
     if trainer is None:
         found = keeping.take(network, loss, optimizer, options)
         kept = None if found is None else found[2]
-        if kept is not None and resume is None:
-            from . import one_batch
-
-            history = one_batch.fit(network, X, y, options, kept)
+        if found is not None and resume is None:
+            history = found[3](network, X, y, options, kept)
             if history is not None:
                 network._kept = found
                 return history

@@ -222,6 +222,13 @@ class Run:
         self, rate: float | Array, tell: Callable[[int, float], None]
     ) -> tuple[float, float | Array]:
         """Return the mean loss of the rows that were visited, and the last learning rates."""
+        if self.in_memory and self.piece >= self.n_steps and not self.step_by_step:
+            if self.generator is not None:  # as `stretches` does, of which there is one
+                self.generator.shuffle(self.order)
+            batch, self.visited = self.batch, self.n_rows
+            return self.trainer.run_epoch(
+                batch.x, batch.target, self.order, rate, sample_weight=batch.weight
+            ), rate
         losses: list[tuple[float, int]] = []
         step, last, value = 0, rate, rate
         self.visited = 0

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
-from fastmlp import MLP, optimizers, schedules, stopping
+from fastmlp import MLP, kernels, optimizers, schedules, stopping
 from fastmlp.callbacks import Checkpoint
 
 pytest.importorskip("safetensors")
@@ -276,6 +277,50 @@ def test_a_killed_run_goes_on(tmp_path):
 def test_runs_killed_at_other_places_go_on(kills, tmp_path):
     whole = killed_and_resumed(tmp_path / "whole", ())
     assert killed_and_resumed(tmp_path / "cut", kills) == whole
+
+
+def killed_runs():
+    """Kill each of the runs between two checkpoints, go on, and print how it went."""
+
+    def killer(network, history):
+        if history.epochs == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    for name, given in RUNS.items():
+        options = {"batch_size": 7, "epochs": EPOCHS, **given}
+        path = f"{name}.safetensors"
+        child = os.fork()
+        if child == 0:
+            network().fit(X, Y, callbacks=[Checkpoint(path, every=2), killer], **options)
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        whole, resumed = network(), network(seed=5)
+        history = whole.fit(X, Y, **options)
+        again = resumed.fit(X, Y, resume=path, **options)
+        same = np.array_equal(resumed.parameters, whole.parameters)
+        same &= name == "clock" or known(again) == known(history)
+        print(
+            "killed" if os.WIFSIGNALED(status) else "not killed", "same" if same else "other", name
+        )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9")
+@pytest.mark.parametrize("backend", ["compiled", pytest.param("numba", marks=pytest.mark.sweep)])
+def test_every_optimizer_schedule_and_rule_survives_kill_9(backend, tmp_path):
+    if backend not in kernels.available():
+        pytest.skip(f"{backend} is not there")
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_resume; "
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program + "test_resume.killed_runs()"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "FASTMLP_BACKEND": backend, "FASTMLP_NUM_THREADS": "1"},
+    )
+    assert done.stdout.splitlines() == [f"killed same {name}" for name in RUNS], done.stderr
 
 
 def test_nothing_in_a_file_can_run_code(tmp_path):
