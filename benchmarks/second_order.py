@@ -2,7 +2,7 @@
 
     python benchmarks/second_order.py [--quick] [--out FOLDER]
 
-Three tables, written to ``second_order.json`` and ``second_order.md``:
+Four tables, written to ``second_order.json`` and ``second_order.md``:
 
 iteration
     One iteration of ``optimizers.LevenbergMarquardt`` (float64, one thread) beside one in NumPy: J
@@ -13,6 +13,10 @@ problems
     step ahead and scikit-learn's diabetes data.
 noisy
     Test error of Bayesian regularisation beside L-BFGS with ``alpha`` chosen by 5-fold validation.
+libraries
+    CPU time of an iteration, and the training error after so many, beside ``pyrenn`` (NumPy) and
+    ``torch-levenberg-marquardt``, those that are installed. The latter starts from our weights,
+    pyrenn from its own. ``--only libraries`` makes this table alone.
 
 Times are CPU times of the process, contenders take turns, the smallest of some rounds counts.
 """
@@ -20,6 +24,7 @@ Times are CPU times of the process, contenders take turns, the smallest of some 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import time
@@ -197,6 +202,60 @@ def noisy(name, quick):
     }  # fmt: skip
 
 
+def of_pyrenn(x, y, net, iterations):
+    """Its own network of the same shape; the training error."""
+    import contextlib
+    import io
+
+    import pyrenn
+
+    theirs = pyrenn.CreateNN(list(net.architecture.sizes))
+    with contextlib.redirect_stdout(io.StringIO()):
+        theirs = pyrenn.train_LM(x.T, y[None], theirs, k_max=iterations, E_stop=1e-30)
+    return float(np.square(pyrenn.NNOut(x.T, theirs) - y).mean())
+
+
+def of_torch(x, y, net, iterations):
+    """``torch_levenberg_marquardt`` on the same network; the training error."""
+    import torch
+    import torch_levenberg_marquardt as library
+
+    torch.set_num_threads(1)
+    model = net.to_torch()
+    module = library.training.LevenbergMarquardtModule(
+        model=model, loss_fn=library.loss.MSELoss(), solve_method="cholesky"
+    )
+    rows, targets = torch.from_numpy(x), torch.from_numpy(y[:, None])
+    for _ in range(iterations):
+        module.training_step(rows, targets)
+    return float(((model(rows) - targets) ** 2).mean().detach())
+
+
+def of_fastmlp(x, y, net, iterations):
+    """Our own; the training error."""
+    net.fit(x, y, optimizer="levenberg_marquardt", epochs=iterations)
+    return float(np.square(net.predict(x)[:, 0] - y).mean())
+
+
+LIBRARIES = {"pyrenn": of_pyrenn, "torch_levenberg_marquardt": of_torch}
+
+
+def libraries(name, quick):
+    """CPU seconds of an iteration, and training errors after some, with whatever is installed."""
+    x, y = data(name)
+    iterations, found = 3 if quick else 20, {"problem": name}
+    there = {k: v for k, v in LIBRARIES.items() if importlib.util.find_spec(k)}
+    for library, train in ({"fastmlp": of_fastmlp} | there).items():
+        net = MLP([x.shape[1], 10, 1], "tanh", dtype="f8", random_state=0, n_threads=1)
+        train(x, y, net, 1)  # what is imported and made once
+        net = MLP([x.shape[1], 10, 1], "tanh", dtype="f8", random_state=0, n_threads=1)
+        start = time.process_time()
+        error = train(x, y, net, iterations)
+        found[f"ms_{library}"] = 1e3 * (time.process_time() - start) / iterations
+        found[f"mse_{library}"] = error
+    return found
+
+
 def table(rows):
     """Dicts as a Markdown table."""
     heads = list(rows[0])
@@ -208,21 +267,28 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=["libraries"])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     names = ["friedman1", "friedman2", "friedman3", "sinc", "mackey_glass", "diabetes"]
+    of_libraries = [libraries(name, options.quick) for name in names]
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "second_order_libraries.md").write_text(table(of_libraries))
+    if options.only:
+        print(table(of_libraries))
+        return
     shapes = SHAPES[:2] if options.quick else SHAPES
     found = {
         "machine": {**kernels.info(), "numpy": np.__version__},
         "iteration": [iteration(n, s, 1 if options.quick else 5) for n, s in shapes],
         "problems": [race(name, options.quick) for name in names],
         "noisy": [noisy(name, options.quick) for name in names if name != "mackey_glass"],
+        "libraries": of_libraries,
     }
     for row in found["iteration"]:
         row["ratio"] = row["numpy"] / row["fastmlp"]
     text = "\n".join(table(found[part]) for part in ("iteration", "problems", "noisy"))
-    print(text)
-    options.out.mkdir(parents=True, exist_ok=True)
+    print(text, table(of_libraries), sep="\n")
     (options.out / "second_order.json").write_text(json.dumps(found, indent=1, default=str) + "\n")
     (options.out / "second_order.md").write_text(text)
 
