@@ -1,9 +1,9 @@
 """Builds the compiled kernels; everything else about the package stands in pyproject.toml.
 
-One C source, ``kernels/compiled/src/passes/kernels.c``, is compiled once per instruction set and
-precision, each with its own flags; which of them runs is decided at import. Without a C compiler
-the build still succeeds and fastmlp runs on Numba or NumPy; ``FASTMLP_REQUIRE_COMPILED=1`` turns
-that into an error.
+Two C sources, ``kernels.c`` and ``lanes.c`` in ``kernels/compiled/src/passes``, are compiled once
+per instruction set and precision, each with its own flags; which of them runs is decided at import.
+Without a C compiler the build still succeeds and fastmlp runs on Numba or NumPy;
+``FASTMLP_REQUIRE_COMPILED=1`` turns that into an error.
 """
 
 import os
@@ -24,13 +24,14 @@ if sys.platform == "darwin":
     os.environ.setdefault("ARCHFLAGS", f"-arch {platform.machine()}")
 
 SOURCES = Path("kernels/compiled/src")
-# Compiled once, unlike kernels.c.
+# Compiled once, unlike those in passes.
 C_FILES = (
     "engine/calls",
     "engine/derivatives",
     "engine/dispatch",
     "engine/engine",
     "engine/gauss_newton",
+    "engine/lanes",
     "engine/memory",
     "engine/names",
     "engine/predictions",
@@ -49,8 +50,8 @@ FLAGS = [
     "-fno-trapping-math",
     "-fvisibility=hidden",
 ]
-# kernels.c is compiled once for each of these and each precision. A new instruction set goes here,
-# into simd.h and into dispatch.c.
+# Those in passes are compiled once for each of these and each precision. A new instruction set goes
+# here, into simd.h and into dispatch.c.
 ISA_FLAGS = {
     "x86": {
         "BASELINE": ["-march=x86-64-v2"],
@@ -104,7 +105,7 @@ class BuildKernels(build_ext):
         """One instruction set and precision."""
         name, flags = isa
         objects: list[str] = self.compiler.compile(
-            [str(SOURCES / "passes/kernels.c")],
+            [str(SOURCES / f"passes/{file}.c") for file in ("kernels", "lanes")],
             output_dir=str(Path(self.build_temp, f"{name}_{bits}")),
             macros=[(f"FASTMLP_ISA_{name}", "1"), ("FASTMLP_REAL_BITS", bits)],
             include_dirs=ext.include_dirs,

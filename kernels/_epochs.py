@@ -1,4 +1,4 @@
-"""Several epochs in one call of a trainer, and the switch with which another thread halts it."""
+"""Several epochs in one call of a trainer, of one network or some, and the switch that halts it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _chooser
+from . import _checks, _chooser
+from ._specs import Architecture
 from ._typing import Array
 
 
@@ -63,6 +64,46 @@ def check(orders: Any, learning_rates: Any, n: int, batch_size: int, out: Any) -
     return out
 
 
+def check_lanes(
+    architecture: Architecture,
+    dtype: Any,
+    count: int,
+    batch_size: int,
+    xs: Any,
+    targets: Any,
+    orders: Any,
+    learning_rates: Any,
+    out: Any,
+) -> Array:
+    """Check the arguments of a lane trainer's ``run_epochs``; return ``out``."""
+    given = {"xs": xs, "targets": targets, "orders": orders, "learning_rates": learning_rates}
+    for name, values in given.items():
+        if len(values) != count:
+            raise ValueError(
+                f"{name} must hold one for each of {count} networks, got {len(values)}"
+            )
+    shapes, seen = set(), set()
+    for x, target, order, rates in zip(xs, targets, orders, learning_rates, strict=True):
+        if (id(x), id(target)) not in seen:
+            seen.add((id(x), id(target)))
+            _checks.array("x", x, ("n", architecture.sizes[0]), dtype)
+            _checks.target(target, len(x), architecture.sizes[-1], dtype)
+        check(order, rates, len(x), batch_size, None)
+        shapes.add((len(x) if order is None else order.shape, rates.shape, target.ndim))
+    if len(shapes) > 1:
+        raise ValueError(
+            "all networks must have equal numbers of rows, epochs and learning rates, and labels "
+            f"or targets, got (orders, rates, dimensions) {sorted(map(str, shapes))}"
+        )
+    shape = (count, len(learning_rates[0]))
+    if out is None:
+        return np.full(shape, np.nan)
+    if not isinstance(out, np.ndarray) or out.dtype != np.float64 or out.shape != shape:
+        raise TypeError(f"out must be a float64 array of shape {shape}")
+    out.fill(np.nan)
+    return out
+
+
 def shuffled(generator: np.random.Generator, order: Array, count: int) -> Array:
     """The orders of some epochs, ``(count, n)``: each is the one before, shuffled.
 
@@ -107,6 +148,7 @@ def _by_numpy(generator: np.random.Generator, order: Array, count: int) -> Array
     return orders
 
 
+@functools.cache
 def _compiled() -> Any:
     return _chooser.backend("compiled")
 

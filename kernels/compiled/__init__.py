@@ -6,6 +6,7 @@ tells threadpoolctl of the threads. ``src/README.md`` says how the C sources are
 
 from . import _threadpool
 from ._core import (
+    LaneTrainer,
     Network,
     Trainer,
     activate,
@@ -15,6 +16,7 @@ from ._core import (
     dense_forward,
     gauss_newton,
     isa,
+    lanes,
     loss_value,
     output_delta,
     plain_samples,
@@ -24,6 +26,7 @@ from ._core import (
 from ._core import shuffled as shuffled  # for _epochs.py: no backend's own computation
 
 __all__ = [
+    "LaneTrainer",
     "Network",
     "Trainer",
     "activate",
@@ -33,6 +36,7 @@ __all__ = [
     "dense_forward",
     "gauss_newton",
     "isa",
+    "lanes",
     "loss_value",
     "output_delta",
     "plain_samples",

@@ -1,6 +1,7 @@
 # The extension has the reference's functions and classes, signature by signature (a test compares).
 from typing import Any
 
+from ..reference import LaneTrainer as LaneTrainer
 from ..reference import Network as Network
 from ..reference import Trainer as _Trainer
 from ..reference import activate as activate
@@ -9,6 +10,7 @@ from ..reference import bias_gradient as bias_gradient
 from ..reference import delta_backward as delta_backward
 from ..reference import dense_forward as dense_forward
 from ..reference import gauss_newton as gauss_newton
+from ..reference import lanes as lanes
 from ..reference import loss_value as loss_value
 from ..reference import output_delta as output_delta
 from ..reference import plain_samples as plain_samples

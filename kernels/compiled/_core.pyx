@@ -48,6 +48,7 @@ cdef extern from "fastmlp.h" nogil:
 
     struct kernels:
         int real_bytes
+        int lanes
         void (*function)(int, const void *, void *, long) noexcept
     struct c_update "update":  # there is a function of that name
         int rule
@@ -208,6 +209,21 @@ cdef extern from "fastmlp.h" nogil:
     void fastmlp_elements(const elements *, int)
     double fastmlp_gauss_newton(gauss_newton_call *, int)
 
+cdef extern from "engine/lanes.h" nogil:
+    enum: MAX_LANES
+
+    struct c_lanes "lanes":
+        const kernels *kernels
+        c_loss loss
+
+    long fastmlp_lane_rows(const kernels *)
+    int fastmlp_rule_in_lanes(int)
+    c_lanes *fastmlp_lanes_new(const request *, const c_update *, double *)
+    void fastmlp_lanes_free(c_lanes *)
+    void fastmlp_lanes_load(c_lanes *, int, const void *, const void *)
+    void fastmlp_lanes_store(const c_lanes *, int, void *, void *)
+    int fastmlp_lanes_step(c_lanes *, const samples *, long, long, long, const double *, double *)
+
 
 def _select_isa():
     wanted = os.environ.get("FASTMLP_ISA", "").strip().lower().encode()
@@ -257,4 +273,5 @@ include "_steps.pxi"
 include "_single_step.pxi"
 include "_derivatives.pxi"
 include "_networks.pxi"
+include "_lanes.pxi"
 include "_for_tests.pxi"

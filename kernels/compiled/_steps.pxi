@@ -35,19 +35,31 @@ cdef int reserve_entries(Engine engine, const samples *s, long batch, long n_epo
     return 0
 
 
-cdef inline uint32_t up_to(bitgen_t *bits, uint32_t highest, uint32_t mask) noexcept nogil:
-    """A number in 0 … highest, drawn as NumPy's generators do for a shuffle: bits that fit."""
-    cdef uint32_t value = bits.next_uint32(bits.state) & mask
-    while value > highest:
-        value = bits.next_uint32(bits.state) & mask
-    return value
+cdef void shuffle(int64_t *order, long n, bitgen_t *bits) noexcept nogil:
+    """Shuffle as NumPy's generators do, with numbers of so many bits, drawn until one fits.
+
+    A draw in four does not, and which nobody can predict: instead of a loop until one does, every draw
+    swaps two places, of which one that does not fit makes the same one twice.
+    """
+    cdef uint32_t mask = 0xffffffff
+    cdef long i = n - 1, j, fits
+    cdef int64_t here
+    while i > 0:
+        while mask >> 1 >= <uint32_t>i:
+            mask >>= 1
+        j = bits.next_uint32(bits.state) & mask
+        fits = j <= i
+        j = i + (j - i) * fits
+        here = order[i]
+        order[i] = order[j]
+        order[j] = here
+        i -= fits
 
 
 def shuffled(generator, order, long count):
     """Orders that a generator shuffles one from the other: ``(count, n)``, without the GIL."""
     cdef cnp.ndarray last = np.ascontiguousarray(order, np.int64)
-    cdef long n = len(last), i, j, epoch
-    cdef uint32_t mask, all_bits = 0xffffffff
+    cdef long n = len(last), epoch
     cdef cnp.ndarray orders = np.empty((count, n), np.int64)
     cdef int64_t *now = <int64_t *>cnp.PyArray_DATA(orders)
     cdef const int64_t *before = <const int64_t *>cnp.PyArray_DATA(last)
@@ -57,12 +69,7 @@ def shuffled(generator, order, long count):
     with generator.bit_generator.lock, nogil:
         for epoch in range(count):
             memcpy(now, before, n * sizeof(int64_t))
-            mask = all_bits
-            for i in range(n - 1, 0, -1):
-                while mask >> 1 >= <uint32_t>i:
-                    mask >>= 1
-                j = up_to(bits, <uint32_t>i, mask)
-                now[i], now[j] = now[j], now[i]
+            shuffle(now, n, bits)
             before = now
             now += n
     return orders

@@ -12,10 +12,10 @@ The same functions and classes as ``reference``, without a C compiler. From the 
 ``threads``     jobs of tasks on one or several threads
 ``engine``      all together: workspaces, calls on arrays
 
-``layers``, ``activations``, ``losses``, ``second``, ``optimizers``, ``derivatives``, ``network``
-and ``training`` are what is called from outside; ``_numba`` is the only place that knows Numba's
-private classes, and ``_llvm`` the one that asks LLVM for machine code. LLVM comes with Numba; Numba
-itself is imported for calls on arrays (``engine/entrances``) and for several threads. A new
+``layers``, ``activations``, ``losses``, ``second``, ``optimizers``, ``derivatives``, ``network``,
+``training`` and ``lanes`` are what is called from outside; ``_numba`` is the only place that knows
+Numba's private classes, and ``_llvm`` the one that asks LLVM for machine code. LLVM comes with Numba;
+Numba itself is imported for calls on arrays (``engine/entrances``) and for several threads. A new
 activation goes into ``formulas/activations``, an update rule into ``formulas/update_rules``, a loss
 into ``formulas/losses_of_outputs`` or ``losses_of_scores``, an instruction set into
 ``vector/host``.
@@ -25,6 +25,7 @@ from .._steps import plain_samples
 from ._warm_up import cache_folder as cache_folder
 from ._warm_up import warm_up as warm_up
 from .activations import activate, activation_backward
+from .lanes import LaneTrainer, lanes
 from .layers import bias_gradient, delta_backward, dense_forward, weight_gradient
 from .losses import loss_value, output_delta
 from .network import Network
@@ -35,6 +36,7 @@ from .training import Trainer
 from .vector.host import host
 
 __all__ = [
+    "LaneTrainer",
     "Network",
     "Trainer",
     "activate",
@@ -44,6 +46,7 @@ __all__ = [
     "dense_forward",
     "gauss_newton",
     "isa",
+    "lanes",
     "loss_value",
     "output_delta",
     "plain_samples",

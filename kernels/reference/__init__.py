@@ -15,10 +15,12 @@ other backends are checked against it. It also runs wherever NumPy does.
 ``regularisation``  penalties, dropout, clipping, bounded norms
 ``derivatives``     derivatives of a network by its inputs
 ``network``         a network's predictions and gradients;  ``trainer``  the steps of an epoch
+``lanes``           some networks in one trainer
 """
 
 from .._steps import plain_samples
 from .activations import activate, activation_backward
+from .lanes import LaneTrainer, lanes
 from .layers import bias_gradient, delta_backward, dense_forward, weight_gradient
 from .losses import loss_value, output_delta
 from .network import Network
@@ -27,6 +29,7 @@ from .second import gauss_newton
 from .trainer import Trainer
 
 __all__ = [
+    "LaneTrainer",
     "Network",
     "Trainer",
     "activate",
@@ -35,6 +38,7 @@ __all__ = [
     "delta_backward",
     "dense_forward",
     "gauss_newton",
+    "lanes",
     "loss_value",
     "output_delta",
     "plain_samples",

@@ -34,6 +34,8 @@ class Crew:
     n_threads : int
     do : function
         ``do(job)`` does a job, given by its number.
+    names : function, optional
+        ``names(job)`` is what an exception is said to come from, by default "network …".
 
     Attributes
     ----------
@@ -41,10 +43,16 @@ class Crew:
         Set to 1 as soon as nobody shall go on: trainers look at it between steps.
     """
 
-    def __init__(self, costs: Sequence[float], n_threads: int, do: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        costs: Sequence[float],
+        n_threads: int,
+        do: Callable[[int], None],
+        names: Callable[[int], str] = "network {}".format,
+    ) -> None:
         order = sorted(range(len(costs)), key=lambda job: -costs[job])
         self._queue = deque(order)
-        self._n_threads, self._do = n_threads, do
+        self._n_threads, self._do, self._names = n_threads, do, names
         self._at_work = 0
         self._lock = threading.Lock()
         self._errors: list[tuple[int, BaseException]] = []
@@ -90,7 +98,7 @@ class Crew:
         if self._errors:
             job, error = self._errors[0]
             if isinstance(error, Exception):
-                error.add_note(f"in network {job}")
+                error.add_note(f"in {self._names(job)}")
             raise error
 
     def _work(self) -> None:

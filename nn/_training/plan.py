@@ -94,6 +94,12 @@ class Settings:
         """Rows of a step where there are ``n``."""
         return n if self.full else min(self.engine.batch_size, n)
 
+    def engine_for(self, batch_size: int, seed: int = 0) -> TrainingOptions:
+        """The engine's options for steps of so many rows, with this seed of dropout."""
+        if (self.engine.batch_size, self.engine.seed) == (batch_size, seed):
+            return self.engine
+        return dataclasses.replace(self.engine, batch_size=batch_size, seed=seed)
+
 
 def settings(network: Network, loss: Any, optimizer: Any, options: Options) -> Settings:
     """Check what does not depend on rows.
@@ -144,6 +150,7 @@ def on_batch(
     rows: Array | None = None,
     known: Settings | None = None,
     hooks: type[NetworkHooks] = NetworkHooks,
+    trainer: Any = None,
 ) -> tuple[Run, NetworkHooks]:
     """A run of its own, from the beginning, on rows that have been checked.
 
@@ -158,6 +165,8 @@ def on_batch(
         What :func:`settings` gives for these arguments, or for those of a network that is alike.
     hooks : type
         What its owner adds to the loop.
+    trainer : object, optional
+        What makes the steps, where it is there already.
     """
     if known is None:
         known = settings(network, batch.loss, optimizer, options)
@@ -173,7 +182,7 @@ def on_batch(
 
     run = Run(
         batch=batch,
-        trainer=engine(network, known, size, seed),
+        trainer=engine(network, known, size, seed) if trainer is None else trainer,
         n_slots=len(known.slots or ()),
         parameters=network.parameters,
         batch_size=size,
@@ -191,9 +200,7 @@ def on_batch(
 
 def engine(network: Network, known: Settings, batch_size: int, seed: int) -> Any:
     """What makes the steps, of at most so many rows: a trainer of the kernels, or its like."""
-    options = known.engine
-    if (options.batch_size, options.seed) != (batch_size, seed):
-        options = dataclasses.replace(options, batch_size=batch_size, seed=seed)
+    options = known.engine_for(batch_size, seed)
     if isinstance(known.rule, FullBatch):
         method = known.rule.method()
         if method is not None:

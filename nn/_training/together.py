@@ -23,8 +23,8 @@ SECONDS, ORDER_BYTES = 0.05, 4 << 20
 SLOWLY, STEP = 3e9, 2e-6
 
 
-def possible(run: Run) -> bool:
-    """Whether the next epochs of a run may be made in one call."""
+def foreseeable(run: Run) -> bool:
+    """Whether nothing that an epoch leads to changes what the next one is."""
     return (
         run.in_memory
         and not run.callbacks
@@ -33,10 +33,75 @@ def possible(run: Run) -> bool:
         and run.shown_loss is None
         and run.history.epochs >= run.alone_until
         and getattr(run.rates, "known_ahead", False)
-        and hasattr(run.trainer, "run_epochs")
         and (run.generator is None or isinstance(run.generator, np.random.Generator))
-        and _count(run) > 1
     )
+
+
+def possible(run: Run) -> bool:
+    """Whether the next epochs of a run may be made in one call."""
+    return foreseeable(run) and hasattr(run.trainer, "run_epochs") and how_many(run) > 1
+
+
+class Piece:
+    """Epochs of a run that one call makes: what it needs, what comes out, and the way back.
+
+    Attributes
+    ----------
+    orders : (count, n) array or None
+    rates : (count,) or (count, n_steps) array
+    losses : (count,) array
+        NaN for epochs that have not been made.
+    """
+
+    def __init__(self, run: Run, count: int) -> None:
+        self._run, self._count = run, count
+        self._parameters = np.empty_like(run.parameters)
+        self._moments, self._step = run.moments(self._parameters), run.trainer.step
+        self._position, self._order = position(run.generator), run.order
+        first = run.history.epochs
+        self._rates = [run.rates.of_epoch(first + epoch) for epoch in range(count)]
+        self.orders, self.rates = _orders(run, run.order, count), np.array(self._rates)
+        self.losses = np.full(count, np.nan)
+
+    def _note(self, done: int, seconds: float) -> None:
+        history, rates = self._run.history, self._rates[:done]
+        history.loss += self.losses[:done].tolist()
+        history.seconds += [seconds] * done
+        history.learning_rate += [r if isinstance(r, float) else float(r[-1]) for r in rates]
+
+    def interrupted(self, seconds: float) -> None:
+        """Leave the run at the trainer's last finished step, after so many seconds."""
+        run = self._run
+        done = (run.trainer.step - self._step) // run.n_steps
+        self._note(done, seconds / max(done, 1))
+        self._rewind()
+        again = _orders(run, self._order, min(done + 1, self._count))
+        run.order = None if again is None else again[-1]
+
+    def finish(self, seconds: float) -> bool:
+        """Note the epochs, where all numbers stayed finite; else leave the run as it was before."""
+        run = self._run
+        if all(map(math.isfinite, self.losses)):
+            run.trainer.store(run.parameters)
+            if np.isfinite(run.parameters).all():
+                self._note(self._count, seconds / self._count)
+                run.order = None if self.orders is None else self.orders[-1].copy()
+                run.visited, run.epoch_seconds = run.n_rows, run.history.seconds[-1]
+                return True
+            run.parameters[...] = self._parameters
+        self._rewind()
+        run.alone_until = run.history.epochs + self._count
+        return False
+
+    def load(self) -> None:
+        """Let the run's trainer begin where this piece has begun."""
+        self._run.trainer.load(self._parameters, self._moments, self._step)
+
+    def _rewind(self) -> None:
+        """Bring the generator and the order back to where they stood."""
+        self._run.order = self._order
+        if self._run.generator is not None:
+            set_position(self._run.generator, self._position)
 
 
 def train(run: Run) -> bool:
@@ -44,49 +109,21 @@ def train(run: Run) -> bool:
 
     Where they did not the run is where it was, and makes as many epochs one by one.
     """
-    history, trainer, n = run.history, run.trainer, run.n_rows
-    first, count = history.epochs, _count(run)
-    parameters = np.empty_like(run.parameters)
-    moments, step = run.moments(parameters), trainer.step
-    before, order = position(run.generator), run.order
-    orders = _orders(run, order, count)
-    rates = [run.rates.of_epoch(first + epoch) for epoch in range(count)]
-    losses = np.full(count, np.nan)
+    piece, batch = Piece(run, how_many(run)), run.batch
+    arrays = batch.x, batch.target, piece.orders, piece.rates
     started = time.perf_counter()
-
-    def note(done: int) -> None:
-        seconds = (time.perf_counter() - started) / max(done, 1)
-        history.loss += losses[:done].tolist()
-        history.seconds += [seconds] * done
-        history.learning_rate += [r if isinstance(r, float) else float(r[-1]) for r in rates[:done]]
-
-    batch, targets = run.batch, run.batch.target
     try:
-        trainer.run_epochs(
-            batch.x, targets, orders, np.array(rates), sample_weight=batch.weight, out=losses
-        )
+        run.trainer.run_epochs(*arrays, sample_weight=batch.weight, out=piece.losses)
     except BaseException:
-        done = (trainer.step - step) // run.n_steps
-        note(done)
-        _rewind(run, before, order)
-        again = _orders(run, order, min(done + 1, count))
-        run.order = None if again is None else again[-1]
+        piece.interrupted(time.perf_counter() - started)
         raise
-    if all(map(math.isfinite, losses)):
-        trainer.store(run.parameters)
-        if np.isfinite(run.parameters).all():
-            note(count)
-            run.order, run.visited = None if orders is None else orders[-1].copy(), n
-            run.epoch_seconds = history.seconds[-1]
-            return True
-        run.parameters[...] = parameters
-    _rewind(run, before, order)
-    trainer.load(parameters, moments, step)
-    run.alone_until = first + count
-    return False
+    finite = piece.finish(time.perf_counter() - started)
+    if not finite:
+        piece.load()
+    return finite
 
 
-def _count(run: Run) -> int:
+def how_many(run: Run) -> int:
     """How many epochs the next call makes."""
     n = run.n_rows
     seconds = run.epoch_seconds
@@ -105,10 +142,3 @@ def _orders(run: Run, order: Array | None, count: int) -> Array | None:
     if run.generator is None:
         return np.tile(order, (count, 1))
     return kernels.shuffled(run.generator, order, count)
-
-
-def _rewind(run: Run, before: object, order: Array | None) -> None:
-    """Bring the generator and the order back to where they stood."""
-    run.order = order
-    if run.generator is not None:
-        set_position(run.generator, before)

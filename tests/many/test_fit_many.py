@@ -80,7 +80,7 @@ def test_every_backend_and_mixed_types(backend):
 def test_the_last_networks_use_all_threads(monkeypatch):
     """Fewer networks than threads: each goes on with more, and with the same bits."""
     used = []
-    monkeypatch.setattr("fastmlp._many.fitting.WORTH_SHARING", 0)
+    monkeypatch.setattr("fastmlp._many.work.WORTH_SHARING", 0)
     use_threads = fastmlp._training.run.Run.use_threads
     monkeypatch.setattr(
         "fastmlp._training.run.Run.use_threads",
@@ -149,7 +149,7 @@ def test_classes_of_rows_are_weighed_by_what_is_there():
 
 def test_shared_rows_are_not_copied():
     """A fold is trained on where it lies: the engine is given the shared array itself."""
-    from fastmlp._many.fitting import Work
+    from fastmlp._many.work import Work
 
     folds = [np.delete(np.arange(90), slice(9 * i, 9 * i + 9)) for i in range(1, 4)]
     work = Work(networks(3), X, Y.astype(np.float32), folds, None, {})

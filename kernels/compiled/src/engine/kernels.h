@@ -40,6 +40,8 @@ struct engine;
 struct product;
 struct forward;
 struct derivative;
+struct lanes;
+struct lane_step;
 
 /* What is compiled once per instruction set and precision (kernels.c). */
 struct kernels {
@@ -72,6 +74,8 @@ struct kernels {
     void (*column_sums)(struct matrix d, long rows, long columns, double factor, void *out);
     void (*update)(const struct update *, void *p, const void *g, void *const *state, long at,
                    long n);
+    int lanes; /* networks that are trained side by side */
+    void (*lane_step)(struct lanes *, struct lane_step *);
     void (*gauss_columns)(void *gauss_newton, long block, int thread);
     void (*gauss_task)(void *gauss_newton, long task, int thread);
     void (*function)(int which, const void *x, void *out, long n);

@@ -268,6 +268,20 @@ static void custom_layer(const struct output_layer *o)
     }
 }
 
+/* The loss and errors of LANES rows in columns. */
+INLINE vec loss_of_columns(const struct output_layer *o, const struct columns *c)
+{
+    switch (o->loss->code) {
+#define CASE(NAME)                                                                                 \
+    case LOSS_##NAME:                                                                              \
+        return loss_##NAME(o, c);
+        FASTMLP_LOSSES(CASE)
+        CASE(of_output)
+#undef CASE
+    }
+    return (vec){0};
+}
+
 static void output_layer(const struct output_layer *o)
 {
     if (o->loss->code == LOSS_custom) {
@@ -286,16 +300,7 @@ static void output_layer(const struct output_layer *o)
             report(o->fault, FAULT_label);
         if (!o->labels)
             rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, c.y);
-        vec loss = {0};
-        switch (o->loss->code) {
-#define CASE(NAME)                                                                                 \
-    case LOSS_##NAME:                                                                              \
-        loss = loss_##NAME(o, &c);                                                                 \
-        break;
-            FASTMLP_LOSSES(CASE)
-            CASE(of_output)
-#undef CASE
-        }
+        const vec loss = loss_of_columns(o, &c);
         if (o->row_loss)
             store_partial(o->row_loss + row, loss, rows);
         if (o->delta) {

@@ -1,17 +1,18 @@
 /* All kernels of one instruction set and precision.
 
-   setup.py compiles this file once for each pair, with -DFASTMLP_ISA_<NAME>, -DFASTMLP_REAL_BITS
-   and the flags of the instruction set; the one symbol that it exports is the table at its end. */
+   setup.py compiles this file, and lanes.c, once for each pair, with -DFASTMLP_ISA_<NAME>,
+   -DFASTMLP_REAL_BITS and the flags of the instruction set; the one symbol that it exports is the table
+   at its end. */
 #include "vector/functions.h"
 #include "passes/derivatives.h"
 #include "passes/gauss_newton.h"
 #include "passes/single_calls.h"
 
-#define JOIN(a, b, c) a##b##_##c
-#define TABLE_NAME(isa, real_name) JOIN(fastmlp_, isa, real_name)
+#define TABLE_NAME(isa, real_name) FASTMLP_JOIN(fastmlp_, isa, real_name)
 #define TEXT(x) #x
 #define NAME_OF(x) TEXT(x)
 
+void LANE_STEP(struct lanes *, struct lane_step *); /* lanes.c */
 extern const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME);
 
 const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
@@ -42,6 +43,8 @@ const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
     .activate_backward = activate_backward,
     .column_sums = column_sums,
     .update = update,
+    .lanes = LANES,
+    .lane_step = LANE_STEP,
     .gauss_columns = gauss_columns,
     .gauss_task = gauss_task,
     .function = function,

@@ -110,6 +110,11 @@ typedef int64_t integer;
 #define FMA(a, b, c) ((a) * (b) + (c))
 #endif
 
+/* Names of what is visible outside of a translation unit. */
+#define FASTMLP_PASTE(a, b, c) a##b##_##c
+#define FASTMLP_JOIN(a, b, c) FASTMLP_PASTE(a, b, c)
+#define LANE_STEP FASTMLP_JOIN(fastmlp_lane_step_, ISA_NAME, REAL_NAME)
+
 typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef integer ivec __attribute__((vector_size(VECTOR_BYTES)));
 typedef vec vec_unaligned __attribute__((aligned(sizeof(real)), may_alias));
