@@ -143,7 +143,13 @@ def test_shapes_and_numbers_of_networks(sizes, dtype):
         assert_same_bits(Problem(net, dtype, SQUARES, ADAM, count, batch_size=size))
 
 
-@pytest.mark.parametrize("backend", kernels.available())
+BACKENDS = [  # compiling takes long, and there is nothing that Numba does otherwise
+    pytest.param(name, marks=[pytest.mark.sweep] if name == "numba" else [])
+    for name in kernels.available()
+]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_every_backend_has_them(backend):
     net = Architecture((3, 4, 2), ("relu",), "identity")
     with kernels.use_backend(backend):
