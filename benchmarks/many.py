@@ -1,14 +1,18 @@
 """Many networks at once: ``fit_many`` against our own loop of ``fit`` and other libraries.
 
-    python benchmarks/many.py            # prints the table and writes results/many.json
+    python benchmarks/many.py            # prints the tables and writes results/many.json
     python benchmarks/many.py --quick    # does it all work?
 
 ``loop`` is a Python loop of ``MLP.fit``; ``epoch by epoch`` the same where something (here a
-callback that does nothing) looks at every epoch, so that the engine is entered for each. ``jax`` is
-one scan over the epochs and steps of networks stacked by ``vmap``, compiled before it is timed.
-``scikit-learn`` trains a few of the networks one after another, and its time is scaled up. Rivals
-run in turn, round after round; of each the fastest round counts. Bits of ``fit_many`` are compared
-with those of the loop before anything is timed.
+callback that does nothing) looks at every epoch, so that the engine is entered for each; ``one
+after another`` is ``fit_many`` without lanes. ``jax`` is one scan over the epochs and steps of
+networks stacked by ``vmap``, compiled before it is timed; ``torch`` its ``vmap`` over stacked
+parameters, on one thread. ``scikit-learn`` trains a few of the networks, alone or in two processes,
+and its time is scaled up. Rivals run in turn, round after round; of each the fastest round counts.
+Bits of ``fit_many`` are compared with those of the loop before anything is timed.
+
+``search`` is a search of 64 settings over 5 folds of the digits with successive halving, against
+scikit-learn's ``HalvingRandomSearchCV`` with the same estimator, candidates, rounds and epochs.
 """
 
 from __future__ import annotations
@@ -23,11 +27,10 @@ from typing import Any
 
 import numpy as np
 from fastmlp import MLP, fit_many
-from harness import machine, results
+from harness import machine, many_rivals, results
+from harness.many_rivals import FEW
 
 HERE = Path(__file__).parent
-#: Networks that scikit-learn trains.
-FEW = 4
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,14 @@ class Case:
     batch: int
     epochs: int
     own_rows: bool
+    optimizer: str = "adam"
+    classes: bool = False
 
 
 CASES = (
     Case("64 x 20-64-64-1, batch 64, Adam", 64, (20, 64, 64, 1), 1024, 64, 5, False),
     Case("500 groups of 100 rows, 6-16-1, batch 32", 500, (6, 16, 1), 50_000, 32, 50, True),
+    Case("256 x 4-16-3, batch 16, SGD", 256, (4, 16, 3), 1024, 16, 20, False, "sgd", True),
 )
 
 
@@ -54,6 +60,8 @@ def data(case: Case) -> tuple[Any, Any, list[Any]]:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(case.rows, case.sizes[0])).astype(np.float32)
     y = (x[:, 0] * x[:, 1])[:, None]
+    if case.classes:
+        y = np.digitize(y[:, 0], [-0.3, 0.3])
     n = case.rows // case.networks
     whole = [slice(0, case.rows)] * case.networks
     parts = [slice(i * n, (i + 1) * n) for i in range(case.networks)]
@@ -62,104 +70,95 @@ def data(case: Case) -> tuple[Any, Any, list[Any]]:
 
 def networks(case: Case) -> list[MLP]:
     """New networks, the same in every round."""
-    return [MLP(case.sizes, random_state=i, n_threads=1) for i in range(case.networks)]
+    output = "softmax" if case.classes else "identity"
+    return [
+        MLP(case.sizes, output=output, random_state=i, n_threads=1) for i in range(case.networks)
+    ]
 
 
 def contenders(case: Case, rivals: bool) -> dict[str, Callable[[list[MLP]], Any]]:
     """What is timed, by name: functions of new networks, which others do not look at."""
     x, y, rows = data(case)
     options: dict[str, Any] = {"epochs": case.epochs, "batch_size": case.batch}
+    options |= {"optimizer": case.optimizer, "learning_rate": 1e-3}
 
     def loop(nets: list[MLP], **more: Any) -> None:
         for net, part in zip(nets, rows, strict=True):
             net.fit(x[part], y[part], **options, **more)
 
-    def many(nets: list[MLP], n_threads: int) -> None:
-        fit_many(nets, x, y, rows=rows, n_threads=n_threads, **options)
+    def many(n_threads: int, **more: Any) -> Callable[[list[MLP]], Any]:
+        return lambda nets: fit_many(nets, x, y, rows=rows, n_threads=n_threads, **options, **more)
 
     found: dict[str, Callable[[list[MLP]], Any]] = {
         "loop": loop,
         "epoch by epoch": lambda nets: loop(nets, callbacks=[lambda net, history: None]),
-        "fit_many, 1 thread": lambda nets: many(nets, 1),
-        "fit_many, 2 threads": lambda nets: many(nets, 2),
+        "one after another, 1 thread": many(1, lanes=False),
+        "fit_many, 1 thread": many(1),
+        "fit_many, 2 threads": many(2),
     }
     loop(expected := networks(case))
-    for name in ("epoch by epoch", "fit_many, 1 thread", "fit_many, 2 threads"):
-        found[name](nets := networks(case))
-        for ours, alone in zip(nets, expected, strict=True):
-            np.testing.assert_array_equal(ours.parameters, alone.parameters)
-    for name, make in (("jax", _jax), ("scikit-learn", _sklearn)) if rivals else ():
+    for ours in list(found)[1:]:
+        found[ours](nets := networks(case))
+        for net, alone in zip(nets, expected, strict=True):
+            np.testing.assert_array_equal(net.parameters, alone.parameters)
+    makers: dict[str, Callable[[], Callable[[], Any]]] = {
+        "jax": lambda: many_rivals.jax(case, x, y, rows, networks(case)),
+        "torch": lambda: many_rivals.torch(case, x, y, rows, networks(case)),
+        "scikit-learn": lambda: many_rivals.sklearn(case, x, y, rows),
+        "scikit-learn, 2 processes": lambda: many_rivals.sklearn(case, x, y, rows, 2),
+    }
+    for name, make in makers.items() if rivals else ():
         try:
-            found[name] = make(case, x, y, rows)
+            run = make()
         except ImportError:
             print(f"  (without {name}, which is not installed)")
+            continue
+        found[name] = _ignoring_networks(run)
     return found
 
 
-def _sklearn(case: Case, x: Any, y: Any, rows: list[Any]) -> Callable[[Any], Any]:
-    from sklearn.neural_network import MLPRegressor
-
-    def run(_: Any) -> None:
-        for i, part in enumerate(rows[:FEW]):
-            model = MLPRegressor(
-                hidden_layer_sizes=case.sizes[1:-1],
-                batch_size=case.batch,
-                max_iter=case.epochs,
-                tol=0,
-                random_state=i,
-            )
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                model.fit(x[part], y[part].ravel())
-
-    return run
+def _ignoring_networks(run: Callable[[], Any]) -> Callable[[list[MLP]], Any]:
+    return lambda nets: run()
 
 
-def _jax(case: Case, x: Any, y: Any, rows: list[Any]) -> Callable[[Any], Any]:
-    import jax
-    import jax.numpy as jnp
+def search(quick: bool) -> dict[str, dict[str, float]]:
+    """Seconds, and the best score with its standard error over the folds, of both searches."""
+    from fastmlp import MLPClassifier
+    from fastmlp.datasets import load_digits
+    from fastmlp.model_selection import MLPSearchCV
+    from scipy.stats import loguniform
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import HalvingRandomSearchCV, StratifiedKFold
 
-    xs = jnp.stack([x[part] for part in rows]) if case.own_rows else jnp.asarray(x)
-    ys = jnp.stack([y[part] for part in rows]) if case.own_rows else jnp.asarray(y)
-    n = xs.shape[-2]
-    steps, batch = n // case.batch, case.batch  # what is left over is not visited
-
-    def loss(parameters: Any, a: Any, target: Any) -> Any:
-        *hidden, last = parameters
-        for weights, bias in hidden:
-            a = jax.nn.relu(a @ weights + bias)
-        return 0.5 * jnp.mean((a @ last[0] + last[1] - target) ** 2)
-
-    def step(state: Any, index: Any, own_x: Any, own_y: Any) -> Any:
-        parameters, m, v, t = state
-        gradient = jax.grad(loss)(parameters, own_x[index], own_y[index])
-        t, tree = t + 1, jax.tree_util.tree_map
-        m = tree(lambda a, g: 0.9 * a + 0.1 * g, m, gradient)
-        v = tree(lambda a, g: 0.999 * a + 0.001 * g * g, v, gradient)
-        scale = jnp.sqrt(1 - 0.999**t) / (1 - 0.9**t)
-        change = tree(lambda p, a, b: p - 1e-3 * scale * a / (jnp.sqrt(b) + 1e-8), parameters, m, v)
-        return (change, m, v, t), None
-
-    def train(key: Any, parameters: Any, own_x: Any, own_y: Any) -> Any:
-        zeros = jax.tree_util.tree_map(jnp.zeros_like, parameters)
-
-        def epoch(state: Any, one: Any) -> Any:
-            order = jax.random.permutation(one, n)[: steps * batch].reshape(steps, batch)
-            return jax.lax.scan(lambda s, i: step(s, i, own_x, own_y), state, order)
-
-        keys = jax.random.split(key, case.epochs)
-        return jax.lax.scan(epoch, (parameters, zeros, zeros, 0.0), keys)[0][0]
-
-    shared = 0 if case.own_rows else None
-    together = jax.jit(jax.vmap(train, in_axes=(0, 0, shared, shared)))
-    nets = networks(case)
-    start = [
-        (jnp.stack([net.weights[i] for net in nets]), jnp.stack([net.biases[i] for net in nets]))
-        for i in range(len(case.sizes) - 1)
-    ]
-    keys = jax.random.split(jax.random.PRNGKey(0), case.networks)
-    jax.block_until_ready(together(keys, start, xs, ys))
-    return lambda _: jax.block_until_ready(together(keys, start, xs, ys))
+    digits, n, most = load_digits(), 9 if quick else 64, 9 if quick else 81
+    space = {
+        "learning_rate_init": loguniform(1e-4, 1e-1),
+        "hidden_layer_sizes": [(16,), (32,), (64,), (32, 32)],
+        "alpha": loguniform(1e-6, 1e-1),
+    }
+    model = MLPClassifier(
+        max_iter=most, batch_size=64, n_iter_no_change=10**6, random_state=0, n_threads=1
+    )
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    shared = {"cv": folds, "random_state": 0, "refit": False}
+    ours = MLPSearchCV(model, space, n, n_threads=2, **shared)
+    first = 1 if quick else 3
+    theirs = HalvingRandomSearchCV(
+        model, space, n_candidates=n, resource="max_iter", min_resources=first,
+        max_resources=most, factor=3, n_jobs=2, **shared
+    )  # fmt: skip
+    found = {}
+    for name, one in (("MLPSearchCV", ours), ("HalvingRandomSearchCV", theirs)):
+        started = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one.fit(digits.X, digits.y)
+        spent, table = time.perf_counter() - started, one.cv_results_
+        error = table["std_test_score"][one.best_index_] / np.sqrt(5)
+        found[name] = {"seconds": spent, "score": one.best_score_, "error": float(error)}
+        found[name]["candidates"] = [int(k) for k in one.n_candidates_]
+        found[name]["epochs"] = [int(k) for k in one.n_resources_]
+    return found
 
 
 def measure(case: Case, rounds: int, rivals: bool = True) -> dict[str, float]:
@@ -172,17 +171,18 @@ def measure(case: Case, rounds: int, rivals: bool = True) -> dict[str, float]:
             started = time.perf_counter()
             call(nets)
             best[name] = min(best[name], time.perf_counter() - started)
-    if "scikit-learn" in best:
-        best["scikit-learn"] *= case.networks / FEW
+    for name in best:
+        if name.startswith("scikit-learn"):
+            best[name] *= case.networks / FEW
     return best
 
 
 def report(case: Case, seconds: dict[str, float]) -> str:
-    """A line for each, with its time in multiples of the fastest of ours."""
-    ours = min(seconds[name] for name in seconds if name.startswith("fit_many"))
+    """A line for each, with its time in multiples of ours on one thread."""
+    ours = seconds["fit_many, 1 thread"]
     lines = [f"{case.name}, {case.epochs} epochs"]
     for name, value in sorted(seconds.items(), key=lambda item: item[1]):
-        lines.append(f"  {name:20} {value * 1e3:9.1f} ms {value / ours:7.2f}×")
+        lines.append(f"  {name:28} {value * 1e3:9.1f} ms {value / ours:7.2f}×")
     return "\n".join(lines)
 
 
@@ -192,13 +192,19 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=HERE / "results")
+    parser.add_argument("--case", default="", help="part of a case's name, or search: only that")
     parser.add_argument("--quick", action="store_true", help="one round: does it all work?")
     options = parser.parse_args()
-    found = []
+    found: list[Any] = []
     for case in CASES:
+        if options.case and options.case not in case.name:
+            continue
         seconds = measure(case, 1 if options.quick else options.rounds)
         print(report(case, seconds))
         found.append({"case": case.name, "epochs": case.epochs, "seconds": seconds})
+    if not options.case or options.case == "search":
+        found.append({"case": "search of 64 settings, 5 folds of digits", **search(options.quick)})
+        print(found[-1])
     results.write_json(options.out / "many.json", machine.describe(), found)
     print(f"Written to {options.out}: many.json")
     return 0
