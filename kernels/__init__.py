@@ -40,7 +40,7 @@ from ._array_checks import plain_samples
 from ._array_checks import threads as check_threads
 from ._chooser import active, available, backend, info, use_backend
 from ._custom import CustomActivation, CustomLoss
-from ._descent import apply_gradient, dropout_mask
+from ._descent import apply_gradient, dropout_mask, lane_trainer, lanes
 from ._epochs import Halted, shuffled
 from ._layers import (
     activate,
@@ -94,7 +94,6 @@ from ._typing import Array
 from ._updates import adam_update, momentum_update, sgd_update, update
 
 if TYPE_CHECKING:
-    from .reference import LaneTrainer as _LaneTrainer
     from .reference import Network as _Network
     from .reference import Trainer as _Trainer
 
@@ -305,67 +304,6 @@ def trainer(
     elif keywords:
         raise TypeError(f"options are given as a record and by keywords: {', '.join(keywords)}")
     result: _Trainer = _chooser.active().Trainer(architecture, dtype, loss, update_rule, options)
-    return result
-
-
-def lanes(
-    architecture: Architecture,
-    dtype: Any,
-    loss: str | Loss,
-    update_rule: UpdateRule,
-    options: TrainingOptions,
-) -> int:
-    """How many networks the live backend trains side by side; 1 where it trains each alone.
-
-    Of ``architecture``, ``dtype``, ``loss``, ``update_rule`` and ``options`` as of :func:`trainer`:
-    the compiled backend puts one network into each lane of its vectors, with any named activation
-    and loss and all update rules but Nadam and Ftrl, where steps take at most 1 KiB of one
-    feature (256 rows of float32) and options add nothing to a step: no penalties, dropout,
-    clipping or frozen layers.
-
-    Examples
-    --------
-    >>> from fastmlp import kernels
-    >>> net = kernels.Architecture((4, 8, 3), ("relu",), "softmax")
-    >>> options = kernels.TrainingOptions(batch_size=16)
-    >>> rule = kernels.UpdateRule("sgd")
-    >>> with kernels.use_backend("reference"):
-    ...     print(kernels.lanes(net, "float32", "cross_entropy", rule, options))
-    1
-    """
-    found: int = _chooser.active().lanes(architecture, dtype, loss, update_rule, options)
-    return found
-
-
-def lane_trainer(
-    architecture: Architecture,
-    dtype: Any,
-    loss: str | Loss,
-    update_rule: UpdateRule,
-    options: TrainingOptions,
-    count: int,
-) -> _LaneTrainer:
-    """Minibatch descent on several networks of one architecture that make the same steps.
-
-    See :class:`fastmlp.kernels.reference.LaneTrainer`, which every backend's class mirrors.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastmlp import kernels
-    >>> net = kernels.Architecture((1, 1), (), "identity")
-    >>> options, rule = kernels.TrainingOptions(batch_size=4), kernels.UpdateRule("sgd")
-    >>> both = kernels.lane_trainer(net, "float64", "squared_error", rule, options, 2)
-    >>> for i in range(2):
-    ...     both.load(i, np.zeros(2))
-    >>> x, rates = np.ones((4, 1)), [np.full(3, 0.1), np.full(3, 0.2)]
-    >>> both.run_epochs([x, x], [x, x], [None, None], rates).shape
-    (2, 3)
-    """
-    _checks.precision(dtype)
-    result: _LaneTrainer = _chooser.active().LaneTrainer(
-        architecture, dtype, loss, update_rule, options, count
-    )
     return result
 
 

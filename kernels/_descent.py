@@ -1,16 +1,22 @@
-"""Parts of a training step for those who have the gradient themselves, on the live backend.
+"""Less and more than the steps of one network: parts of a step, and several networks at once.
 
-A trainer makes whole steps, faster. These are for gradients that come from elsewhere: summed over
-processes, or over parts of a batch.
+A trainer makes whole steps, faster than their parts, which are for those who have the gradient
+themselves: summed over processes, or over parts of a batch. All is done by the live backend.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from . import _checks, _chooser
 from ._architecture import Architecture
 from ._options import TrainingOptions
-from ._specs import UpdateRule
+from ._specs import Loss, UpdateRule
 from ._typing import Array
 from ._updates import update
+
+if TYPE_CHECKING:
+    from .reference import LaneTrainer
 
 
 def dropout_mask(
@@ -116,3 +122,106 @@ def apply_gradient(
         n_threads=options.n_threads,
     ))  # fmt: skip
     return penalty, norm
+
+
+def lanes(
+    architecture: Architecture,
+    dtype: Any,
+    loss: str | Loss,
+    update_rule: UpdateRule,
+    options: TrainingOptions,
+) -> int:
+    """Say how many networks the live backend trains side by side; 1 where it trains each alone.
+
+    The compiled backend puts one network into each lane of its vectors, with any named activation
+    and loss and all update rules but Nadam and Ftrl, where a step takes at most 256 rows of float32
+    (128 of float64) and the options add nothing to it: no penalties, dropout, clipping or frozen
+    layers.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Layers of each network.
+    dtype : float32 or float64
+        Type of their numbers.
+    loss : str or Loss
+        Loss of a row.
+    update_rule : UpdateRule
+        How a gradient changes the parameters.
+    options : TrainingOptions
+        The options of their steps.
+
+    Returns
+    -------
+    int
+        The most networks of a :func:`lane_trainer` that makes their steps together.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> net = kernels.Architecture((4, 8, 3), ("relu",), "softmax")
+    >>> options = kernels.TrainingOptions(batch_size=16)
+    >>> rule = kernels.UpdateRule("sgd")
+    >>> with kernels.use_backend("reference"):
+    ...     print(kernels.lanes(net, "float32", "cross_entropy", rule, options))
+    1
+    """
+    found: int = _chooser.active().lanes(architecture, dtype, loss, update_rule, options)
+    return found
+
+
+def lane_trainer(
+    architecture: Architecture,
+    dtype: Any,
+    loss: str | Loss,
+    update_rule: UpdateRule,
+    options: TrainingOptions,
+    count: int,
+) -> LaneTrainer:
+    """Make a trainer of several networks of one architecture that make the same steps.
+
+    See :class:`fastmlp.kernels.reference.LaneTrainer`, which every backend's class mirrors.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Layers of each network.
+    dtype : float32 or float64
+        Type of their numbers.
+    loss : str or Loss
+        Loss of a row.
+    update_rule : UpdateRule
+        How a gradient changes the parameters.
+    options : TrainingOptions
+        The options of their steps.
+    count : int
+        How many networks: at most what :func:`lanes` says, where that is above 1.
+
+    Returns
+    -------
+    LaneTrainer
+        With ``load``, ``store``, ``run_epochs``, ``step`` and ``halt``.
+
+    Raises
+    ------
+    ValueError
+        Where so many cannot be side by side with these options.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> net = kernels.Architecture((1, 1), (), "identity")
+    >>> options, rule = kernels.TrainingOptions(batch_size=4), kernels.UpdateRule("sgd")
+    >>> both = kernels.lane_trainer(net, "float64", "squared_error", rule, options, 2)
+    >>> for i in range(2):
+    ...     both.load(i, np.zeros(2))
+    >>> x, rates = np.ones((4, 1)), [np.full(3, 0.1), np.full(3, 0.2)]
+    >>> both.run_epochs([x, x], [x, x], [None, None], rates).shape
+    (2, 3)
+    """
+    _checks.precision(dtype)
+    result: LaneTrainer = _chooser.active().LaneTrainer(
+        architecture, dtype, loss, update_rule, options, count
+    )
+    return result

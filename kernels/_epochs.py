@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _checks, _chooser
-from ._specs import Architecture
+from ._architecture import Architecture
 from ._typing import Array
 
 

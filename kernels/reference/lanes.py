@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from .. import _checks, _epochs
+from .._architecture import Architecture
 from .._options import TrainingOptions
-from .._specs import Architecture, Loss, UpdateRule
+from .._specs import Loss, UpdateRule
 from .._typing import Array
 from .trainer import Trainer
 
