@@ -14,10 +14,10 @@ The same functions and classes as ``reference``, without a C compiler. From the 
 
 ``layers``, ``activations``, ``losses``, ``second``, ``optimizers``, ``derivatives``, ``network``,
 ``training`` and ``lanes`` are what is called from outside; ``_numba`` is the only place that knows
-Numba's private classes, and ``_llvm`` the one that asks LLVM for machine code. LLVM comes with Numba;
-Numba itself is imported for calls on arrays (``engine/entrances``) and for several threads. A new
-activation goes into ``formulas/activations``, an update rule into ``formulas/update_rules``, a loss
-into ``formulas/losses_of_outputs`` or ``losses_of_scores``, an instruction set into
+Numba's private classes, and ``_llvm`` the one that asks LLVM for machine code. LLVM comes with
+Numba; Numba itself is imported for calls on arrays (``engine/entrances``) and for several threads.
+A new activation goes into ``formulas/activations``, an update rule into ``formulas/update_rules``,
+a loss into ``formulas/losses_of_outputs`` or ``losses_of_scores``, an instruction set into
 ``vector/host``.
 """
 
