@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -25,7 +25,8 @@ class _Rows:
 
     def __init__(self, network: Derivatives, parameters: Array, x: Array, scores: bool) -> None:
         net = network.architecture
-        self.names, self.n_threads = net.activations, network.n_threads
+        self.names = cast("Any", net.activations)
+        self.n_threads = network.n_threads
         self.output = "identity" if scores else net.output
         self.weights, biases = net.views(parameters)
         self.kept: list[Array] = []

@@ -24,6 +24,15 @@ class Derivatives(SecondDerivatives):
     the output activation.
     """
 
+    _architecture: kernels.Architecture
+    _parameters: Array
+    _dtype: np.dtype[Any]
+    _few: int
+    _network: Any
+    _backend: Any
+    _connect: Any
+    _known_loss: tuple[Any, Any, float, float] | None
+
     def layer_outputs(self, X: ArrayLike, layer: int = -2) -> Array:
         """What a layer computes: its activations, ``(n, n_neurons)``.
 

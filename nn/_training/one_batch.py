@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastmlp import kernels
 
+from .. import schedules
 from ..history import History
 from . import plan
 from .fit import stop_at_last_finite, warned
@@ -78,7 +79,7 @@ def _looks_at_nothing(known: plan.Settings, options: Options) -> bool:
     """Whether steps are all that these options ask for."""
     return (
         known.slots is not None
-        and isinstance(known.schedule, plan.schedules.Constant)
+        and isinstance(known.schedule, schedules.Constant)
         and not (known.stop or known.with_norm or (known.full and known.subset is not None))
         and known.cluster is None
         and not (options.metrics or options.callbacks or options.verbose)
