@@ -6,7 +6,8 @@ import copy
 
 import numpy as np
 import pytest
-from fastmlp import MLPClassifier
+from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp.estimators._sklearn import parameters as checks
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
@@ -80,3 +81,14 @@ def test_a_list_of_another_shape_is_met_after_a_good_one():
     net.intercepts_[0] = np.zeros(6)
     with pytest.raises(ValueError, match=r"do not fit each other: shapes \[\(3, 5\), \(5, 1\)\]"):
         net.partial_fit(X, Y)
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_plain_parameters_are_checked_once(kind, monkeypatch):
+    model = kind(hidden_layer_sizes=(3, 2), alpha=0.0123)
+    calls = []
+    check = checks._check_each
+    monkeypatch.setattr(checks, "_check_each", lambda one: calls.append(one) or check(one))
+    for _ in range(3):
+        checks.check_parameters(model)
+    assert calls == [model]

@@ -173,12 +173,12 @@ def check_parameters(estimator: Any) -> None:
 #: Parameters of numbers and names that have passed: nothing about them can change.
 _passed: set[tuple[Any, ...]] = set()
 _MOST_PASSED = 256
-_UNCHANGING = frozenset((int, float, str, bool, type(None)))
+_UNCHANGING = frozenset((int, float, str, bool, type(None), type(...)))  # the last: it has none
 
 
 def _plain_values(estimator: Any) -> tuple[Any, ...] | None:
     """All parameters with their types, or ``None`` where one is an object that might change."""
-    values: list[Any] = [estimator.__dict__.get(name, estimator) for name in (*RULES, "loss")]
+    values: list[Any] = [estimator.__dict__.get(name, ...) for name in (*RULES, "loss")]
     kinds = list(map(type, values))
     if not _UNCHANGING.issuperset(kinds):
         for value, kind in zip(values, kinds, strict=True):
