@@ -5,7 +5,8 @@
 Adam, float32, one thread, arrays of NumPy in. PyTorch takes its fused Adam, JAX a jitted step that
 donates its parameters and moments; the time of the engine is that of a step of an epoch of 200.
 Each contender's step is checked against the others' loss before it is timed, in turns in one
-process. Writes ``steps.json`` into the folder ``--out``.
+process. Then calls of estimators and of ``fit`` with little to compute, scikit-learn's beside them.
+Writes ``steps.json`` into the folder ``--out``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import importlib.util
 import json
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,6 +153,58 @@ def measure(shape: str, rounds: int) -> dict[str, float]:
     return least
 
 
+def small_calls(rounds: int) -> dict[str, dict[str, float]]:
+    """Seconds of calls with little to compute: one row, one batch, iris; scikit-learn's, too."""
+    from fastmlp import MLPClassifier, MLPRegressor
+    from sklearn import neural_network as theirs
+    from sklearn.datasets import load_iris
+
+    warnings.simplefilter("ignore")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(1, 4)), rng.normal(size=1)
+    rows, labels = load_iris(return_X_y=True)
+    net, batch, classes = problem("4-16-3")
+    options = {"hidden_layer_sizes": (16,), "random_state": 0}
+    ours, other = (kind(**options) for kind in (MLPRegressor, theirs.MLPRegressor))
+    iris, sklearn_iris = (
+        kind(**options, max_iter=20) for kind in (MLPClassifier, theirs.MLPClassifier)
+    )
+    engine = kernels.trainer(
+        *(iris.fit(rows, labels)._architecture(), np.dtype("f8"), "cross_entropy"),
+        kernels.UpdateRule("adam"),
+        batch_size=len(rows),
+        n_threads=1,
+    )
+    engine.load(iris._packed())
+    order = np.arange(len(rows))
+    contenders: dict[str, dict[str, Callable[[], Any]]] = {
+        "partial_fit of one row": {
+            "fastmlp": lambda: ours.partial_fit(x, y),
+            "scikit-learn": lambda: other.partial_fit(x, y),
+        },
+        "MLP.fit of one batch": {
+            "fastmlp": lambda: net.fit(batch, classes, epochs=1, batch_size=len(batch)),
+        },
+        "fit of iris, 20 epochs": {
+            "fastmlp": lambda: iris.fit(rows, labels),
+            "scikit-learn": lambda: sklearn_iris.fit(rows, labels),
+            "engine": lambda: [engine.run_epoch(rows, labels, order, 1e-3) for _ in range(20)],
+        },
+    }
+    found = {}
+    for what, calls in contenders.items():
+        least = dict.fromkeys(calls, np.inf)
+        for _ in range(rounds):
+            for name, call in calls.items():
+                call()
+                started = time.perf_counter()
+                for _ in range(3):
+                    call()
+                least[name] = min(least[name], (time.perf_counter() - started) / 3)
+        found[what] = least
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE / "results")
@@ -161,9 +215,17 @@ def main() -> None:
         found[shape] = seconds = measure(shape, options.rounds)
         words = (f"{name} {1e6 * value:.2f} µs" for name, value in seconds.items())
         print(f"{shape}: {', '.join(words)}")
+    calls = {}
+    if importlib.util.find_spec("sklearn"):
+        calls = small_calls(max(2, options.rounds // 5))
+        for what, seconds in calls.items():
+            words = (f"{name} {1e6 * value:.1f} µs" for name, value in seconds.items())
+            print(f"{what}: {', '.join(words)}")
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "steps.json"
-    path.write_text(json.dumps({"dtype": "float32", "threads": 1, "seconds": found}, indent=1))
+    path.write_text(
+        json.dumps({"dtype": "float32", "threads": 1, "seconds": found, "calls": calls}, indent=1)
+    )
 
 
 if __name__ == "__main__":

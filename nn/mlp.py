@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike, DTypeLike
 from ._derivatives.methods import Derivatives
 from ._network import construction
 from ._network.stored import Stored
+from ._training import methods
 from ._training.methods import Steps
+from ._training.options import Options
 from ._typing import (
     ActivationName,
     InitializerName,
@@ -252,9 +254,6 @@ class MLP(Derivatives, NetworkExports, Steps, Stored):
         -----
         An exception or Ctrl-C leaves the network at the last finished step.
         """
-        from ._training import methods
-        from ._training.options import Options
-
         options = Options(
             learning_rate=learning_rate,
             batch_size=batch_size,
