@@ -58,12 +58,18 @@ class Tree:
         self, arguments: list[str], *, capture_output: bool = False, text: bool = False, **env: str
     ) -> subprocess.CompletedProcess[Any]:
         """Run pytest on the copy, with more variables of the environment."""
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        return self.run(command, capture_output=capture_output, text=text, **env)
+
+    def run(
+        self, command: list[str], *, capture_output: bool = False, text: bool = False, **env: str
+    ) -> subprocess.CompletedProcess[Any]:
+        """Run a program on the copy, with more variables of the environment."""
         environment = os.environ | {
             "PYTHONPATH": str(self.folder / "site"),
             "PYTHONDONTWRITEBYTECODE": "1",
             **env,
         }
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
         return subprocess.run(
             command,
             cwd=self.folder,

@@ -21,14 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fastmlp
 import numpy as np
 from data_files import TABLE, idx, model_file
 from fastmlp import (
     MLP,
     GroupedMLP,
-    MLPClassifier,
     MLPEnsemble,
-    MLPRegressor,
     data,
     datasets,
     from_onnx,
@@ -206,11 +205,13 @@ def _read_groups(path: Path) -> None:
 
 def _classifier(folder: Path) -> bytes:
     labels = np.array(list("abc"))[Y]
-    return _small(folder, MLPClassifier((5, 4), "tanh", max_iter=1, random_state=0).fit(X, labels))
+    return _small(
+        folder, fastmlp.MLPClassifier((5, 4), "tanh", max_iter=1, random_state=0).fit(X, labels)
+    )
 
 
 def _regressor(folder: Path) -> bytes:
-    model = MLPRegressor("huber", (3,), max_iter=2, early_stopping=True, random_state=0)
+    model = fastmlp.MLPRegressor("huber", (3,), max_iter=2, early_stopping=True, random_state=0)
     return _small(folder, model.fit(X, X[:, 0]))
 
 
@@ -270,8 +271,10 @@ READERS = {
         lambda folder: _small(folder, MLP([2, 3, 1])), lambda path: MLP.load(path).predict(X), SAFE
     ),
     "model": Reader(model_file, _read_model, SAFE),
-    "classifier": Reader(_classifier, lambda path: MLPClassifier.load(path).predict(X), SAFE),
-    "regressor": Reader(_regressor, lambda path: MLPRegressor.load(path).predict(X), SAFE),
+    "classifier": Reader(
+        _classifier, lambda path: fastmlp.MLPClassifier.load(path).predict(X), SAFE
+    ),
+    "regressor": Reader(_regressor, lambda path: fastmlp.MLPRegressor.load(path).predict(X), SAFE),
     "ensemble": Reader(_ensemble, lambda path: MLPEnsemble.load(path).predict(X), SAFE),
     "groups": Reader(_groups, _read_groups, SAFE),
     "checkpoint": Reader(_checkpoint, _resumed, SAFE),
