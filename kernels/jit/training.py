@@ -15,6 +15,7 @@ from .._specs import CSR, Loss, UpdateRule
 from .._typing import Array
 from .compiling.lazy import Task
 from .engine.operands import many_rows, own_structure, set_rates, set_rows, set_weights
+from .engine.step_job import StepJob
 from .engine.workspace import Workspace
 from .formulas.update_rules import RULES, constants_of, kernel_of
 from .memory.arena import address, ceil
@@ -26,6 +27,7 @@ from .threads.tuner import STRETCH, Choice
 from .threads.use import Use
 
 _CHUNK_SECONDS = 0.06  # between two looks for Ctrl-C
+_LONG_SECONDS = 0.12  # of a step whose rows are done in pieces, for the same reason
 
 
 class Trainer:
@@ -68,8 +70,7 @@ class Trainer:
         plan.with_loss = plan.backward = plan.refresh = 1
         space.set_loss(Loss.of(loss), architecture.output)
         self._calls_back = space.calls_back
-        self._job = space.job(*self._tasks(options))
-        self._job.flush_subnormals()
+        self._job = StepJob(space, self._tasks(options))
         self._cut: tuple[int, int, int] | None = None  # what the blocks were cut for
         self.gradient_norm: float | None = None
         self._halt: Array | None = None
@@ -299,10 +300,14 @@ class Trainer:
             finished = None
             if self._calls_back:
                 count, finished = 1, self._copies()
-            self._job.steps(step, step + count, steps - 1)
             start = time.perf_counter()
             try:
-                self._job.run(threads)
+                if self._step_seconds > _LONG_SECONDS and finished is None:
+                    phases = self._phases(rest if step == steps - 1 else self._batch_size)
+                    piece = max(threads, int(phases[0] * _CHUNK_SECONDS / self._step_seconds))
+                    self._job.run_in_pieces(step, steps - 1, phases, piece, threads)
+                else:
+                    self._job.run(step, step + count, steps - 1, threads)
             except BaseException:
                 if finished is not None:  # what the exception has left is no step
                     self._go_back(*finished)
@@ -328,15 +333,15 @@ class Trainer:
 
     def _share(self, n_threads: int, rest: int) -> None:
         """Cut a step for so many threads; the last one has ``rest`` rows."""
-        space, extra = self._space, int(self._with_penalty)
-        space.share(n_threads)
-        blocks = len(space.blocks)
+        self._space.share(n_threads)
+        self._job.counts(self._phases(self._batch_size), self._phases(rest))
+
+    def _phases(self, rows: int) -> list[int]:
+        """Tasks of each phase of a step with so many rows."""
+        space, blocks = self._space, len(self._space.blocks)
         after = [blocks + 1]
         if self._with_norm:
             after += [1, blocks]
         if self._bounded:
             after.append(len(space.layers))
-        self._job.counts(
-            [space.row_blocks(self._batch_size) + extra, *after],
-            [space.row_blocks(rest) + extra, *after],
-        )
+        return [space.row_blocks(rows) + int(self._with_penalty), *after]

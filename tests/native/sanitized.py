@@ -73,15 +73,21 @@ def main(arguments: list[str]) -> int:
         if rest[:1] == ["--in"]:
             place, rest = Path(rest[1]).resolve(), rest[2:]
         tree = made(place, kinds)
+        # pytest keeps what a process says that ends in the middle of a test.
+        log = Path(folder) / "report"
         environment = {
-            **OPTIONS,
+            **{name: f"{value}:log_path={log}" for name, value in OPTIONS.items()},
             "LD_PRELOAD": " ".join(map(library, libraries)),
             "FASTMLP_BACKEND": "compiled",
         }
         if rest[:1] == ["python"]:
-            return tree.run([sys.executable, *rest[1:]], **environment).returncode
-        rest = rest or ["-q", "-k", EXCEPT, "-m", "not sweep and not source_tree"]
-        return tree.test(rest, **environment).returncode
+            done = tree.run([sys.executable, *rest[1:]], **environment)
+        else:
+            rest = rest or ["-q", "-k", EXCEPT, "-m", "not sweep and not source_tree"]
+            done = tree.test(rest, **environment)
+        for report in sorted(log.parent.glob(f"{log.name}.*")):
+            print(report.read_text("utf-8", "replace"), file=sys.stderr)
+        return done.returncode
 
 
 if __name__ == "__main__":

@@ -220,14 +220,25 @@ def test_line_searches_make_steps():
     assert isinstance(trainer, Trainer)
 
 
+def few_entries(x):
+    """Rows of which a quarter is stored."""
+    n, width = len(x), x.shape[1] // 4
+    columns = np.tile(np.arange(width, dtype=np.int32), n)
+    starts = np.arange(n + 1, dtype=np.int64) * width
+    return CSR(np.ascontiguousarray(x[:, :width]).ravel(), columns, starts, x.shape)
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that signals")
+@pytest.mark.parametrize("rows", ["dense"])
 @pytest.mark.parametrize("with_step", [True, False], ids=["step", "fit"])
-def test_a_step_of_many_rows_can_be_interrupted(with_step):
+def test_a_step_of_many_rows_can_be_interrupted(with_step, rows):
     """In the middle of it: the network is as it was before."""
     if "compiled" not in kernels.available():
         pytest.skip("the compiled backend")
-    x = np.zeros((100_000, 16), np.float32)
+    x = np.ones((100_000, 16), np.float32)
     y = np.ones((len(x), 1), np.float32)
+    if rows == "sparse":
+        x = few_entries(x)
 
     def handler(number, frame):
         raise KeyboardInterrupt
@@ -243,8 +254,48 @@ def test_a_step_of_many_rows_can_be_interrupted(with_step):
                 trainer.step(x, y) if with_step else net.fit(x, y, trainer=trainer, epochs=1)
             np.testing.assert_array_equal(net.parameters, before)
             assert trainer.steps == 0
-            trainer.step(x[:5], y[:5])
+            trainer.step(np.ones((5, 16)), y[:5])
             assert trainer.steps == 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.mark.skipif("numba" not in kernels.available(), reason="the Numba backend")
+@pytest.mark.parametrize("rows", ["dense", "sparse"])
+@pytest.mark.parametrize(
+    "options", [{}, {"l1": 0.01, "clip_norm": 0.1, "dropout": 0.2, "max_norm": 1.0}], ids=len
+)
+def test_numba_makes_the_rows_of_a_huge_step_in_pieces(monkeypatch, options, rows):
+    """With the same bits; Ctrl-C between them leaves the network as it was before the step."""
+    from fastmlp.kernels.jit import training
+    from fastmlp.kernels.jit.threads.team import Job
+
+    x = RNG.random((900, 8), np.float32)
+    x = few_entries(x) if rows == "sparse" else x
+    y = RNG.random((900, 1), np.float32)
+    with kernels.use_backend("numba"):
+        whole, pieces = (MLP([8, 20, 1], random_state=0, n_threads=1) for _ in range(2))
+        trainers = [net.trainer(batch_size="full", **options) for net in (whole, pieces)]
+        want = [trainers[0].step(x, y) for _ in range(2)]
+        monkeypatch.setattr(training, "_LONG_SECONDS", 0.0)
+        monkeypatch.setattr(training, "_CHUNK_SECONDS", 1e-9)
+        run, calls = Job.run, []
+
+        def counted(job, n_threads):
+            calls.append(1)
+            if len(calls) == 12:
+                signal.raise_signal(signal.SIGINT)
+            run(job, n_threads)
+
+        monkeypatch.setattr(Job, "run", counted)
+        have = [trainers[1].step(x, y)]
+        before, first = pieces.parameters.copy(), len(calls)
+        assert 6 <= first < 12  # five blocks of rows, and the weights
+        with pytest.raises(KeyboardInterrupt):
+            trainers[1].step(x, y)
+        np.testing.assert_array_equal(pieces.parameters, before)
+        assert trainers[1].steps == 1
+        have.append(trainers[1].step(x, y))
+    assert have == want
+    np.testing.assert_array_equal(pieces.parameters, whole.parameters)

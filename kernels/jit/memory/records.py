@@ -198,10 +198,11 @@ class Plan(ctypes.Structure):
     n_layers: Count
     blocks: Address
     n_blocks: Count
-    # Rows: of the job, of a step, of a task.
+    # Rows: of the job, of a step, of a task; the task that a piece of a step's rows begins with.
     n_rows: Count
     batch: Count
     row_block: Count
+    first_block: Count
     row_step_bytes: Bytes
     # What a call is given: input rows; targets (see TARGETS) or a second matrix; a third one; a
     # flat vector (and the store that belongs to it); results.

@@ -36,14 +36,15 @@ def rows_task(plan_address: int, step: int, index: int) -> None:
     layers = layers_of(plan)
     first = step * plan.batch
     batch = rows_of_step(plan, step)
-    row = index * plan.row_block
-    if index == 0 and plan.update.prepare and (plan.update.varying or step == 0):
+    block = plan.first_block + index
+    row = block * plan.row_block
+    if block == 0 and plan.update.prepare and (plan.update.varying or step == 0):
         call_task(plan.update.prepare, plan=plan_address, step=step, index=0)
     if row >= batch:  # one task more than blocks of rows: only the weights are read
         plan.penalty = penalty(plan, layers, step_total(plan, step, batch))
         return
     rows = min(plan.row_block, batch - row)
-    columns = plan.columns + index * plan.columns_step_bytes
+    columns = plan.columns + block * plan.columns_step_bytes
     last = layers[plan.n_layers - 1]
 
     if plan.forward:
