@@ -26,6 +26,7 @@ if sys.platform == "darwin":
 SOURCES = Path("kernels/compiled/src")
 # Compiled once, unlike those in passes.
 C_FILES = (
+    "engine/caches",
     "engine/calls",
     "engine/derivatives",
     "engine/dispatch",

@@ -15,7 +15,7 @@ from importlib.machinery import PathFinder
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
-from . import _threads
+from . import _caches, _threads
 
 
 class Backend(NamedTuple):
@@ -250,13 +250,14 @@ class use_backend:
 
 
 def info() -> dict[str, object]:
-    """What is live: backend, available backends, ISA and thread count.
+    """What is live: backend, available backends, ISA, thread count and caches.
 
     Returns
     -------
     dict
         ``backend``, ``available``, ``isa`` (instruction set of the live backend's kernels),
-        ``n_threads`` (the default thread count).
+        ``n_threads`` (the default thread count), ``caches`` (bytes of data that one core has in
+        each level, as predictions are cut for them).
 
     Examples
     --------
@@ -272,4 +273,5 @@ def info() -> dict[str, object]:
         "available": available(),
         "isa": isa,
         "n_threads": _threads.default_threads(),
+        "caches": _caches.sizes()._asdict(),
     }

@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from .. import _callbacks, _checks, _epochs, _threads
+from .. import _caches, _callbacks, _checks, _epochs, _threads
 from .._custom import CustomLoss
 from .._options import TrainingOptions
 from .._specs import CSR, Loss, check_loss
@@ -75,6 +75,8 @@ cdef extern from "fastmlp.h" nogil:
         const void *sample_weight
         const int64_t *order
         long n_rows
+    struct caches:
+        long l1, l2, l3
     struct tuner:
         int best
         int *threads
@@ -196,6 +198,8 @@ cdef extern from "fastmlp.h" nogil:
     int fastmlp_reals_within(const void *, long, int, double, double)
     int fastmlp_labels_within(const int64_t *, long, long)
     void fastmlp_set_default_threads(int)
+    caches fastmlp_cpuid_caches()
+    void fastmlp_set_caches(caches)
     size_t fastmlp_caller()
     double fastmlp_gradient(
         engine *, const void *, const samples *, long, const penalty *, void *
@@ -242,6 +246,23 @@ _select_isa()
 MAX_SIZE = 2**60
 cdef int default_threads = _threads.default_threads()
 fastmlp_set_default_threads(default_threads)
+
+
+def _cpuid_caches():
+    """What the processor says of its caches: bytes for a core, 0 for what it does not say."""
+    cdef caches found = fastmlp_cpuid_caches()
+    return found.l1, found.l2, found.l3
+
+
+def _use_caches(sizes):
+    """Cut predictions into blocks for caches of these sizes."""
+    cdef caches wanted
+    wanted.l1, wanted.l2, wanted.l3 = sizes
+    fastmlp_set_caches(wanted)
+
+
+_caches.use_cpuid(_cpuid_caches)
+_use_caches(_caches.sizes())
 
 
 def isa():

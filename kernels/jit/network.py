@@ -18,7 +18,7 @@ from .engine.workspace import Workspace
 from .formulas.update_rules import L1, L2
 from .layers import STEP_ROWS
 from .losses import targets
-from .memory.arena import ceil
+from .memory.arena import address, ceil
 from .passes.packing import gradient_task, load_task, mean_task
 from .passes.rows_pass import rows_task
 from .passes.weights_pass import weights_task
@@ -50,6 +50,19 @@ def _plain(out: Any, shape: tuple[int, int], dtype: Any, *inputs: Any) -> bool:
     )
 
 
+class Packed:
+    """Parameters of a network, copied into panels for many predictions. Nothing changes it."""
+
+    def __init__(self, network: Network, parameters: Array) -> None:
+        self.flat = np.array(parameters, order="C")
+        self.flat.flags.writeable = False
+        self.key = network._key
+        self._space = space = network._space(1, 1, False, 1)
+        space.plan.flat.address = address(self.flat)
+        space.run_once([(load_task, len(space.layers))], 1)
+        self.panels = space.stores[0]
+
+
 class Network(Derivatives):
     """Stateless computations of one architecture; parameters are a flat vector.
 
@@ -71,65 +84,77 @@ class Network(Derivatives):
         self._n_out = architecture.sizes[-1]
         self._products = sum(n_in * n_out for n_in, n_out in architecture.layer_shapes)
 
-    def predict(self, parameters: Array, x: Array | CSR, *, out: Array | None = None) -> Array:
-        """Values of the output layer, shape ``(n, n_out)``."""
+    def predict(
+        self, parameters: Array | Packed, x: Array | CSR, *, out: Array | None = None
+    ) -> Array:
+        """Values of the output layer, shape ``(n, n_out)``; ``parameters`` may be packed."""
         key, call = None, None
-        sparse = x.__class__ is CSR
+        sparse, panels = x.__class__ is CSR, 0
+        flat: Any = parameters
+        if isinstance(parameters, Packed):
+            flat, panels = parameters.flat, parameters.panels
+            if parameters.key != self._key:
+                raise ValueError("these parameters were packed by another network")
         try:
-            key = ("predict", x.shape, parameters.shape, self._key, sparse)
+            key = ("predict", x.shape, flat.shape, self._key, sparse, panels > 0)
             call = shelves.take(key)
         except (AttributeError, TypeError):  # named by the checks
             pass
         if call is not None and not sparse:
             shape = (x.shape[0], self._n_out)
             result = np.empty(shape, self.dtype) if out is None else out
-            if (out is None or _plain(out, shape, self.dtype, x, parameters)) and call(
-                0, x, call.matrix, call.matrix, parameters, NO_LABELS, result
-            ):
+            if (out is None or _plain(out, shape, self.dtype, x, flat)) and call.with_panels(
+                panels
+            )(0, x, call.matrix, call.matrix, flat, NO_LABELS, result):
                 shelves.give(key, call)
                 return result
         x, net = own_structure(x), self.architecture
-        _checks.flat("parameters", parameters, net, self.dtype)
+        _checks.flat("parameters", flat, net, self.dtype)
         _checks.rows(net, self.dtype, x)
-        out = _checks.output("out", out, (len(x), self._n_out), self.dtype, x, parameters)
+        out = _checks.output("out", out, (len(x), self._n_out), self.dtype, x, flat)
         if out.size:
             if call is None:
-                call = shelves.prepare(key, lambda: self._prediction(len(x)))
+                call = shelves.prepare(key, lambda: self._prediction(len(x), panels > 0))
             rows = _rows(call, x)
-            call.on_checked(0, rows, call.matrix, call.matrix, parameters, NO_LABELS, out)
+            call.with_panels(panels).on_checked(
+                0, rows, call.matrix, call.matrix, flat, NO_LABELS, out
+            )
             call.space.release()
             shelves.give(key, call)
         return out
 
-    def pack(self, parameters: Array) -> Any:
-        """Parameters for many calls of ``predict``: a copy that nothing changes."""
+    def pack(self, parameters: Array) -> Packed:
+        """Parameters for many calls of ``predict``: a copy, in the order in which kernels read them."""
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        copy = parameters.copy()
-        copy.flags.writeable = False
-        return copy
+        return Packed(self, parameters)
 
     def _space(
-        self, rows: int, stores: int, with_errors: bool, n_threads: int, with_slopes: bool = False
-    ) -> Workspace:
+        self, rows: int, stores: int, with_errors: bool, n_threads: int, with_slopes: bool = False,
+        predicts: bool = False,
+    ) -> Workspace:  # fmt: skip
         net = self.architecture
         space = Workspace(
             net.sizes, net.activations, self.dtype, rows,
             stores=stores, with_errors=with_errors, n_threads=n_threads, with_slopes=with_slopes,
+            predicts=predicts,
         )  # fmt: skip
-        space.plan.store = space.stores[0]
+        if stores:
+            space.plan.store = space.stores[0]
         return space
 
-    def _prediction(self, n: int) -> Call:
+    def _prediction(self, n: int, packed: bool) -> Call:
         choice = Choice.of(self.n_threads, 2.0 * self._products * n)
-        space = self._space(min(n, STEP_ROWS), 1, False, choice.most)
+        space = self._space(min(n, STEP_ROWS), not packed, False, choice.most, predicts=True)
         space.set_output(self.architecture.output)
-        return self._over_steps(space, n, choice)
+        return self._over_steps(space, n, choice, packed=packed)
 
-    def _over_steps(self, space: Workspace, n: int, choice: Choice, *more: Any) -> Call:
-        """Load the parameters, then run the rows pass over all rows."""
+    def _over_steps(
+        self, space: Workspace, n: int, choice: Choice, *more: Any, packed: bool = False
+    ) -> Call:
+        """Load the parameters if they are not packed, then run the rows pass over all rows."""
         steps = ceil(n, space.rows)
-        load = (load_task, first_step(len(space.layers), steps))
-        return Call(space, [load, (rows_task, space.row_counts(n)), *more], n, choice, steps)
+        load = [] if packed else [(load_task, first_step(len(space.layers), steps))]
+        return Call(space, [*load, (rows_task, space.row_counts(n)), *more], n, choice, steps)
 
     def loss(
         self,

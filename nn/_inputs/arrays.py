@@ -21,10 +21,11 @@ def rows(
 ) -> Any:
     """Samples in rows, ``(n, n_in)``: an array, or of a sparse matrix ``kernels.CSR``.
 
-    Without ``convert`` an array keeps its dtype: who reads it converts it block by block.
+    Without ``convert`` rows keep their dtype: who reads them converts them block by block.
     """
     if is_sparse(value):
-        return _sparse_rows(value, n_in, dtype, name)
+        own = value.data.dtype if isinstance(value, CSR) else value.dtype
+        return _sparse_rows(value, n_in, dtype if convert else own, name)
     x = numeric(value, name)
     if x.ndim != 2:
         raise ValueError(

@@ -29,33 +29,47 @@ def rows_of_block(architecture: Architecture) -> int:
     return max(256, int(WORK / products))
 
 
+def fits(network: Any, x: Any, out: Any) -> bool:
+    """Whether a backend can write the predictions of ``x`` straight into ``out``."""
+    memory = x.data if sparse.is_sparse(x) else x
+    return bool(
+        out.__class__ is np.ndarray
+        and out.dtype == network.dtype
+        and out.flags.carray
+        and out.shape == (len(x), network.architecture.sizes[-1])
+        and not np.may_share_memory(out, memory)
+    )
+
+
 def predict(network: Any, parameters: Any, x: Any, out: Array | None = None) -> Array:
     """``network.predict(parameters, x, out=out)``; parameters may be packed.
 
-    An array of another dtype is converted block by block, without a copy of the whole.
+    Rows of another dtype are converted block by block, without a copy of the whole.
     """
-    block = rows_of_block(network.architecture)
-    other = not sparse.is_sparse(x) and x.dtype != network.dtype
+    block, is_sparse = rows_of_block(network.architecture), sparse.is_sparse(x)
+    other = (x.data if is_sparse else x).dtype != network.dtype
     if other:
         block = min(block, max(64, CONVERTED // network.architecture.sizes[0]))
     if len(x) <= block:
-        x = x.astype(network.dtype) if other else x
+        x = sparse.for_engine(x, network.dtype) if other else x
         whole: Array = network.predict(parameters, x, out=out)
         return whole
     shape = (len(x), network.architecture.sizes[-1])
     if out is None:
         out = np.empty(shape, network.dtype)
     else:
-        kernels.check_output("out", out, shape, network.dtype, x.data if sparse.is_sparse(x) else x)
+        kernels.check_output("out", out, shape, network.dtype, x.data if is_sparse else x)
     if isinstance(parameters, np.ndarray):
         parameters = network.pack(parameters)
-    rows = np.empty((block, x.shape[1]), network.dtype) if other else None
+    rows = np.empty((block, x.shape[1]), network.dtype) if other and not is_sparse else None
     for start in range(0, len(x), block):
         part = slice(start, start + block)
         here = sparse.part(x, part)
         if rows is not None:
             rows[: len(here)] = here
             here = rows[: len(here)]
+        elif other:
+            here = sparse.for_engine(here, network.dtype)
         network.predict(parameters, here, out=out[part])
     return out
 

@@ -148,15 +148,23 @@ class Network(Arguments):
         return self._predict_into(X, None)
 
     def _predict_into(self, X: Any, out: Any) -> Array:
-        """Predict what takes longer than a call."""
+        """Predict into ``out``, or what takes longer than a call."""
+        if out.__class__ is X.__class__ is np.ndarray and X.dtype is self._dtype:
+            try:
+                if X.size <= self._few:
+                    into: Array = self._network.predict(self._parameters, X, out=out)
+                    return into
+            except (TypeError, ValueError):
+                pass  # something does not fit plainly: below it is copied, or named
         from .._streams import rows as streams
 
         if streams.is_source(X):
             found: Array = streams.predict(self, X, out)
             return found
         x = arrays.rows(X, self._architecture.sizes[0], self._dtype, convert=False)
-        result = blocks.predict(self._network, self._parameters, x)
-        if out is None:
+        direct = out if blocks.fits(self._network, x, out) else None
+        result = blocks.predict(self._network, self._parameters, x, direct)
+        if out is direct:
             return result
         if np.shape(out) != result.shape:
             raise ValueError(f"out must have shape {result.shape}, got {np.shape(out)}")

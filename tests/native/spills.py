@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-TILE = re.compile(r"^[0-9a-f]+ <((?:forward|gradient|descent)_(\d+)x(\d+))(?:\.\w+)*>:$")
+TILE = re.compile(
+    r"^[0-9a-f]+ <((forward|gradient|descent|rows|half|plain)_(\d+)x(\d+))(?:\.\w+)*>:$"
+)
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
 JUMP_TARGET = re.compile(r"^([0-9a-f]+)\b")
 
@@ -40,16 +42,17 @@ class Instruction:
         )
 
 
-def tiles_of(disassembly: str) -> Iterator[tuple[str, int, list[Instruction]]]:
-    """Name, rows times panels and instructions of every tile."""
-    name, size = "", 0
+def tiles_of(disassembly: str) -> Iterator[tuple[str, float, list[Instruction]]]:
+    """Name, rows times panels and instructions of every tile; some have half a panel."""
+    name, size = "", 0.0
     body: list[Instruction] = []
     for line in [*disassembly.splitlines(), ""]:
         if name and not line.strip():
             yield name, size, body
             name = ""
         if header := TILE.match(line):
-            name, size, body = header[1], int(header[2]) * int(header[3]), []
+            wide = 0.5 if header[2] == "half" else int(header[4])
+            name, size, body = header[1], int(header[3]) * wide, []
         elif name and (match := INSTRUCTION.match(line)):
             body.append(Instruction(int(match[1], 16), match[2], match[3]))
 
@@ -130,10 +133,11 @@ def spills(disassembly: str, vectors: int) -> tuple[int, list[str]]:
             if multiplications == 0:
                 continue
             products += 1
-            if multiplications % (size * vectors):
+            whole = int(size * vectors)
+            if multiplications % whole:
                 complaints.append(
                     f"{name}: a loop of {multiplications} multiplications, not whole rounds of "
-                    f"{size * vectors}"
+                    f"{whole}"
                 )
             for instruction in inside:
                 if instruction.touches(stack):

@@ -168,3 +168,49 @@ def test_a_few_rows_of_any_layout(backend, shape, n):
     one_by_one = np.concatenate([net.predict(sparse[[i]]) for i in range(n)])
     np.testing.assert_array_equal(net.predict(sparse), one_by_one)
     np.testing.assert_allclose(one_by_one, want, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.covers("backend", "layout")
+@pytest.mark.parametrize("layout", ["backwards", "columns cut out", "pages apart", "one row"])
+def test_rows_are_read_where_they_are(backend, layout):
+    """Any strides give the bits of a copy: rows lie apart, the wrong way round, or all in one place."""
+    net = MLP([256, 40, 3], "relu", dtype="float32", random_state=0, n_threads=1)
+    x = np.random.default_rng(2).standard_normal((90, 1024)).astype("float32")
+    rows = {
+        "backwards": x[::-1, :256],
+        "columns cut out": x[:, 5:261],
+        "pages apart": x[:, :256],
+        "one row": np.broadcast_to(x[0, :256], (90, 256)),
+    }[layout]
+    predict = net.predictor()
+    np.testing.assert_array_equal(predict(rows), predict(rows.copy()))
+    np.testing.assert_array_equal(net.predict(rows), net.predict(rows.copy()))
+
+
+@pytest.mark.parametrize("n", [3, 100])
+def test_predict_writes_where_it_is_told(n):
+    net = network("odd", "float32")
+    x = np.random.default_rng(3).standard_normal((n, 37)).astype("float32")
+    want = net.predict(x)
+    for out in (
+        np.empty((n, 5), "float32"),
+        np.empty((n, 5)),
+        np.empty((n, 10), "float32")[:, ::2],
+    ):
+        assert net.predict(x, out=out) is out
+        np.testing.assert_array_equal(out, want.astype(out.dtype))
+    part = x[:, :5]  # of the rows themselves: they are read before
+    assert net.predict(x, out=part) is part
+    np.testing.assert_array_equal(part, want)
+    with pytest.raises(ValueError, match="out must have shape"):
+        net.predict(x, out=np.empty((n, 4), "float32"))
+
+
+def test_sparse_rows_of_another_dtype_are_converted_in_blocks(backend, monkeypatch):
+    scipy = pytest.importorskip("scipy.sparse")
+    net = network("odd", "float32", "relu")
+    x = scipy.random(300, 37, 0.2, "csr", dtype="float64", random_state=0)
+    want = net.predict(x.astype("float32"))
+    monkeypatch.setattr("fastmlp._network.blocks.CONVERTED", 37 * 70)
+    near = 1e-6 if backend == "reference" else 0  # other sums for other numbers of rows
+    np.testing.assert_allclose(net.predict(x), want, rtol=0, atol=near)

@@ -2,6 +2,7 @@
 #ifndef FASTMLP_H
 #define FASTMLP_H
 
+#include "engine/caches.h"
 #include "engine/calls.h"
 #include "engine/derivatives.h"
 #include "engine/engine.h"

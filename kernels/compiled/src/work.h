@@ -50,14 +50,15 @@ static inline int threads_for(double flops, int n_threads)
     return flops < PARALLEL_FLOPS ? 1 : n_threads;
 }
 
-/* Blocks of rows for this many threads: equal, no longer than a block, a multiple of threads. */
-static inline long rows_of_block(long n, int threads)
+/* Blocks of rows for this many threads: equal, none longer than `longest`, a multiple of threads. */
+static inline long rows_of_blocks(long n, long longest, int threads)
 {
-    long blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    long blocks = (n + longest - 1) / longest;
     if (threads > 1)
         blocks = min(n, round_up(blocks, threads));
     return blocks ? (n + blocks - 1) / blocks : 1;
 }
+static inline long rows_of_block(long n, int threads) { return rows_of_blocks(n, BLOCK_ROWS, threads); }
 static inline long blocks_of(long n, long block_rows) { return n / block_rows + (n % block_rows > 0); }
 
 /* Number of the row at a position of an order, NULL for that of the rows themselves. */

@@ -76,6 +76,12 @@ class Call:
         self._enter = entrance_of("enter", space.dtype.itemsize)
         self._at_once = RUN if choice.most == 1 else 0
 
+    def with_panels(self, panels: int) -> Call:
+        """This call, on packed parameters at an address; on those of its own for 0."""
+        if panels:
+            self.space.plan.parameters = panels
+        return self
+
     def __call__(
         self, flags: int, x: Any, m: Any, third: Any, flat: Any, labels: Any, out: Any
     ) -> bool:

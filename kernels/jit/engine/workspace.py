@@ -16,7 +16,7 @@ from ..compiling.lazy import Task
 from ..compiling.table import table, use
 from ..formulas.update_rules import FACTOR, N_CONSTANTS
 from ..memory.arena import Arena, address, ceil, lines
-from ..memory.blocks import cut_copies, row_block, weight_blocks
+from ..memory.blocks import cut_copies, prediction_block, row_block, weight_blocks
 from ..memory.layout import lay_out_batch, lay_out_store, make_layers, to_addresses
 from ..memory.records import Block, Copy, Plan, RowWeights, Update
 from ..passes.packing import gather_task, scatter_task
@@ -49,6 +49,8 @@ class Workspace:
         Probabilities, of the input and of each hidden layer.
     trainable : sequence of bool
         For each layer whether it learns; all by default.
+    predicts : bool
+        Whether it only predicts: rows are cut by the sizes of the caches.
 
     Attributes
     ----------
@@ -77,6 +79,7 @@ class Workspace:
         with_slopes: bool = False,
         dropout: Sequence[float] = (),
         trainable: Sequence[bool] = (),
+        predicts: bool = False,
     ) -> None:
         self.dtype, self.rows = np.dtype(dtype.type), rows
         itemsize = dtype.itemsize
@@ -95,6 +98,8 @@ class Workspace:
         where = [arena.take(store_bytes) for _ in range(stores)]
         lay_out_batch(self.layers, arena, row_step_bytes, with_errors)
         block = row_block(rows, n_threads)
+        if predicts:
+            block = prediction_block(rows, max(sizes), itemsize, n_threads)
         columns_step_bytes = 3 * last.panels_out * (LINE // itemsize) * host().vector_bytes
         places = {
             "y": arena.take(last.panels_out * row_step_bytes) if with_errors else 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ... import _caches
 from ..vector.host import LINE, host
 from .arena import ceil
 from .records import Block, Copy
@@ -12,6 +13,8 @@ from .records import Block, Copy
 #: Rows of a task of the rows pass at most: their activations stay in the second-level cache, and
 #: each panel of weights that is loaded serves all of them.
 ROW_BLOCK = 192
+#: Of a prediction's task at least: for so many rows a panel of weights is read once.
+LEAST_ROWS = 24
 #: Bytes of a copy that one task does.
 COPY_BYTES = 1 << 17
 #: What the update of a weight costs, in rows of its gradient.
@@ -20,12 +23,24 @@ UPDATE_ROWS = 16
 LEAST_WORK = 20_000
 
 
-def row_block(rows: int, n_threads: int) -> int:
+def row_block(rows: int, n_threads: int, longest: int = ROW_BLOCK) -> int:
     """Rows of a task: equal blocks, a multiple of the threads where there is enough for all."""
-    count = ceil(rows, ROW_BLOCK)
+    count = ceil(rows, longest)
     if n_threads > 1:
         count = min(ceil(count, n_threads) * n_threads, ceil(rows, host().forward_rows))
     return max(ceil(rows, max(count, 1)), 1)
+
+
+def prediction_block(rows: int, widest: int, itemsize: int, n_threads: int) -> int:
+    """Rows of a task that only predicts, whose widest layer has ``widest`` units.
+
+    A quarter of the second-level cache is for a layer's input, another for what comes out of it, and
+    a half for weights that come and go; see ``src/engine/predictions.c``, which says more.
+    """
+    tile = host().forward_rows
+    fitting = _caches.sizes().l2 // (4 * widest * itemsize)
+    longest = min(max(fitting, LEAST_ROWS) // tile * tile or tile, ROW_BLOCK)
+    return row_block(rows, n_threads, longest)
 
 
 def weight_blocks(

@@ -22,20 +22,33 @@ static long block_of(long n, long longest, int threads, long unit)
     return round_up((n + blocks - 1) / blocks, unit);
 }
 
-/* Scratch memory of calls that have no engine. The last piece is kept: memory that comes fresh
-   from the system costs more to touch than a small product takes. */
-enum { KEPT_SCRATCH = 64 << 20 }; /* bytes */
+/* Scratch memory of calls that have no engine. The last pieces are kept, small ones for some callers at the
+   same time and one large one: memory that comes fresh from the system costs more to touch than a small product
+   takes. A piece that turns out too small makes room for a larger one. */
+enum { KEPT_SCRATCH = 64 << 20, SMALL_PIECE = 8 << 20, KEPT_PIECES = 8 }; /* bytes; the first is large */
 struct scratch {
     long bytes;
     char pad[LINE - sizeof(long)];
 };
-static _Atomic(struct scratch *) kept;
+static _Atomic(struct scratch *) kept[KEPT_PIECES];
+
+static struct scratch *kept_piece(int first, int last, long bytes)
+{
+    for (int i = first; i <= last; i++) {
+        if (atomic_load_explicit(&kept[i], memory_order_relaxed) == NULL)
+            continue;
+        struct scratch *s = atomic_exchange(&kept[i], NULL);
+        if (s != NULL && s->bytes >= bytes)
+            return s;
+        platform_free_aligned(s);
+    }
+    return NULL;
+}
 
 char *fastmlp_scratch_take(long bytes)
 {
-    struct scratch *s = atomic_exchange(&kept, NULL);
-    if (s == NULL || s->bytes < bytes) {
-        platform_free_aligned(s);
+    struct scratch *s = bytes <= SMALL_PIECE ? kept_piece(1, KEPT_PIECES - 1, bytes) : kept_piece(0, 0, bytes);
+    if (s == NULL) {
         s = bytes < LONG_MAX / 2
                 ? platform_aligned(LINE, (size_t)round_up(bytes, LINE) + sizeof *s)
                 : NULL;
@@ -49,8 +62,13 @@ char *fastmlp_scratch_take(long bytes)
 void fastmlp_scratch_give(char *memory)
 {
     struct scratch *s = (struct scratch *)memory - 1;
-    if (s->bytes <= KEPT_SCRATCH)
-        s = atomic_exchange(&kept, s);
+    if (s->bytes > SMALL_PIECE && s->bytes <= KEPT_SCRATCH)
+        s = atomic_exchange(&kept[0], s);
+    for (int i = 1; i < KEPT_PIECES && s != NULL && s->bytes <= SMALL_PIECE; i++) {
+        struct scratch *none = NULL;
+        if (atomic_compare_exchange_strong(&kept[i], &none, s))
+            return;
+    }
     platform_free_aligned(s);
 }
 

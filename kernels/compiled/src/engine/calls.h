@@ -24,7 +24,7 @@ struct product {
 };
 
 /* A network applied to rows. Parameters are in panels from element `skipped` on; weights before that are
-   read where they lie (plain_weights.h). */
+   read where they lie (plain_weights.h). Rows are cut into blocks by the sizes of the caches (caches.h). */
 struct forward {
     const struct design *design;
     struct matrix x;
@@ -33,6 +33,7 @@ struct forward {
     const void *packed;         /* where element `skipped` of the panels is; NULL: packed by the call */
     long skipped;
     long n, block_rows;
+    long depth_block;           /* of a product: so much of its depth at a time */
     int scores;                 /* leave out the output activation */
     int fault;                  /* enum fault, found on the way */
     void *out;                  /* (n, n_out), contiguous */

@@ -47,11 +47,13 @@ struct lane_step;
 struct kernels {
     const char *isa;
     int real_bytes, panel;
-    int tile_panels;
+    int tile_panels, tile_rows;
     int task_features; /* features of a weight task */
     long (*output_scratch)(long n_out);
     long plain_scratch; /* bytes of a piece of weights, packed by predictions */
     void (*pack)(const struct design *, const void *flat, void *packed, int from_layer, long skipped);
+    void (*pack_weights)(const struct design *, const void *flat, void *packed, long skipped, int layer,
+                         long first, long last);
     void (*unpack)(const struct design *, const void *packed, void *flat);
     void (*refresh_transposed)(const struct engine *);
     void (*gather_entries)(struct engine *);

@@ -9,6 +9,12 @@ enum {
     FEW_SMALL_ROWS = 12,      /* and so many by weights that stay in the first-level cache: */
     SMALL_WEIGHTS = 32 << 10, /* bytes */
     SMALL_SCRATCH = 16 << 10, /* bytes of working space that predictions of few rows have on the stack */
+    PACKING_ROWS = 64,        /* so many repay packing all weights, */
+    PACKING_MANY_ROWS = 512,  /* and so many where that takes memory fresh from the system: */
+    FRESH = 32 << 20,         /* bytes */
+    PACKED_AT_ONCE = 64,      /* rows of a matrix that are packed as one task */
+    LEAST_ROWS = 24,          /* of a block: a panel of weights is read once for all of them, */
+    LEAST_OF_MANY = 96,       /* and where it comes from memory */
 };
 
 /* Two halves for the layers' rows in turn, a piece of packed weights, and the output layer's scratch. */
@@ -18,6 +24,29 @@ static void lay_out(struct forward *f, long widest, long rows, long plain)
     f->half_bytes = round_up(times(times(widest, rows), d->kernels->real_bytes), LINE);
     f->scratch_bytes = plus(plus(times(2, f->half_bytes), plain),
                             d->kernels->output_scratch(d->layers[d->n_layers - 1].n_out));
+}
+
+/* Blocks of rows and of depth, from the sizes of the caches.
+
+   A block of rows goes through all layers. While a panel of weights passes over it, the layer's input is
+   read once more for each panel, from the second-level cache: a quarter of that is for it, another for what
+   comes out, and a half for weights that come and go. The panel itself, as deep as its matrix, is read
+   by every tile; up to an eighth of the second-level cache costs no more than if it were in the first,
+   because a tile computes on each of its lines for six cycles. Where it is deeper, sums are stored and
+   loaded again between blocks of depth. Weights that do not stay in the third-level cache come from memory,
+   for each block of rows: then blocks are longer. */
+static void choose_blocks(struct forward *f, long widest, int threads)
+{
+    const struct kernels *k = f->design->kernels;
+    const struct caches caches = fastmlp_caches();
+    long rows = caches.l2 / 4 / times(widest, k->real_bytes);
+    const int far = times(f->design->n_packed, k->real_bytes) > caches.l3;
+    rows = min(max(rows, far ? LEAST_OF_MANY : LEAST_ROWS), BLOCK_ROWS);
+    const long tile = k->tile_rows, whole = rows / tile * tile;
+    f->block_rows = rows_of_blocks(f->n, max(whole, tile), threads);
+    const long deepest = max(caches.l2 / 8 / (k->tile_panels * LINE), k->panel);
+    const long blocks = blocks_of(widest, deepest);
+    f->depth_block = round_up((widest + blocks - 1) / blocks, k->panel);
 }
 
 /* Whether rows are few enough to go straight through on one thread, without panels. Packed parameters
@@ -58,8 +87,57 @@ void fastmlp_pack(const struct design *d, const void *flat, void *packed)
     d->kernels->pack(d, flat, packed, 0, 0);
 }
 
-/* Predictions for n >= 1 rows: 0, or the bytes of the memory that there is not. Without packed parameters
-   only the biases are packed here, with their padding: all weights are read where they lie. */
+/* Weights into panels, as tasks of some rows of one matrix. */
+struct packing {
+    const struct design *design;
+    const void *flat;
+    char *packed;
+    long skipped;
+};
+
+static void pack_task(void *packing, long task, int thread)
+{
+    (void)thread;
+    const struct packing *p = packing;
+    const struct design *d = p->design;
+    for (int l = 0; l < d->n_layers; l++) {
+        const long n = d->layers[l].n_in, tasks = blocks_of(n, PACKED_AT_ONCE);
+        if (d->layers[l].weights < p->skipped)
+            continue;
+        if (task < tasks) {
+            const long first = task * PACKED_AT_ONCE;
+            d->kernels->pack_weights(d, p->flat, p->packed, p->skipped, l, first, min(n, first + PACKED_AT_ONCE));
+            return;
+        }
+        task -= tasks;
+    }
+}
+
+/* Parameters into panels from element f->skipped on. */
+static void pack_for(const struct forward *f, char *packed, int threads)
+{
+    const struct design *d = f->design;
+    struct packing p = {d, f->flat, packed, f->skipped};
+    long tasks = 0;
+    for (int l = 0; l < d->n_layers; l++)
+        if (d->layers[l].weights >= f->skipped)
+            tasks += blocks_of(d->layers[l].n_in, PACKED_AT_ONCE);
+    fastmlp_parallel(threads, tasks, pack_task, &p);
+    d->kernels->pack(d, f->flat, packed, d->n_layers, f->skipped);
+}
+
+/* Element of the panels from which on a call packs them: weights before it are read where they lie, by few
+   rows all of them, by sparse rows those of the first layer. */
+static long skipped_by(const struct forward *f)
+{
+    const struct design *d = f->design;
+    const long bytes = times(d->n_packed, d->kernels->real_bytes);
+    if (f->n < (bytes < FRESH ? PACKING_ROWS : PACKING_MANY_ROWS))
+        return d->layers[0].bias;
+    return !f->sparse ? 0 : d->n_layers > 1 ? d->layers[1].weights : d->layers[0].bias;
+}
+
+/* Predictions for n >= 1 rows: 0, or the bytes of the memory that there is not. */
 double fastmlp_forward(const struct design *d, struct forward *f, int n_threads)
 {
     const struct kernels *k = d->kernels;
@@ -70,20 +148,19 @@ double fastmlp_forward(const struct design *d, struct forward *f, int n_threads)
     f->fault = FAULT_none;
     if (is_few(f, n_threads))
         return forward_few(f, widest);
-    int threads = threads_for(layer_flops(d) * (double)f->n, n_threads);
-    f->block_rows = rows_of_block(f->n, threads);
-    lay_out(f, widest, f->block_rows | 1, k->plain_scratch);
-    const int ready = f->packed != NULL;
-    f->skipped = ready ? 0 : d->layers[0].bias;
-    const long biases = ready ? 0 : round_up((d->n_packed - f->skipped) * k->real_bytes, LINE);
-    const long bytes = plus(biases, times(f->scratch_bytes, threads));
+    const int threads = threads_for(layer_flops(d) * (double)f->n, n_threads), ready = f->packed != NULL;
+    choose_blocks(f, widest, threads);
+    lay_out(f, plus(widest, k->panel), f->block_rows | 1, k->plain_scratch);
+    f->skipped = ready ? 0 : skipped_by(f);
+    const long packed = ready ? 0 : round_up(times(d->n_packed - f->skipped, k->real_bytes), LINE);
+    const long bytes = plus(packed, times(f->scratch_bytes, threads));
     char *memory = fastmlp_scratch_take(bytes);
     if (memory == NULL)
         return (double)bytes;
-    f->scratch = memory + biases;
+    f->scratch = memory + packed;
     if (!ready) {
         f->packed = memory;
-        k->pack(d, f->flat, memory, d->n_layers, f->skipped);
+        pack_for(f, memory, threads);
     }
     fastmlp_parallel(threads, blocks_of(f->n, f->block_rows), k->forward_block, f);
     fastmlp_scratch_give(memory);

@@ -8,6 +8,7 @@
 #include "matrices/few_rows.h"
 #include "matrices/plain_weights.h"
 #include "matrices/products.h"
+#include "matrices/row_tiles.h"
 #include "formulas/losses.h"
 #include "matrices/panels.h"
 #include "passes/sparse.h"
@@ -22,26 +23,35 @@ INLINE long weight_panel(const struct design *d, int l)
     return d->sparse && l == 0 ? PANEL : d->layers[l].in_rows * PANEL;
 }
 
-/* Plain parameters, as scikit-learn's users see them, into panels, and back. `packed` is where element
-   `skipped` of the panels is. */
+/* Rows first … last - 1 of a layer's plain weights into panels. `packed` is where element `skipped` of all
+   panels is. */
+static void pack_weights(const struct design *d, const void *flat, void *packed, long skipped, int l,
+                         long first, long last)
+{
+    const struct layer *layer = &d->layers[l];
+    const real *from = flat;
+    for (int below = 0; below < l; below++)
+        from += d->layers[below].n_in * d->layers[below].n_out;
+    from += first * layer->n_out;
+    real *to = (real *)packed + (layer->weights - skipped) + first * weight_row(d, l);
+    if (d->sparse && l == 0) {
+        for (long r = first; r < last; r++, from += layer->n_out, to += weight_row(d, 0))
+            scatter_row((const char *)from, sizeof(real), layer->n_out, to, PANEL, 1);
+        return;
+    }
+    struct matrix m = {(const char *)from, layer->n_out * (long)sizeof(real), sizeof(real)};
+    pack_panels(m, last - first, layer->n_out, to, layer->in_rows * PANEL);
+}
+
+/* Plain parameters, as scikit-learn's users see them, into panels: the weights of layers from `from_layer`
+   on, and all biases. */
 static void pack(const struct design *d, const void *flat, void *packed, int from_layer, long skipped)
 {
     const real *from = flat;
     real *to = packed;
-    for (int l = 0; l < d->n_layers; from += d->layers[l].n_in * d->layers[l].n_out, l++) {
-        const struct layer *layer = &d->layers[l];
-        if (l < from_layer)
-            continue;
-        if (d->sparse && l == 0) {
-            for (long r = 0; r < layer->n_in; r++)
-                scatter_row((const char *)(from + r * layer->n_out), sizeof(real), layer->n_out,
-                            to + (layer->weights - skipped) + r * weight_row(d, 0), PANEL, 1);
-            continue;
-        }
-        struct matrix m = {(const char *)from, layer->n_out * (long)sizeof(real), sizeof(real)};
-        pack_panels(m, layer->n_in, layer->n_out, to + (layer->weights - skipped),
-                    layer->in_rows * PANEL);
-    }
+    for (int l = 0; l < d->n_layers; from += d->layers[l].n_in * d->layers[l].n_out, l++)
+        if (l >= from_layer)
+            pack_weights(d, flat, packed, skipped, l, 0, d->layers[l].n_in);
     for (int l = 0; l < d->n_layers; from += d->layers[l].n_out, l++)
         scatter_row((const char *)from, sizeof(real), d->layers[l].n_out,
                     to + (d->layers[l].bias - skipped), PANEL, 1);
@@ -78,16 +88,6 @@ static void refresh_transposed(const struct engine *e)
             transpose_weights(e, &e->design.layers[l], p, 0, e->design.layers[l].in_rows);
 }
 
-/* Output activation of rows in panels, where no loss is wanted. */
-static void finish_rows(int output, real *z, long rows, long n_out, long panel, real *columns)
-{
-    if (output == ACTIVATION_softmax)
-        softmax_rows(z, rows, n_out, panel, columns);
-    else
-        for (long p = 0; p * PANEL < n_out; p++)
-            forward_run(output, z + p * panel, rows * PANEL);
-}
-
 /* Weights of a layer as users have them. */
 INLINE const real *flat_weights(const struct forward *f, int layer)
 {
@@ -106,54 +106,124 @@ INLINE struct weight_rows plain_weights(const struct forward *f)
                                 whole_rows(layer->n_in, layer->n_out, layer->out_panels)};
 }
 
-/* One layer's activations of a block of rows that begins with row `first`, from those of the layer below. */
-static void predict_layer(struct forward *f, int l, long first, long n, const real *a, real *z, long panel,
-                          real *packed)
+/* Rows of a layer, where they are: in rows, or in panels where `panel` is not PANEL. */
+struct row_place {
+    real *at;
+    long row, panel; /* elements from one row, and from one panel, to the next */
+};
+
+/* Rows of `columns` elements. Those that fill less than a panel lie without padding, if they are complete
+   `in_one_go`: see row_tiles.h. Rows that lie multiples of 1 KB apart would meet in the same sets of the
+   first-level cache. */
+static struct row_place place_rows(real *at, long columns, int in_one_go)
 {
+    const long lines = (columns + PANEL - 1) / PANEL;
+    if (columns < PANEL && in_one_go)
+        return (struct row_place){at, columns, PANEL};
+    return (struct row_place){at, (lines % (1024 / LINE) ? lines : lines + 1) * PANEL, PANEL};
+}
+
+/* Whether the product of layer l goes over its depth at once. */
+INLINE int in_one_go(const struct forward *f, int l)
+{
+    const struct layer *layer = &f->design->layers[l];
+    return !(f->sparse && l == 0) &&
+           layer->n_in <= (layer->weights < f->skipped ? PLAIN_DEPTH : f->depth_block);
+}
+
+/* Where n rows of layer l go. Softmax goes over columns, for which it wants panels. */
+INLINE struct row_place place_layer(const struct forward *f, int l, real *at, long n)
+{
+    const struct design *d = f->design;
+    if (l == d->n_layers - 1 && !f->scores && d->output == ACTIVATION_softmax)
+        return (struct row_place){at, PANEL, (n | 1) * PANEL};
+    return place_rows(at, d->layers[l].n_out, in_one_go(f, l));
+}
+
+/* One layer's activations of a block of rows that begins with row `first`, from those of the layer below. */
+static void predict_layer(struct forward *f, int l, long first, long n, const real *a, long a_row,
+                          struct row_place z, real *packed)
+{
+    const long others = l == 0 && !f->sparse ? min(f->n - first - n, n) : 0;
     const struct layer *layer = &f->design->layers[l];
     const real *parameters = f->packed, *bias = parameters + (layer->bias - f->skipped);
     const int by_entries = f->sparse && l == 0;
-    const struct epilogue epilogue = forward_epilogue(layer->activation);
+    const struct row_block m = {
+        .rows = n, .depth = layer->n_in, .a_row = a_row, .c_row = z.row, .c_panel = z.panel, .a = a,
+        .c = z.at, .columns = layer->n_out, .bias = bias,
+        .lowest = forward_epilogue(layer->activation).lowest, .depth_block = f->depth_block,
+        .next = a + n * a_row, .next_elements = a_row < 2 * layer->n_in ? others * a_row : 0,
+    };
     if (by_entries)
-        sparse_product(f->sparse, NULL, first, n, plain_weights(f), layer->out_panels, 1, bias, z, panel,
-                       &f->fault);
+        for (long r = 0; r < n; r++)
+            sparse_product(f->sparse, NULL, first + r, 1, plain_weights(f), layer->out_panels, 1, bias,
+                           z.at + r * z.row, z.panel, &f->fault);
     else if (layer->weights < f->skipped)
-        plain_product(n, layer->n_in, a, panel, flat_weights(f, l), layer->n_out, bias, epilogue, z, panel,
-                      packed);
+        plain_product(&m, flat_weights(f, l), packed);
     else
-        layer_product(n, layer->n_in, a, panel, parameters + (layer->weights - f->skipped),
-                      layer->in_rows * PANEL, bias, 0, epilogue, z, panel, layer->out_panels);
-    if (by_entries || !in_tiles(layer->activation))
-        for (long p = 0; p < layer->out_panels; p++)
-            activate_run(layer->activation, layer->custom, z + p * panel, n * PANEL);
+        block_product(&m, parameters + (layer->weights - f->skipped), layer->in_rows * PANEL);
+    if (layer->activation == ACTIVATION_identity || (in_tiles(layer->activation) && !by_entries))
+        return;
+    if (z.row < layer->n_out + PANEL) /* little padding, or none: all rows are one run */
+        activate_run(layer->activation, layer->custom, z.at, n * z.row);
+    else
+        for (long r = 0; r < n; r++)
+            activate_run(layer->activation, layer->custom, z.at + r * z.row, layer->n_out);
+}
+
+/* The output activation of n rows of scores, and where they go. */
+static void finish_rows(struct forward *f, struct row_place z, long first, long n, real *columns)
+{
+    const struct design *d = f->design;
+    const long n_out = d->layers[d->n_layers - 1].n_out;
+    real *out = (real *)f->out + first * n_out;
+    if (!f->scores && d->output == ACTIVATION_softmax)
+        softmax_rows(z.at, n, n_out, z.panel, columns);
+    if (z.row == n_out)
+        memcpy(out, z.at, (size_t)(n * n_out) * sizeof(real));
+    else
+        for (long r = 0; r < n; r++)
+            gather_row(z.at + r * z.row, z.panel, n_out, out + r * n_out);
+    if (!f->scores && d->output != ACTIVATION_softmax)
+        forward_run(d->output, out, n * n_out);
+}
+
+/* The caller's rows from `first` on: read where they are, or copied to `room` where that would be slow. */
+static const real *input_rows(const struct forward *f, long first, long n, real *room, long *a_row)
+{
+    const long n_in = f->design->layers[0].n_in, real_bytes = (long)sizeof(real);
+    const char *x = f->x.data + first * f->x.row_stride;
+    if (f->x.column_stride == real_bytes && f->x.row_stride % real_bytes == 0 &&
+        (f->x.row_stride % 1024 || n <= TILE_ROWS)) {
+        *a_row = f->x.row_stride / real_bytes;
+        return (const real *)x;
+    }
+    *a_row = place_rows(room, n_in, 0).row;
+    for (long r = 0; r < n; r++, x += f->x.row_stride)
+        scatter_row(x, f->x.column_stride, n_in, room + r * *a_row, PANEL, 0);
+    return room;
 }
 
 /* Predictions of a block of rows. */
 static void forward_block(void *context, long block, int thread)
 {
     struct forward *f = context;
-    const struct design *d = f->design;
-    long first = block * f->block_rows, panel = (f->block_rows | 1) * PANEL;
-    long n = f->n - first < f->block_rows ? f->n - first : f->block_rows;
+    const long first = block * f->block_rows, n = min(f->n - first, f->block_rows);
     real *here = (real *)(f->scratch + thread * f->scratch_bytes);
     real *there = (real *)((char *)here + f->half_bytes);
     real *packed = (real *)((char *)there + f->half_bytes);
     real *columns = (real *)((char *)packed + PLAIN_SCRATCH);
-    const char *x = f->x.data + first * f->x.row_stride;
-    for (long r = 0; !f->sparse && r < n; r++, x += f->x.row_stride)
-        scatter_row(x, f->x.column_stride, d->layers[0].n_in, here + r * PANEL, panel, 0);
-    for (int l = 0; l < d->n_layers; l++) {
-        predict_layer(f, l, first, n, here, there, panel, packed);
-        real *swap = here;
-        here = there;
-        there = swap;
+    struct row_place z = {0};
+    long a_row = 0;
+    const real *a = f->sparse ? NULL : input_rows(f, first, n, here, &a_row);
+    for (int l = 0; l < f->design->n_layers; l++) {
+        z = place_layer(f, l, there, n);
+        predict_layer(f, l, first, n, a, a_row, z, packed);
+        there = here;
+        a = here = z.at;
+        a_row = z.row;
     }
-    const struct layer *top = &d->layers[d->n_layers - 1];
-    if (!f->scores)
-        finish_rows(d->output, here, n, top->n_out, panel, columns);
-    for (long r = 0; r < n; r++)
-        gather_row(here + r * PANEL, panel, top->n_out,
-                   (real *)f->out + (first + r) * top->n_out);
+    finish_rows(f, z, first, n, columns);
 }
 
 /* One layer of a few rows that lie one after the other; sparse rows are those of the caller. */
