@@ -22,8 +22,8 @@ Formulas follow M. Nielsen, *Neural Networks and Deep Learning*, chapter 2 (with
 The files: ``_layers``, ``_updates``, ``_descent`` are the functions; ``_names``, ``_specs`` names,
 constants and layouts, ``_options`` the options of a training run, ``_custom`` what may stand where
 a name does, ``_checks`` and ``_array_checks`` checks of arguments, ``_chooser`` the live backend,
-``_threads`` the default thread count, ``_epochs`` several epochs in one call, ``_typing`` the type
-of arrays; ``reference/``, ``jit/`` and ``compiled/`` the backends.
+``_machine`` the default thread count and the caches, ``_epochs`` several epochs in one call,
+``_typing`` the type of arrays; ``reference/``, ``jit/`` and ``compiled/`` the backends.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from importlib.machinery import PathFinder
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
-from . import _caches, _threads
+from ._machine import caches, threads
 
 
 class Backend(NamedTuple):
@@ -272,6 +272,6 @@ def info() -> dict[str, object]:
         "backend": _live().name,
         "available": available(),
         "isa": isa,
-        "n_threads": _threads.default_threads(),
-        "caches": _caches.sizes()._asdict(),
+        "n_threads": threads.default_threads(),
+        "caches": caches.sizes()._asdict(),
     }

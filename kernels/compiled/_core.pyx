@@ -10,8 +10,10 @@ import threading
 
 import numpy as np
 
-from .. import _caches, _callbacks, _checks, _epochs, _threads
+from .. import _callbacks, _checks, _epochs
 from .._custom import CustomLoss
+from .._machine import caches as _caches
+from .._machine import threads as _threads
 from .._options import TrainingOptions
 from .._specs import CSR, Loss, check_loss
 

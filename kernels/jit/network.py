@@ -124,7 +124,7 @@ class Network(Derivatives):
         return out
 
     def pack(self, parameters: Array) -> Packed:
-        """Parameters for many calls of ``predict``: a copy, in the order in which kernels read them."""
+        """Parameters for many calls of ``predict``: a copy, in the order that kernels read."""
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
         return Packed(self, parameters)
 

@@ -29,16 +29,32 @@ def rows_of_block(architecture: Architecture) -> int:
     return max(256, int(WORK / products))
 
 
-def fits(network: Any, x: Any, out: Any) -> bool:
-    """Whether a backend can write the predictions of ``x`` straight into ``out``."""
-    memory = x.data if sparse.is_sparse(x) else x
-    return bool(
-        out.__class__ is np.ndarray
-        and out.dtype == network.dtype
-        and out.flags.carray
-        and out.shape == (len(x), network.architecture.sizes[-1])
-        and not np.may_share_memory(out, memory)
-    )
+def straight(network: Any, parameters: Array, x: Array, out: Array) -> Array | None:
+    """Predictions of a few rows in ``out``, ``None`` where not all is plainly as it should be."""
+    if x.dtype is not network.dtype:
+        return None
+    try:
+        found: Array = network.predict(parameters, x, out=out)
+    except (TypeError, ValueError):
+        return None
+    return found
+
+
+def predict_into(network: Any, parameters: Any, x: Any, out: Any) -> Array:
+    """Predictions in ``out``, whatever takes values; without a copy where a backend writes there.
+
+    ``out`` may be of another dtype, or part of the rows, which are read before.
+    """
+    shape = (len(x), network.architecture.sizes[-1])
+    if out is None:
+        return predict(network, parameters, x)
+    if np.shape(out) != shape:
+        raise ValueError(f"out must have shape {shape}, got {np.shape(out)}")
+    plain = out.__class__ is np.ndarray and out.dtype == network.dtype and out.flags.carray
+    if plain and not np.may_share_memory(out, x.data if sparse.is_sparse(x) else x):
+        return predict(network, parameters, x, out)
+    out[...] = predict(network, parameters, x)
+    return out  # type: ignore[no-any-return]
 
 
 def predict(network: Any, parameters: Any, x: Any, out: Array | None = None) -> Array:

@@ -149,27 +149,16 @@ class Network(Arguments):
 
     def _predict_into(self, X: Any, out: Any) -> Array:
         """Predict into ``out``, or what takes longer than a call."""
-        if out.__class__ is X.__class__ is np.ndarray and X.dtype is self._dtype:
-            try:
-                if X.size <= self._few:
-                    into: Array = self._network.predict(self._parameters, X, out=out)
-                    return into
-            except (TypeError, ValueError):
-                pass  # something does not fit plainly: below it is copied, or named
+        if out.__class__ is X.__class__ is np.ndarray and X.size <= self._few:
+            found = blocks.straight(self._network, self._parameters, X, out)
+            if found is not None:
+                return found
         from .._streams import rows as streams
 
         if streams.is_source(X):
-            found: Array = streams.predict(self, X, out)
-            return found
+            return streams.predict(self, X, out)  # type: ignore[no-any-return]
         x = arrays.rows(X, self._architecture.sizes[0], self._dtype, convert=False)
-        direct = out if blocks.fits(self._network, x, out) else None
-        result = blocks.predict(self._network, self._parameters, x, direct)
-        if out is direct:
-            return result
-        if np.shape(out) != result.shape:
-            raise ValueError(f"out must have shape {result.shape}, got {np.shape(out)}")
-        out[...] = result
-        return out  # type: ignore[no-any-return]
+        return blocks.predict_into(self._network, self._parameters, x, out)
 
     def predictor(self) -> Predictor:
         """The network as it is now, made ready for many calls of any number of threads.

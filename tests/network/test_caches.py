@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from fastmlp import MLP, kernels
-from fastmlp.kernels import _caches
+from fastmlp.kernels._machine import caches as _caches
 
 KB = 2**10
 

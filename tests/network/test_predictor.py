@@ -173,7 +173,7 @@ def test_a_few_rows_of_any_layout(backend, shape, n):
 @pytest.mark.covers("backend", "layout")
 @pytest.mark.parametrize("layout", ["backwards", "columns cut out", "pages apart", "one row"])
 def test_rows_are_read_where_they_are(backend, layout):
-    """Any strides give the bits of a copy: rows lie apart, the wrong way round, or all in one place."""
+    """Any strides give the bits of a copy: rows apart, the wrong way round, all in one place."""
     net = MLP([256, 40, 3], "relu", dtype="float32", random_state=0, n_threads=1)
     x = np.random.default_rng(2).standard_normal((90, 1024)).astype("float32")
     rows = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from fastmlp.kernels import _threads
+from fastmlp.kernels._machine import threads as _threads
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ... import _threads
+from ..._machine import threads as _threads
 from ..._typing import Array
 from ..compiling.table import function_of
 from ..memory.arena import address, ceil

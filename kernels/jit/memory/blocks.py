@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ... import _caches
+from ..._machine import caches
 from ..vector.host import LINE, host
 from .arena import ceil
 from .records import Block, Copy
@@ -34,11 +34,11 @@ def row_block(rows: int, n_threads: int, longest: int = ROW_BLOCK) -> int:
 def prediction_block(rows: int, widest: int, itemsize: int, n_threads: int) -> int:
     """Rows of a task that only predicts, whose widest layer has ``widest`` units.
 
-    A quarter of the second-level cache is for a layer's input, another for what comes out of it, and
-    a half for weights that come and go; see ``src/engine/predictions.c``, which says more.
+    A quarter of the second-level cache is for a layer's input, another for what comes out of it,
+    and a half for weights that come and go; ``src/engine/predictions.c`` says more.
     """
     tile = host().forward_rows
-    fitting = _caches.sizes().l2 // (4 * widest * itemsize)
+    fitting = caches.sizes().l2 // (4 * widest * itemsize)
     longest = min(max(fitting, LEAST_ROWS) // tile * tile or tile, ROW_BLOCK)
     return row_block(rows, n_threads, longest)
 

@@ -10,7 +10,7 @@ percent. (The compiled backend does the same in ``compiled/src/threads/tuner.c``
 
 from __future__ import annotations
 
-from ... import _threads
+from ..._machine import threads as _threads
 
 STRETCH = 2e-3  # seconds that are measured at least
 FIRST_TRY = 8e-3  # seconds with the first guess before anything else

@@ -1,4 +1,4 @@
-"""Sizes of the processor's caches, from which block sizes follow: environment, system, processor."""
+"""Sizes of the processor's caches, from which block sizes follow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from . import _threads
+from . import threads as _threads
 
 
 class Caches(NamedTuple):
@@ -60,7 +60,7 @@ def sizes() -> Caches:
         for level, size in (read() if not found else {}).items():
             if LEAST <= size <= MOST:
                 found[level] = size
-    levels = []
+    levels: list[int] = []
     for level, default in enumerate(DEFAULTS, 1):
         size = found.get(level, max(levels, default=0) if found else default) or default
         levels.append(_of_environment(f"FASTMLP_L{level}") or size)

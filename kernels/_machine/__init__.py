@@ -1,0 +1,1 @@
+"""What the machine offers: processors for threads, and caches."""
