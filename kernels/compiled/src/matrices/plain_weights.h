@@ -79,7 +79,7 @@ static void plain_product(const struct row_block *m, const real *w, real *packed
                 real *c = m->c + p * m->c_panel;
                 first = part_at(parts, 0);
                 plain_tiles[first < m->rows][wide - 1][first - 1](
-                    &call, m->a + k, w_k, k ? c : m->bias + p * PANEL, c, packed);
+                    &call, a_at(m, 0, k), w_k, k ? c : m->bias + p * PANEL, c, packed);
             } else { /* reading the last rows would go beyond their matrix */
                 first = 0;
                 pack_panels((struct matrix){(const char *)w_k, m->columns * (long)sizeof(real), sizeof(real)},

@@ -5,8 +5,9 @@
    The contract is that of tiles.h, with these differences:
 
    layout      Rows of A lie in memory one after the other, as a caller has them, a_row elements apart: they are
-               read where they are, in as many streams as a tile has rows. C is written the same way, or into
-               panels: c_row elements from row to row, c_panel from panel to panel.
+               read where they are, in as many streams as a tile has rows. A may be in panels as well, a_panel
+               elements apart, and C is written either way, c_row elements from row to row, c_panel from
+               panel to panel. With a_panel PANEL a row is one run.
    writes      Whole panel rows of C, rows in ascending order: where C has fewer columns than that, the end of
                a row is what the next one overwrites, and behind the last row there must be room.
    narrow      Of a last panel with few columns only half is computed, for more rows.
@@ -30,6 +31,7 @@ enum {
 /* What the tiles of one block of depth have in common. */
 struct row_call {
     long depth, a_row, c_row, c_panel;
+    long a_run, a_skip;           /* columns of A side by side, and elements from behind them to the next */
     long b_row, b_panel;          /* of plain weights, of packed ones */
     long start_row, start_panel;  /* of the sums' first values: the bias, or C itself */
     real lowest;                  /* a ReLU, max(lowest, C) */
@@ -68,8 +70,9 @@ INLINE void rows_body(const int rows, const int vectors, const int plain, const 
     begin_rows(rows, vectors, p, start, sum);
     UNROLL for (int i = 0; i * POINTED < rows; i++)
         x[i] = a + i * POINTED * a_row;
-    const real *end = a + p->depth;
-    if (LIKELY(x[0] != end))
+    for (long left = p->depth, run; left > 0; left -= run) {
+        run = min(left, p->a_run);
+        const real *end = x[0] + run;
         INNER_LOOP do {
             vec right[TILE_PANELS * VECTORS];
             UNROLL for (int v = 0; v < vectors; v++)
@@ -90,6 +93,9 @@ INLINE void rows_body(const int rows, const int vectors, const int plain, const 
             UNROLL for (int i = 0; i * POINTED < rows; i++)
                 x[i]++;
         } while (x[0] != end);
+        UNROLL for (int i = 0; i * POINTED < rows; i++)
+            x[i] += p->a_skip;
+    }
     end_rows(rows, vectors, p, sum, c);
 }
 
@@ -133,7 +139,7 @@ static row_tile *const half_tiles[HALF_ROWS] = {EACH_HALF(HALF_NAME, 1)};
 
 /* A block of rows, and where their product goes. */
 struct row_block {
-    long rows, depth, a_row, c_row, c_panel;
+    long rows, depth, a_row, a_panel, c_row, c_panel;
     const real *a;
     real *c;
     long columns;       /* of C */
@@ -149,10 +155,17 @@ INLINE struct row_call row_call_at(const struct row_block *m, long k, long deep,
 {
     return (struct row_call){
         .depth = deep, .a_row = m->a_row, .c_row = m->c_row, .c_panel = m->c_panel,
+        .a_run = m->a_panel == PANEL ? deep : PANEL, .a_skip = m->a_panel - PANEL,
         .b_row = b_row, .b_panel = b_panel,
         .start_row = k ? m->c_row : 0, .start_panel = k ? m->c_panel : PANEL,
         .lowest = k + deep < m->depth ? -(real)INFINITY : m->lowest,
     };
+}
+
+/* Column k, the first of a panel, of row r of A. */
+INLINE const real *a_at(const struct row_block *m, long r, long k)
+{
+    return m->a + r * m->a_row + k / PANEL * m->a_panel;
 }
 
 /* Some panels of C, from `panel` on, over one block of depth. The first tile prefetches what is `ahead`; the
@@ -166,7 +179,7 @@ static void row_panels(const struct row_block *m, const struct row_call *call, r
     for (long r = first, i = 0, part; r < m->rows; r += part, i++) {
         part = part_at(parts, i);
         real *c = m->c + panel * m->c_panel + r * m->c_row;
-        tiles[part - 1](call, m->a + r * m->a_row + k, b, ahead, k ? c : m->bias + panel * PANEL, c);
+        tiles[part - 1](call, a_at(m, r, k), b, ahead, k ? c : m->bias + panel * PANEL, c);
         ahead = next < unseen ? (m->next - b) + next : 0;
         next += call->depth * PANEL;
     }

@@ -57,8 +57,11 @@ static void derive_forward(const struct derived *b, int l, const real *a, const 
                       0, epilogue, z, b->panel, layer->out_panels);
         return;
     }
-    plain_product(b->rows, layer->n_in, a, b->panel, w, layer->n_out, bias, epilogue, z, b->panel,
-                  (real *)((char *)b->memory + b->call->plain));
+    const struct row_block m = {
+        .rows = b->rows, .depth = layer->n_in, .a_row = PANEL, .a_panel = b->panel, .c_row = PANEL,
+        .c_panel = b->panel, .a = a, .c = z, .columns = layer->n_out, .bias = bias, .lowest = epilogue.lowest,
+    };
+    plain_product(&m, w, (real *)((char *)b->memory + b->call->plain));
 }
 
 static void derive_activations(const struct derived *b, int l, real *z)

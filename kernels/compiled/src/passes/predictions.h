@@ -149,8 +149,8 @@ static void predict_layer(struct forward *f, int l, long first, long n, const re
     const real *parameters = f->packed, *bias = parameters + (layer->bias - f->skipped);
     const int by_entries = f->sparse && l == 0;
     const struct row_block m = {
-        .rows = n, .depth = layer->n_in, .a_row = a_row, .c_row = z.row, .c_panel = z.panel, .a = a,
-        .c = z.at, .columns = layer->n_out, .bias = bias,
+        .rows = n, .depth = layer->n_in, .a_row = a_row, .a_panel = PANEL, .c_row = z.row, .c_panel = z.panel,
+        .a = a, .c = z.at, .columns = layer->n_out, .bias = bias,
         .lowest = forward_epilogue(layer->activation).lowest, .depth_block = f->depth_block,
         .next = a + n * a_row, .next_elements = a_row < 2 * layer->n_in ? others * a_row : 0,
     };
