@@ -13,6 +13,7 @@ sums come back the same way. That is ``2 (1 - 1/ranks)`` vectors a rank in place
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,22 @@ LONG = 1 << 16
 TAG = 7419
 
 
-def tree(vectors: list[Array]) -> Array:
-    """The sum of a power of two of vectors of one process; the first is overwritten."""
-    while len(vectors) > 1:
-        for left, right in zip(vectors[::2], vectors[1::2], strict=True):
-            left += right
-        vectors = vectors[::2]
-    return vectors[0]
+def tree(vectors: Iterable[Array]) -> Array:
+    """The sum of a power of two of vectors of one process, added up as they come.
+
+    Some of them are overwritten. While number ``k`` is made, counted from 0, as many partial sums
+    wait as ``k`` has bits that are 1.
+    """
+    waiting: list[Array] = []
+    for n, vector in enumerate(vectors, 1):
+        total, pairs = vector, n
+        while pairs % 2 == 0:
+            left = waiting.pop()
+            left += total
+            total, pairs = left, pairs // 2
+        waiting.append(total)
+    (total,) = waiting
+    return total
 
 
 def over_ranks(comm: Any, vector: Array) -> None:

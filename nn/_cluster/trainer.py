@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import Architecture, TrainingOptions, UpdateRule
 
+from .._derivatives import gauss_newton
 from .._inputs import sparse
 from .._network import blocks
 from .._typing import Array
@@ -48,7 +50,7 @@ class ClusterTrainer:
         self.step = 0
         self.gradient_norm: float | None = None
         #: Gradients of this rank's shards.
-        self._gradients = np.empty((len(cluster.mine), n), dtype)
+        self._gradients = buffers(cluster, self._parameters)
         #: Whether somebody, such as a callback of rank 0, has set the parameters.
         self._loaded = False
 
@@ -114,7 +116,9 @@ class ClusterTrainer:
                 self._cluster,
                 self._gradients,
                 len(rows),
-                lambda part, out: self._differentiate(x, target, weight, rows, part, out, total),
+                weights,
+                total,
+                lambda part, out: self._differentiate(x, target, weight, rows, part, out),
             )
         except BaseException:
             self.step -= 1
@@ -133,51 +137,110 @@ class ClusterTrainer:
         return loss + penalty
 
     def _differentiate(
-        self, x: Any, target: Array, weight: Array | None, rows: Array, part: slice, out: Array,
-        total: float,
-    ) -> float:  # fmt: skip
-        """Loss and gradient of some rows of a batch, as their share of the batch's means."""
+        self, x: Any, target: Array, weight: Array | None, rows: Array, part: slice, out: Array
+    ) -> float:
+        """Mean loss and gradient of some rows of a batch."""
         chosen = rows[part]
         weights = None if weight is None else weight[chosen]
-        share = float(len(chosen) if weights is None else weights.sum(dtype=np.float64))
-        out[...] = 0
-        if not share:
-            return 0.0
         batch = (sparse.take(x, chosen), target[chosen], self._loss)
         options = self._options
         if options.dropout:
-            value = loss_and_gradient_with_dropout(
+            return loss_and_gradient_with_dropout(
                 self._architecture, self._parameters, *batch, weights, options, self.step,
                 part.start, out,
             )  # fmt: skip
-        else:
-            value, _ = self._net.loss_and_gradient(
-                self._parameters, *batch, sample_weight=weights, out=out
-            )
-        out *= self._dtype.type(share / total)
-        return float(value) * (share / total)
+        value, _ = self._net.loss_and_gradient(
+            self._parameters, *batch, sample_weight=weights, out=out
+        )
+        return float(value)
+
+
+def buffers(cluster: Cluster, parameters: Array) -> Array:
+    """Memory for the gradients of this rank's shards that are there at the same time."""
+    return np.empty((len(cluster.mine).bit_length(), parameters.size), parameters.dtype)
 
 
 def shared_gradient(
-    cluster: Cluster, gradients: Array, n: int, differentiate: Any
+    cluster: Cluster,
+    gradients: Array,
+    n: int,
+    weight: Array | None,
+    total: float,
+    differentiate: Callable[[slice, Array], float],
 ) -> tuple[float, Array]:
-    """Sum of loss and gradient over all shards of ``n`` rows.
+    """Mean loss and its gradient over all shards of ``n`` rows.
 
     Parameters
     ----------
-    gradients : (shards of this rank, n_parameters) array
-        Memory for them.
+    gradients : array
+        Of :func:`buffers`.
+    weight : (n,) array or None
+    total : float
+        Sum of the weights, or ``n``.
     differentiate : function
-        ``differentiate(rows as a slice, out)`` writes a gradient and returns its loss.
+        ``differentiate(rows as a slice, out)`` writes the mean gradient of some rows and returns
+        their mean loss.
     """
     cuts, losses = cluster.cuts(n), np.zeros(len(cluster.mine))
-    for k, (shard, out) in enumerate(zip(cluster.mine, gradients, strict=True)):
-        losses[k] = differentiate(slice(cuts[shard], cuts[shard + 1]), out)
-    gradient = sums.tree(list(gradients))
-    loss = sums.tree([losses[k : k + 1] for k in range(len(losses))])
+    # Means of shards of one size need one division in the end.
+    equal = weight is None and n % cluster.shards == 0
+
+    def made(k: int, shard: int) -> Array:
+        part, out = slice(cuts[shard], cuts[shard + 1]), gradients[k.bit_count()]
+        share = _share(part, weight, total)
+        if not share:
+            out[...] = 0
+            return out
+        losses[k] = differentiate(part, out)
+        if not equal:
+            losses[k] *= share
+            out *= out.dtype.type(share)
+        return out
+
+    gradient = sums.tree(made(k, shard) for k, shard in enumerate(cluster.mine))
+    loss = sums.tree(losses[k : k + 1] for k in range(len(losses)))
     sums.over_ranks(cluster.comm, gradient)
     sums.over_ranks(cluster.comm, loss)
+    if equal:
+        loss /= cluster.shards
+        gradient *= gradient.dtype.type(1 / cluster.shards)
     return float(loss[0]), gradient
+
+
+def _share(part: slice, weight: Array | None, total: float) -> float:
+    """Part of all weight that some rows have."""
+    rows = part.stop - part.start
+    own = float(rows if weight is None else weight[part].sum(dtype=np.float64))
+    return own / total if own else 0.0
+
+
+def full_matrix(
+    cluster: Cluster, network: Any, x: Any, target: Array, loss: Any, weight: Array | None
+) -> Array:
+    """The Gauss–Newton matrix of the mean loss over all rows, in float64.
+
+    Parameters
+    ----------
+    network : Point
+        Architecture, parameters and number of threads.
+    """
+    total = float(len(target) if weight is None else weight.sum(dtype=np.float64))
+    cuts = cluster.cuts(len(target))
+
+    def made(shard: int) -> Array:
+        part = slice(cuts[shard], cuts[shard + 1])
+        share = _share(part, weight, total)
+        if not share:
+            return np.zeros((network.parameters.size,) * 2)
+        weights = None if weight is None else weight[part]
+        matrix = gauss_newton.total(network, sparse.part(x, part), target[part], loss, weights)
+        matrix *= share
+        return matrix
+
+    with cluster.guard():
+        matrix = sums.tree(made(shard) for shard in cluster.mine)
+        sums.over_ranks(cluster.comm, matrix.reshape(-1))
+    return matrix
 
 
 def full_gradient(
@@ -202,20 +265,15 @@ def full_gradient(
 
     def differentiate(part: slice, found: Array) -> float:
         weights = None if weight is None else weight[part]
-        n = part.stop - part.start
-        share = (float(n) if weights is None else float(weights.sum(dtype=np.float64))) / total
-        found[...] = 0
-        if not share:
-            return 0.0
         value, _ = blocks.loss_and_gradient(
             net, parameters, sparse.part(x, part), target[part], loss, weights, found
         )
-        found *= found.dtype.type(share)
-        return value * share
+        return value
 
-    gradients = np.empty((len(cluster.mine), parameters.size), parameters.dtype)
     with cluster.guard():
-        value, gradient = shared_gradient(cluster, gradients, len(target), differentiate)
+        value, gradient = shared_gradient(
+            cluster, buffers(cluster, parameters), len(target), weight, total, differentiate
+        )
     none = slice(0, 0)
     penalty, out[...] = net.loss_and_gradient(
         parameters, sparse.part(x, none), target[none], loss, **penalties

@@ -16,6 +16,7 @@ import pytest
 from communicator import Aborted, on_ranks
 from fastmlp import MLP, data
 from fastmlp._cluster import plan, sums
+from fastmlp._derivatives import gauss_newton
 from fastmlp.callbacks import Callback
 from fastmlp.stopping import TimeLimit
 from numpy.testing import assert_allclose, assert_array_equal
@@ -72,6 +73,19 @@ def test_any_number_of_ranks_gives_the_same_bits(name):
     parameters, alone = fitted(None, **options)
     assert_allclose(one, parameters, atol=1e-3 if name in ("lbfgs", "damped") else 2e-6)
     assert_allclose(history.loss, alone.loss, rtol=1e-5)
+
+
+def test_ranks_share_the_matrix_of_second_order(monkeypatch):
+    rows = []
+    total = gauss_newton.total
+
+    def recorded(network, x, *others):
+        rows.append(len(x))
+        return total(network, x, *others)
+
+    monkeypatch.setattr(gauss_newton, "total", recorded)
+    on_ranks(2, lambda comm: fitted(comm, optimizer="levenberg_marquardt", epochs=1))
+    assert sorted(rows) == [12] * 3 + [13] * 5  # each shard once, on one of the ranks
 
 
 @pytest.mark.parametrize("activation", ["gelu", "tanh"])

@@ -6,6 +6,7 @@ it does, ``cholesky`` solves for the step of the latter.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from fastmlp import kernels
 from fastmlp.kernels import TrainingOptions
 
 from ..._cluster.cluster import Cluster
-from ..._cluster.trainer import full_gradient
+from ..._cluster.trainer import full_gradient, full_matrix
 from ..._network import blocks
 from ..._streams import rows as streams
 from ..._streams.stream import Stream
@@ -73,5 +74,8 @@ def trainer(
             raise ValueError(f"{method.name} needs a smooth cost: l1 must be 0, got {engine.l1}")
         from . import second_order  # of no use to others
 
-        return second_order.trainer(network, loss, method, cost, l2=engine.l2, frozen=frozen)
+        damped = second_order.trainer(network, loss, method, cost, l2=engine.l2, frozen=frozen)
+        if cluster is not None:
+            damped.matrix = partial(full_matrix, cluster)
+        return damped
     return LineSearchTrainer(cost, method, network.parameters.size, network.dtype, frozen)

@@ -9,6 +9,7 @@ damping until one lowers the cost. ``fit`` uses these where the optimizer is a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,6 +75,8 @@ class DampedTrainer(FullBatchTrainer):
         frozen: Array | None = None,
     ) -> None:
         self._architecture, self._n_threads = network.architecture, network.n_threads
+        #: Computes the matrix; several ranks share it.
+        self.matrix: Callable[..., Array] = gauss_newton.total
         n = self._architecture.n_parameters
         super().__init__(cost, n, network.dtype, frozen)
         self._loss, self._damping = loss, damping
@@ -97,7 +100,7 @@ class DampedTrainer(FullBatchTrainer):
     def _iterate(self, value: float, gradient: Array, rows: Rows) -> None:
         x, target, weight = rows
         point = _Point(self._architecture, self._parameters, self._n_threads)
-        matrix = gauss_newton.total(point, x, target, self._loss, weight)
+        matrix = self.matrix(point, x, target, self._loss, weight)
         self._descend(matrix, value, gradient, rows)
 
     def _evaluate(self, parameters: Array, rows: Rows) -> tuple[float, Array]:
