@@ -42,7 +42,7 @@ _NOTE = "fastmlp.train"
 PAUSE = 5.0
 #: Options that change no bit of what is learned, or that the rows speak for.
 _FREE = frozenset(
-    ("command", "data", "data_dir", "out", "resume", "quiet", "cv", "threads", "epochs")
+    ("command", "data", "data_dir", "out", "resume", "quiet", "cv", "threads", "epochs", "mpi")
 )
 
 

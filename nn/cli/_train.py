@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from fastmlp import MLP, kernels
 
+from .._cluster import job
 from .._files import shown
 from .._model import FILE_NAME, Model, Preprocessing, can_save
 from ..callbacks import Callback
@@ -18,12 +20,34 @@ from . import _report, _resume
 from ._cross_validation import cross_validate
 from ._progress import Monitor, choose_display, elapsed
 from ._scores import baseline, details, measure, show, show_guess
-from ._sources import Source, check_options, default_name, load
-from ._usage import DONE, INTERRUPTED, say, version
+from ._sources import STDIN, Source, check_options, default_name, load
+from ._usage import DONE, INTERRUPTED, UsageError, say, version
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What is read and settled before the training."""
+
+    folder: Path
+    source: Source
+    plan: choices.Plan
+    recorder: _resume.Recorder | None
 
 
 def run(options: argparse.Namespace) -> int:
     """Train as ``options`` say; return the exit code."""
+    if options.mpi and (options.cv or options.data == STDIN):
+        raise UsageError(
+            "--mpi shares one training and needs a file: it goes with no --cv, and no -"
+        )
+    processes = job.Job(job.world() if options.mpi else None)
+    if options.mpi and options.threads is None:
+        options.threads = job.threads(processes.comm)
+    with processes.quiet():
+        return _train(options, processes, processes.together(lambda: _prepare(options)))
+
+
+def _prepare(options: argparse.Namespace) -> _Prepared:
     check_options(options)
     optimizer = choices.optimizer_of(options)
     stop = choices.stop_rules(options)
@@ -41,6 +65,11 @@ def run(options: argparse.Namespace) -> int:
     recorder = _resume.Recorder(folder, options, source, plan) if can_save() else None
     if earlier is not None and recorder is not None:
         recorder.go_on_from(earlier)
+    return _Prepared(folder, source, plan, recorder)
+
+
+def _train(options: argparse.Namespace, processes: job.Job, prepared: _Prepared) -> int:
+    source, plan, recorder = prepared.source, prepared.plan, prepared.recorder
     network = MLP(
         plan.sizes,
         activation=options.activation,
@@ -52,7 +81,9 @@ def run(options: argparse.Namespace) -> int:
     _announce(options, source, plan)
     if options.cv:
         cross_validate(options, source, plan)
-    monitor, interrupted = _fit(options, source, plan, network, recorder)
+    monitor, interrupted = _fit(options, source, plan, network, recorder, processes)
+    if not processes.leads:
+        return DONE
     if monitor.diverged and monitor.history is not None:
         raise ValueError(
             f"the loss is not finite any more after epoch {monitor.history.epochs}; no model "
@@ -62,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         return INTERRUPTED  # nothing of the run has been read: what is there stays
     model = Model(network, source.preprocessing)
     report = _finish(options, source, plan, model, monitor, interrupted)
-    _leave(folder, model, report, recorder)
+    _leave(prepared.folder, model, report, recorder)
     return INTERRUPTED if interrupted else DONE
 
 
@@ -72,6 +103,7 @@ def _fit(
     plan: choices.Plan,
     network: MLP,
     recorder: _resume.Recorder | None,
+    processes: job.Job,
 ) -> tuple[Monitor, bool]:
     """Train; return what was recorded, and whether Ctrl-C ended it."""
     prepare, held_out = source.preprocessing, source.validation
@@ -83,7 +115,7 @@ def _fit(
         )
     inputs = prepare.inputs(source.train.x, options.dtype)
     targets = prepare.targets(source.train.y, options.dtype)
-    display = choose_display(plan.epochs, options.quiet)
+    display = choose_display(plan.epochs, options.quiet or not processes.leads)
     monitor = Monitor(
         display,
         prepare,
@@ -107,6 +139,7 @@ def _fit(
                 validation_data=validation,
                 callbacks=callbacks,
                 resume=recorder.path if options.resume and recorder is not None else None,
+                comm=processes.comm,
             )
     except KeyboardInterrupt:
         return monitor, True

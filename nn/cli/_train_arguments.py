@@ -49,6 +49,12 @@ def add_train(commands: Commands) -> None:
         help="go on with the run in the output folder until --epochs are done, to the bit as if it "
         "had never ended; all other options as they were",
     )
+    machine.add_argument(
+        "--mpi",
+        action="store_true",
+        help="share every batch with the other processes of an MPI job (mpiexec -n 4 fastmlp train "
+        "... --mpi): the same bits for 1, 2, 4 and 8",
+    )
     machine.add_argument("--quiet", action="store_true", help="no progress, only the results")
 
 

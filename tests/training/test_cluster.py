@@ -1,14 +1,9 @@
 """One network over several ranks: the same bits for any number of them, and no rank waits for ever.
 
-Most tests run ranks as threads (``communicator``); those at the end need MPI.
+The ranks are threads here (``communicator``); ``test_cluster_processes`` has those of MPI.
 """
 
 from __future__ import annotations
-
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import fastmlp
 import numpy as np
@@ -225,59 +220,6 @@ def test_wrong_communicators_are_refused(options, error, words):
 
     with pytest.raises(error, match=words):
         raise on_ranks(1, train)[0]
-
-
-# With MPI
-
-PROGRAM = """
-import sys
-import numpy as np
-from mpi4py import MPI
-from fastmlp import MLP
-comm = MPI.COMM_WORLD
-rng = np.random.default_rng(0)
-X = rng.normal(size=(101, 300)).astype(np.float32)
-net = MLP([300, 60, 1], output="sigmoid", random_state=0, n_threads=1)
-
-def callback(net, history):
-    if sys.argv[1] == "fail":
-        raise OSError("the disk is full")
-
-net.fit(X, (X[:, :1] > 0), epochs=2, dropout=0.2, clip_norm=1.0, comm=comm, callbacks=callback)
-if comm.rank == 0:
-    np.save(sys.argv[2], net.parameters)
-"""
-
-
-def with_mpi(ranks, *arguments):
-    pytest.importorskip("mpi4py")
-    library = Path(sys.modules["mpi4py"].__file__).parents[4]
-    places = [str(library / "bin"), str(Path(sys.executable).parent)]
-    command = shutil.which("mpiexec", path=":".join(places)) or shutil.which("mpiexec")
-    if command is None:
-        pytest.skip("needs mpiexec")
-    environment = {"PATH": ":".join([*places, "/usr/bin", "/bin"]), "HOME": "/tmp"}
-    environment["LD_LIBRARY_PATH"] = str(library / "lib")
-    return subprocess.run(
-        [command, "-n", str(ranks), sys.executable, "-c", PROGRAM, *arguments],
-        capture_output=True, text=True, timeout=60, env=environment, check=False,
-    )  # fmt: skip
-
-
-def test_processes_give_the_same_bits(tmp_path):
-    found = []
-    for ranks in (1, 2):
-        path = tmp_path / f"{ranks}.npy"
-        result = with_mpi(ranks, "train", str(path))
-        assert result.returncode == 0, result.stderr
-        found.append(np.load(path))
-    assert_array_equal(*found)
-
-
-def test_a_process_that_fails_ends_all(tmp_path):
-    result = with_mpi(2, "fail", str(tmp_path / "none.npy"))
-    assert result.returncode != 0
-    assert "OSError: the disk is full" in result.stderr
 
 
 def test_a_plan_follows_its_formula():
