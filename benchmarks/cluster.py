@@ -51,6 +51,7 @@ def fits(comm: Any, name: str, steps: int, rounds: int) -> dict[str, Any]:
     alone.Free()
     lead = comm.rank == 0
     plan = fastmlp.plan(sizes, batch, comm.size, latency=2e-6, bandwidth=4e9) if lead else []
+    wait(comm)
     return {
         "id": name,
         "ranks": comm.size,
