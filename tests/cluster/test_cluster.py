@@ -1,6 +1,6 @@
 """One network over several ranks: the same bits for any number of them, and no rank waits for ever.
 
-The ranks are threads here (``communicator``); ``test_processes`` has those of MPI.
+The ranks are threads here (``communicator``); ``test_cluster_processes`` has those of MPI.
 """
 
 from __future__ import annotations
