@@ -217,7 +217,7 @@ cdef int set_targets(samples *s, list keep, object target, object sample_weight,
     """Point s at targets and weights; what must stay alive goes into keep."""
     cdef cnp.ndarray array
     if target.ndim == 1:
-        array = np.ascontiguousarray(target, dtype=np.int64)
+        array = aligned(np.ascontiguousarray(target, dtype=np.int64))
         s.labels = <const int64_t *>cnp.PyArray_DATA(array)
     else:
         array = aligned(target)

@@ -33,6 +33,7 @@ def set_rows(space: Workspace, x: Array | CSR, target: Array, order: Array | Non
     space.release()
     if target.ndim == 1:
         target = np.ascontiguousarray(target, np.int64)
+        target = target if target.flags.aligned else target.copy()
         plan.target_kind, plan.target.address = LABELS, address(target)
     else:
         target, plan.target.address, plan.target.step_bytes = _by_rows(target)
