@@ -4,6 +4,7 @@
 :func:`learning_curves`   loss and metrics over the epochs, of one run or of several
 :func:`decision_regions`  which class a network with two inputs chooses where
 :func:`weight_images`     weights of the first layer as images
+:func:`search`            candidates of a search over parallel axes
 :func:`uncertainty`       mean and spread of an ensemble, or how well the spread is calibrated
 :func:`loss_surface`      contours of the loss over two parameters or directions, and the path of
                           a descent on them
@@ -17,6 +18,7 @@ holds colours and what all pictures share, ``_models.py`` reads networks out of 
 
 from ._curves import learning_curves
 from ._regions import decision_regions
+from ._search import search
 from ._surface import loss_surface
 from ._uncertainty import uncertainty
 from ._weights import weight_images
@@ -25,6 +27,7 @@ __all__ = [
     "decision_regions",
     "learning_curves",
     "loss_surface",
+    "search",
     "uncertainty",
     "weight_images",
 ]

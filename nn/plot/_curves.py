@@ -25,13 +25,15 @@ def learning_curves(
 
     Parameters
     ----------
-    history : History or fitted estimator, or dict of label → these
+    history : History or fitted estimator, a list of them, or dict of label → one of these
         One run: the losses of training and validation, and beside them its metrics, if there are
-        any. Several runs: one curve of each, to compare.
+        any. Several runs: one curve of each, to compare. A list of runs, such as
+        :func:`fastmlp.fit_many` returns, is one band: the median of the runs that have come so
+        far, and from the lowest tenth to the highest.
     curve : str, default "loss"
         Of several runs: which curve, such as ``"validation_loss"`` or ``"accuracy"``.
     x : {"epoch", "seconds"}, default "epoch"
-        Of several runs: over epochs, or over the time of training.
+        Of several runs: over epochs, or over the time of training; bands are over epochs.
     ax : _style.Axes, optional
         Draw here; of one run only the losses.
 
@@ -46,7 +48,7 @@ def learning_curves(
     ImportError
         Where matplotlib is not installed.
     ValueError
-        Where there is no epoch to draw, or no such curve.
+        Where there is no epoch to draw, or no such curve, or a band is to be drawn over seconds.
 
     Examples
     --------
@@ -59,14 +61,21 @@ def learning_curves(
     """
     if x not in ("epoch", "seconds"):
         raise ValueError(f"x must be 'epoch' or 'seconds', got {x!r}")
-    several = isinstance(history, Mapping)
+    several = isinstance(history, (Mapping, list, tuple))
     given = dict(history) if isinstance(history, Mapping) else {"": history}
-    runs = {label: _models.history(run) for label, run in given.items()}
-    if not runs or any(run.epochs == 0 for run in runs.values()):
+    bands = {
+        label: [_models.history(run) for run in (runs if _is_band(runs) else [runs])]
+        for label, runs in given.items()
+    }
+    if not all(bands.values()) or not bands:
+        raise ValueError("there is no epoch to draw")
+    if any(run.epochs == 0 for runs in bands.values() for run in runs):
         raise ValueError("there is no epoch to draw")
     if several:
-        return _panels([_several(runs, curve, x, _style.axes(ax, (7.2, 4.4)))])
-    run = runs[""]
+        if x == "seconds" and any(map(_is_band, given.values())):
+            raise ValueError("bands are drawn over epochs, which all runs share, not over seconds")
+        return _panels([_several(bands, curve, x, _style.axes(ax, (7.2, 4.4)))])
+    run = bands[""][0]
     # Estimators keep a score of validation rows only.
     names = list(dict.fromkeys(name.removeprefix("validation_") for name in run.metrics))
     if ax is not None or not names:
@@ -80,6 +89,10 @@ def learning_curves(
         _both(run, name, panel, "max" if name == "score" else direction(name))
         _style.legend(panel)
     return _panels(found)
+
+
+def _is_band(runs: Any) -> bool:
+    return isinstance(runs, (list, tuple))
 
 
 def _panels(found: list[_style.Axes]) -> Array:
@@ -117,25 +130,42 @@ def _both(history: History, name: str, ax: _style.Axes, mode: str | None) -> Non
         ax.plot(epoch, value, "o", color=_style.VALIDATION, ms=7, mec="white", mew=1.2, label=label)
 
 
-def _several(runs: Mapping[str, History], curve: str, x: str, ax: _style.Axes) -> _style.Axes:
+def _several(
+    bands: Mapping[str, Sequence[History]], curve: str, x: str, ax: _style.Axes
+) -> _style.Axes:
     _style.dress(ax, curve.replace("_", " "), "epoch" if x == "epoch" else "seconds of training")
     curves = []
-    for i, (label, run) in enumerate(runs.items()):
-        values = run.curve(curve)
-        if not values:
+    for i, (label, runs) in enumerate(bands.items()):
+        found = [run.curve(curve) for run in runs]
+        if not all(found):
             raise ValueError(f"the run {label!r} has no {curve!r}")
-        curves.append(values)
-        places = list(range(1, len(values) + 1)) if x == "epoch" else _elapsed(run.seconds)
+        low, values, high = _quantiles(found)
+        curves += [low, high]
+        places = list(range(1, len(values) + 1)) if x == "epoch" else _elapsed(runs[0].seconds)
         colour = _style.COLOURS[i % len(_style.COLOURS)]
         style = ("-", "--", ":", "-.")[i // len(_style.COLOURS) % 4]
+        if len(runs) > 1:
+            ax.fill_between(places, low, high, color=colour, alpha=0.2, lw=0)
+            label = f"{label or 'median'} ({len(runs)} runs)"
         ax.plot(places, values, color=colour, lw=1.8, ls=style, label=label)
     if x == "epoch":
         _style.whole_numbers(ax)
     log_where_wide(ax, curves)
-    many = len(runs) > 6
+    many = len(bands) > 6
     beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if many else {}
     _style.legend(ax, **beside)
     return ax
+
+
+def _quantiles(curves: Sequence[Sequence[float]]) -> tuple[list[float], list[float], list[float]]:
+    """Lowest tenth, median and highest tenth, of the runs that have come to each epoch."""
+    table = np.full((len(curves), max(map(len, curves))), np.nan)
+    for row, values in zip(table, curves, strict=True):
+        row[: len(values)] = values
+    columns = [column[np.isfinite(column)] for column in table.T]
+    found = [np.quantile(c, (0.1, 0.5, 0.9)) if c.size else np.full(3, np.nan) for c in columns]
+    low, middle, high = np.array(found).T.tolist()
+    return low, middle, high
 
 
 def _elapsed(seconds: Sequence[float]) -> list[float]:
