@@ -1,16 +1,17 @@
-"""Prediction of one row (or a few) through Python, where overhead counts more than arithmetic.
+"""Prediction through Python: one row, where overhead counts more than arithmetic, and batches.
 
     python benchmarks/predict.py
-    python benchmarks/predict.py --batch 1000 --rows 784-128-10
+    python benchmarks/predict.py --batch 1,1000 --rows 784-128-10 --dtype float64 --threads 2
 
 ``MLP.predict`` and ``MLP.predictor`` (with ``out=``) on every backend beside NumPy by hand,
-scikit-learn, torch and ONNX Runtime, one thread, NumPy array in and NumPy array out. Writes
-``predict.json`` into the folder ``--out``.
+scikit-learn, torch and ONNX Runtime, NumPy array in and NumPy array out; a process of its own for
+each dtype and thread count. Writes ``predict.json`` into the folder ``--out``.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,12 @@ from harness.contenders import TITLES
 
 HERE = Path(__file__).resolve().parent
 #: Sizes → hidden activation and output.
-MAIN = {"20-64-64-1": ("tanh", "identity"), "784-128-10": ("relu", "softmax")}
+MAIN = {
+    "20-64-64-1": ("tanh", "identity"),
+    "784-128-10": ("relu", "softmax"),
+    "784-512-512-10": ("relu", "softmax"),
+    "10-10-1": ("tanh", "identity"),
+}
 SQUARES = {f"{n}-{n}-{n}": ("relu", "identity") for n in (4, 8, 16, 32, 64)}
 #: Microseconds wanted of one row of this network.
 TARGET_OF = "20-64-64-1"
@@ -29,16 +35,24 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 
 
 def measure(
-    rows: list[str], dtype: str, batch: int, backends: list[str], rounds: int, quick: bool
+    rows: list[str],
+    dtype: str,
+    threads: int,
+    batches: list[int],
+    backends: list[str],
+    rounds: int,
+    quick: bool,
 ) -> list[dict[str, Any]]:
     """Seconds per call of every way; runs in a process of its own, see ``harness.isolated``."""
     import numpy as np
     from fastmlp import kernels
     from harness import predictors, timing
+    from harness.peak import Peak
 
-    found = []
-    for row in rows:
-        print(f"  {dtype}: {row}", file=sys.stderr, flush=True)
+    predictors.use_threads(threads)
+    peak, found = Peak(dtype, threads), []
+    for row, batch in itertools.product(rows, batches):
+        print(f"  {dtype}, {threads} thread(s): {row}, {batch}", file=sys.stderr, flush=True)
         sizes = tuple(map(int, row.split("-")))
         activation, output = {**MAIN, **SQUARES}.get(row, ("relu", "identity"))
         net = kernels.Architecture(sizes, (activation,) * (len(sizes) - 2), output)
@@ -50,6 +64,7 @@ def measure(
         seconds: dict[str, list[float]] = {}
         calls = {n: make(net, parameters, x) for n, make in predictors.PREDICTORS.items()}
         ready = {name: call for name, call in calls.items() if call is not None}
+        ready["peak"] = peak.run
         groups = {None: ready}
         for backend in backends:
             with kernels.use_backend(backend):
@@ -62,14 +77,23 @@ def measure(
             for backend, members in groups.items():
                 with kernels.use_backend(backend or "reference"):
                     for name, call in members.items():
-                        if name not in seconds:
+                        if name not in seconds and name != "peak":
                             limit = TOLERANCE[dtype] * (1 + float(np.abs(want).max()))
                             np.testing.assert_allclose(call(), want, rtol=0, atol=limit)
                     least = 0.002 if quick else 0.01
                     for name, timed in timing.interleave(members, 1, least).items():
                         seconds.setdefault(name, []).extend(timed.seconds)
-        found.append({"network": row, "dtype": dtype, "batch": batch, "seconds": seconds})
+        best = peak.flops / min(seconds.pop("peak"))
+        cell = {"network": row, "dtype": dtype, "batch": batch, "threads": threads}
+        found.append(
+            {**cell, "peak_flops": best, "flops": flops(net.sizes, batch), "seconds": seconds}
+        )
     return found
+
+
+def flops(sizes: tuple[int, ...], batch: int) -> float:
+    """Multiplications and additions of a prediction."""
+    return 2.0 * batch * sum(a * b for a, b in itertools.pairwise(sizes))
 
 
 def report(record: dict[str, Any]) -> str:
@@ -78,15 +102,22 @@ def report(record: dict[str, Any]) -> str:
     ours = next(name for name in times if name in ("compiled", "numba", "reference"))
     lines = [
         f"{record['network']}, {record['dtype']}, {record['batch']} row(s), "
-        "µs a call (minimum, median), times fastmlp's"
+        f"{record['threads']} thread(s), µs a call (minimum, median), times fastmlp's, "
+        "share of the peak"
     ]
     for name in sorted(times, key=lambda name: times[name]):
         median = results.STATISTICS["median"](record["seconds"][name])
         line = (
             f"  {TITLES[name]:28} {results.microseconds(times[name]):>9} "
-            f"{results.microseconds(median):>9} {times[name] / times[ours]:8.1f}×"
+            f"{results.microseconds(median):>9} {times[name] / times[ours]:8.2f}×"
+            f"{100 * record['flops'] / record['peak_flops'] / times[name]:6.0f} %"
         )
-        if record["network"] == TARGET_OF and record["batch"] == 1 and name in TARGETS:
+        if (
+            record["network"] == TARGET_OF
+            and record["batch"] == 1
+            and record["dtype"] == "float32"
+            and name in TARGETS
+        ):
             met = 1e6 * times[name] <= TARGETS[name]
             line += f"  wanted <= {TARGETS[name]:g}: {'met' if met else 'MISSED'}"
         lines.append(line)
@@ -100,25 +131,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", default=",".join([*MAIN, *SQUARES]), help="layer sizes")
-    parser.add_argument("--batch", type=int, default=1, help="rows of a call")
-    parser.add_argument("--dtype", default="float32", choices=("float32", "float64"))
+    parser.add_argument("--rows", default=",".join(MAIN), help="layer sizes")
+    parser.add_argument("--squares", action="store_true", help="also n-n-n, from 4 to 64")
+    parser.add_argument("--batch", default="1,8,64,1000,10000", help="rows of a call")
+    parser.add_argument("--dtype", default="float32,float64")
+    parser.add_argument("--threads", default="1,2", help="thread counts, each one pinned core")
     parser.add_argument("--backends", default=",".join(fast or ["reference"]))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--quick", action="store_true", help="short samples: does it all work?")
     options = parser.parse_args()
-    request = {
-        "rows": options.rows.split(","),
-        "dtype": options.dtype,
-        "batch": options.batch,
+    rows = options.rows.split(",") + (list(SQUARES) if options.squares else [])
+    common = {
+        "rows": rows,
+        "batches": [int(n) for n in options.batch.split(",")],
         "backends": options.backends.split(","),
         "rounds": min(options.rounds, 2) if options.quick else options.rounds,
         "quick": options.quick,
     }
-    found = isolated.call("predict:measure", request, 1)
-    for record in found:
-        print(f"\n{report(record)}")
+    found = []
+    cores = len(machine.usable_cores())
+    for threads, dtype in itertools.product(options.threads.split(","), options.dtype.split(",")):
+        if int(threads) > cores:
+            print(f"note: {threads} threads are left out, there are fewer cores")
+            continue
+        request = {**common, "dtype": dtype, "threads": int(threads)}
+        group = isolated.call("predict:measure", request, int(threads))
+        for record in group:
+            print(f"\n{report(record)}", flush=True)
+        found += group
     results.write_json(options.out / "predict.json", machine.describe(), found)
     print(f"Written to {options.out}: predict.json")
     return 0

@@ -90,6 +90,18 @@ def instruction_set() -> str:
     return "neon" if platform.machine() in ("aarch64", "arm64") else "baseline"
 
 
+def caches() -> dict[str, int]:
+    """Bytes of data that one core has in each level, as fastmlp sees them."""
+    try:
+        from fastmlp import kernels
+
+        found = kernels.info()["caches"]
+    except (ImportError, KeyError):  # a version without
+        return {}
+    assert isinstance(found, dict)
+    return found
+
+
 def describe() -> dict[str, object]:
     """Processor, instruction set, cores, load and versions, for the head of the results."""
     name, _ = processor()
@@ -103,6 +115,7 @@ def describe() -> dict[str, object]:
         "processor": name,
         "architecture": platform.machine(),
         "instruction_set": instruction_set(),
+        "caches": caches(),
         "system": f"{platform.system()} {platform.release()}",
         "usable_cores": len(usable_cores()),
         "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,

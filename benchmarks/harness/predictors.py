@@ -19,6 +19,13 @@ from .contenders.numpy_loop import ACTIVATIONS
 from .problem import Array
 
 Call = Callable[[], Any]
+_threads = 1
+
+
+def use_threads(count: int) -> None:
+    """Let the calls that are made from now on use so many threads."""
+    global _threads
+    _threads = count
 
 
 def mlp(architecture: Architecture, parameters: Array, x: Array) -> Call:
@@ -40,7 +47,7 @@ def _network(architecture: Architecture, parameters: Array, x: Array) -> MLP:
         architecture.activations[0],
         architecture.output,
         dtype=x.dtype,
-        n_threads=1,
+        n_threads=_threads,
     )
     net.weights, net.biases = architecture.views(parameters)
     return net
@@ -107,7 +114,7 @@ def torch(architecture: Architecture, parameters: Array, x: Array) -> Call | Non
 
     from .contenders.torch_loop import ACTIVATIONS as LAYERS
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(_threads)
     layers: list[torch.nn.Module] = []
     for w, b in zip(*architecture.views(parameters), strict=True):
         linear = torch.nn.Linear(*w.shape, dtype=torch.from_numpy(b.copy()).dtype)
@@ -129,7 +136,7 @@ def torch(architecture: Architecture, parameters: Array, x: Array) -> Call | Non
 
 
 def onnxruntime(architecture: Architecture, parameters: Array, x: Array) -> Call | None:
-    """A session with one thread; the model is written with ``onnx``."""
+    """A session with as many threads; the model is written with ``onnx``."""
     if not all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))):
         return None
     import onnx
@@ -165,7 +172,7 @@ def onnxruntime(architecture: Architecture, parameters: Array, x: Array) -> Call
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
