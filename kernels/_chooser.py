@@ -249,7 +249,7 @@ class use_backend:
         _choose()
 
 
-def info() -> dict[str, object]:
+def info() -> dict[str, Any]:
     """What is live: backend, available backends, ISA, thread count and caches.
 
     Returns

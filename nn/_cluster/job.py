@@ -84,6 +84,6 @@ def threads(comm: Any) -> int:
     from mpi4py import MPI
 
     here = comm.Split_type(MPI.COMM_TYPE_SHARED)
-    share = max(1, int(kernels.info()["n_threads"]) // here.Get_size())
+    share = max(1, int(kernels.info()["n_threads"]) // int(here.Get_size()))
     here.Free()
     return share

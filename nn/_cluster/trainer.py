@@ -186,7 +186,8 @@ def shared_gradient(
     equal = weight is None and n % cluster.shards == 0
 
     def made(k: int, shard: int) -> Array:
-        part, out = slice(cuts[shard], cuts[shard + 1]), gradients[k.bit_count()]
+        part = slice(cuts[shard], cuts[shard + 1])
+        out: Array = gradients[k.bit_count()]
         share = _share(part, weight, total)
         if not share:
             out[...] = 0

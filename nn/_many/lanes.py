@@ -59,7 +59,7 @@ def grouped(work: Work, n_threads: int, wanted: bool | None) -> list[list[int]]:
         ``False`` puts each alone, ``None`` does so where that is faster.
     """
     found: dict[Any, list[int]] = {}
-    known_keys: dict[Hashable, Any] = {}
+    known_keys: dict[Hashable, Hashable] = {}
     alone: list[list[int]] = []
     for i in range(len(work.networks)):
         key = None if wanted is False else _key(work, i, wanted, known_keys)
@@ -80,7 +80,7 @@ def grouped(work: Work, n_threads: int, wanted: bool | None) -> list[list[int]]:
     return jobs + alone
 
 
-def _key(work: Work, i: int, wanted: bool | None, known_keys: dict[Hashable, Any]) -> Hashable:
+def _key(work: Work, i: int, wanted: bool | None, known_keys: dict[Hashable, Hashable]) -> Hashable:
     """Equal for networks that make the same steps; ``None`` for one that has to be alone."""
     net = work.networks[i]
     if work.options[i]["shuffle"] and not isinstance(net._generator, np.random.Generator):
@@ -123,7 +123,8 @@ def _width(work: Work, i: int) -> int:
 
 def trainer_for(work: Work, members: Sequence[int]) -> Any:
     """A lane trainer for some networks."""
-    return kernels.lane_trainer(*_arguments(work, members[0]), len(members))
+    architecture, dtype, loss, rule, options = _arguments(work, members[0])
+    return kernels.lane_trainer(architecture, dtype, loss, rule, options, len(members))
 
 
 def carry_out_together(pairs: Sequence[tuple[Run, ManyHooks]], trainer: Any, halt: Array) -> None:
