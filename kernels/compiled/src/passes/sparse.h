@@ -58,7 +58,8 @@ INLINE int sparse_row_body(const int panels, const int bytes, const struct csr *
         real padded[SPARSE_VECTORS * LANES];
         if (i + SPARSE_AHEAD < last)
             prefetch_row(w.at, integer_at(columns, bytes, i + SPARSE_AHEAD), w.row, panels);
-        const real *from = w.at + column * w.row;
+        /* Unsigned, because the column may be any number until it has been looked at. */
+        const real *from = (const real *)((uintptr_t)w.at + (uintptr_t)column * (uintptr_t)w.row * sizeof(real));
         if (!LIKELY((unsigned long)column < (unsigned long)w.whole)) {
             if ((unsigned long)column >= (unsigned long)w.n) {
                 sound = 0;
