@@ -71,6 +71,9 @@ ISA_FLAGS = {
 }
 
 
+if "-g" not in os.environ.get("CFLAGS", "").split():
+    # Python's own flags ask for debug information: seven eighths of the library, and never loaded.
+    FLAGS = [*FLAGS, "-g0"]
 if sys.platform == "win32":
     # gcc does not align the stack of 64-bit Windows for vectors of 32 bytes.
     FLAGS = [*FLAGS, "-Wa,-muse-unaligned-vector-move"]
