@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 TILE = re.compile(
-    r"^[0-9a-f]+ <((forward|gradient|descent|rows|half|plain)_(\d+)x(\d+))(?:\.\w+)*>:$"
+    r"^[0-9a-f]+ <((forward|gradient|descent|rows|half|plain)_(\d+)x(\d+)(h|v\d)?)(?:\.\w+)*>:$"
 )
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
 JUMP_TARGET = re.compile(r"^([0-9a-f]+)\b")
@@ -51,7 +51,9 @@ def tiles_of(disassembly: str) -> Iterator[tuple[str, float, list[Instruction]]]
             yield name, size, body
             name = ""
         if header := TILE.match(line):
-            wide = 0.5 if header[2] == "half" else int(header[4])
+            # Half a panel (h), or three vectors, of which two make a panel, from one on (v).
+            wide = 0.5 if header[2] == "half" or header[5] == "h" else int(header[4])
+            wide = 1.5 if (header[5] or "").startswith("v") else wide
             name, size, body = header[1], int(header[3]) * wide, []
         elif name and (match := INSTRUCTION.match(line)):
             body.append(Instruction(int(match[1], 16), match[2], match[3]))

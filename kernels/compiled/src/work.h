@@ -12,6 +12,7 @@ enum {
     LINE = 64,
     BLOCK_ROWS = 192, /* a multiple of every tile's rows */
     PART_ROWS = 2048, /* of the sums of a single call, a multiple of SUM_ROWS, see tiles.h */
+    SOON_ELEMENTS = 1024, SOON_ROWS = 16, /* of rows that are gathered soon, at most */
     SPARSE_SCRATCH = 16 << 10, /* bytes of the gradient of a few features of a sparse layer */
 };
 
@@ -60,6 +61,12 @@ static inline long rows_of_blocks(long n, long longest, int threads)
 }
 static inline long rows_of_block(long n, int threads) { return rows_of_blocks(n, BLOCK_ROWS, threads); }
 static inline long blocks_of(long n, long block_rows) { return n / block_rows + (n % block_rows > 0); }
+
+/* How many rows before it is gathered a row of n elements is prefetched. */
+static inline long rows_ahead(long n)
+{
+    return n >= SOON_ELEMENTS ? 2 : min((unsigned)SOON_ELEMENTS / (unsigned)(n + 1), SOON_ROWS) + 2;
+}
 
 /* Number of the row at a position of an order, NULL for that of the rows themselves. */
 static inline long row_at(const int64_t *order, long position)

@@ -99,22 +99,31 @@ static void weigh(struct engine *e, const struct samples *s, long first, long n)
 static double pass_loss(const struct engine *e, const struct samples *s)
 {
     double total = 0;
-    int real = e->design.kernels->real_bytes;
-    for (long r = 0; r < e->pass.n_rows; r++) {
-        long at = row_at(s->order, e->pass.first_row + r);
-        double weight = s->sample_weight ? weight_at(s->sample_weight, real, at, e->pass.unit) : 1;
-        total += weight * real_at(e->arena.row_loss, real, r);
-    }
+    const int real = e->design.kernels->real_bytes;
+    const long n = e->pass.n_rows;
+    const void *losses = e->arena.row_loss;
+    if (s->sample_weight)
+        for (long r = 0; r < n; r++) {
+            const long at = row_at(s->order, e->pass.first_row + r);
+            total += weight_at(s->sample_weight, real, at, e->pass.unit) * real_at(losses, real, r);
+        }
+    else if (real == 4)
+        for (long r = 0; r < n; r++)
+            total += ((const float *)losses)[r];
+    else
+        for (long r = 0; r < n; r++)
+            total += ((const double *)losses)[r];
     return total;
 }
 
-/* The next pass is taken to have as many rows as this one. */
+/* The next pass is taken to have as many rows as this one; few of them are prefetched while these are gathered. */
 static struct upcoming next_rows(const struct engine *e, const struct samples *s)
 {
     struct upcoming next = {e->pass.first_row + e->pass.n_rows, 0};
     long row_bytes = e->design.layers[0].n_in * e->design.kernels->real_bytes;
     long rows = min(e->pass.n_rows, s->n_rows - next.first);
-    if (s->order && !e->design.sparse && rows * row_bytes <= PREFETCH_BYTES)
+    const int beyond = rows > rows_ahead(e->design.layers[0].n_in);
+    if (s->order && beyond && !e->design.sparse && rows * row_bytes <= PREFETCH_BYTES)
         next.rows = rows;
     return next;
 }
@@ -162,16 +171,20 @@ static void bound_columns(struct engine *e, int threads)
 static void run_pass(struct engine *e)
 {
     int threads = fastmlp_tuner_begin(&e->tuner);
-    e->pass.block_rows = rows_of_block(e->pass.n_rows, threads);
+    const int one_block = threads == 1 && e->pass.n_rows > 0 && e->pass.n_rows <= BLOCK_ROWS;
+    e->pass.block_rows = one_block ? e->pass.n_rows : rows_of_block(e->pass.n_rows, threads);
     e->pass.upcoming = next_rows(e, e->pass.samples);
     if (e->design.sparse)
         e->design.kernels->gather_entries(e);
     if (e->pass.fault)
         return;
-    fastmlp_parallel(threads, blocks_of(e->pass.n_rows, e->pass.block_rows), e->design.kernels->rows_block, e);
+    if (one_block)
+        e->design.kernels->rows_block(e, 0, 0);
+    else
+        fastmlp_parallel(threads, blocks_of(e->pass.n_rows, e->pass.block_rows), e->design.kernels->rows_block, e);
     if (e->pass.fault) /* parameters are still as the last step left them */
         return;
-    fastmlp_parallel(threads, e->design.n_tasks, e->design.kernels->weights_task, e);
+    fastmlp_parallel(threads, e->design.n_groups, e->design.kernels->weights_group, e);
     if (e->pass.finish && e->design.clip_norm > 0)
         clip_and_update(e, threads);
     if (e->pass.finish && e->design.max_norm > 0)

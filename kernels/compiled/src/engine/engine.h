@@ -44,6 +44,13 @@ struct weight_task {
     long panel, first, last;
 };
 
+/* Tasks that one thread does together: the same features of neighbouring panels, tasks first,
+   first + step ... What they all read, the activations of those features, is read once. */
+struct task_group {
+    long first, n, step;
+};
+enum { MAX_GROUP = 12 }; /* tasks of a group, at most */
+
 /* Positions in the order of the rows of the next pass, which shuffling has put anywhere. They are
    prefetched while the weights of this one are computed. */
 struct upcoming {
@@ -66,18 +73,20 @@ struct design {
     long n_packed;              /* elements of the packed parameters */
     long capacity;              /* rows of a pass at most */
     long batch_panel;           /* elements from one panel of the batch to the next */
-    long n_tasks;               /* of the weights pass */
+    long n_tasks, n_groups;     /* of the weights pass */
 };
 
 /* Where its memory is, see memory.c; the parts of layers are in `layers`. */
 struct arena {
     char *memory;               /* all that follows is in here, from a cache line on */
-    void *parameters, *gradient, *state[MAX_STATES];
+    void *parameters, *gradient;
+    void *state[MAX_STATES + 1]; /* of the rule, then NULL */
     void *rest;                 /* digits that sums over several passes would lose, or NULL */
     void *input, *target;       /* gathered rows of x and targets, in panels */
     int64_t *labels;            /* gathered, in place of targets */
     void *row_scale, *row_loss; /* per row of the pass */
     struct weight_task *tasks;
+    struct task_group *groups;
     double *task_penalty;       /* of each task's weights, before the update; lazy ones: sparse.c */
     double *task_norm;          /* sum of its squared gradient */
     double *task_clipped;       /* the same after clip_value */

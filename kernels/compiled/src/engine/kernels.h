@@ -59,7 +59,7 @@ struct kernels {
     void (*gather_entries)(struct engine *);
     double (*fold_shrink)(const struct engine *, double factor);
     void (*rows_block)(void *engine, long block, int thread);
-    void (*weights_task)(void *engine, long task, int thread);
+    void (*weights_group)(void *engine, long group, int thread);
     void (*update_task)(void *engine, long task, int thread);
     void (*bound_task)(void *engine, long panel, int thread);
     long (*product_scratch)(const struct product *);

@@ -2,7 +2,7 @@
    step needs. A step allocates nothing.
 
      arena.memory
-     | tasks, their sums            | n_tasks each                     filled when the engine is made
+     | tasks, their sums, groups    | n_tasks each                     filled when the engine is made
      | parameters, states           | n_packed each: panels of all     loaded and stored; updated by
      |                              | weights, then of all biases      the weights pass
      | gradient, rest               | n_packed each; only where the    from pass to pass of a batch, or to
@@ -31,6 +31,8 @@ enum {
     PASS_BYTES = 768 << 10,  /* activations and errors of one pass stay about in the cache */
     PASS_ROWS = 1024,        /* ... but a pass has at least this many rows, if the batch has */
     SPARSE_TASKS = 64,       /* of a sparse first layer, at most about */
+    GROUP_PANELS = MAX_GROUP, /* of a group of tasks, at most; whole triples of panels */
+    GROUPS_OF_THREAD = 4,    /* so many groups a thread share the work evenly */
     HUGE_PAGE = 2 << 20,
 };
 
@@ -99,6 +101,18 @@ static void lay_out_rows(struct engine *e, char *memory, long *used)
     e->arena.row_loss = reals(e, memory, used, e->design.capacity);
 }
 
+/* Panels of a group at most: so many that a pass over the activations pays, so few that all threads find
+   work. Sums are of tasks, so that results do not depend on it. */
+static long max_group_panels(const struct engine *e)
+{
+    long panels = GROUP_PANELS;
+    const long tiles = e->design.kernels->tile_panels;
+    while (panels > 3 && e->design.n_threads > 1 &&
+           e->design.n_tasks * tiles / panels < GROUPS_OF_THREAD * e->design.n_threads)
+        panels /= 2;
+    return panels > 3 ? panels : tiles;
+}
+
 /* Bytes of all that an engine needs. */
 static long lay_out(struct engine *e, const struct request *r, char *memory)
 {
@@ -106,6 +120,7 @@ static long lay_out(struct engine *e, const struct request *r, char *memory)
     const long sum = (long)sizeof(double);
     long used = 0;
     e->arena.tasks = piece(memory, &used, times(e->design.n_tasks, (long)sizeof *e->arena.tasks));
+    e->arena.groups = piece(memory, &used, times(e->design.n_tasks, (long)sizeof *e->arena.groups));
     e->arena.task_penalty = piece(memory, &used, times(e->design.n_tasks, sum));
     e->arena.task_norm = piece(memory, &used, times(e->design.n_tasks, sum));
     e->arena.task_clipped = piece(memory, &used, times(e->design.n_tasks, sum));
@@ -113,8 +128,8 @@ static long lay_out(struct engine *e, const struct request *r, char *memory)
         return used;
     lay_out_parameters(e, r, memory, &used);
     lay_out_rows(e, memory, &used);
-    e->arena.scratch_bytes = max((e->design.kernels->task_features + 1) * e->design.kernels->tile_panels * LINE,
-                           e->design.kernels->output_scratch(top->n_out));
+    e->arena.scratch_bytes = max((e->design.kernels->task_features + 1) * max_group_panels(e) * LINE,
+                                 e->design.kernels->output_scratch(top->n_out));
     if (e->design.sparse)
         e->arena.scratch_bytes =
             max(e->arena.scratch_bytes, max(SPARSE_SCRATCH, times(e->design.layers[0].out_panels, LINE)));
@@ -151,6 +166,30 @@ static void list_tasks(struct engine *e)
             for (long f = 0; f < e->design.layers[l].n_in; f += features)
                 *task++ = (struct weight_task){l, (int)min(panels, e->design.layers[l].out_panels - p), p,
                                                f, min(f + features, e->design.layers[l].n_in)};
+}
+
+/* Tasks of whole panels go in groups; the last ones of a layer, with padding, which may be narrow, go
+   alone. */
+static void list_groups(struct engine *e)
+{
+    const long tiles = e->design.kernels->tile_panels, at_most = max_group_panels(e) / tiles;
+    struct task_group *group = e->arena.groups;
+    long first = 0;
+    if (e->design.sparse)
+        for (; e->arena.tasks[first].panels == 0 && first < e->design.n_tasks; first++)
+            *group++ = (struct task_group){first, 1, 0};
+    for (int l = e->design.sparse; l < e->design.n_layers; l++) {
+        const struct layer *layer = &e->design.layers[l];
+        const long by_features = blocks_of(layer->n_in, e->design.kernels->task_features);
+        const long whole = layer->n_out / (e->design.kernels->panel * tiles);
+        const long all = blocks_of(layer->out_panels, tiles);
+        for (long p = 0, n; p < all; p += n, first += n * by_features) {
+            n = p < whole ? min(whole - p, at_most) : 1;
+            for (long f = 0; f < by_features; f++)
+                *group++ = (struct task_group){first + f, n, by_features};
+        }
+    }
+    e->design.n_groups = group - e->arena.groups;
 }
 
 /* Zeros, at the start of a cache line, which `e` owns. Steps go over large networks in many
@@ -247,6 +286,7 @@ struct engine *fastmlp_engine_new(const struct request *r, double *wanted)
     }
     lay_out(e, r, memory);
     list_tasks(e);
+    list_groups(e);
     e->pass.update.rule = r->rule;
     fastmlp_tuner_start(&e->tuner, r->n_threads, 3 * layer_flops(&e->design) * (double)e->design.capacity);
     return e;

@@ -18,16 +18,10 @@ static void rows_to_columns(const real *panels, long panel, long rows, long n_ou
 {
     for (long c = 0; c < n_out; c += LANES) {
         const real *from = panels + c / PANEL * panel + c % PANEL;
-        real padded[LANES * LANES];
-        long step = PANEL;
-        if (rows < LANES) {
-            memset(padded, 0, sizeof padded);
-            for (long r = 0; r < rows; r++)
-                store(padded + r * LANES, load(from + r * PANEL));
-            from = padded;
-            step = LANES;
-        }
-        transpose_square(from, step, columns + c * LANES, LANES);
+        if (rows < LANES)
+            transpose_some(rows, from, PANEL, LANES, columns + c * LANES, LANES);
+        else
+            transpose_square(from, PANEL, columns + c * LANES, LANES);
     }
 }
 
@@ -57,14 +51,10 @@ static void columns_to_rows(const real *columns, long rows, long n_out, real *pa
 {
     for (long c = 0; c < output_columns(n_out); c += LANES) {
         real *to = panels + c / PANEL * panel + c % PANEL;
-        if (rows == LANES) {
+        if (rows == LANES)
             transpose_square(columns + c * LANES, LANES, to, PANEL);
-        } else {
-            real padded[LANES * LANES];
-            transpose_square(columns + c * LANES, LANES, padded, LANES);
-            for (long r = 0; r < rows; r++)
-                store(to + r * PANEL, load(padded + r * LANES));
-        }
+        else
+            transpose_some(LANES, columns + c * LANES, LANES, rows, to, PANEL);
     }
 }
 

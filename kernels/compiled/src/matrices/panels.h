@@ -32,11 +32,8 @@
 
 /* to[c][r] = from[r][c] for a square of LANES x LANES. Interleaving row i with row i + LANES / 2,
    log2(LANES) times, moves bit after bit of the row number into the column number. */
-INLINE void transpose_square(const real *from, long from_row, real *to, long to_row)
+INLINE void transpose_vectors(vec v[LANES], vec w[LANES])
 {
-    vec v[LANES], w[LANES];
-    UNROLL for (int i = 0; i < LANES; i++)
-        v[i] = load(from + i * from_row);
     UNROLL for (int stage = 0; stage < ZIP_STAGES; stage++) {
         UNROLL for (int i = 0; i < LANES / 2; i++) {
             w[2 * i] = ZIP_LOWER(v[i], v[i + LANES / 2]);
@@ -45,16 +42,41 @@ INLINE void transpose_square(const real *from, long from_row, real *to, long to_
         UNROLL for (int i = 0; i < LANES; i++)
             v[i] = w[i];
     }
+}
+
+INLINE void transpose_square(const real *from, long from_row, real *to, long to_row)
+{
+    vec v[LANES], w[LANES];
+    UNROLL for (int i = 0; i < LANES; i++)
+        v[i] = load(from + i * from_row);
+    transpose_vectors(v, w);
     UNROLL for (int i = 0; i < LANES; i++)
         store(to + i * to_row, v[i]);
 }
 
-/* The same for PANEL x PANEL. */
-OUTLINE void transpose_block(const real *from, long from_row, real *to, long to_row)
+/* The same for PANEL rows of `columns` <= PANEL columns, in whole squares. */
+OUTLINE void transpose_columns(long columns, const real *from, long from_row, real *to, long to_row)
 {
-    for (int r = 0; r < PANEL; r += LANES)
-        for (int c = 0; c < PANEL; c += LANES)
+    for (long c = 0; c < columns; c += LANES)
+        for (int r = 0; r < PANEL; r += LANES)
             transpose_square(from + r * from_row + c, from_row, to + c * to_row + r, to_row);
+}
+
+INLINE void transpose_block(const real *from, long from_row, real *to, long to_row)
+{
+    transpose_columns(PANEL, from, from_row, to, to_row);
+}
+
+/* transpose_square of `have` <= LANES rows, the others being zeros, of which `want` rows are written. */
+OUTLINE void transpose_some(long have, const real *from, long from_row, long want, real *to, long to_row)
+{
+    vec v[LANES], w[LANES];
+    UNROLL for (int i = 0; i < LANES; i++)
+        v[i] = i < have ? load(from + i * from_row) : (vec){0};
+    transpose_vectors(v, w);
+    UNROLL for (int i = 0; i < LANES; i++)
+        if (i < want)
+            store(to + i * to_row, v[i]);
 }
 
 /* One row of `columns` elements into panels; the padding becomes zero, or stays with `pad` 0. */

@@ -4,7 +4,7 @@
 
 #include "fastmlp.h"
 #include "matrices/panels.h"
-#include "matrices/tiles.h"
+#include "matrices/tile_tables.h"
 #include "work.h"
 
 enum {
@@ -35,39 +35,47 @@ INLINE struct epilogue backward_epilogue(int activation, const real *delta, cons
 }
 
 /* c = bias + a w for a block of rows, with this epilogue; bias NULL stands for zeros, with `accumulate`
-   c += a w. Rows of c are c_row elements apart.
+   c += a w. Rows of c are c_row elements apart; of its last panel, with `half`, half has columns.
 
    A block of depth is finished for all panels before the next one begins: so much of `a` stays in
    the second-level cache, and a tile's part of w in the first-level cache while all rows pass over
    it. The first of them prefetches the next part. */
-INLINE void strided_product(long rows, long depth, const real *a, long a_panel, const real *w,
-                            long w_panel, const real *bias, int accumulate, struct epilogue epilogue,
-                            real *c, long c_row, long c_panel, long panels)
+INLINE void product_of(long rows, long depth, const real *a, long a_panel, const real *w, long w_panel,
+                       const real *bias, int accumulate, struct epilogue epilogue, real *c, long c_row,
+                       long c_panel, long panels, int half)
 {
     const long block = depth_block(depth);
     const struct parts parts = parts_of(rows, TILE_ROWS);
+    struct forward_call call = {.a_panel = a_panel, .b_panel = w_panel, .c_row = c_row, .c_panel = c_panel};
     long k = 0;
     do { /* once even for depth 0 */
         const long deep = depth - k < block ? depth - k : block;
-        const struct epilogue here = k + block < depth ? PLAIN_EPILOGUE : epilogue;
+        const int begins = k == 0 && !accumulate;
+        call.epilogue = k + block < depth ? PLAIN_EPILOGUE : epilogue;
+        call.init_row = begins ? 0 : c_row;
+        call.init_panel = begins ? PANEL : c_panel;
         const real *a_k = a + k / PANEL * a_panel;
         for (long p = 0, wide; p < panels; p += wide) {
             wide = panels - p < TILE_PANELS ? panels - p : TILE_PANELS;
             const real *w_k = w + p * w_panel + k * PANEL;
-            forward_tile *const *tiles = forward_tiles[wide - 1];
+            forward_tile *const *tiles = half && p + wide == panels && wide == 1 ? forward_halves
+                                                                                 : forward_tiles[wide - 1];
             for (long r = 0, i = 0, part; r < rows; r += part, i++) {
                 part = part_at(parts, i);
                 real *c_r = c + p * c_panel + r * c_row;
-                struct strided init = {c_r, c_row, c_panel};
-                if (k == 0 && !accumulate)
-                    init = bias ? (struct strided){bias + p * PANEL, 0, PANEL}
-                                : (struct strided){zeros, 0, PANEL};
-                const long ahead = r == 0 && p + wide < panels ? wide * w_panel : 0;
-                tiles[part - 1](deep, a_k + r * PANEL, a_panel, w_k, w_panel, ahead, init, here,
-                                c_r, c_row, c_panel);
+                const real *init = !begins ? c_r : bias ? bias + p * PANEL : zeros;
+                call.ahead = r == 0 && p + wide < panels ? wide * w_panel : 0;
+                tiles[part - 1](deep, a_k + r * PANEL, w_k, init, c_r, &call);
             }
         }
     } while ((k += block) < depth);
+}
+
+static void strided_product(long rows, long depth, const real *a, long a_panel, const real *w,
+                            long w_panel, const real *bias, int accumulate, struct epilogue epilogue,
+                            real *c, long c_row, long c_panel, long panels)
+{
+    product_of(rows, depth, a, a_panel, w, w_panel, bias, accumulate, epilogue, c, c_row, c_panel, panels, 0);
 }
 
 /* The same with c in panels. */
@@ -75,8 +83,14 @@ static void layer_product(long rows, long depth, const real *a, long a_panel, co
                           long w_panel, const real *bias, int accumulate, struct epilogue epilogue,
                           real *c, long c_panel, long panels)
 {
-    strided_product(rows, depth, a, a_panel, w, w_panel, bias, accumulate, epilogue, c, PANEL, c_panel,
-                    panels);
+    product_of(rows, depth, a, a_panel, w, w_panel, bias, accumulate, epilogue, c, PANEL, c_panel, panels, 0);
+}
+
+static void half_product(long rows, long depth, const real *a, long a_panel, const real *w,
+                         long w_panel, const real *bias, int accumulate, struct epilogue epilogue,
+                         real *c, long c_panel, long panels, int half)
+{
+    product_of(rows, depth, a, a_panel, w, w_panel, bias, accumulate, epilogue, c, PANEL, c_panel, panels, half);
 }
 
 /* Whether a product with so few columns is cheaper as dot products, which cost twice as much an element

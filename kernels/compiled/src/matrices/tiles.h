@@ -26,6 +26,14 @@
 
 #include "vector/simd.h"
 
+enum {
+#ifdef TRIPLE_FEATURES
+    TILE_VECTORS = 3,
+#else
+    TILE_VECTORS = TILE_PANELS * VECTORS,
+#endif
+};
+
 enum { SUM_ROWS = 1024 / (int)sizeof(real) }; /* rows that are summed in one chain, at most */
 
 /* a + b; what rounding takes from it is added to `rest` (Knuth, The art of computer programming, 2,
@@ -36,11 +44,6 @@ INLINE vec sum_with_rest(vec a, vec b, vec *rest)
     *rest += masked(error == error, error);
     return sum;
 }
-
-struct strided {
-    const real *at;
-    long row, panel; /* elements from one row, and from one panel, to the next */
-};
 
 /* Epilogue of a forward tile, before C leaves the registers: a ReLU, max(lowest, C), or its derivative: with
    a gate an element becomes 0 unless the one so far behind it in memory is positive. */
@@ -53,120 +56,135 @@ struct epilogue {
 /* Each tile prefetches for later tiles, a few lines per row: issued all at once, the prefetches would fill
    the load queue and delay the tile's own loads. */
 
-INLINE void begin_forward(const int rows, const int panels, struct strided init,
+/* Elements to vector v of rows of panels. */
+#define VECTOR_AT(V, PANEL_STEP) (((V) / VECTORS) * (PANEL_STEP) + ((V) % VECTORS) * LANES)
+/* Vectors of whole panels, of which a tile of half a panel computes half: the others it writes as zeros. */
+INLINE int whole_panels(const int vectors) { return (vectors + VECTORS - 1) / VECTORS * VECTORS; }
+
+/* What a product's forward tiles have in common. It is passed by address: copied onto the stack for each
+   call, it would be read before its parts had come together there. */
+struct forward_call {
+    long a_panel, b_panel;     /* elements from one panel to the next */
+    long ahead;                /* elements to what is prefetched of B */
+    long init_row, init_panel; /* of what C begins with: elements from one row, or panel, to the next */
+    long c_row, c_panel;
+    struct epilogue epilogue;
+};
+
+INLINE void begin_forward(const int rows, const int vectors, const real *init, long row, long panel,
                           vec sum[][TILE_PANELS * VECTORS])
 {
     UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < panels * VECTORS; v++)
-            sum[r][v] = load(init.at + r * init.row + (v / VECTORS) * init.panel +
-                             (v % VECTORS) * LANES);
+        UNROLL for (int v = 0; v < vectors; v++)
+            sum[r][v] = load(init + r * row + VECTOR_AT(v, panel));
 }
 
-INLINE void end_forward(const int rows, const int panels, vec sum[][TILE_PANELS * VECTORS],
+INLINE void end_forward(const int rows, const int vectors, vec sum[][TILE_PANELS * VECTORS],
                         struct epilogue epilogue, real *c, long c_row, long c_panel)
 {
     const vec lowest = SPLAT(epilogue.lowest);
     if (epilogue.gate)
         UNROLL for (int r = 0; r < rows; r++)
-            UNROLL for (int v = 0; v < panels * VECTORS; v++) {
-                const real *at = c + r * c_row + (v / VECTORS) * c_panel + (v % VECTORS) * LANES;
+            UNROLL for (int v = 0; v < vectors; v++) {
+                const real *at = c + r * c_row + VECTOR_AT(v, c_panel);
                 sum[r][v] = masked(load(at + epilogue.gate) > SPLAT((real)0), sum[r][v]);
             }
     UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < panels * VECTORS; v++)
-            store(c + r * c_row + (v / VECTORS) * c_panel + (v % VECTORS) * LANES,
-                  maximum(lowest, sum[r][v]));
+        UNROLL for (int v = 0; v < whole_panels(vectors); v++)
+            store(c + r * c_row + VECTOR_AT(v, c_panel),
+                  v < vectors ? maximum(lowest, sum[r][v]) : (vec){0});
 }
 
-/* ROWS x PANELS panels of C over a depth that may end inside a panel of A. Prefetches as much of B, `ahead`
+/* ROWS x VECTORS vectors of C over a depth that may end inside a panel of A. Prefetches as much of B, `ahead`
    elements further on. */
-INLINE void forward_body(const int rows, const int panels, long depth, const real *a, long a_panel,
-                         const real *b, long b_panel, long ahead, struct strided init,
-                         struct epilogue epilogue, real *c, long c_row, long c_panel)
+INLINE void forward_body(const int rows, const int vectors, long depth, const real *a, const real *b,
+                         const real *init, real *c, const struct forward_call *call)
 {
     vec sum[TILE_ROWS][TILE_PANELS * VECTORS];
-    begin_forward(rows, panels, init, sum);
+    const int panels = whole_panels(vectors) / VECTORS;
+    const long a_panel = call->a_panel, b_panel = call->b_panel, ahead = call->ahead;
+    begin_forward(rows, vectors, init, call->init_row, call->init_panel, sum);
     for (; depth > 0; depth -= PANEL, a += a_panel) {
         const real *end = b + (depth < PANEL ? depth : PANEL) * PANEL;
         const real *x = a;
         INNER_LOOP do {
             vec right[TILE_PANELS * VECTORS];
-            UNROLL for (int v = 0; v < panels * VECTORS; v++)
-                right[v] = load(b + (v / VECTORS) * b_panel + (v % VECTORS) * LANES);
+            UNROLL for (int v = 0; v < vectors; v++)
+                right[v] = load(b + VECTOR_AT(v, b_panel));
             UNROLL for (int p = 0; p < panels; p++)
                 __builtin_prefetch(b + p * b_panel + ahead, 0, 2);
             UNROLL for (int r = 0; r < rows; r++) {
                 vec left = SPLAT(x[r * PANEL]);
-                UNROLL for (int v = 0; v < panels * VECTORS; v++)
+                UNROLL for (int v = 0; v < vectors; v++)
                     sum[r][v] = FMA(left, right[v], sum[r][v]);
             }
             b += PANEL;
             x += 1;
         } while (b != end);
     }
-    end_forward(rows, panels, sum, epilogue, c, c_row, c_panel);
+    end_forward(rows, vectors, sum, call->epilogue, c, call->c_row, call->c_panel);
 }
 
-/* What a gradient tile prefetches: a line for later tiles, and for the update `step` <= 128 bytes with
-   each row. */
-struct prefetch {
+/* What gradient tiles are told beside their operands: distances, whether C adds to earlier blocks of rows,
+   and what to prefetch: a line of `tiles` for later tiles, and for the update `step` <= 128 bytes with each
+   row. */
+struct gradient_call {
+    long d_panel, c_panel; /* elements from one panel to the next */
+    int accumulate;
     const real *tiles;
     const char *update;
     long step;
 };
 
-INLINE struct prefetch prefetch_tiles(const real *tiles)
+/* FEATURES rows of C and its vectors FIRST ... FIRST + VECTORS - 1, over all rows of A and D; features lie
+   next to each other in A's panel. */
+INLINE void gradient_sums(const int features, const int first, const int vectors, const int updates,
+                          long rows, const real *a, const real *d, long d_panel, const real *tiles,
+                          const char *update, long step, vec sum[][TILE_VECTORS])
 {
-    return (struct prefetch){tiles, (const char *)tiles, 0};
-}
-
-/* FEATURES x PANELS panels of C over all rows; features lie next to each other in A's panel. */
-INLINE void gradient_sums(const int features, const int panels, const int updates, long rows,
-                          const real *a, const real *d, long d_panel, struct prefetch ahead,
-                          vec sum[][TILE_PANELS * VECTORS])
-{
-    const long next = ahead.tiles - a;
+    const long next = tiles - a;
     UNROLL for (int i = 0; i < features; i++)
-        UNROLL for (int v = 0; v < panels * VECTORS; v++)
+        UNROLL for (int v = 0; v < vectors; v++)
             sum[i][v] = (vec){0};
     for (const real *end = a + rows * PANEL; a != end; a += PANEL, d += PANEL) {
         __builtin_prefetch(a + next, 0, 3);
         if (updates) {
-            __builtin_prefetch(ahead.update, 1, 2);
-            __builtin_prefetch(ahead.update + 64, 1, 2);
-            ahead.update += ahead.step;
+            __builtin_prefetch(update, 1, 2);
+            __builtin_prefetch(update + 64, 1, 2);
+            update += step;
         }
-        vec right[TILE_PANELS * VECTORS];
-        UNROLL for (int v = 0; v < panels * VECTORS; v++)
-            right[v] = load(d + (v / VECTORS) * d_panel + (v % VECTORS) * LANES);
+        vec right[TILE_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++)
+            right[v] = load(d + VECTOR_AT(first + v, d_panel));
         UNROLL for (int i = 0; i < features; i++) {
             vec left = SPLAT(a[i]);
-            UNROLL for (int v = 0; v < panels * VECTORS; v++)
+            UNROLL for (int v = 0; v < vectors; v++)
                 sum[i][v] = FMA(left, right[v], sum[i][v]);
         }
     }
 }
 
 /* sum += what is in memory, of earlier blocks of rows. */
-INLINE void add_tile(const int features, const int panels, const real *from, long panel,
-                     vec sum[][TILE_PANELS * VECTORS])
+INLINE void add_tile(const int features, const int first, const int vectors, const real *from, long panel,
+                     vec sum[][TILE_VECTORS])
 {
     UNROLL for (int i = 0; i < features; i++)
-        UNROLL for (int v = 0; v < panels * VECTORS; v++)
-            sum[i][v] += load(from + i * PANEL + (v / VECTORS) * panel + (v % VECTORS) * LANES);
+        UNROLL for (int v = 0; v < vectors; v++)
+            sum[i][v] += load(from + i * PANEL + VECTOR_AT(first + v, panel));
 }
 
-INLINE void gradient_body(const int features, const int panels, long rows, const real *a,
-                          const real *d, long d_panel, int accumulate, struct prefetch ahead, real *c,
-                          long c_panel)
+INLINE void gradient_body(const int features, const int first, const int vectors, long rows,
+                          const real *a, const real *d, real *c, const struct gradient_call *call)
 {
-    vec sum[PANEL][TILE_PANELS * VECTORS];
-    gradient_sums(features, panels, 1, rows, a, d, d_panel, ahead, sum);
-    if (accumulate)
-        add_tile(features, panels, c, c_panel, sum);
+    vec sum[PANEL][TILE_VECTORS];
+    const long c_panel = call->c_panel;
+    gradient_sums(features, first, vectors, 1, rows, a, d, call->d_panel, call->tiles, call->update,
+                  call->step, sum);
+    if (call->accumulate)
+        add_tile(features, first, vectors, c, c_panel, sum);
     UNROLL for (int i = 0; i < features; i++)
-        UNROLL for (int v = 0; v < panels * VECTORS; v++)
-            store(c + i * PANEL + (v / VECTORS) * c_panel + (v % VECTORS) * LANES, sum[i][v]);
+        UNROLL for (int v = 0; v < (vectors < VECTORS ? VECTORS : vectors); v++)
+            store(c + i * PANEL + VECTOR_AT(first + v, c_panel), v < vectors ? sum[i][v] : (vec){0});
 }
 
 /* Descent on the gradient of a tile, w <- w - rate (gradient + l2 w), before it leaves the registers:
@@ -177,120 +195,37 @@ struct descent {
 };
 
 /* Returns the sum of w^2 before, 0 where l2 is 0. Where that overflows the tile does not descend. */
-INLINE double descent_body(const int features, const int panels, long rows, const real *a,
-                           const real *d, const real *next, const real *init, real *w,
+INLINE double descent_body(const int features, const int first, const int vectors, long rows,
+                           const real *a, const real *d, const real *next, const real *init, real *w,
                            const struct descent *by)
 {
-    vec sum[PANEL][TILE_PANELS * VECTORS];
-    gradient_sums(features, panels, 0, rows, a, d, by->d_panel, prefetch_tiles(next), sum);
+    vec sum[PANEL][TILE_VECTORS];
+    gradient_sums(features, first, vectors, 0, rows, a, d, by->d_panel, next, NULL, 0, sum);
     if (init)
-        add_tile(features, panels, init, by->init_panel, sum);
+        add_tile(features, first, vectors, init, by->init_panel, sum);
     const vec rate = SPLAT((real)-by->rate), l2 = SPLAT((real)by->l2);
     const long w_panel = by->w_panel;
     real total = 0;
     if (by->l2 != 0) {
-        vec squares[TILE_PANELS * VECTORS] = {{0}};
+        vec squares[TILE_VECTORS] = {{0}};
         UNROLL for (int i = 0; i < features; i++)
-            UNROLL for (int v = 0; v < panels * VECTORS; v++) {
-                vec x = load(w + i * PANEL + (v / VECTORS) * w_panel + (v % VECTORS) * LANES);
+            UNROLL for (int v = 0; v < vectors; v++) {
+                vec x = load(w + i * PANEL + VECTOR_AT(first + v, w_panel));
                 squares[v] = FMA(x, x, squares[v]);
                 sum[i][v] = FMA(l2, x, sum[i][v]);
             }
-        UNROLL for (int v = 1; v < panels * VECTORS; v++)
+        UNROLL for (int v = 1; v < vectors; v++)
             squares[0] += squares[v];
         total = sum_lanes(squares[0]);
         if (!isfinite(total))
             return total;
     }
     UNROLL for (int i = 0; i < features; i++)
-        UNROLL for (int v = 0; v < panels * VECTORS; v++) {
-            real *at = w + i * PANEL + (v / VECTORS) * w_panel + (v % VECTORS) * LANES;
+        UNROLL for (int v = 0; v < vectors; v++) {
+            real *at = w + i * PANEL + VECTOR_AT(first + v, w_panel);
             store(at, FMA(rate, sum[i][v], load(at)));
         }
     return total;
 }
-
-typedef void forward_tile(long depth, const real *a, long a_panel, const real *b, long b_panel,
-                          long ahead, struct strided init, struct epilogue epilogue, real *c,
-                          long c_row, long c_panel);
-typedef void gradient_tile(long rows, const real *a, const real *d, long d_panel, int accumulate,
-                           struct prefetch ahead, real *c, long c_panel);
-typedef double descent_tile(long rows, const real *a, const real *d, const real *next,
-                            const real *init, real *w, const struct descent *by);
-
-#define FORWARD_TILE(R, P)                                                                         \
-    OUTLINE void forward_##R##x##P(long depth, const real *a, long a_panel, const real *b,         \
-                                   long b_panel, long ahead, struct strided init,                  \
-                                   struct epilogue epilogue, real *c, long c_row, long c_panel)        \
-    {                                                                                              \
-        forward_body(R, P, depth, a, a_panel, b, b_panel, ahead, init, epilogue, c, c_row, c_panel); \
-    }
-#define GRADIENT_TILE(F, P)                                                                        \
-    OUTLINE void gradient_##F##x##P(long rows, const real *a, const real *d, long d_panel,         \
-                                    int accumulate, struct prefetch ahead, real *c, long c_panel)     \
-    {                                                                                              \
-        gradient_body(F, P, rows, a, d, d_panel, accumulate, ahead, c, c_panel);                   \
-    }                                                                                              \
-    OUTLINE double descent_##F##x##P(long rows, const real *a, const real *d, const real *next,    \
-                                     const real *init, real *w, const struct descent *by)          \
-    {                                                                                              \
-        return descent_body(F, P, rows, a, d, next, init, w, by);                                  \
-    }
-
-#if TILE_ROWS == 12
-#define EACH_ROWS(X, P) X(1, P) X(2, P) X(3, P) X(4, P) X(5, P) X(6, P) X(7, P) X(8, P) X(9, P) X(10, P) X(11, P) X(12, P)
-#elif TILE_ROWS == 6
-#define EACH_ROWS(X, P) X(1, P) X(2, P) X(3, P) X(4, P) X(5, P) X(6, P)
-#else
-#define EACH_ROWS(X, P) X(1, P) X(2, P)
-#endif
-#if TILE_FEATURES == 8
-#define EACH_FEATURES(X, P) X(1, P) X(2, P) X(3, P) X(4, P) X(5, P) X(6, P) X(7, P) X(8, P)
-#elif TILE_FEATURES == 6
-#define EACH_FEATURES(X, P) X(1, P) X(2, P) X(3, P) X(4, P) X(5, P) X(6, P)
-#else
-#define EACH_FEATURES(X, P) X(1, P) X(2, P)
-#endif
-
-#define FORWARD_NAME(R, P) forward_##R##x##P,
-#define GRADIENT_NAME(F, P) gradient_##F##x##P,
-#define DESCENT_NAME(F, P) descent_##F##x##P,
-EACH_ROWS(FORWARD_TILE, 1)
-EACH_FEATURES(GRADIENT_TILE, 1)
-#if TILE_PANELS == 2
-EACH_ROWS(FORWARD_TILE, 2)
-EACH_FEATURES(GRADIENT_TILE, 2)
-#endif
-
-static forward_tile *const forward_tiles[TILE_PANELS][TILE_ROWS] = {
-    {EACH_ROWS(FORWARD_NAME, 1)},
-#if TILE_PANELS == 2
-    {EACH_ROWS(FORWARD_NAME, 2)},
-#endif
-};
-static gradient_tile *const gradient_tiles[TILE_PANELS][TILE_FEATURES] = {
-    {EACH_FEATURES(GRADIENT_NAME, 1)},
-#if TILE_PANELS == 2
-    {EACH_FEATURES(GRADIENT_NAME, 2)},
-#endif
-};
-static descent_tile *const descent_tiles[TILE_PANELS][TILE_FEATURES] = {
-    {EACH_FEATURES(DESCENT_NAME, 1)},
-#if TILE_PANELS == 2
-    {EACH_FEATURES(DESCENT_NAME, 2)},
-#endif
-};
-
-/* n split into the fewest parts of at most `limit`, as equal as can be: the first `larger` ones have
-   one more than `size`. A remainder of one or two rows would run at a fraction of the speed. */
-struct parts {
-    long size, larger;
-};
-INLINE struct parts parts_of(long n, long limit)
-{
-    const long parts = n > 0 ? (n + limit - 1) / limit : 1;
-    return (struct parts){n / parts, n % parts};
-}
-INLINE long part_at(struct parts parts, long i) { return parts.size + (i < parts.larger); }
 
 #endif

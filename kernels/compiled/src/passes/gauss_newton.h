@@ -24,7 +24,7 @@
 
 #include "fastmlp.h"
 #include "matrices/panels.h"
-#include "matrices/tiles.h"
+#include "matrices/tile_tables.h"
 #include "vector/simd.h"
 #include "work.h"
 

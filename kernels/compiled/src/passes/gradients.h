@@ -28,92 +28,13 @@
 #include "fastmlp.h"
 #include "matrices/products.h"
 #include "passes/prefetch.h"
+#include "passes/tasks.h"
 #include "matrices/panels.h"
 #include "passes/sparse.h"
 #include "formulas/penalties.h"
 #include "formulas/update_rules.h"
-#include "matrices/tiles.h"
+#include "matrices/tile_tables.h"
 #include "work.h"
-
-enum {
-    TASK_FEATURES = 64,   /* of a weight task: its gradient stays in L1 */
-    NARROW_PADDING = 256, /* padding a panel, times rows, that costs as much as to transpose it */
-};
-
-/* Where the weights of a task are: `n` runs of `length` elements, `step` apart. */
-struct runs {
-    long at, n, length, step;
-};
-
-static struct runs runs_of(const struct engine *e, const struct weight_task *task)
-{
-    const struct layer *layer = &e->design.layers[task->layer];
-    const long features = task->last - task->first;
-    if (e->design.sparse && task->layer == 0) {
-        const long width = weight_row(&e->design, 0);
-        return (struct runs){layer->weights + task->first * width, 1, features * width, 0};
-    }
-    const long panel = layer->in_rows * PANEL;
-    return (struct runs){layer->weights + task->panel * panel + task->first * PANEL, task->panels,
-                         features * PANEL, panel};
-}
-
-/* Where a pass's gradient of a task goes: into the parameters' layout where it outlives the task and is
-   complete. */
-struct task_gradient {
-    real *weights, *bias;
-    long panel; /* elements from panel to panel of the weights */
-};
-
-static struct task_gradient gradient_of(const struct engine *e, const struct weight_task *task,
-                                        int thread)
-{
-    const struct layer *layer = &e->design.layers[task->layer];
-    struct task_gradient g = {.panel = TASK_FEATURES * PANEL};
-    if (e->arena.gradient && !e->arena.rest) {
-        g.panel = layer->in_rows * PANEL;
-        g.weights = (real *)e->arena.gradient + layer->weights + task->panel * g.panel + task->first * PANEL;
-        g.bias = (real *)e->arena.gradient + layer->bias + task->panel * PANEL;
-    } else {
-        g.weights = (real *)(e->arena.scratch + thread * e->arena.scratch_bytes);
-        g.bias = g.weights + TILE_PANELS * g.panel;
-    }
-    return g;
-}
-
-/* What tile `t` of a task prefetches: one of the runs that the update goes over, of the weights and of
-   each state, while there is one left. */
-INLINE struct prefetch prefetch_of(const struct engine *e, const struct runs *runs, long t, long rows,
-                             const real *next)
-{
-    const long store = t / runs->n, run = t % runs->n;
-    const real *at = store == 0 ? e->arena.parameters : store <= MAX_STATES ? e->arena.state[store - 1] : NULL;
-    if (at == NULL)
-        return prefetch_tiles(next);
-    const long bytes = runs->length * (long)sizeof(real);
-    return (struct prefetch){next, (const char *)(at + runs->at + run * runs->step),
-                          min(2 * LINE, bytes / max(rows, 1))};
-}
-
-/* Columns of a task that are not padding. */
-static long columns_of(const struct engine *e, const struct weight_task *task)
-{
-    return min(task->panels * PANEL, e->design.layers[task->layer].n_out - task->panel * PANEL);
-}
-
-/* Whether multiplying a task's padding would cost more than transposing its gradient. */
-static int is_narrow(const struct engine *e, const struct weight_task *task)
-{
-    const long padding = task->panels * PANEL - columns_of(e, task);
-    return padding * e->pass.n_rows >= NARROW_PADDING * task->panels && task->last - task->first >= PANEL;
-}
-
-/* Whether the update needs nothing but each tile's own gradient and weights. */
-static int descends_in_tiles(const struct engine *e, const struct weight_task *task)
-{
-    return e->arena.rest == NULL && e->pass.update.rule == UPDATE_sgd && e->pass.update.decay == 0 && e->pass.l1 == 0 &&
-           !e->design.with_norm && e->design.clip_value <= 0 && !is_narrow(e, task);
-}
 
 /* The gradient of a narrow task's whole panels of features, as delta^T a: the task's columns are then
    the rows of the tiles, which need no padding. Every element is the same sum as in the other loop.
@@ -128,8 +49,12 @@ OUTLINE long narrow_loop(const struct engine *e, const struct weight_task *task,
     const real *delta = (const real *)layer->delta + task->panel * panel;
     const long block = depth_block(e->pass.n_rows);
     const struct runs runs = runs_of(e, task);
+    struct coming coming = {0};
+    struct gradient_call call = {.d_panel = panel, .c_panel = BLOCK};
     real c[TILE_PANELS * BLOCK] __attribute__((aligned(64))); /* panels of a few features, transposed */
-    for (long f = 0, wide, tile = 0; f < features; f += wide * PANEL) {
+    if (e->pass.finish)
+        coming = coming_update(e, &runs, min(e->pass.n_rows, block));
+    for (long f = 0, wide; f < features; f += wide * PANEL) {
         wide = min((features - f) / PANEL, TILE_PANELS);
         gradient_tile *const *tiles = gradient_tiles[wide - 1];
         const real *a_f = a + (task->first + f) / PANEL * panel;
@@ -147,10 +72,9 @@ OUTLINE long narrow_loop(const struct engine *e, const struct weight_task *task,
                 for (long i = 0, t = 0, part; i < columns; i += part, t++) {
                     part = part_at(parts, t);
                     const real *next = a_k + (wide + t % wide) * panel;
-                    tiles[part - 1](deep, d + i, a_k, panel, k > 0,
-                                    e->pass.finish ? prefetch_of(e, &runs, tile++, deep, next)
-                                              : prefetch_tiles(next),
-                                    c + i * PANEL, BLOCK);
+                    prefetch_next(&coming, next, &call);
+                    call.accumulate = k > 0;
+                    tiles[part - 1](deep, d + i, a_k, c + i * PANEL, &call);
                 }
             }
             for (long q = 0; q < wide; q++)
@@ -162,14 +86,14 @@ OUTLINE long narrow_loop(const struct engine *e, const struct weight_task *task,
 
 /* The descent of a tile whose squared weights overflow: step by step, with their sum in double precision,
    which is returned. */
-OUTLINE double descend_apart(const struct engine *e, const struct weight_task *task, long deep,
-                             const real *a, const real *d, int accumulate, long features, real *c,
+OUTLINE double descend_apart(const struct engine *e, long panels, long deep, const real *a,
+                             const real *d, int accumulate, long features, real *c,
                              long c_panel, real *w, long w_panel)
 {
     double penalty = 0;
-    gradient_tiles[task->panels - 1][features - 1](deep, a, d, e->design.batch_panel, accumulate,
-                                                   prefetch_tiles(a), c, c_panel);
-    for (int p = 0; p < task->panels; p++) {
+    const struct gradient_call call = {e->design.batch_panel, c_panel, accumulate, a, (const char *)a, 0};
+    gradient_tiles[panels - 1][features - 1](deep, a, d, c, &call);
+    for (long p = 0; p < panels; p++) {
         penalty += penalise_run(e->pass.l2, 0, w + p * w_panel, c + p * c_panel, features * PANEL);
         update_run(&e->pass.update, w + p * w_panel, c + p * c_panel, e->arena.state, 0, features * PANEL);
     }
@@ -191,57 +115,134 @@ OUTLINE void add_pass(const struct engine *e, long at, const real *g, long n)
     }
 }
 
-/* The gradient is left in `g`, or, with `descend`, the last pass of a batch descends along it. Returns
-   the sum of squared weights where descending has needed them, else 0. */
-static double gradient_loop(const struct engine *e, long index, const struct task_gradient *g,
-                            int descend)
+/* A set of columns that one tile computes: `n` vectors from vector `first` of a group's panels. Sets of
+   three vectors are the better ones; the rest goes in panels. */
+struct columns_of_tile {
+    long first, n;
+};
+
+INLINE struct columns_of_tile next_columns(long first, long vectors, int triples)
 {
-    const struct weight_task *task = &e->arena.tasks[index];
-    const struct layer *layer = &e->design.layers[task->layer];
-    const long features = task->last - task->first, panel = e->design.batch_panel;
-    const real *a = task->layer ? e->design.layers[task->layer - 1].output : e->arena.input;
-    const real *delta = (const real *)layer->delta + task->panel * panel;
-    const struct runs runs = runs_of(e, task);
-    const struct descent by = {e->pass.update.rate, e->pass.l2, panel, g->panel, runs.step};
-    descent_tile *const *descents = descent_tiles[task->panels - 1];
-    gradient_tile *const *gradients = gradient_tiles[task->panels - 1];
-    const long block = depth_block(e->pass.n_rows);
-    const long turns = blocks_of(features, PANEL) * blocks_of(e->pass.n_rows, block);
-    struct share share = share_of(e, index, max(turns, 1));
-    const long done = is_narrow(e, task) ? narrow_loop(e, task, g, &share) : 0;
+    const long left = vectors - first;
+    if (triples && left >= 3 && left != 4)
+        return (struct columns_of_tile){first, 3};
+    return (struct columns_of_tile){first, left >= 2 * VECTORS && TILE_PANELS == 2 ? 2 * VECTORS
+                                                                                  : min(left, VECTORS)};
+}
+
+/* Parts of a panel of features, mostly a whole one, without a division. */
+INLINE struct parts feature_parts(long features, const long limit)
+{
+    return features == PANEL ? parts_of(PANEL, limit) : parts_of(features, limit);
+}
+
+/* The gradient of a group by a panel of features (or fewer) and a set of columns, over one block of rows. */
+struct strip {
+    const real *a, *d;            /* rows of activations and errors, of the set's first panel */
+    const real *next_a, *next_d;  /* what is prefetched */
+    long rows, features;
+    int accumulate;
+};
+
+static void gradient_strip(const struct strip *s, struct columns_of_tile columns, struct coming *coming,
+                           struct gradient_call *call, real *c)
+{
+    gradient_tile *const *tiles = columns.n < VECTORS ? gradient_halves : gradient_tiles[columns.n / VECTORS - 1];
+    struct parts parts = feature_parts(s->features, TILE_FEATURES);
+#ifdef TRIPLE_FEATURES
+    if (columns.n == 3) {
+        tiles = triple_gradients[columns.first % VECTORS];
+        parts = feature_parts(s->features, TRIPLE_FEATURES);
+    }
+#endif
+    const real *next = s->next_a;
+    for (long i = 0, t = 0, part; i < s->features; i += part, t++) {
+        part = part_at(parts, t);
+        prefetch_next(coming, next, call);
+        tiles[part - 1](s->rows, s->a + i, s->d, c + i * PANEL, call);
+        next = s->next_d;
+    }
+}
+
+/* The same with a step of descent. Returns the sum of squared weights where that has needed them, else 0. */
+static double descent_strip(const struct engine *e, const struct strip *s, struct columns_of_tile columns,
+                            const struct descent *by, real *c, real *w)
+{
+    descent_tile *const *tiles = columns.n < VECTORS ? descent_halves : descent_tiles[columns.n / VECTORS - 1];
+    struct parts parts = feature_parts(s->features, TILE_FEATURES);
+#ifdef TRIPLE_FEATURES
+    if (columns.n == 3) {
+        tiles = triple_descents[columns.first % VECTORS];
+        parts = feature_parts(s->features, TRIPLE_FEATURES);
+    }
+#endif
+    const real *next = s->next_a;
     double squares = 0;
-    long k = 0, tile = 0;
+    for (long i = 0, t = 0, part; i < s->features; i += part, t++) {
+        part = part_at(parts, t);
+        real *c_i = c + i * PANEL, *w_i = w + i * PANEL;
+        const double here = tiles[part - 1](s->rows, s->a + i, s->d, next, s->accumulate ? c_i : NULL, w_i, by);
+        squares += isfinite(here) ? here
+                                  : descend_apart(e, max(columns.n / VECTORS, 1), s->rows, s->a + i, s->d,
+                                                  s->accumulate, part, c_i, by->init_panel, w_i, by->w_panel);
+        next = s->next_d;
+    }
+    return squares;
+}
+
+/* The gradient of a group of tasks, `wide` being all of it as one task, is left in `g`, or, with `descend`,
+   the last pass of a batch descends along it; then `squares` of each task are the sum of its squared
+   weights where that has needed them, else 0. */
+static void gradient_loop(const struct engine *e, long index, const struct weight_task *wide,
+                          const struct task_gradient *g, int descend, double *squares)
+{
+    const struct layer *layer = &e->design.layers[wide->layer];
+    const long features = wide->last - wide->first, panel = e->design.batch_panel;
+    const real *a = wide->layer ? e->design.layers[wide->layer - 1].output : e->arena.input;
+    const real *delta = (const real *)layer->delta + wide->panel * panel;
+    const struct runs runs = runs_of(e, wide);
+    const struct descent by = {e->pass.update.rate, e->pass.l2, panel, g->panel, runs.step};
+    const long block = depth_block(e->pass.n_rows), vectors = vectors_of(columns_of(e, wide));
+    const int triples = TILE_VECTORS == 3 && !(descend && e->pass.l2 != 0); /* squares are of tasks */
+    const long turns = blocks_of(features, PANEL) * blocks_of(vectors, TILE_VECTORS);
+    struct share share = share_of(e, index, turns, block);
+    const long done = is_narrow(e, wide) ? narrow_loop(e, wide, g, &share) : 0;
+    struct coming coming = {0};
+    struct gradient_call call = {.d_panel = panel, .c_panel = g->panel};
+    long k = 0;
     do { /* once even for no rows: their gradient is zero */
-        const long deep = min(e->pass.n_rows - k, block);
-        const int last = k + block >= e->pass.n_rows, accumulate = k > 0;
-        const real *d = delta + k * PANEL, *next_d = last ? delta : d + block * PANEL;
-        for (long f = done; f < features; f += PANEL) {
-            const real *a_f = a + (task->first + f) / PANEL * panel + k * PANEL;
-            const struct parts parts = parts_of(min(features - f, PANEL), TILE_FEATURES);
-            prefetch_rows(&share);
-            /* The first tile of a panel of features prefetches the next panel, another one the
-               errors of the next block of rows. */
-            const real *next = a_f + panel;
-            for (long i = 0, t = 0, part; i < PANEL && f + i < features; i += part, t++) {
-                part = part_at(parts, t);
-                real *c = g->weights + (f + i) * PANEL;
-                if (descend && last) {
-                    real *w = (real *)e->arena.parameters + runs.at + (f + i) * PANEL;
-                    const double here =
-                        descents[part - 1](deep, a_f + i, d, next, accumulate ? c : NULL, w, &by);
-                    squares += isfinite(here) ? here
-                                              : descend_apart(e, task, deep, a_f + i, d, accumulate,
-                                                              part, c, g->panel, w, runs.step);
-                } else
-                    gradients[part - 1](deep, a_f + i, d, panel, accumulate,
-                                        last && e->pass.finish ? prefetch_of(e, &runs, tile++, deep, next)
-                                                          : prefetch_tiles(next),
-                                        c, g->panel);
-                next = next_d + f / PANEL % TILE_PANELS * panel;
+        const int last = k + block >= e->pass.n_rows;
+        struct strip s = {.rows = min(e->pass.n_rows - k, block), .accumulate = k > 0};
+        call.accumulate = k > 0;
+        if (last && e->pass.finish && !descend)
+            coming = coming_update(e, &runs, s.rows);
+        for (struct columns_of_tile columns = next_columns(0, vectors, triples); columns.n > 0;
+             columns = next_columns(columns.first + columns.n, vectors, triples)) {
+            const long p = columns.first / VECTORS, next_p = (columns.first + columns.n) / VECTORS;
+            const real *a_k = a + wide->first / PANEL * panel + k * PANEL;
+            s.d = s.next_d = delta + p * panel + k * PANEL;
+            for (long f = done; f < features; f += PANEL) {
+                prefetch_rows(&share);
+                /* The first tile of a panel of features prefetches the next panel; with the last one the
+                   others prefetch the errors of the next columns or block of rows. */
+                s.a = a_k + f / PANEL * panel;
+                s.next_a = s.a + panel;
+                s.features = min(features - f, PANEL);
+                if (f + PANEL >= features) {
+                    s.next_a = next_p < wide->panels || last ? a_k : a_k + block * PANEL;
+                    s.next_d = next_p < wide->panels ? delta + next_p * panel + k * PANEL
+                                                     : delta + (last ? 0 : k + block) * PANEL;
+                }
+                real *c = g->weights + p * g->panel + f * PANEL;
+                if (descend && last)
+                    squares[p / TILE_PANELS] += descent_strip(
+                        e, &s, columns, &by, c,
+                        (real *)e->arena.parameters + runs.at + p * runs.step + f * PANEL);
+                else
+                    gradient_strip(&s, columns, &coming, &call, c);
             }
         }
     } while ((k += block) < e->pass.n_rows);
-    return squares;
 }
 
 #endif

@@ -76,9 +76,10 @@ static void transpose_weights(const struct engine *e, const struct layer *layer,
 {
     const real *weights = (const real *)e->arena.parameters + layer->weights;
     real *transposed = layer->transposed;
+    const long columns = min(layer->n_out - panel * PANEL, PANEL); /* of W: those that are rows of W^T */
     for (long f = first; f < last; f += PANEL)
-        transpose_block(weights + (panel * layer->in_rows + f) * PANEL, PANEL,
-                        transposed + (f * layer->out_panels + panel * PANEL) * PANEL, PANEL);
+        transpose_columns(columns, weights + (panel * layer->in_rows + f) * PANEL, PANEL,
+                          transposed + (f * layer->out_panels + panel * PANEL) * PANEL, PANEL);
 }
 
 static void refresh_transposed(const struct engine *e)

@@ -7,12 +7,22 @@
 #include "vector/simd.h"
 #include "work.h"
 
-enum { SOON_ELEMENTS = 1024, SOON_ROWS = 16 };
-
-/* How many rows before it is gathered a row of n elements is prefetched. */
-static inline long rows_ahead(long n)
+/* n < PANEL consecutive elements; fewer than 16 bytes one by one, more in two pieces that may overlap. */
+INLINE void copy_few(const char *from, long n, real *to)
 {
-    return min(SOON_ELEMENTS / (n + 1), SOON_ROWS) + 2;
+    char *at = (char *)to;
+    const long bytes = n * (long)sizeof(real);
+    if (bytes >= 32) {
+        const long last = bytes - 32;
+        memcpy(at, from, 32);
+        memcpy(at + last, from + last, 32);
+    } else if (bytes >= 16) {
+        const long last = bytes - 16;
+        memcpy(at, from, 16);
+        memcpy(at + last, from + last, 16);
+    } else
+        for (long c = 0; c < n; c++)
+            to[c] = ((const real *)from)[c];
 }
 
 /* scatter_row without padding. With every line that it copies it prefetches the same one of a row that
@@ -26,13 +36,16 @@ INLINE void scatter_and_prefetch(const char *from, const char *soon, long stride
         from += LINE;
         soon += LINE;
     }
-    if (columns > 0) {
-        __builtin_prefetch(soon, 0, 2);
+    if (columns <= 0)
+        return;
+    __builtin_prefetch(soon, 0, 2);
+    if (LIKELY(stride == (long)sizeof(real)))
+        copy_few(from, columns, to);
+    else
         scatter_row(from, stride, columns, to, panel, 0);
-    }
 }
 
-/* A weight task's share of the next pass's rows, prefetched a few cache lines at a time: between tiles
+/* A group's share of the next pass's rows, prefetched a few cache lines at a time: between tiles
    they cost next to nothing, all at once they would wait for each other. */
 struct share {
     const struct samples *samples;
@@ -41,15 +54,17 @@ struct share {
     long row_bytes, lines;     /* of a row; at a time */
 };
 
-static struct share share_of(const struct engine *e, long index, long turns)
+/* For so many turns with each block of rows. */
+static struct share share_of(const struct engine *e, long index, long turns, long block)
 {
     long first = e->pass.upcoming.first, rows = e->pass.upcoming.rows;
     struct share share = {.samples = e->pass.samples};
     if (rows > 0) {
         share.row_bytes = e->design.layers[0].n_in * (long)sizeof(real);
-        share.row = e->pass.samples->order + first + rows * index / e->design.n_tasks;
-        share.last = e->pass.samples->order + first + rows * (index + 1) / e->design.n_tasks;
-        share.lines = (share.last - share.row) * (share.row_bytes / LINE + 1) / turns + 1;
+        share.row = e->pass.samples->order + first + rows * index / e->design.n_groups;
+        share.last = e->pass.samples->order + first + rows * (index + 1) / e->design.n_groups;
+        share.lines = (share.last - share.row) * (share.row_bytes / LINE + 1) /
+                          (turns * blocks_of(e->pass.n_rows, block)) + 1;
     }
     return share;
 }

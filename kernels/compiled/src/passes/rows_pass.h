@@ -20,26 +20,31 @@
 static void gather_rows(const struct engine *e, long first, long n)
 {
     const struct samples *s = e->pass.samples;
-    const struct layer *bottom = &e->design.layers[0], *top = &e->design.layers[e->design.n_layers - 1];
+    const struct matrix x = s->x, y = s->target;
+    const long n_in = e->design.layers[0].n_in, n_out = e->design.layers[e->design.n_layers - 1].n_out;
+    const long panel = e->design.batch_panel, position = e->pass.first_row, end = first + n;
+    const long ahead = position + rows_ahead(n_in), last = s->n_rows - 1;
     real *target = e->arena.target, *input = e->arena.input, *scale = e->arena.row_scale;
-    const long ahead = rows_ahead(bottom->n_in), last = s->n_rows - 1;
-    for (long r = first; r < first + n; r++) {
-        long at = row_at(s->order, e->pass.first_row + r);
-        if (!e->design.sparse) {
-            const long soon = row_at(s->order, min(e->pass.first_row + r + ahead, last));
-            scatter_and_prefetch(s->x.data + at * s->x.row_stride, s->x.data + soon * s->x.row_stride,
-                            s->x.column_stride, bottom->n_in, input + r * PANEL, e->design.batch_panel);
-        }
-        if (s->labels) {
-            e->arena.labels[r] = s->labels[at];
-        } else {
-            scatter_row(s->target.data + at * s->target.row_stride, s->target.column_stride,
-                        top->n_out, target + r * PANEL, e->design.batch_panel, 0);
-        }
-        const double weight =
-            s->sample_weight ? weight_at(s->sample_weight, sizeof(real), at, e->pass.unit) : 1;
-        scale[r] = (real)(weight * e->pass.scale);
+    int64_t *labels = e->arena.labels;
+    for (long r = first; r < end && !e->design.sparse; r++) {
+        const long at = row_at(s->order, position + r), soon = row_at(s->order, min(ahead + r, last));
+        scatter_and_prefetch(x.data + at * x.row_stride, x.data + soon * x.row_stride, x.column_stride,
+                             n_in, input + r * PANEL, panel);
+        __builtin_prefetch(s->labels ? (const char *)(s->labels + soon) : y.data + soon * y.row_stride, 0, 2);
     }
+    for (long r = first; r < end; r++) {
+        const long at = row_at(s->order, position + r);
+        if (s->labels)
+            labels[r] = s->labels[at];
+        else
+            scatter_row(y.data + at * y.row_stride, y.column_stride, n_out, target + r * PANEL, panel, 0);
+    }
+    const real one = (real)e->pass.scale;
+    for (long r = first; r < end; r++)
+        scale[r] = one;
+    for (long r = first; r < end && s->sample_weight; r++)
+        scale[r] = (real)(weight_at(s->sample_weight, sizeof(real), row_at(s->order, position + r),
+                                    e->pass.unit) * e->pass.scale);
 }
 
 /* Drop units of a layer's output (0: of the input, whose slope nobody needs). */
@@ -89,9 +94,9 @@ static void forward_layer(struct engine *e, int l, long first, long n, const rea
         narrow_product(n, layer->n_in, a, panel, layer->transposed,
                        layer->out_panels * PANEL * PANEL, bias, z, layer->n_out);
     else
-        layer_product(n, layer->n_in, a, panel, weights, layer->in_rows * PANEL, bias, 0,
-                      layer->slope ? PLAIN_EPILOGUE : forward_epilogue(layer->activation), z, panel,
-                      layer->out_panels);
+        half_product(n, layer->n_in, a, panel, weights, layer->in_rows * PANEL, bias, 0,
+                     layer->slope ? PLAIN_EPILOGUE : forward_epilogue(layer->activation), z, panel,
+                     layer->out_panels, vectors_of(layer->n_out) % VECTORS != 0);
     if (by_entries || layer->slope || !in_tiles(layer->activation))
         activate_rows(e, l, first, n);
 }
@@ -122,9 +127,9 @@ static void backward_layer(const struct engine *e, int l, long first, long n)
     const real *activations = (const real *)layer->output + start;
     const struct epilogue epilogue =
         layer->slope ? PLAIN_EPILOGUE : backward_epilogue(layer->activation, delta, activations);
-    layer_product(n, above->n_out, (const real *)above->delta + start, panel, above->transposed,
-                  above->out_panels * PANEL * PANEL, NULL, 0, epilogue, delta, panel,
-                  layer->out_panels);
+    half_product(n, above->n_out, (const real *)above->delta + start, panel, above->transposed,
+                 above->out_panels * PANEL * PANEL, NULL, 0, epilogue, delta, panel, layer->out_panels,
+                 vectors_of(layer->n_out) % VECTORS != 0);
     const real *slope = layer->slope ? (const real *)layer->slope + start : NULL;
     for (long p = 0; p < layer->out_panels && !epilogue.gate; p++)
         if (slope)

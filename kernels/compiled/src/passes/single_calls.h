@@ -39,17 +39,18 @@ static long product_scratch(const struct product *p) { return product_space(p).l
 static void product_over_rows(const struct product_space *s, long n, long deep, const real *a,
                                const real *b, int accumulate, real *c, long panels)
 {
+    struct gradient_call call = {.d_panel = s->b_panel, .c_panel = s->c_panel, .accumulate = accumulate};
     for (long j = 0, wide; j < panels; j += wide) {
         wide = panels - j < TILE_PANELS ? panels - j : TILE_PANELS;
         for (long r = 0; r < n; r += PANEL) {
             const struct parts parts = parts_of(n - r < PANEL ? n - r : PANEL, TILE_FEATURES);
-            const real *a_r = a + r / PANEL * s->a_panel, *next = a_r + s->a_panel;
+            const real *a_r = a + r / PANEL * s->a_panel;
+            call.tiles = a_r + s->a_panel;
+            call.update = (const char *)call.tiles;
             for (long i = 0, t = 0, part; i < PANEL && r + i < n; i += part, t++) {
                 part = part_at(parts, t);
-                gradient_tiles[wide - 1][part - 1](deep, a_r + i, b + j * s->b_panel, s->b_panel,
-                                                   accumulate, prefetch_tiles(next),
-                                                   c + j * s->c_panel + (r + i) * PANEL,
-                                                   s->c_panel);
+                gradient_tiles[wide - 1][part - 1](deep, a_r + i, b + j * s->b_panel,
+                                                   c + j * s->c_panel + (r + i) * PANEL, &call);
             }
         }
     }

@@ -1,5 +1,5 @@
-/* The second pass of a training step, over tasks: some panels of one weight matrix by a range of
-   features, or all panels of a range of features of a sparse first layer.
+/* The second pass of a training step, over groups of tasks. A task is some panels of one weight matrix by a
+   range of features, or all panels of a range of features of a sparse first layer.
 
    A task computes its gradient over all rows, adds the penalty, clips it by value and updates its
    weights, all while they are in the first-level cache. Clipping by the norm of the whole gradient
@@ -8,6 +8,7 @@
 #define FASTMLP_WEIGHTS_PASS_H
 
 #include "fastmlp.h"
+#include "passes/few_descents.h"
 #include "passes/gradients.h"
 #include "passes/predictions.h"
 #include "formulas/penalties.h"
@@ -133,38 +134,59 @@ static void transpose_task(const struct engine *e, const struct weight_task *tas
             transpose_weights(e, layer, task->panel + p, task->first, task->last);
 }
 
-static void weights_task(void *engine, long index, int thread)
+/* What a task does with its gradient in `g`, of which one pass or the sum of all passes is complete. */
+static void finish_task(const struct engine *e, long index, const struct task_gradient *g, int descended,
+                        double squares)
 {
-    const struct engine *e = engine;
     const struct weight_task *task = &e->arena.tasks[index];
-    const struct layer *layer = &e->design.layers[task->layer];
-    if (layer->frozen) {
-        e->arena.task_penalty[index] = e->pass.finish && (e->pass.l2 != 0 || e->pass.l1 != 0) ? frozen_penalty(e, task) : 0;
-        return;
-    }
-    if (e->design.sparse && task->layer == 0) {
-        sparse_task(e, index, thread);
-        return;
-    }
-    const struct task_gradient g = gradient_of(e, task, thread);
-    const int descend = descends_in_tiles(e, task);
     const struct runs runs = runs_of(e, task);
-    struct sums sums = {0, 0, 0};
-    sums.penalty = 0.5 * e->pass.l2 * gradient_loop(e, index, &g, descend);
+    struct sums sums = {0.5 * e->pass.l2 * squares, 0, 0};
     if (task->first == 0)
-        finish_bias(e, layer, task->panel, task->panels, g.bias, &sums);
+        finish_bias(e, &e->design.layers[task->layer], task->panel, task->panels, g->bias, &sums);
     for (long i = 0; i < runs.n && e->arena.rest; i++)
-        add_pass(e, runs.at + i * runs.step, g.weights + i * g.panel, runs.length);
+        add_pass(e, runs.at + i * runs.step, g->weights + i * g->panel, runs.length);
     if (!e->pass.finish)
         return;
-    for (long i = 0; i < runs.n && !descend; i++) {
+    for (long i = 0; i < runs.n && !descended; i++) {
         const long at = runs.at + i * runs.step;
-        real *weights = e->arena.rest ? (real *)e->arena.gradient + at : g.weights + i * g.panel;
+        real *weights = e->arena.rest ? (real *)e->arena.gradient + at : g->weights + i * g->panel;
         finish_run(e, at, weights, runs.length, 1, &sums);
     }
     keep_sums(e, index, &sums);
     if (e->design.clip_norm <= 0)
         transpose_task(e, task);
+}
+
+static void weights_group(void *engine, long index, int thread)
+{
+    const struct engine *e = engine;
+    const struct task_group *group = &e->arena.groups[index];
+    struct weight_task wide = e->arena.tasks[group->first];
+    if (e->design.layers[wide.layer].frozen) {
+        const int penalised = e->pass.finish && (e->pass.l2 != 0 || e->pass.l1 != 0);
+        for (long i = group->first, n = 0; n < group->n; i += group->step, n++)
+            e->arena.task_penalty[i] = penalised ? frozen_penalty(e, &e->arena.tasks[i]) : 0;
+        return;
+    }
+    if (e->design.sparse && wide.layer == 0) {
+        sparse_task(e, group->first, thread);
+        return;
+    }
+    wide.panels *= (int)group->n;
+    struct task_gradient g = gradient_of(e, &wide, thread);
+    const int descend = descends_in_tiles(e, &wide);
+    double squares[MAX_GROUP];
+    for (long n = 0; n < group->n; n++)
+        squares[n] = 0;
+    if (descend && e->pass.l2 == 0 && e->pass.n_rows <= FEW_DESCENT && e->pass.n_rows > 0)
+        descend_few(e, &wide);
+    else
+        gradient_loop(e, index, &wide, &g, descend, squares);
+    for (long i = group->first, n = 0; n < group->n; i += group->step, n++) {
+        finish_task(e, i, &g, descend, squares[n]);
+        g.weights += TILE_PANELS * g.panel;
+        g.bias += TILE_PANELS * PANEL;
+    }
 }
 
 static void scale_and_update(const struct engine *e, long at, long n)

@@ -66,6 +66,9 @@ typedef int64_t integer;
 #define TILE_PANELS 1
 #define TILE_FEATURES 6
 #define GROUP 4
+#if FASTMLP_REAL_BITS == 64
+#define TRIPLE_FEATURES 4 /* by three vectors: a panel of 8 features would leave tiles of 4 by two */
+#endif
 #define INNER_LOOP _Pragma("GCC unroll 1") /* unrolled, the float64 tiles need a 17th register */
 #if FASTMLP_REAL_BITS == 32
 #define SPLAT(x) ((vec)_mm256_set1_ps(x))

@@ -1,0 +1,62 @@
+/* Descent of a task with very few rows: their errors stay in registers while the weights pass by, which are
+   read and written where they are. */
+#ifndef FASTMLP_FEW_DESCENTS_H
+#define FASTMLP_FEW_DESCENTS_H
+
+#include "passes/tasks.h"
+
+enum { FEW_DESCENT = 3 }; /* rows, at most */
+
+/* Each element is what the tiles compute: a chain over the rows, then the step. */
+INLINE void descend_rows(const int rows, const int vectors, long features, const real *a, long a_panel,
+                         const real *d, double rate, real *w)
+{
+    const vec by = SPLAT((real)-rate);
+    vec right[FEW_DESCENT][VECTORS];
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < vectors; v++)
+            right[r][v] = load(d + r * PANEL + v * LANES);
+    for (; features > 0; features -= PANEL, a += a_panel) {
+        const real *end = a + min(features, PANEL);
+        for (const real *x = a; x != end; x++, w += PANEL)
+            UNROLL for (int v = 0; v < vectors; v++) {
+                vec sum = {0};
+                UNROLL for (int r = 0; r < rows; r++)
+                    sum = FMA(SPLAT(x[r * PANEL]), right[r][v], sum);
+                store(w + v * LANES, FMA(by, sum, load(w + v * LANES)));
+            }
+    }
+}
+
+typedef void few_descent(long features, const real *a, long a_panel, const real *d, double rate, real *w);
+#define FEW_DESCENTS(R)                                                                            \
+    OUTLINE void descend_##R##_half(long n, const real *a, long a_panel, const real *d, double rate, real *w) \
+    {                                                                                              \
+        descend_rows(R, HALF ? HALF : 1, n, a, a_panel, d, rate, w);                               \
+    }                                                                                              \
+    OUTLINE void descend_##R##_whole(long n, const real *a, long a_panel, const real *d, double rate, real *w) \
+    {                                                                                              \
+        descend_rows(R, VECTORS, n, a, a_panel, d, rate, w);                                       \
+    }
+FEW_DESCENTS(1)
+FEW_DESCENTS(2)
+FEW_DESCENTS(3)
+
+static void descend_few(const struct engine *e, const struct weight_task *wide)
+{
+    static few_descent *const halves[] = {descend_1_half, descend_2_half, descend_3_half};
+    static few_descent *const wholes[] = {descend_1_whole, descend_2_whole, descend_3_whole};
+    const struct layer *layer = &e->design.layers[wide->layer];
+    const long panel = e->design.batch_panel, vectors = vectors_of(columns_of(e, wide));
+    const real *a = wide->layer ? e->design.layers[wide->layer - 1].output : e->arena.input;
+    const real *d = (const real *)layer->delta + wide->panel * panel;
+    const struct runs runs = runs_of(e, wide);
+    for (long p = 0; p < wide->panels; p++) {
+        few_descent *const *few = (p + 1) * VECTORS <= vectors ? wholes : halves;
+        few[e->pass.n_rows - 1](wide->last - wide->first, a + wide->first / PANEL * panel, panel,
+                                d + p * panel, e->pass.update.rate,
+                                (real *)e->arena.parameters + runs.at + p * runs.step);
+    }
+}
+
+#endif
