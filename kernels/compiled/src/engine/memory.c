@@ -176,7 +176,7 @@ static void list_groups(struct engine *e)
     struct task_group *group = e->arena.groups;
     long first = 0;
     if (e->design.sparse)
-        for (; e->arena.tasks[first].panels == 0 && first < e->design.n_tasks; first++)
+        for (; first < e->design.n_tasks && e->arena.tasks[first].panels == 0; first++)
             *group++ = (struct task_group){first, 1, 0};
     for (int l = e->design.sparse; l < e->design.n_layers; l++) {
         const struct layer *layer = &e->design.layers[l];
