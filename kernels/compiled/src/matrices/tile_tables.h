@@ -76,7 +76,7 @@ static descent_tile *const descent_tiles[TILE_PANELS][TILE_FEATURES] = {
 
 /* Tiles of the first half of a panel, for the columns of layers whose last panel is half empty. Where a
    panel is one vector there are none, and nothing asks for them. */
-enum { HALF_VECTORS = VECTORS / 2 };
+enum { TILE_HALF = VECTORS / 2 };
 #define FORWARD_HALF(R, P) FORWARD_TILE_OF(R##x##P##h, R, P * VECTORS / 2)
 #define GRADIENT_HALF(F, P) GRADIENT_TILE_OF(F##x##P##h, F, 0, P * VECTORS / 2)
 #define FORWARD_HALF_NAME(R, P) forward_##R##x##P##h,
@@ -98,7 +98,7 @@ static descent_tile *const descent_halves[TILE_FEATURES] = {EACH_FEATURES(DESCEN
 INLINE long vectors_of(long columns)
 {
     const long panels = (columns + PANEL - 1) / PANEL;
-    return panels * VECTORS - (panels * PANEL - columns >= PANEL / 2 ? HALF_VECTORS : 0);
+    return panels * VECTORS - (panels * PANEL - columns >= PANEL / 2 ? TILE_HALF : 0);
 }
 
 #ifdef TRIPLE_FEATURES

@@ -32,7 +32,7 @@ typedef void few_descent(long features, const real *a, long a_panel, const real 
 #define FEW_DESCENTS(R)                                                                            \
     OUTLINE void descend_##R##_half(long n, const real *a, long a_panel, const real *d, double rate, real *w) \
     {                                                                                              \
-        descend_rows(R, HALF_VECTORS ? HALF_VECTORS : 1, n, a, a_panel, d, rate, w);                               \
+        descend_rows(R, TILE_HALF ? TILE_HALF : 1, n, a, a_panel, d, rate, w);                               \
     }                                                                                              \
     OUTLINE void descend_##R##_whole(long n, const real *a, long a_panel, const real *d, double rate, real *w) \
     {                                                                                              \
