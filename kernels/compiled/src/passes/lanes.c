@@ -5,6 +5,8 @@
    a root), what is said here of lanes is meant for the vectors there.
 
    Compiled as kernels.c is, once for each instruction set and precision. */
+/* The headers have functions for kernels.c as well. */
+#pragma GCC diagnostic ignored "-Wunused-function"
 #include "formulas/update_rules.h"
 #include "passes/lane_rows.h"
 
