@@ -46,7 +46,7 @@ def test_callbacks_that_do_something_else(backend, trials):
     expected = network()
     train(expected, [])
     names = sorted(HARMLESS)
-    for seed in trials(8):
+    for seed in trials(2):
         choice = np.random.default_rng(seed).integers(len(names), size=6)
 
         def callback(net, history, choice=choice):

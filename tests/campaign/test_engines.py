@@ -14,7 +14,7 @@ from support import run_python
 
 
 def test_backends_agree(trials):
-    for seed in trials(12):
+    for seed in trials(4):
         configuration = draw(seed)
         fault = check(configuration)
         assert not fault, report(configuration, fault)
@@ -42,7 +42,7 @@ def test_bits_of_any_number_of_threads(fast_backend, trials):
     """Parameters, state, losses and norms of gradients, for random options."""
     here = Path(__file__).parent
     paths = [str(here), str(here.parent)]
-    code = BITS.format(paths=paths, backend=fast_backend, seeds=list(trials(12)))
+    code = BITS.format(paths=paths, backend=fast_backend, seeds=list(trials(4)))
     done = run_python(code, NUMBA_NUM_THREADS="8")
     assert done.returncode == 0, done.stderr
 
