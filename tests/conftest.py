@@ -7,6 +7,7 @@ folder of compiled Numba kernels for all tests that run beside each other.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Hashable, Iterator
 
 import numpy as np
@@ -114,3 +115,11 @@ def dtype(request: pytest.FixtureRequest) -> np.dtype:
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """Random numbers that differ from test to test, and never from run to run."""
     return np.random.default_rng(list(request.node.name.encode()))
+
+
+@pytest.fixture
+def interrupts_arrive() -> Iterator[None]:
+    """A shell that starts something in the background has it ignore Ctrl-C; this test does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

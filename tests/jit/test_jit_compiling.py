@@ -12,13 +12,7 @@ pytest.importorskip("numba")
 
 from fastmlp.kernels.jit.compiling.turn import compiling
 
-
-@pytest.fixture(autouse=True)
-def _interrupts_arrive():
-    """A shell that starts something in the background has it ignore Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("interrupts_arrive")
 
 
 def test_an_interrupt_waits_until_the_function_is_ready():

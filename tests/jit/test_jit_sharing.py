@@ -44,8 +44,8 @@ def in_the_middle(trainer, monkeypatch, what):
     """Do something between the steps of an epoch, as another thread or a signal handler would."""
     run, seen = trainer._job.run, []
 
-    def run_and(n_threads):
-        run(n_threads)
+    def run_and(*arguments):
+        run(*arguments)
         seen.append(what())
 
     monkeypatch.setattr(trainer._job, "run", run_and)

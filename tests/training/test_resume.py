@@ -9,10 +9,12 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from fastmlp import MLP, kernels, optimizers, schedules, stopping
+from fastmlp._typing import OptimizerName
 from fastmlp.callbacks import Checkpoint
 
 pytest.importorskip("safetensors")
@@ -23,11 +25,7 @@ VALIDATION = RNG.normal(size=(9, 3)), RNG.normal(size=(9, 2))
 EPOCHS = 6
 #: The rest of the options is given with each of them.
 RUNS = {
-    **{name: {"optimizer": name} for name in optimizers.Optimizer.registry},
-    **{
-        name: {"optimizer": name}
-        for name in ("lbfgs", "levenberg_marquardt", "bayesian_regularization")
-    },
+    **{name: {"optimizer": name} for name in get_args(OptimizerName)},
     "wolfe": {"optimizer": optimizers.GradientDescent(line_search="wolfe")},
     "armijo": {"optimizer": optimizers.GradientDescent(line_search="armijo")},
     "subset": {"optimizer": optimizers.GradientDescent(subset=20)},

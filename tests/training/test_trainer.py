@@ -262,6 +262,7 @@ def test_a_step_of_many_rows_can_be_interrupted(with_step, rows):
 
 
 @pytest.mark.skipif("numba" not in kernels.available(), reason="the Numba backend")
+@pytest.mark.usefixtures("interrupts_arrive")
 @pytest.mark.parametrize("rows", ["dense", "sparse"])
 @pytest.mark.parametrize(
     "options", [{}, {"l1": 0.01, "clip_norm": 0.1, "dropout": 0.2, "max_norm": 1.0}], ids=len
