@@ -21,7 +21,7 @@ X = rng.uniform(-1, 1, (500, 2))
 y = np.sin(3 * X[:, 0]) * np.cos(2 * X[:, 1])
 WAYS = {
     "Adam, batches of 32": (optimizers.Adam(0.01), 32, 1500, "--"),
-    "Adam, all rows": (optimizers.Adam(0.02), "full", 4000, ":"),
+    "Adam, all rows": (optimizers.Adam(0.02), len(X), 4000, ":"),
     "Levenberg–Marquardt": (optimizers.LevenbergMarquardt(), 32, 120, "-"),
 }
 
