@@ -106,6 +106,15 @@ def fast_backend(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
+@pytest.fixture
+def compiled_backend() -> Iterator[None]:
+    """What only the compiled backend has is looked at there, whichever is live."""
+    if "compiled" not in kernels.available():
+        pytest.skip("needs the compiled backend")
+    with kernels.use_backend("compiled"):
+        yield
+
+
 @pytest.fixture(params=["float32", "float64"])
 def dtype(request: pytest.FixtureRequest) -> np.dtype:
     return np.dtype(request.param)

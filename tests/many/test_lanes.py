@@ -12,8 +12,7 @@ from fastmlp.kernels import Architecture, Loss, TrainingOptions, UpdateRule
 from support import LOSS_PAIRS, RULES
 
 ROWS, EPOCHS = 23, 3
-COMPILED = "compiled" in kernels.available()
-needs_compiled = pytest.mark.skipif(not COMPILED, reason="needs the compiled backend")
+needs_compiled = pytest.mark.usefixtures("compiled_backend")
 
 
 def targets(loss, n_out, dtype, rng):

@@ -10,9 +10,7 @@ import pytest
 from fastmlp import MLP, each, fit_many, kernels, schedules
 from fastmlp._many import lanes
 
-pytestmark = pytest.mark.skipif(
-    "compiled" not in kernels.available(), reason="needs the compiled backend"
-)
+pytestmark = pytest.mark.usefixtures("compiled_backend")
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4)).astype(np.float32)
 Y = np.column_stack([X[:, 0] * X[:, 1], X[:, 2]]).astype(np.float32)
