@@ -98,9 +98,10 @@ FAULTS = (
        _only(NETWORKS, "compiled and training_with")),
     _c("clipped gradients of later passes", "engine/engine.c", "done + e->pass.n_rows == n_rows",
        "done == 0", _only(NETWORKS, "compiled and cache_line")),
-    _c("the order of rows", "passes/rows_pass.h", "row_at(s->order, e->pass.first_row + r)",
-       "row_at(s->order, r)", _only(NETWORKS, "compiled and training_with_rules")),
-    _c("weights of rows", "passes/rows_pass.h", "weight * e->pass.scale", "e->pass.scale",
+    _c("the order of rows", "passes/rows_pass.h", "x.data + at * x.row_stride",
+       "x.data + (position + r) * x.row_stride",
+       _only(NETWORKS, "compiled and training_with_rules")),
+    _c("weights of rows", "passes/rows_pass.h", "r < end && s->sample_weight", "r < first",
        _only(NETWORKS, "compiled and training_with_rules")),
     # Numba
     _numba("slope of the sigmoid", "formulas/activations.py", "d * (a * (1.0 - a))",
