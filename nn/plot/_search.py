@@ -22,7 +22,7 @@ def search(search: Any, *, ax: _style.Axes | None = None) -> _style.Axes:
 
     Parameters
     ----------
-    search : MLPSearchCV, a search of scikit-learn that is fitted, or its cv_results_
+    search : MLPSearchCV, a search of scikit-learn that is fitted, or its ``cv_results_``
         What has been tried.
     ax : Axes, optional
         Draw here.
