@@ -156,7 +156,7 @@ FAULTS = (
     _nn("the best epoch's weights", "stopping/_watches.py", "parameters[...] = self.parameters",
         "pass", "tests/training/test_stopping.py"),
     _nn("direction of a score", "stopping/_watches.py", "-1.0 if higher else 1.0", "1.0",
-        "tests/training/test_stopping.py"),
+        "tests/training/test_stop_rules.py"),
     _nn("what callbacks change is lost", "_training/loop.py", "run.go_on_from(now)", "pass",
         "tests/training/test_mlp_training.py"),
     _nn("a callback's answer", "_training/loop.py", "isinstance(answer, (bool, np.bool_))",
