@@ -111,14 +111,10 @@ def test_without_the_extras_training_goes_on_and_says_what_is_missing(monkeypatc
     assert [path.name for path in Path("fastmlp-digits").iterdir()] == ["history.json"]
 
 
+@pytest.mark.usefixtures("interrupts_arrive")  # a child inherits whether they do
 def test_ctrl_c_keeps_the_last_finished_step(capsys):
     command = [sys.executable, "-m", "fastmlp", "train", "digits", "--epochs", "1000000"]
-    # A shell starts its background jobs with SIGINT ignored, and their children inherit that.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     watchdog = threading.Timer(120, process.kill)
     watchdog.start()
     with process:

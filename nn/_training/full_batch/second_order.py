@@ -135,16 +135,20 @@ class DampedTrainer(FullBatchTrainer):
             matrix[self._frozen, self._frozen] = 1
 
     def _try(self, step: Array, value: float, rows: Rows) -> bool:
-        """Go along a step if that lowers the cost."""
+        """Go along a step if that lowers what is descended."""
         there = (self._parameters + step).astype(self._parameters.dtype)
         if np.array_equal(there, self._parameters):
             return False
         new = self._evaluate(there, rows)
-        if not (new[0] < value and np.isfinite(new[1]).all()):
+        if not (self._height(new[0], there, rows) < value and np.isfinite(new[1]).all()):
             return False
         self._parameters, self._here = there, new
         self.learning_rate = 1.0
         return True
+
+    def _height(self, cost: float, parameters: Array, rows: Rows) -> float:
+        """What is descended, where the cost is known."""
+        return cost
 
 
 class EvidenceTrainer(DampedTrainer):
@@ -201,18 +205,9 @@ class EvidenceTrainer(DampedTrainer):
         if self.stuck is not None and not np.allclose(before, (self._alpha, self._beta), rtol=1e-3):
             self.stuck, self._lambda = None, math.nan  # the cost has become another one
 
-    def _try(self, step: Array, value: float, rows: Rows) -> bool:
-        there = (self._parameters + step).astype(self._parameters.dtype)
-        if np.array_equal(there, self._parameters):
-            return False
-        new = self._evaluate(there, rows)
-        length = float(np.square(there, dtype=np.float64).sum())
-        whole = self._beta * len(rows[0]) * new[0] + 0.5 * self._alpha * length
-        if not (whole < value and np.isfinite(new[1]).all()):
-            return False
-        self._parameters, self._here = there, new
-        self.learning_rate = 1.0
-        return True
+    def _height(self, cost: float, parameters: Array, rows: Rows) -> float:
+        length = float(np.square(parameters, dtype=np.float64).sum())
+        return self._beta * len(rows[0]) * cost + 0.5 * self._alpha * length
 
     def _begin(self, value: float, rows: Rows) -> None:
         """Take the first constants from where training begins, with a weak penalty."""
