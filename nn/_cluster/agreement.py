@@ -32,8 +32,8 @@ def words(
     given |= {"shuffle": options.shuffle, "class_weight": options.class_weight}
     return [
         f"the network {network!r}",
-        *(_without_addresses(f"{name}={value!r}") for name, value in given.items()),
-        f"the rows {_of_rows(batch)}",
+        *(without_addresses(f"{name}={value!r}") for name, value in given.items()),
+        f"the rows {of_rows(batch)}",
         f"the validation data {_of_validation(options.validation_data)}",
     ]
 
@@ -56,18 +56,20 @@ def carry_out(network: Network, known: Settings, train: Callable[[], T]) -> T:
     return result
 
 
-def _of_rows(batch: Batch | StreamBatch) -> str:
+def of_rows(batch: Batch | StreamBatch) -> str:
+    """Rows in words that are equal where these are."""
     if isinstance(batch, StreamBatch):
-        return f"{batch.stream.source!r}, first {_of_rows(batch.first)}"
+        return f"{batch.stream.source!r}, first {of_rows(batch.first)}"
     parts = (batch.x, batch.target, *(() if batch.weight is None else (batch.weight,)))
     return ", ".join(map(fingerprint, parts))
 
 
 def _of_validation(given: Any) -> str:
     if not isinstance(given, (tuple, list)):
-        return _without_addresses(repr(given))
+        return without_addresses(repr(given))
     return ", ".join(fingerprint(np.asarray(part)) for part in given if not hasattr(part, "nnz"))
 
 
-def _without_addresses(text: str) -> str:
+def without_addresses(text: str) -> str:
+    """A text without places in memory, which no two processes share."""
     return re.sub(r" at 0x[0-9a-fA-F]+", "", text)

@@ -29,9 +29,9 @@ class Cluster:
     ----------
     comm : object
         A communicator of mpi4py, or what has its methods.
-    shards : int
+    shards : int or None
         Parts of a batch whose gradients are added up in a fixed tree. Powers of two of ranks up
-        to it all give the same bits.
+        to it all give the same bits. ``None`` where each rank has work of its own.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Cluster:
         Shards of this rank.
     """
 
-    def __init__(self, comm: Any, shards: int) -> None:
+    def __init__(self, comm: Any, shards: int | None) -> None:
         for method in ("Get_rank", "Get_size", "Sendrecv", "Allgather", "allgather", "bcast"):
             if not hasattr(comm, method):
                 raise TypeError(
@@ -48,7 +48,10 @@ class Cluster:
                 )
         self.comm = comm
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
-        self.shards = numbers.count("shards", shards, 1)
+        self.shards = self.size if shards is None else numbers.count("shards", shards, 1)
+        self.mine = range(self.rank, self.rank + 1)
+        if shards is None:
+            return
         if self.shards & (self.shards - 1):
             raise ValueError(f"shards must be a power of two, got {self.shards}")
         if self.size > self.shards or self.size & (self.size - 1):
@@ -75,6 +78,14 @@ class Cluster:
         """What rank 0 has."""
         found: T = self.comm.bcast(value, root=0)
         return found
+
+    def same_seeds(self, sequence: np.random.SeedSequence) -> np.random.SeedSequence:
+        """Rank 0's sequence of seeds, on the other ranks one that spawns the same."""
+        state = sequence.entropy, sequence.spawn_key, sequence.n_children_spawned
+        entropy, key, spawned = self.of_first(state)
+        if self.leads:
+            return sequence
+        return np.random.SeedSequence(entropy, spawn_key=key, n_children_spawned=spawned)
 
     def together(self, work: Callable[[], T], words: Callable[[T], list[str]]) -> T:
         """Do what every rank has to do before anything begins, and compare what it is.

@@ -17,7 +17,7 @@ from .._training.options import Options
 #: same where it is wrapped in :class:`each`.
 SEQUENCES = ("dropout", "trainable", "stop", "metrics", "callbacks", "validation_data")
 #: Arguments of ``fit`` that ``fit_many`` has in another form.
-_OWN = ("X", "y", "sample_weight", "verbose", "trainer", "resume")
+_OWN = ("X", "y", "sample_weight", "verbose", "trainer", "resume", "comm", "shards")
 
 
 class each(tuple[Any, ...]):
@@ -90,7 +90,7 @@ def options_of_each(options: dict[str, Any], k: int) -> list[dict[str, Any]]:
 
 def record(options: dict[str, Any]) -> Options:
     """The options of one network as the training loop takes them."""
-    return Options(**{field.name: options[field.name] for field in fields(Options)})
+    return Options(**{f.name: options[f.name] for f in fields(Options) if f.name in options})
 
 
 def data_of_each(name: str, value: Any, k: int, dimensions: Sequence[int]) -> list[Any] | None:

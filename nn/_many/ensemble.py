@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from .._cluster.cluster import Cluster
 from .._inputs import numbers
 from .._network import construction
 from .._typing import Array
@@ -23,8 +22,6 @@ from .prediction import predict_many
 from .selection import greedy, moments
 
 FORMAT = "fastmlp.MLPEnsemble"
-#: Arguments of the networks that ``vary`` may name, beside the options of ``fit``.
-_OF_NETWORKS = ("sizes", "activation", "init")
 
 
 class MLPEnsemble:
@@ -134,7 +131,7 @@ class MLPEnsemble:
         progress : bool or function
             As in :func:`fastmlp.fit_many`.
         **options
-            Those of :meth:`fastmlp.MLP.fit`, the same for all networks.
+            Those of :func:`fastmlp.fit_many`, the same for all networks.
 
         Returns
         -------
@@ -150,16 +147,18 @@ class MLPEnsemble:
             raise ValueError(f"select must be 'greedy' or None, got {select!r}")
         if select and validation_data is None:
             raise ValueError("select='greedy' needs validation_data to select on")
-        space = _check_vary(vary)
+        space = settings.check_vary(vary)
         if both := sorted(set(space) & set(options)):
             raise ValueError(f"{both[0]} is given as an option and in vary")
-        networks, drawn, generators = self._drawn(space)
+        networks, drawn, generators = self._drawn(space, options.get("comm"))
         rows = None
         if bootstrap:
             n = X.shape[0] if hasattr(X, "shape") else len(X)  # type: ignore[arg-type]
             rows = [np.sort(generator.integers(n, size=n)) for generator in generators]
         given: dict[str, Any] = {
-            name: each([one[name] for one in drawn]) for name in space if name not in _OF_NETWORKS
+            name: each([one[name] for one in drawn])
+            for name in space
+            if name not in settings.OF_NETWORKS
         }
         looked_at = options.get("stop") is not None or options.get("metrics") or "stop" in given
         if validation_data is not None and looked_at:
@@ -181,16 +180,21 @@ class MLPEnsemble:
         self.rows, self.histories = rows, histories
         return histories
 
-    def _drawn(self, space: Mapping[str, Any]) -> tuple[list[MLP], list[dict[str, Any]], list[Any]]:
+    def _drawn(
+        self, space: Mapping[str, Any], comm: Any
+    ) -> tuple[list[MLP], list[dict[str, Any]], list[Any]]:
         """New networks, their settings, and a generator for the rows of each."""
         root = self.random_state
         if not isinstance(root, np.random.Generator):
             root = np.random.default_rng(root)
         networks, drawn, generators = [], [], []
-        for seeds in root.bit_generator.seed_seq.spawn(self.n_networks):  # type: ignore[attr-defined]
+        sequence: Any = root.bit_generator.seed_seq  # type: ignore[attr-defined]
+        if comm is not None:
+            sequence = Cluster(comm, None).same_seeds(sequence)
+        for seeds in sequence.spawn(self.n_networks):
             of_settings, of_network, of_rows = map(np.random.default_rng, seeds.spawn(3))
             found = settings.draw(space, of_settings)
-            own = {name: found[name] for name in _OF_NETWORKS if name in found}
+            own = {name: found[name] for name in settings.OF_NETWORKS if name in found}
             networks.append(MLP(**{**self._network, **own}, random_state=of_network))
             drawn.append(found)
             generators.append(of_rows)
@@ -334,17 +338,3 @@ class MLPEnsemble:
             return ensemble
 
         return files.load(path, FORMAT, made, n_threads)
-
-
-@cache
-def _options() -> tuple[str, ...]:
-    return tuple(inspect.signature(MLP.fit).parameters)[3:]
-
-
-def _check_vary(vary: Any) -> dict[str, Any]:
-    space = settings.check_space("vary", {} if vary is None else vary)
-    known = (*_OF_NETWORKS, *(n for n in _options() if n not in ("sample_weight", "verbose")))
-    for name in space:
-        if name not in known:
-            raise ValueError(f"vary names options of fit and {_OF_NETWORKS}, got {name!r}")
-    return space

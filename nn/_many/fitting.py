@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._cluster.cluster import Cluster
 from .._inputs import numbers
 from .._network.network import Network
 from ..history import History
 from ..mlp import MLP
+from . import ranks
 from .crew import threads_of
 from .work import Work
 
@@ -27,6 +29,7 @@ def fit_many(
     progress: bool | Callable[[int, int], object] = False,
     max_time: float | None = None,
     lanes: bool | None = None,
+    comm: Any = None,
     **options: Any,
 ) -> list[History]:
     """Train many networks at once, each as its own ``fit`` would, to the bit.
@@ -58,11 +61,16 @@ def fit_many(
         of rows) are trained side by side, one in each lane of the processor's vectors: ``True``
         wherever it can be, ``False`` nowhere, by default where it is faster. Results are the same
         to the bit.
+    comm : communicator of mpi4py, optional
+        The ranks that share the work, each called with the same arguments: a network is trained by
+        one of them, and all end with all networks, to the bit as without a communicator. Networks
+        begin as rank 0 has them. Callbacks are called in the rank that trains, ``progress`` shows
+        rank 0's share.
     **options
-        Those of :meth:`fastmlp.MLP.fit`, but ``verbose``: each of them once, or a list with one
-        for each network. Where one value may be a sequence itself (``dropout``, ``trainable``,
-        ``stop``, ``metrics``, ``callbacks``, ``validation_data``) one for each is written
-        ``fastmlp.each([…])``. Callbacks are called in the thread that trains.
+        Those of :meth:`fastmlp.MLP.fit`, but ``verbose`` and ``shards``: each of them once, or a
+        list with one for each network. Where one value may be a sequence itself (``dropout``,
+        ``trainable``, ``stop``, ``metrics``, ``callbacks``, ``validation_data``) one for each is
+        written ``fastmlp.each([…])``. Callbacks are called in the thread that trains.
 
     Returns
     -------
@@ -110,8 +118,20 @@ def fit_many(
         raise ValueError(f"max_time must be a finite number above 0, got {max_time!r}")
     if lanes is not None and not isinstance(lanes, (bool, np.bool_)):
         raise TypeError(f"lanes must be True, False or None, got {lanes!r}")
-    work.check()
-    return work.run(threads, progress, max_time, None if lanes is None else bool(lanes))
+    side_by_side = None if lanes is None else bool(lanes)
+    cluster = None if comm is None else Cluster(comm, None)
+    if cluster is None:
+        work.check()
+        histories = work.run(threads, progress, max_time, side_by_side)
+    else:
+        ranks.begin(cluster, work)
+        shown = progress if cluster.leads else False
+        histories = ranks.train(
+            cluster, work, lambda: work.run(threads, shown, max_time, side_by_side)
+        )
+    if cluster is None or cluster.leads:
+        work.warn_of_divergence()
+    return histories
 
 
 def _networks(networks: Any) -> list[Network]:

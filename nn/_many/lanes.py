@@ -61,7 +61,7 @@ def grouped(work: Work, n_threads: int, wanted: bool | None) -> list[list[int]]:
     found: dict[Any, list[int]] = {}
     known_keys: dict[Hashable, Hashable] = {}
     alone: list[list[int]] = []
-    for i in range(len(work.networks)):
+    for i in work.mine:
         key = None if wanted is False else _key(work, i, wanted, known_keys)
         if key is None:
             alone.append([i])
@@ -99,7 +99,6 @@ def _key_of_settings(work: Work, i: int, wanted: bool | None) -> Hashable:
         not plain
         or known.searches
         or known.subset is not None
-        or known.cluster is not None
         or any(value is not None and value != () and value != [] for value in watched)
         or (wanted is None and max(net.architecture.sizes) > WIDEST)
         or options["epochs"] < 1

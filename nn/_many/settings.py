@@ -11,6 +11,10 @@ from typing import Any
 import numpy as np
 
 from .._inputs.numbers import number
+from . import arguments
+
+#: Arguments of the networks that ``vary`` may name, beside the options of ``fit``.
+OF_NETWORKS = ("sizes", "activation", "init")
 
 
 class Distribution:
@@ -153,3 +157,13 @@ def grid(space: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     names = sorted(space)
     for values in itertools.product(*(space[name] for name in names)):
         yield dict(zip(names, values, strict=True))
+
+
+def check_vary(vary: Any) -> dict[str, Any]:
+    """What networks of an ensemble vary in: options of ``fit``, and of the networks."""
+    space = check_space("vary", {} if vary is None else vary)
+    known = {*OF_NETWORKS, *arguments.defaults()} - {"sample_weight", "verbose", "comm", "shards"}
+    for name in space:
+        if name not in known:
+            raise ValueError(f"vary names options of fit and {OF_NETWORKS}, got {name!r}")
+    return space

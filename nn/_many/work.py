@@ -77,6 +77,8 @@ class Work:
         self._histories = [History() for _ in networks]
         self._lock = threading.Lock()
         self._done = 0
+        #: Those that this process trains.
+        self.mine: Sequence[int] = range(k)
 
     # What each network gets
 
@@ -110,6 +112,15 @@ class Work:
         if alike:
             self._batches[key] = batch
         return batch
+
+    def data(self) -> dict[str, list[Any]]:
+        """Arrays as they were given: one of each kind, or one for each network."""
+        return {
+            "rows X": [self._x] if self._xs is None else self._xs,
+            "targets y": [self._y] if self._ys is None else self._ys,
+            "weights": [self._weight] if self._weights is None else self._weights,
+            "rows of each network": self._rows,
+        }
 
     def shape_of(self, i: int) -> tuple[int, int, bool]:
         """Rows of a network, dimensions of targets, whether rows are dense and of equal weight."""
@@ -217,7 +228,7 @@ class Work:
         """Train all; see :func:`fastmlp.fit_many`."""
         jobs = lanes.grouped(self, n_threads, side_by_side)
         costs = [sum(map(self.cost, job)) for job in jobs]
-        with progress.shown(shown, len(self.networks)) as self._tell:
+        with progress.shown(shown, len(self.mine)) as self._tell:
             self._crew = Crew(
                 costs,
                 n_threads,
@@ -236,7 +247,6 @@ class Work:
                     timer.cancel()
         if self._crew.halt[0] and max_time is not None:
             self._say_that_time_is_over(max_time)
-        self._warn_of_divergence()
         return self._histories
 
     def _train(self, job: Sequence[int]) -> None:
@@ -265,7 +275,8 @@ class Work:
                 history.stop_reason = "time_limit"
                 history.stop_message = f"the time limit of {max_time:g} s was reached"
 
-    def _warn_of_divergence(self) -> None:
+    def warn_of_divergence(self) -> None:
+        """Name the networks whose numbers did not stay finite, to the caller of ``fit_many``."""
         diverged = [
             f"network {i}: {history.stop_message}"
             for i, history in enumerate(self._histories)
@@ -273,7 +284,7 @@ class Work:
         ]
         if diverged:
             more = f"; and {len(diverged) - 5} more networks" if len(diverged) > 5 else ""
-            warnings.warn("; ".join(diverged[:5]) + f"{more}: {ADVICE}", RuntimeWarning, 4)
+            warnings.warn("; ".join(diverged[:5]) + f"{more}: {ADVICE}", RuntimeWarning, 3)
 
 
 def _takes_all(optimizer: Any) -> bool:

@@ -19,12 +19,12 @@ from ..interop._methods import EstimatorExports
 from . import _names
 from ._derivatives import EstimatorDerivatives
 from ._fitted import FittedArrays
-from ._fitting import sources
-from ._fitting.descent import check_watching, fit_stochastic
+from ._fitting import ranks, sources
+from ._fitting.descent import check_watching
 from ._fitting.draws import generator_of
-from ._fitting.lbfgs import fit_lbfgs
 from ._fitting.optimizer import check_endless
 from ._fitting.single_step import check_finite
+from ._fitting.solvers import solve
 from ._fitting.watching import Rows, forget_curves
 from ._sklearn.callbacks import Context
 from ._sklearn.compat import (
@@ -121,10 +121,11 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
         incremental: bool,
         held_out: tuple[Any, Any, Any] = (None, None, None),
         classes: Any = None,
+        comm: Any = None,
     ) -> None:
         # Fits of one object wait for each other: none meets what another has half done.
         with self.__dict__.setdefault("_lock", threading.RLock()):
-            self._fit_alone(X, y, sample_weight, incremental, held_out, classes)
+            self._fit_alone(X, y, sample_weight, incremental, held_out, classes, comm)
 
     def _fit_alone(
         self,
@@ -134,12 +135,39 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
         incremental: bool,
         held_out: tuple[Any, Any, Any],
         classes: Any,
+        comm: Any,
     ) -> None:
+        cluster = ranks.cluster_of(comm)
+        first_pass = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        given = X, y, sample_weight, incremental, held_out, classes, first_pass
+        rows, validation = ranks.read(cluster, self, lambda: self._checked_rows(*given))
+        start_generator(self)
+        ranks.begin(cluster, self)
+        if first_pass:
+            self._initialize(self.n_features_in_, rows.dtype)
+        told = X, y, sample_weight, 1 if incremental else None
+        context = Context.of(self, *told) if ranks.speaks(cluster) else None
+        solve(self, rows, validation, context, incremental=incremental, cluster=cluster)
+        if context is not None:
+            context.end()
+        check_finite(self._packed())
+        self._prepare()
+
+    def _checked_rows(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        incremental: bool,
+        held_out: tuple[Any, Any, Any],
+        classes: Any,
+        first_pass: bool,
+    ) -> tuple[Any, Any]:
+        """Training and validation rows, after a look at the parameters."""
         if not (incremental and hasattr(self, "coefs_")):
             check_parameters(self)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
-        first_pass = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         self._check_going_on(first_pass, incremental)
         rows: Any
         if y is None and not incremental and is_source(X):
@@ -150,22 +178,7 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
             validation = self._validation_rows(held_out, rows.dtype, factors)
         if self.solver in STOCHASTIC_SOLVERS:
             check_watching(self, validation is not None)
-        start_generator(self)
-        if first_pass:
-            self._initialize(self.n_features_in_, rows.dtype)
-        context = Context.of(self, X, y, sample_weight, 1 if incremental else None)
-        if self.solver == "lbfgs":
-            fit_lbfgs(self, rows, context)
-        elif self.solver not in STOCHASTIC_SOLVERS:
-            from ._fitting.second_order import fit_second_order  # of no use to others
-
-            fit_second_order(self, rows, context)
-        else:
-            fit_stochastic(self, rows, validation, incremental, context)
-        if context is not None:
-            context.end()
-        check_finite(self._packed())
-        self._prepare()
+        return rows, validation
 
     def _rows(
         self, X: Any, y: Any, given: Any, incremental: bool, classes: Any, first_pass: bool

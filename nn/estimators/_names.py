@@ -10,6 +10,8 @@ from fastmlp.kernels import LOSS_SPECS, Architecture, CustomLoss, TrainingOption
 
 from .. import activations as _activations
 from .. import losses
+from .._cluster.cluster import Cluster
+from .._cluster.trainer import ClusterTrainer
 from ._labels import MULTILABEL
 
 #: The estimators' names of output activations, and the engine's.
@@ -120,10 +122,18 @@ def network(estimator: Any, architecture: Architecture, dtype: Any) -> Any:
 
 
 def trainer(
-    name: str | None, architecture: Architecture, dtype: Any, loss: Any, rule: Any, **options: Any
+    name: str | None,
+    architecture: Architecture,
+    dtype: Any,
+    loss: Any,
+    rule: Any,
+    *,
+    cluster: Cluster | None = None,
+    **options: Any,
 ) -> Any:
-    """A trainer on the backend of this name."""
-    trainer: Any = backend(name).Trainer(
-        architecture, dtype, loss, rule, TrainingOptions(**options)
-    )
+    """A trainer on the backend of this name, or one of several ranks on the live one."""
+    arguments = architecture, dtype, loss, rule, TrainingOptions(**options)
+    if cluster is not None:
+        return ClusterTrainer(*arguments, cluster)
+    trainer: Any = backend(name).Trainer(*arguments)
     return trainer

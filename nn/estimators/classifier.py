@@ -140,6 +140,7 @@ class MLPClassifier(ClassifierMixin, Labelled):
         y_val: Any = None,
         sample_weight_val: Any = None,
         classes: Any = None,
+        comm: Any = None,
     ) -> MLPClassifier:
         """Fit to rows ``X``, ``(n, n_features)``, and their labels.
 
@@ -157,13 +158,18 @@ class MLPClassifier(ClassifierMixin, Labelled):
             of ``X``. ``X_val`` alone may be a source.
         classes : (n_classes,) array-like, optional
             All labels of a source, which spares the pass over its targets that finds them.
+        comm : communicator of mpi4py, optional
+            The ranks that fit this estimator together, each called with the same rows and
+            parameters: see :meth:`fastmlp.MLP.fit`. All end with the same fitted estimator, to the
+            bit that of 1, 2, 4 or 8 ranks; only rank 0 prints, warns and calls callbacks.
 
         Returns
         -------
         self
             The fitted estimator.
         """
-        self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val), classes)
+        held_out = X_val, y_val, sample_weight_val
+        self._fit(X, y, sample_weight, False, held_out, classes, comm)
         return self
 
     @available_if(stochastic)

@@ -142,6 +142,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        comm: Any = None,
     ) -> MLPRegressor:
         """Fit to rows ``X``, ``(n, n_features)``, and their targets.
 
@@ -156,13 +157,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X_val, y_val, sample_weight_val : as above, optional
             Validation rows: their score and loss are noted after each epoch, and with early
             stopping they are used instead of a part of ``X``. ``X_val`` alone may be a source.
+        comm : communicator of mpi4py, optional
+            The ranks that fit this estimator together, each called with the same rows and
+            parameters: see :meth:`fastmlp.MLP.fit`. All end with the same fitted estimator, to the
+            bit that of 1, 2, 4 or 8 ranks; only rank 0 prints, warns and calls callbacks.
 
         Returns
         -------
         self
             The fitted estimator.
         """
-        self._fit(X, y, sample_weight, False, (X_val, y_val, sample_weight_val))
+        held_out = X_val, y_val, sample_weight_val
+        self._fit(X, y, sample_weight, False, held_out, comm=comm)
         return self
 
     @available_if(stochastic, reason=True)

@@ -19,7 +19,7 @@ PROGRAM = """
 import os, signal, sys, threading, time
 import numpy as np
 from mpi4py import MPI
-from fastmlp import MLP, callbacks, data
+from fastmlp import MLP, MLPClassifier, callbacks, data, fit_many
 comm, (what, path) = MPI.COMM_WORLD, sys.argv[1:]
 rng = np.random.default_rng(0)
 X = rng.normal(size=(101, 30)).astype(np.float32)
@@ -38,9 +38,17 @@ if what == "train":
     }.items():
         nets[name] = net = network(30, 400 if name == "adam" else 4, 1)
         nets[name + " history"] = net.fit(X, y, comm=comm, **options)
+    found = {k: getattr(v, "parameters", None) if k in ("adam", "lbfgs", "damped") else v.loss
+             for k, v in nets.items()}
+    np.random.seed(5 * comm.rank)  # without random_state rank 0's generator draws
+    model = MLPClassifier((9,), max_iter=2, n_threads=1).fit(X, y.ravel(), comm=comm)
+    many = [network(30, 4, 1) for _ in range(3)]
+    fit_many(many, X, y, epochs=2, n_threads=1, comm=comm)
+    found |= {"estimator": model.coefs_[0], "many": [net.parameters for net in many]}
+    everywhere = comm.allgather([np.asarray(found[k]).tobytes() for k in sorted(found)])
+    assert all(one == everywhere[0] for one in everywhere)
     if comm.rank == 0:
-        np.savez(path, **{k: getattr(v, "parameters", None) if k in ("adam", "lbfgs", "damped")
-                          else v.loss for k, v in nets.items()})
+        np.savez(path, **found)
 elif what == "widths":
     X = X[:, : 30 - comm.rank]
     network(X.shape[1], 4, 1).fit(X, y, comm=comm)
@@ -89,7 +97,7 @@ def test_the_same_bits(ranks, tmp_path):
         result = with_mpi(n, "train", path)
         assert result.returncode == 0, result.stderr
         found.append(dict(np.load(path)))
-    assert len(found[0]) == 6
+    assert len(found[0]) == 8
     for name, one in found[0].items():
         assert_array_equal(found[1][name], one, err_msg=name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ... import schedules, stopping
 from ..._training.loop import Hooks, train
@@ -18,8 +18,12 @@ from .._sklearn.split import train_and_validation
 from .._sklearn.warn import warn
 from . import single_step
 from .optimizer import StochasticOptimizer
+from .ranks import speaks
 from .sources import SourceRows
 from .watching import MeanOverOutputs, Rows, Validation, note_loss, note_score, start_curves
+
+if TYPE_CHECKING:
+    from ..._cluster.cluster import Cluster
 
 
 def fit_stochastic(
@@ -28,6 +32,7 @@ def fit_stochastic(
     held_out: Rows | SourceRows | None,
     incremental: bool,
     context: Any,
+    cluster: Cluster | None = None,
 ) -> None:
     """Minibatch descent: one epoch for ``incremental``, else up to ``max_iter``.
 
@@ -37,6 +42,8 @@ def fit_stochastic(
         Validation rows that the user gave; with early stopping and without them some of ``rows``
         are set apart.
     context : object of scikit-learn's callback protocol, or None
+    cluster : Cluster, optional
+        The ranks that make this fit together.
     """
     if estimator.early_stopping and held_out is None and isinstance(rows, Rows):
         rows, held_out = split(estimator, rows)
@@ -44,7 +51,7 @@ def fit_stochastic(
     optimizer = estimator.__dict__.get("_optimizer") if incremental else None
     if optimizer is None:
         optimizer = estimator._optimizer = StochasticOptimizer(estimator)
-    run = new_run(estimator, optimizer, rows, incremental)
+    run = new_run(estimator, optimizer, rows, incremental, cluster)
     validation = None
     if held_out is not None:
         validation = held_out.watched(estimator, run.parameters.dtype)
@@ -52,6 +59,8 @@ def fit_stochastic(
     train(run, EstimatorHooks(estimator, run, optimizer, validation, context))
     if incremental:
         optimizer.single = single_step.prepare(estimator, optimizer, run, context)
+    if not speaks(cluster):
+        return
     if run.history.stop_reason == "interrupted":
         warn("Training interrupted by user.")
     elif run.history.stop_reason == "epochs" and not incremental:
@@ -75,7 +84,11 @@ def check_watching(estimator: Any, given: bool) -> None:
 
 
 def new_run(
-    estimator: Any, optimizer: StochasticOptimizer, rows: Rows | SourceRows, incremental: bool
+    estimator: Any,
+    optimizer: StochasticOptimizer,
+    rows: Rows | SourceRows,
+    incremental: bool,
+    cluster: Cluster | None = None,
 ) -> Run:
     """A run from the estimator's parameters and the optimizer's state on."""
     own, dtype = estimator._packed(), rows.dtype
@@ -107,15 +120,15 @@ def new_run(
         max_norm=estimator.max_norm,
         track_gradient_norm=with_norm,
         n_threads=estimator.n_threads,
+        cluster=cluster,
     )
     trainer.halt = estimator.__dict__.get("_halt")
-    state = optimizer.state
-    optimizer.single = None
+    state, optimizer.single = optimizer.state, None
     # Rows of one call may be float32 and those of the next float64.
     trainer.load(flat, None if state is None else state.astype(dtype, copy=False), optimizer.step)
     epochs = 1 if incremental else estimator.max_iter
-    length = math.inf if incremental else epochs
-    optimizer.plan(estimator.schedule, length, -(-rows.n_rows // batch_size))
+    n_steps = -(-rows.n_rows // batch_size)
+    optimizer.plan(estimator.schedule, math.inf if incremental else epochs, n_steps)
     return kind(
         **given,
         trainer=trainer,
@@ -126,9 +139,10 @@ def new_run(
         rates=optimizer,
         generator=estimator._random_state if estimator.shuffle else None,
         rules=rules,
-        callbacks=listeners(estimator),
+        callbacks=listeners(estimator) if speaks(cluster) else [],
         with_gradient_norm=with_norm,
         shown_loss=MeanOverOutputs(estimator) if estimator._shows_mean() else None,
+        cluster=cluster,
     )
 
 
@@ -175,6 +189,7 @@ class EstimatorHooks(Hooks):
         self.shared = estimator._owns_views() and run.parameters is estimator._packed()
         # Someone who looks at the estimator between epochs sees what has been learned so far.
         self.watched = bool(run.callbacks or run.rules or context or estimator.scoring)
+        self.verbose = bool(estimator.verbose) and speaks(run.cluster)
         self.best: Array | None = None
         self.task: Any = None
 
@@ -198,7 +213,7 @@ class EstimatorHooks(Hooks):
         estimator.loss_curve_.append(loss)
         self.optimizer.step = run.trainer.step
         self.optimizer.rows_seen = estimator.t_
-        if estimator.verbose:
+        if self.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
         if self.watched:
             self.show(run)
@@ -211,6 +226,8 @@ class EstimatorHooks(Hooks):
             score, loss = self.validation(run.parameters)
             run.history.validation_loss.append(loss)
             better = note_score(estimator, score, loss, estimator.early_stopping)
+            if self.verbose:
+                print(f"Validation score: {score:f}")
             if better and estimator.early_stopping:
                 self.best = run.parameters.copy()
         if not estimator.early_stopping:
@@ -225,7 +242,7 @@ class EstimatorHooks(Hooks):
             f"{what} did not improve more than tol={estimator.tol:f} for "
             f"{estimator.n_iter_no_change:g} consecutive epochs."
         )
-        if self.optimizer.no_improvement(message, bool(estimator.verbose)):
+        if self.optimizer.no_improvement(message, self.verbose):
             return "early_stopping" if estimator.early_stopping else "plateau", message
         estimator._no_improvement_count = 0
         return None

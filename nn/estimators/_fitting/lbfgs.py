@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..._cluster.trainer import full_gradient
 from ..._inputs import sparse
 from ..._network import blocks
 from ..._typing import Array
 from .._sklearn.compat import ConvergenceWarning
 from .._sklearn.warn import warn
+from .ranks import speaks
 from .watching import Rows
 
+if TYPE_CHECKING:
+    from ..._cluster.cluster import Cluster
 
-def fit_lbfgs(estimator: Any, rows: Rows, context: Any) -> None:
-    """Minimise the penalised loss; ``tol`` bounds the gradient."""
+
+def fit_lbfgs(estimator: Any, rows: Rows, context: Any, cluster: Cluster | None = None) -> None:
+    """Minimise the penalised loss; ``tol`` bounds the gradient.
+
+    Of several ranks the first minimises, and all of them compute what it asks for.
+    """
     try:
         from scipy.optimize import minimize  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
@@ -24,23 +32,28 @@ def fit_lbfgs(estimator: Any, rows: Rows, context: Any) -> None:
             "solver='lbfgs' needs scipy: pip install scipy, or choose solver='adam'"
         ) from error
     iterations = _Iterations(estimator, context)
-    result = minimize(
-        _objective(estimator, rows),
-        estimator._packed().astype(np.float64),
-        method="L-BFGS-B",
-        jac=True,
-        callback=iterations.ended if estimator.verbose or context else None,
-        options={
-            "maxfun": estimator.max_fun,
-            "maxiter": estimator.max_iter,
-            "gtol": estimator.tol,
-        },
-    )
+
+    def minimized(objective: Callable[[Array], tuple[float, Array]]) -> Any:
+        return minimize(
+            objective,
+            estimator._packed().astype(np.float64),
+            method="L-BFGS-B",
+            jac=True,
+            callback=iterations.ended if estimator.verbose or context else None,
+            options={
+                "maxfun": estimator.max_fun,
+                "maxiter": estimator.max_iter,
+                "gtol": estimator.tol,
+            },
+        )
+
+    objective = _objective(estimator, rows, cluster)
+    result = minimized(objective) if cluster is None else _led(cluster, minimized, objective)
     estimator._adopt(np.ascontiguousarray(result.x, estimator.dtype or np.float64))
     estimator.n_iter_ = min(int(result.nit), estimator.max_iter)
     estimator.loss_ = float(result.fun)
     estimator.stop_reason_ = _reason(result, estimator)
-    if result.status != 0 and estimator.stop_reason_ != "callback":
+    if speaks(cluster) and result.status != 0 and estimator.stop_reason_ != "callback":
         warn(
             f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) "
             f"(status={result.status}): {result.message}. You might increase the number of "
@@ -49,7 +62,30 @@ def fit_lbfgs(estimator: Any, rows: Rows, context: Any) -> None:
         )
 
 
-def _objective(estimator: Any, rows: Rows) -> Callable[[Array], tuple[float, Array]]:
+def _led(
+    cluster: Cluster,
+    minimized: Callable[[Callable[[Array], tuple[float, Array]]], Any],
+    objective: Callable[[Array], tuple[float, Array]],
+) -> Any:
+    """The result of rank 0, for which all ranks evaluate where it looks."""
+
+    def shared(parameters: Array | None) -> tuple[float, Array] | None:
+        found: Array | None = cluster.of_first(parameters)
+        return None if found is None else objective(found)
+
+    if cluster.leads:
+        result = minimized(shared)  # type: ignore[arg-type]
+        shared(None)
+    else:
+        result = None
+        while shared(None) is not None:
+            pass
+    return cluster.of_first(result)
+
+
+def _objective(
+    estimator: Any, rows: Rows, cluster: Cluster | None
+) -> Callable[[Array], tuple[float, Array]]:
     """Penalised loss of all rows and its gradient, by the parameters."""
     x = sparse.for_engine(rows.x, np.float64)
     target, weight = rows.target, rows.weight
@@ -66,9 +102,15 @@ def _objective(estimator: Any, rows: Rows) -> Callable[[Array], tuple[float, Arr
     n_weights = sum(np.size(w) for w in estimator.coefs_)
 
     def objective(parameters: Array) -> tuple[float, Array]:
-        value, gradient = blocks.loss_and_gradient(
-            network, parameters, x, target, loss, weight, l2=l2
-        )
+        if cluster is None:
+            value, gradient = blocks.loss_and_gradient(
+                network, parameters, x, target, loss, weight, l2=l2
+            )
+        else:
+            gradient = np.empty_like(parameters)
+            value = full_gradient(
+                cluster, network, parameters, x, target, loss, weight, gradient, l2=l2
+            )
         if outputs > 1:
             # scikit-learn's pair: the mean over outputs with the gradient of the sum.
             weights = parameters[:n_weights]

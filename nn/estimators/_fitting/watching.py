@@ -140,8 +140,6 @@ def note_score(estimator: Any, score: float, loss: float, count: bool) -> bool:
     """
     estimator.validation_scores_.append(score)
     estimator.validation_loss_curve_.append(loss)
-    if estimator.verbose:
-        print(f"Validation score: {score:f}")
     if count:
         if score < estimator.best_validation_score_ + estimator.tol:
             estimator._no_improvement_count += 1
