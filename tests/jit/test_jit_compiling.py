@@ -89,12 +89,54 @@ print(child_after(0.2, 20.0), child_after(1.0, 0.05), child_after(0.0, 20.0))
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+FORKED_AT_ONCE = """
+import os, signal, threading
+from fastmlp.kernels.jit.compiling import turn
+
+statuses = []
+
+def child():
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(60)
+        try:
+            with turn.compiling():
+                os._exit(0)
+        finally:
+            os._exit(1)
+    statuses.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+for _ in range(20):
+    threads = [threading.Thread(target=child) for _ in range(4)]
+    with turn.compiling():  # all of them wait for the end of this
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
+signal.alarm(60)
+with turn.compiling():
+    print(set(statuses), len(statuses))
+"""
+
+
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+
+@FORKS
 def test_fork_while_another_thread_compiles(tmp_path):
     """The fork waits; where that takes too long, the child says why it cannot compile."""
     done = run_python(FORKED, FASTMLP_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0", "3", "0"]
+
+
+@FORKS
+def test_threads_that_fork_at_once(tmp_path):
+    """Each lets go of what it has locked itself: all children may compile, and so may the parent."""
+    done = run_python(FORKED_AT_ONCE, FASTMLP_CACHE_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["{0}", "80"], done.stderr
+    assert not done.stderr
 
 
 # What is private in Numba and llvmlite

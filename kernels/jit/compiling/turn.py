@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,29 +26,43 @@ from .._llvm import locks, renew_locks
 PATIENCE = 20.0
 
 
+class _Fork(threading.local):
+    """What a thread that forks has locked meanwhile: several threads may fork at once."""
+
+    held: Sequence[Any] = ()
+    complete = False  # no other thread compiles
+
+
 class _Turn:
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.held: list[Any] = []
         self.half_done = False  # this process was forked while another thread was compiling
         self.interrupts: _Interrupts | None = None
+        self._fork = _Fork()
 
     def before_fork(self) -> None:
-        for lock in (self.lock, *locks()):
-            if not lock.acquire(timeout=PATIENCE):
-                break
-            self.held.append(lock)
+        held: list[Any] = []
+        self._fork.held = held
+        self._fork.complete = _lock(self.lock, held) and all(_lock(one, held) for one in locks())
 
     def after_in_parent(self) -> None:
-        while self.held:
-            self.held.pop().release()
+        for lock in reversed(self._fork.held):
+            lock.release()
+        self._fork.held = ()
 
     def after_in_child(self) -> None:
-        complete = len(self.held) == 1 + len(locks())
         self.after_in_parent()
-        if not complete:
+        if not self._fork.complete:
             self.lock, self.half_done, self.interrupts = threading.RLock(), True, None
             renew_locks()
+
+
+def _lock(lock: Any, held: list[Any]) -> bool:
+    """Take a lock for a fork, and note it; false where that takes too long."""
+    taken = bool(lock.acquire(timeout=PATIENCE))
+    if taken:
+        held.append(lock)
+    return taken
 
 
 _turn = _Turn()
