@@ -132,7 +132,7 @@ def test_fork_while_another_thread_compiles(tmp_path):
 
 @FORKS
 def test_threads_that_fork_at_once(tmp_path):
-    """Each lets go of what it has locked itself: all children may compile, and so may the parent."""
+    """Each lets go of what it has locked: all children may compile, and so may the parent."""
     done = run_python(FORKED_AT_ONCE, FASTMLP_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["{0}", "80"], done.stderr

@@ -90,6 +90,23 @@ def test_what_a_handler_may_not_do_is_refused(trainer, name, outer):
     np.testing.assert_array_equal(stored(trainer), before)
 
 
+def test_a_call_that_could_not_say_that_it_ended(trainer):
+    """An exception out of a signal handler may come just before a call lets go of the trainer."""
+    kept = []
+
+    def cut_off():
+        kept.append(trainer._use.by("store"))
+        kept[-1].__enter__()
+
+    cut_off()
+    trainer.run_epoch(X, LABELS, None, 0.1)
+    cut_off()
+    thread = threading.Thread(target=lambda: kept.append(stored(trainer)))
+    thread.start()
+    thread.join()
+    np.testing.assert_array_equal(kept[-1], stored(trainer))
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_fork_in_the_middle(trainer):
     """What another thread was doing there is not finished in the child: it loads anew."""

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 class _Caller:
-    """A thread of a process, and what it is doing."""
+    """A thread of a process, and what it is doing: the call of a frame."""
 
-    def __init__(self, doing: str) -> None:
-        self.doing, self.thread, self.process = doing, threading.get_ident(), os.getpid()
+    def __init__(self, doing: str, frame: FrameType) -> None:
+        self.doing, self.frame = doing, frame
+        self.thread, self.process = threading.get_ident(), os.getpid()
+
+    def has_left(self) -> bool:
+        """Whether the call is over: an exception out of a signal handler may have come just before
+        it could say so."""
+        if self.process != os.getpid():
+            return False
+        frame = sys._current_frames().get(self.thread)
+        while frame is not None and frame is not self.frame:
+            frame = frame.f_back
+        return frame is None
 
 
 class Use:
@@ -33,8 +46,10 @@ class Use:
         ``within`` names what a handler of the same thread may interrupt to do this; what is done
         ``anew`` does not mind what a fork has cut off.
         """
-        caller = _Caller(doing)
+        caller = _Caller(doing, sys._getframe(2))  # past the generator and its context manager
         holder = self._callers.setdefault("now", caller)  # atomic
+        if holder is not caller and holder.has_left():
+            holder = self._callers["now"] = caller
         if holder is not caller:
             same_process = holder.process == caller.process
             if same_process and holder.thread != caller.thread:
@@ -52,7 +67,8 @@ class Use:
         try:
             yield
         finally:
-            if holder is not caller and holder.process == caller.process:
-                self._callers["now"] = holder
-            else:
-                del self._callers["now"]
+            if self._callers.get("now") is caller:  # not another's, who found this one gone
+                if holder is not caller and holder.process == caller.process:
+                    self._callers["now"] = holder
+                else:
+                    del self._callers["now"]
