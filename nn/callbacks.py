@@ -271,14 +271,20 @@ class Checkpoint(Callback):
         ``{epoch}`` in it is replaced by the number of epochs that are done.
     every : int, default 1
         Epochs between two files; after the last epoch there is one anyway.
+    every_steps : int, optional
+        Also write within epochs, each time after so many steps of one: for long epochs, such as
+        those of a source. A run that goes on from there reads the blocks of one buffer again.
 
     Notes
     -----
     For networks: ``MLP.fit``, ``Trainer.run``. A file is written by safetensors.
     """
 
-    def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], every: int = 1, every_steps: int | None = None
+    ) -> None:
         self.path, self.every = os.fspath(path), count("every", every, 1)
+        self.every_steps = None if every_steps is None else count("every_steps", every_steps, 1)
         #: Whose state is written; set when a run begins.
         self.trainer: Trainer | None = None
         self._written = 0
@@ -290,6 +296,19 @@ class Checkpoint(Callback):
         if history.epochs % self.every == 0:
             self._write(history.epochs)
         return None
+
+    def on_steps(self, history: History, step: int) -> None:
+        """Write the state within an epoch, where it is time.
+
+        Parameters
+        ----------
+        history : History
+            Of the epochs before.
+        step : int
+            Steps of this epoch so far.
+        """
+        if self.every_steps is not None and step % self.every_steps == 0:
+            self._write(history.epochs)
 
     def on_train_end(self, network: Model, history: History) -> None:
         if history.stop_reason != "interrupted" and history.epochs > self._written:

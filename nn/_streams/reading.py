@@ -103,6 +103,13 @@ class Reader:
         Whether groups are numbers of rows.
     rows : int
         Rows of a block that does not say how many it has, about.
+    begin : int
+        The group to begin with.
+
+    Attributes
+    ----------
+    given : int
+        The group that was read last.
     """
 
     def __init__(
@@ -113,14 +120,17 @@ class Reader:
         head: int,
         by_rows: bool,
         rows: int,
+        begin: int = 0,
     ) -> None:
         self._stream, self._groups, self._by_rows = stream, groups, by_rows
-        self._coming = None if groups is not None else stream.blocks()
+        self._coming = None
+        if groups is None:
+            self._coming = itertools.islice(stream.blocks(), begin * buffer, None)
         self._size, self._rows = buffer, rows
         self._buffers = Buffer(head), Buffer(head)
         self._pool = ThreadPoolExecutor(1, "fastmlp-reader")
-        self._next = 0
-        self._filled: Future[Buffer | None] = self._pool.submit(self._fill, 0)
+        self._next = self.given = begin
+        self._filled: Future[Buffer | None] = self._pool.submit(self._fill, begin)
 
     def read(self, left: Batch | None) -> tuple[Batch, int] | None:
         """The next rows behind those that are left over, and how many of them are left over.
@@ -134,7 +144,7 @@ class Reader:
             buffer = self._filled.result()
         if buffer is None:
             return None
-        batch = buffer.behind(left)
+        batch, self.given = buffer.behind(left), self._next
         self._fill_next()
         return batch, len(batch.target) - buffer.n_rows
 

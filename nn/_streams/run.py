@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._network.batch import Batch
+from .._training.place import batch_of, packed
 from .._training.run import Run
 from .._typing import Array
 from .reading import Reader, blocks_together, row_bytes
@@ -61,7 +62,8 @@ class StreamRun(Run):
 
     def stretches(self) -> Generator[tuple[Batch, Array | None], None, None]:
         """Buffers, each whole steps but the last, which is what is left."""
-        seed = self._shuffled()
+        found = self.place.where if self.place.resumed else None
+        seed, begin = (found["seed"], found["group"]) if found else (self._shuffled(), 0)
         reader = Reader(
             self.stream,
             self._groups(),
@@ -69,11 +71,14 @@ class StreamRun(Run):
             self.batch_size - 1,
             self.by_rows,
             len(self.batch.target),
+            begin,
         )
-        left, k = None, 0
+        left, k = self._begun_with(found) if found else (None, 0)
         try:
-            while (found := reader.read(left)) is not None:
-                batch, n_left = found
+            while (read := reader.read(left)) is not None:
+                batch, n_left = read
+                place = {"seed": seed, "k": k, "group": reader.given, "together": self.together}
+                self.place.where = {**place, "left": packed(left)} if self.keep else None
                 order = np.arange(len(batch.target), dtype=np.intp)
                 if seed is not None:
                     drawn = np.random.default_rng([seed, k]).permutation(len(order) - n_left)
@@ -86,7 +91,18 @@ class StreamRun(Run):
         finally:
             reader.close()
         if left is not None:
+            self.place.where = None
             yield left, None
+
+    def _begun_with(self, where: dict[str, Any]) -> tuple[Batch | None, int]:
+        """The rows left over before the first buffer of an epoch that goes on, and its number."""
+        if where["together"] != self.together:
+            raise ValueError(
+                f"the run to resume has buffers of {where['together']} blocks, got "
+                f"{self.together}: give the source as much memory as before"
+            )
+        n_in = self.batch.x.shape[1]
+        return batch_of(where["left"], n_in, self.parameters.dtype, self.batch.loss), where["k"]
 
     def _shuffled(self) -> int | None:
         """Shuffle the order of the epoch before; return what the rows of buffers are drawn with."""

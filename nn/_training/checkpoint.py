@@ -18,14 +18,15 @@ from .._inputs import numbers
 from .._typing import Array
 from ..history import History
 from ..schedules._rates import Rates
-from . import plan
+from . import place, plan
 
 if TYPE_CHECKING:
     from .._network.network import Network
     from .plan import Settings
 
 FORMAT = "fastmlp.Trainer"
-FORMAT_VERSION = 1
+#: Version 1 is of states between two epochs, which every version of fastmlp reads.
+FORMAT_VERSIONS = ("1", "2")
 #: Stands for an array in JSON, with its tensor's name.
 _TENSOR = "tensor"
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64))
@@ -56,7 +57,7 @@ def save(
     entries = {
         **(notes or {}),
         "format": FORMAT,
-        "format_version": str(FORMAT_VERSION),
+        "format_version": FORMAT_VERSIONS[state.get("within") is not None],
         "run": json.dumps(_description(network, known)),
         "state": json.dumps(_pack(state, "", tensors)),
     }
@@ -79,9 +80,9 @@ def load(path: str | os.PathLike[str], network: Network, known: Settings) -> dic
         file.seek(0)
         content = file.read()
     try:
-        if metadata.get("format_version") != str(FORMAT_VERSION):
+        if metadata.get("format_version") not in FORMAT_VERSIONS:
             raise ValueError(
-                f"this version of fastmlp reads format version {FORMAT_VERSION}, got "
+                f"this version of fastmlp reads format versions {', '.join(FORMAT_VERSIONS)}, got "
                 f"{metadata.get('format_version')!r}"
             )
         tensors = safetensors.numpy.load(content)
@@ -186,14 +187,24 @@ def check(state: dict[str, Any], network: Network, known: Settings) -> None:
         _check_remembered("schedule", state["schedule"], rates, network)
         _check_stop(state["stop"], network, known)
         _check_memory(state["memory"], network, known)
+        if state.get("within") is not None:
+            place.of_state(state["within"], network.architecture.sizes[0], network.dtype)
         History.from_dict(state["history"])
     except (KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"state must be that of an equal trainer, got {error!r:.200}") from None
 
 
-def check_rows(state: dict[str, Any], n: int) -> None:
-    """Raise ``ValueError`` where a run that goes on gets another number of rows."""
-    order, subset = state.get("order"), state.get("subset")
+def check_rows(state: dict[str, Any], n: int, batch_size: int) -> None:
+    """Raise ``ValueError`` where a run that goes on gets another number of rows.
+
+    ``batch_size`` is that of its steps, which may change between two epochs only.
+    """
+    order, subset, within = (state.get(name) for name in ("order", "subset", "within"))
+    if within is not None and within["batch_size"] != batch_size:
+        raise ValueError(
+            f"the run to resume was cut within an epoch with batch_size={within['batch_size']}, "
+            f"got {batch_size}"
+        )
     if isinstance(order, np.ndarray) and subset is None and len(order) != n:
         raise ValueError(f"the run to resume has {len(order)} rows, got {n}")
     if isinstance(subset, np.ndarray) and subset.max(initial=-1) >= n:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from . import plan
 from .evaluation import Evaluation
 from .fit import NetworkHooks, fit
 from .options import Options
+from .place import Place
 from .run import Run
 
 if TYPE_CHECKING:
@@ -36,9 +39,10 @@ def train(
     kind, given, n_shuffled = streams.run_of(batch, known, shuffle, todo)
     evaluation = plan.evaluation(network, options, batch, [*known.stop, known.schedule])
     callbacks = options_of.listeners(options, known.cluster, epochs)
-    for callback in callbacks:
-        if isinstance(callback, Checkpoint):
-            callback.trainer = trainer
+    checkpoints = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
+    for checkpoint in checkpoints:
+        checkpoint.trainer = trainer
+    keepers = [checkpoint for checkpoint in checkpoints if checkpoint.every_steps]
     if state is not None:
         trainer.state = state
     agreement.begin(network, known)
@@ -67,10 +71,24 @@ def train(
         order=trainer._order,
         watches=trainer._watches,
         cluster=known.cluster,
+        begun=trainer._within,
+        stride=math.gcd(*(keeper.every_steps or 0 for keeper in keepers)),
+        keep=partial(_keep, trainer, keepers) if keepers else None,
     )
+    trainer._within = None
     trainer._engine.begin_run()
     hooks = _Hooks(trainer, evaluation)
     return agreement.carry_out(network, known, lambda: fit(run, hooks))
+
+
+def _keep(trainer: Trainer, keepers: list[Checkpoint], place: Place) -> None:
+    """Keep the state within an epoch."""
+    trainer._within = place
+    try:
+        for keeper in keepers:
+            keeper.on_steps(trainer.history, place.step)
+    finally:
+        trainer._within = None
 
 
 def _prepare(trainer: Trainer, n_shuffled: int, evaluation: Evaluation) -> None:

@@ -17,6 +17,7 @@ from ..callbacks import Callback
 from ..history import History
 from ..stopping import StopRule
 from ..stopping._watches import Watch
+from .place import Place
 
 if TYPE_CHECKING:
     from .._cluster.cluster import Cluster
@@ -90,6 +91,11 @@ class Run:
         ``remake(n_threads)`` makes an equal trainer for another number of threads.
     cluster : Cluster, optional
         The ranks that make the same run: what depends on clocks and callbacks is rank 0's.
+    begun : Place, optional
+        How far the first epoch has come elsewhere.
+    stride : int
+        Steps of an epoch after each of which ``keep`` is called, when ``parameters`` are shown.
+    keep : function, optional
     """
 
     batch: Batch
@@ -111,6 +117,9 @@ class Run:
     rows: Array | None = None
     remake: Callable[[int], Any] | None = None
     cluster: Cluster | None = None
+    begun: Place | None = None
+    stride: int = 0
+    keep: Callable[[Place], None] | None = None
     #: Seconds of an epoch where several were made in one call, and the epoch until which none are.
     epoch_seconds: float | None = None
     alone_until: int = 0
@@ -130,6 +139,7 @@ class Run:
             watch.training_begins()
         self.deadline = min((watch.deadline for _, watch in self.watches), default=math.inf)
         self.listeners = [callback for callback in self.callbacks if callback.every_batch]
+        self.stride = self.agreed(self.stride)
         self.n_steps = -(-self.n_rows // self.batch_size)
         #: Whether somebody looks after every step.
         self.step_by_step = self.agreed(bool(self.listeners))
@@ -190,11 +200,11 @@ class Run:
         """
         history, trainer = self.history, self.trainer
         rate = self.rates.of_epoch(history.epochs)
-        started = time.perf_counter()
+        self.epoch_began = time.perf_counter()
         loss, rate = self._run_stretches(rate, tell)
         if self.shown_loss is not None:
             loss = self.shown_loss.of_epoch(loss)
-        history.seconds.append(time.perf_counter() - started)
+        history.seconds.append(time.perf_counter() - self.epoch_began + self.place.seconds)
         history.loss.append(loss)
         found = getattr(trainer, "learning_rate", None)  # by a line search
         last = rate if isinstance(rate, float) else float(rate[-1])
@@ -211,9 +221,10 @@ class Run:
     def stretches(self) -> Generator[tuple[Batch, Array | None], None, None]:
         """Shuffle, and give the rows of an epoch with their order, as much as lies in memory.
 
-        All but the last make whole steps.
+        All but the last make whole steps. Where the epoch has begun elsewhere the first is the one
+        in which :attr:`place` lies.
         """
-        if self.generator is not None:
+        if self.generator is not None and not self.place.resumed:
             # Permutations compose: each epoch reorders the last order.
             self.generator.shuffle(self.order)
         yield self.batch, self.order
@@ -222,67 +233,80 @@ class Run:
         self, rate: float | Array, tell: Callable[[int, float], None]
     ) -> tuple[float, float | Array]:
         """Return the mean loss of the rows that were visited, and the last learning rates."""
-        if self.in_memory and self.piece >= self.n_steps and not self.step_by_step:
+        whole = self.piece >= self.n_steps and not self.step_by_step and not self.stride
+        place = self.place = self.begun or Place(batch_size=self.batch_size)
+        self.begun = None
+        if self.in_memory and whole and not place.resumed:
             if self.generator is not None:  # as `stretches` does, of which there is one
                 self.generator.shuffle(self.order)
             batch, self.visited = self.batch, self.n_rows
             return self.trainer.run_epoch(
                 batch.x, batch.target, self.order, rate, sample_weight=batch.weight
             ), rate
-        losses: list[tuple[float, int]] = []
-        step, last, value = 0, rate, rate
-        self.visited = 0
+        last = rate
         with contextlib.closing(self.stretches()) as stretches:
             for batch, order in stretches:
-                n = len(batch.target) if order is None else len(order)
-                steps = -(-n // self.batch_size)
-                if isinstance(rate, np.ndarray):
-                    value = rate[step : step + steps]
-                if self.piece < self.n_steps or self.step_by_step:
-                    loss, n, last = self._run_pieces(batch, order, value, step, tell)
+                if not whole or place.skip:
+                    loss, n, last = self._run_pieces(batch, order, rate, tell)
                 else:
-                    last = value
+                    n = len(batch.target) if order is None else len(order)
+                    last, end = rate, place.step + -(-n // self.batch_size)
+                    if isinstance(rate, np.ndarray):
+                        last = rate[place.step : end]
                     loss = self.trainer.run_epoch(
-                        batch.x, batch.target, order, value, sample_weight=batch.weight
+                        batch.x, batch.target, order, last, sample_weight=batch.weight
                     )
-                losses.append((loss, n))
-                self.visited += n
-                step += steps
+                    place.step = end
+                place.finished(loss, n)
                 if self._late():
                     break
-        if len(losses) == 1:
-            return losses[0][0], last
-        return sum(loss * n for loss, n in losses) / max(self.visited, 1), last
+        self.visited = place.visited
+        return place.loss, last
 
     def _run_pieces(
         self,
         batch: Batch,
         order: Array | None,
         rate: float | Array,
-        first: int,
         tell: Callable[[int, float], None],
     ) -> tuple[float, int, float | Array]:
         """Return the mean loss of the rows that were visited, how many, and the last rates."""
-        size = self.batch_size
+        size, place = self.batch_size, self.place
         if order is None:
             order = np.arange(len(batch.target), dtype=np.intp)
-        step, n_steps = 0, -(-len(order) // size)
-        total, visited, value, now = 0.0, 0, rate, time.perf_counter()
-        while step < n_steps and not (visited and self._late(now)):
-            rows = order[step * size : (step + self.piece) * size]
+        step, n_steps = place.skip, -(-len(order) // size)
+        value, now = rate, time.perf_counter()
+        while step < n_steps and not (place.part_rows and self._late(now)):
+            steps = min(self.piece, n_steps - step)
+            if self.stride:
+                steps = min(steps, self.stride - place.step % self.stride)
+            rows = order[step * size : (step + steps) * size]
             if isinstance(rate, np.ndarray):
-                value = rate[step : step + self.piece]
+                value = rate[place.step : place.step + steps]
             loss = self._run_piece(batch.take(rows), value)
-            total += loss * len(rows)
-            visited += len(rows)
+            place.part += loss * len(rows)
+            place.part_rows += len(rows)
             if self.listeners:
-                tell(first + step, loss)
-            step += self.piece
+                tell(place.step, loss)
+            step += steps
+            place.skip, place.step = step, place.step + steps
             before, now = now, time.perf_counter()
-            if not self.step_by_step and self.cluster is None:
-                wanted = self.piece * PIECE / max(now - before, 1e-9)
+            if self.stride and place.step % self.stride == 0:
+                self._keep(now)
+            if self.deadline < math.inf and not self.step_by_step and self.cluster is None:
+                wanted = steps * PIECE / max(now - before, 1e-9)
                 self.piece = max(1, min(int(wanted), 2 * self.piece, self.n_steps))
-        return total / max(visited, 1), visited, value
+        return place.part / max(place.part_rows, 1), place.part_rows, value
+
+    def _keep(self, now: float) -> None:
+        """Let those that keep the state within epochs do so, where the place can be found again."""
+        if self.keep is None or self.place.where is None:
+            return
+        self.show()
+        before = self.place.seconds
+        self.place.seconds += now - self.epoch_began
+        self.keep(self.place)
+        self.place.seconds = before
 
     def agreed(self, value: T) -> T:
         """The value, or of several ranks that of the first."""

@@ -11,7 +11,7 @@ from .._network.network import Network
 from .._typing import Array
 from ..history import History
 from ..schedules._rates import Rates
-from . import checkpoint, plan
+from . import checkpoint, place, plan
 from .engine import Engine
 from .options import Options
 
@@ -39,6 +39,8 @@ class Resumable:
         self._remembered: list[dict[str, Any]] = []
         self._order: Array | None = None
         self._subset: Array | None = None
+        #: How far the next epoch has come already.
+        self._within: place.Place | None = None
         self._engine = Engine(network, self._known)
         if kept:
             self._engine.take_over(*kept[1:])
@@ -52,7 +54,8 @@ class Resumable:
         ``parameters`` ``(n_parameters,)``, ``moments`` (by the names of the optimizer's vectors,
         each ``(n_parameters,)``), ``step``, ``order`` ``(n,)`` of the rows in the last epoch,
         ``generator``, ``seed`` (of dropout), ``learning_rate``, ``schedule``, ``stop``,
-        ``history``, and ``memory`` of an optimizer with line search. It is a copy; one that was
+        ``history``, ``memory`` of an optimizer with line search, and ``within``, how far an epoch
+        has come of which a checkpoint was written. It is a copy; one that was
         read from an equal trainer can be assigned. An assignment of anything else raises
         ``ValueError`` and changes nothing.
         """
@@ -72,6 +75,7 @@ class Resumable:
                 "schedule": self._rates.state(),
                 "stop": [watch.state() for _, watch in self._watches] or self._remembered,
                 "history": self.history.to_dict(),
+                "within": None if self._within is None else self._within.state(),
             }
         )
         return state
@@ -94,6 +98,8 @@ class Resumable:
         self._order, self._subset = state["order"], state["subset"]
         self._rates, self._watches, self._remembered = rates, [], state["stop"]
         self.history = history
+        within, n_in = state.get("within"), network.architecture.sizes[0]
+        self._within = None if within is None else place.of_state(within, n_in, network.dtype)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write :attr:`state` to a safetensors file, all of it or nothing.

@@ -173,6 +173,6 @@ class Trainer(SingleSteps):
         if resume is not None:
             state = checkpoint.load(resume, self._network, self._known)
             n = streams.run_of(batch, self._known, self._options.shuffle, 1)[2]
-            checkpoint.check_rows(state, n)
+            checkpoint.check_rows(state, n, self._known.batch_size(batch.n_rows))
         epochs = numbers.count("epochs", options.epochs, 0)
         return epochs_of.train(self, batch, epochs, options, state)
