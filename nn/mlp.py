@@ -151,6 +151,7 @@ class MLP(Derivatives, NetworkExports, Steps, Stored):
         verbose: int = 0,
         comm: Any = None,
         shards: int = 8,
+        partitioned: bool = False,
         trainer: Trainer | None = None,
         resume: str | os.PathLike[str] | None = None,
     ) -> History:
@@ -223,9 +224,12 @@ class MLP(Derivatives, NetworkExports, Steps, Stored):
         verbose : int, default 0
             1 shows a progress bar on a terminal, else a line per epoch; 2 always lines.
         comm : communicator of mpi4py, optional
-            Its processes share every batch of the same rows; rank 0 alone calls the callbacks.
+            Its processes share every batch; rank 0 alone calls the callbacks.
         shards : int, default 8
             Parts of a batch: powers of two of processes up to it all give the same bits.
+        partitioned : bool, default False
+            Whether each process is given rows (and validation data) of its own, parts of the whole;
+            else all are given the same rows. ``batch_size`` is that of all together.
         trainer : Trainer, optional
             One of this network (:meth:`trainer`), with the options of its own, to go on with;
             beside it only rows, ``epochs``, ``metrics``, ``callbacks`` and ``verbose`` are given.
@@ -278,5 +282,6 @@ class MLP(Derivatives, NetworkExports, Steps, Stored):
             verbose=verbose,
             comm=comm,
             shards=shards,
+            partitioned=partitioned,
         )
         return methods.fit(self, X, y, loss, optimizer, options, trainer, resume)

@@ -30,11 +30,13 @@ def words(
     given |= {"learning_rate": known.learning_rate, "schedule": known.schedule, **engine}
     given |= {"full steps": known.full, "metrics": options.metrics, "epochs": options.epochs}
     given |= {"shuffle": options.shuffle, "class_weight": options.class_weight}
+    given |= {"partitioned": options.partitioned}
+    common, watched = not options.partitioned, options.validation_data
     return [
         f"the network {network!r}",
         *(without_addresses(f"{name}={value!r}") for name, value in given.items()),
-        f"the rows {of_rows(batch)}",
-        f"the validation data {_of_validation(options.validation_data)}",
+        f"the rows {of_rows(batch) if common else _kind_of_rows(batch)}",
+        f"the validation data {_of_validation(watched) if common else watched is not None}",
     ]
 
 
@@ -62,6 +64,13 @@ def of_rows(batch: Batch | StreamBatch) -> str:
         return f"{batch.stream.source!r}, first {of_rows(batch.first)}"
     parts = (batch.x, batch.target, *(() if batch.weight is None else (batch.weight,)))
     return ", ".join(map(fingerprint, parts))
+
+
+def _kind_of_rows(batch: Batch | StreamBatch) -> str:
+    """What rows must have in common where each rank has its own."""
+    first = batch.first if isinstance(batch, StreamBatch) else batch
+    weighed = "" if first.weight is None else ", weighed"
+    return f"with {first.x.shape[1]} features and {first.target.ndim}-dimensional targets{weighed}"
 
 
 def _of_validation(given: Any) -> str:

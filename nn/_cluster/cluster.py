@@ -32,6 +32,8 @@ class Cluster:
     shards : int or None
         Parts of a batch whose gradients are added up in a fixed tree. Powers of two of ranks up
         to it all give the same bits. ``None`` where each rank has work of its own.
+    partitioned : bool
+        Whether each rank has rows of its own; its part of a batch is one shard.
 
     Attributes
     ----------
@@ -40,17 +42,18 @@ class Cluster:
         Shards of this rank.
     """
 
-    def __init__(self, comm: Any, shards: int | None) -> None:
+    def __init__(self, comm: Any, shards: int | None, partitioned: bool = False) -> None:
         for method in ("Get_rank", "Get_size", "Sendrecv", "Allgather", "allgather", "bcast"):
             if not hasattr(comm, method):
                 raise TypeError(
                     f"comm must be a communicator of mpi4py, such as MPI.COMM_WORLD, got {comm!r}"
                 )
-        self.comm = comm
+        self.comm, self.partitioned = comm, partitioned
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
         self.shards = self.size if shards is None else numbers.count("shards", shards, 1)
         self.mine = range(self.rank, self.rank + 1)
-        if shards is None:
+        if shards is None or partitioned:
+            self.shards = self.size
             return
         if self.shards & (self.shards - 1):
             raise ValueError(f"shards must be a power of two, got {self.shards}")
@@ -72,7 +75,27 @@ class Cluster:
 
     def cuts(self, n: int) -> list[int]:
         """Where ``n`` rows are cut into shards."""
+        if self.partitioned:
+            return [0 if k <= self.rank else n for k in range(self.shards + 1)]
         return [n * k // self.shards for k in range(self.shards + 1)]
+
+    def total(self, own: float) -> float:
+        """Of rows or weights: that of a common batch, or of all ranks' own."""
+        return sum(self.comm.allgather(own)) if self.partitioned else own
+
+    def part_of(self, size: int, rows: int) -> int:
+        """How many of the ``size`` rows of a batch are this rank's, which has so many in all."""
+        if not self.partitioned:
+            return size
+        every = self.comm.allgather(rows)
+        if max(every) > 2**60:  # of a source nobody knows
+            every = [1] * self.size
+        ends = [size * sum(every[:k]) // sum(every) for k in (self.rank, self.rank + 1)]
+        return max(1, ends[1] - ends[0])
+
+    def most(self, own: int) -> int:
+        """The largest of all ranks' numbers, where they may differ."""
+        return int(max(self.comm.allgather(own))) if self.partitioned else own
 
     def of_first(self, value: T) -> T:
         """What rank 0 has."""

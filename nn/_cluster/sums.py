@@ -54,7 +54,7 @@ def over_ranks(comm: Any, vector: Array) -> None:
         return
     if size & (size - 1):
         all_of_them = np.empty((size, *vector.shape), vector.dtype)
-        comm.Allgather(_bytes(vector), _bytes(all_of_them))
+        comm.Allgather(as_bytes(vector), as_bytes(all_of_them))
         vector[...] = all_of_them[0]
         for other in all_of_them[1:]:
             vector += other
@@ -93,12 +93,12 @@ def _in_halves(comm: Any, vector: Array) -> None:
 
 def _exchange(comm: Any, partner: int, given: Array, received: Array) -> None:
     comm.Sendrecv(
-        _bytes(given), dest=partner, sendtag=TAG, recvbuf=_bytes(received), source=partner,
+        as_bytes(given), dest=partner, sendtag=TAG, recvbuf=as_bytes(received), source=partner,
         recvtag=TAG,
     )  # fmt: skip
 
 
-def _bytes(vector: Array) -> Array:
+def as_bytes(vector: Array) -> Array:
     """The same memory as bytes, which every library sends unchanged."""
     seen: Array = vector.reshape(-1).view(np.uint8)
     return seen

@@ -54,6 +54,9 @@ class ClusterTrainer:
         #: Whether somebody, such as a callback of rank 0, has set the parameters.
         self._loaded = False
 
+    #: Place of the rows that this rank is given in the batch.
+    _first_row = 0
+
     def load(self, parameters: Array, state: Array | None = None, step: int = 0) -> None:
         """Copy parameters in, and optimizer state, by default that before the first step."""
         if state is None:
@@ -103,9 +106,13 @@ class ClusterTrainer:
     def _take_over(self) -> None:
         """Begin where rank 0 is, if somebody has changed something there."""
         if self._cluster.of_first(self._loaded):
-            found = self._cluster.of_first((self._parameters, self._state, self.step))
-            self._parameters[...], self._state[...], self.step = found
+            self._follow()
         self._loaded = False
+
+    def _follow(self) -> None:
+        """Take parameters, moments and the number of steps from rank 0."""
+        found = self._cluster.of_first((self._parameters, self._state, self.step))
+        self._parameters[...], self._state[...], self.step = found
 
     def _step(self, x: Any, target: Array, weight: Array | None, rows: Array, rate: float) -> float:
         weights = None if weight is None else weight[rows]
@@ -123,6 +130,10 @@ class ClusterTrainer:
         except BaseException:
             self.step -= 1
             raise
+        return loss + self._update(gradient, rate, total)
+
+    def _update(self, gradient: Array, rate: float, total: float) -> float:
+        """Make the step along a gradient of so many rows; return the penalty before it."""
         penalty, self.gradient_norm = kernels.apply_gradient(
             self._architecture,
             self._rule,
@@ -134,7 +145,7 @@ class ClusterTrainer:
             rate,
             total,
         )
-        return loss + penalty
+        return penalty
 
     def _differentiate(
         self, x: Any, target: Array, weight: Array | None, rows: Array, part: slice, out: Array
@@ -147,7 +158,7 @@ class ClusterTrainer:
         if options.dropout:
             return loss_and_gradient_with_dropout(
                 self._architecture, self._parameters, *batch, weights, options, self.step,
-                part.start, out,
+                self._first_row + part.start, out,
             )  # fmt: skip
         value, _ = self._net.loss_and_gradient(
             self._parameters, *batch, sample_weight=weights, out=out
@@ -183,7 +194,7 @@ def shared_gradient(
     """
     cuts, losses = cluster.cuts(n), np.zeros(len(cluster.mine))
     # Means of shards of one size need one division in the end.
-    equal = weight is None and n % cluster.shards == 0
+    equal = weight is None and n % cluster.shards == 0 and not cluster.partitioned
 
     def made(k: int, shard: int) -> Array:
         part = slice(cuts[shard], cuts[shard + 1])
@@ -225,7 +236,7 @@ def full_matrix(
     network : Point
         Architecture, parameters and number of threads.
     """
-    total = float(len(target) if weight is None else weight.sum(dtype=np.float64))
+    total = cluster.total(float(len(target) if weight is None else weight.sum(dtype=np.float64)))
     cuts = cluster.cuts(len(target))
 
     def made(shard: int) -> Array:
@@ -262,7 +273,7 @@ def full_gradient(
     ValueError
         Where the rows are those of a source.
     """
-    total = float(len(target) if weight is None else weight.sum(dtype=np.float64))
+    total = cluster.total(float(len(target) if weight is None else weight.sum(dtype=np.float64)))
 
     def differentiate(part: slice, found: Array) -> float:
         weights = None if weight is None else weight[part]

@@ -17,7 +17,7 @@ from .._training.options import Options
 #: same where it is wrapped in :class:`each`.
 SEQUENCES = ("dropout", "trainable", "stop", "metrics", "callbacks", "validation_data")
 #: Arguments of ``fit`` that ``fit_many`` has in another form.
-_OWN = ("X", "y", "sample_weight", "verbose", "trainer", "resume", "comm", "shards")
+_OWN = ("X", "y", "sample_weight", "verbose", "trainer", "resume", "comm", "shards", "partitioned")
 
 
 class each(tuple[Any, ...]):

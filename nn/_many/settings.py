@@ -162,7 +162,13 @@ def grid(space: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def check_vary(vary: Any) -> dict[str, Any]:
     """What networks of an ensemble vary in: options of ``fit``, and of the networks."""
     space = check_space("vary", {} if vary is None else vary)
-    known = {*OF_NETWORKS, *arguments.defaults()} - {"sample_weight", "verbose", "comm", "shards"}
+    known = {*OF_NETWORKS, *arguments.defaults()} - {
+        "sample_weight",
+        "verbose",
+        "comm",
+        "shards",
+        "partitioned",
+    }
     for name in space:
         if name not in known:
             raise ValueError(f"vary names options of fit and {OF_NETWORKS}, got {name!r}")

@@ -23,6 +23,7 @@ from .place import Place
 from .run import Run
 
 if TYPE_CHECKING:
+    from .._network.network import Network
     from .trainer import Trainer
 
 
@@ -37,12 +38,14 @@ def train(
     network, known, shuffle = trainer._network, trainer._known, trainer._options.shuffle
     todo = epochs - trainer.history.epochs
     kind, given, n_shuffled = streams.run_of(batch, known, shuffle, todo)
-    evaluation = plan.evaluation(network, options, batch, [*known.stop, known.schedule])
+    evaluation = _evaluation(network, known, options, batch)
     callbacks = options_of.listeners(options, known.cluster, epochs)
     checkpoints = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
     for checkpoint in checkpoints:
         checkpoint.trainer = trainer
     keepers = [checkpoint for checkpoint in checkpoints if checkpoint.every_steps]
+    if keepers and options.partitioned:
+        raise ValueError("every_steps keeps rank 0's place alone: with partitioned=True give every")
     if state is not None:
         trainer.state = state
     agreement.begin(network, known)
@@ -52,10 +55,16 @@ def train(
         batch = batch.take(trainer._subset)
         kind, given, n_shuffled = streams.run_of(batch, known, shuffle, todo)
     size = known.batch_size(batch.n_rows)
+    if known.cluster is not None and not known.full:
+        size = min(known.cluster.part_of(known.engine.batch_size, batch.n_rows), batch.n_rows)
     steps = trainer._engine.prepared(size)
     generator = plan.generator(network, known, trainer._options)
-    _prepare(trainer, n_shuffled if generator is not None else 0, evaluation)
-    trainer._rates.steps_per_epoch = -(-batch.n_rows // size)
+    own = isinstance(generator, np.random.Generator)
+    _prepare(trainer, n_shuffled if own else 0, evaluation)
+    n_steps = -(-batch.n_rows // size)
+    trainer._rates.steps_per_epoch = (
+        n_steps if known.cluster is None else known.cluster.most(n_steps)
+    )
     run = kind(
         **given,
         trainer=steps,
@@ -79,6 +88,21 @@ def train(
     trainer._engine.begin_run()
     hooks = _Hooks(trainer, evaluation)
     return agreement.carry_out(network, known, lambda: fit(run, hooks))
+
+
+def _evaluation(
+    network: Network, known: plan.Settings, options: Options, batch: Batch | StreamBatch
+) -> Evaluation:
+    """What is measured after each epoch, of several ranks after all have looked at their rows."""
+    watching = [*known.stop, known.schedule]
+    if known.cluster is None:
+        return plan.evaluation(network, options, batch, watching)
+    found = known.cluster.together(
+        lambda: plan.evaluation(network, options, batch, watching), lambda _: []
+    )
+    if known.cluster.partitioned:
+        found.share(known.cluster)
+    return found
 
 
 def _keep(trainer: Trainer, keepers: list[Checkpoint], place: Place) -> None:
@@ -116,7 +140,8 @@ class _Hooks(NetworkHooks):
     def finish(self, run: Run, finished: bool) -> None:
         super().finish(run, finished)
         trainer = self._trainer
-        trainer._order = run.order
+        shared = run.cluster is not None and run.cluster.partitioned
+        trainer._order = None if shared else run.order  # each rank has another
         trainer._engine.leave()
         if run.history.stop_reason == "non_finite_loss":
             # The network is back at finite parameters; what led away from them is forgotten.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from .._cluster.partitioned import gathered, weighed_mean
 from .._inputs import arrays
 from .._network import class_weights
 from .._network.batch import Batch
@@ -17,6 +20,7 @@ from ..metrics import Metric
 from . import measures
 
 if TYPE_CHECKING:
+    from .._cluster.cluster import Cluster
     from .._network.network import Network
 
 
@@ -51,6 +55,8 @@ class Evaluation:
         self._measures: list[tuple[Any, list[tuple[str, measures.Measure]]]] = []
         if validation is not None:
             self.modes["validation_loss"] = "min"
+        self._metrics, self._loss = metrics, training.loss
+        self._cluster: Cluster | None = None
         if not metrics:
             return
         batches = [batch for batch in (training, validation) if batch is not None]
@@ -66,6 +72,22 @@ class Evaluation:
                 self.modes[prefix + metric.name] = metric.direction
             self._measures.append((batch, found))
 
+    def share(self, cluster: Cluster) -> None:
+        """Measure the rows of all ranks, each of which has its own; on all of them."""
+        self._cluster, net = cluster, self._network.architecture
+        of_all = [
+            (gathered(cluster.comm, batch.target), gathered(cluster.comm, batch.weight))
+            for batch, _ in self._measures
+        ]
+        task = None
+        for k, ((batch, found), rows) in enumerate(zip(self._measures, of_all, strict=True)):
+            task = task or measures.Task.of(
+                self._loss, net.output, net.sizes[-1], [target for target, _ in of_all]
+            )
+            made = [measures.prepared(metric, task, *rows) for metric in self._metrics]
+            names = [name for name, _ in found]
+            self._measures[k] = batch, list(zip(names, made, strict=True))
+
     @property
     def empty(self) -> bool:
         """Whether there is nothing to measure."""
@@ -75,11 +97,22 @@ class Evaluation:
         """Append this epoch's values."""
         network = self._network
         if self._validation is not None:
-            history.validation_loss.append(self._validation.mean_loss(network))
+            loss = self._validation.mean_loss(network)
+            if self._cluster is not None:
+                loss = weighed_mean(self._cluster.comm, loss, _weight(self._validation))
+            history.validation_loss.append(loss)
         for batch, found in self._measures:
             outputs = batch.predict(network)
+            if self._cluster is not None:
+                outputs = gathered(self._cluster.comm, outputs)
             for name, value in found:
                 history.metrics.setdefault(name, []).append(value(outputs))
+
+
+def _weight(batch: Batch | StreamBatch) -> float:
+    """Weight of all rows."""
+    weight = batch.weight
+    return float(len(batch.target) if weight is None else weight.sum(dtype=np.float64))
 
 
 def validation_batch(

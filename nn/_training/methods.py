@@ -6,8 +6,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from .._cluster.cluster import Cluster
-from . import keeping
+from . import keeping, plan
 from .options import KEPT_BY_TRAINERS, Options
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def fit(
                 return history
         from .trainer import Trainer
 
-        cluster = None if options.comm is None else Cluster(options.comm, options.shards)
+        cluster = None if options.comm is None else plan.cluster_of(options)
 
         def begin() -> tuple[Trainer, Any]:
             made = Trainer(network, options, loss, optimizer, kept)

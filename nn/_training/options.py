@@ -44,6 +44,7 @@ class Options:
     verbose: int = 0
     comm: Any = None
     shards: int = 8
+    partitioned: bool = False
 
 
 #: Options that a trainer has been made with; a ``fit`` that goes on with it gives the others.
@@ -51,7 +52,7 @@ KEPT_BY_TRAINERS = (
     *("learning_rate", "batch_size", "shuffle", "label_smoothing", "l1", "l2", "dropout"),
     "missing_targets",
     *("clip_value", "clip_norm", "max_norm", "trainable", "stop", "track_gradient_norm"),
-    *("comm", "shards"),
+    *("comm", "shards", "partitioned"),
 )
 
 

@@ -15,6 +15,7 @@ from fastmlp.kernels import CSR, TrainingOptions
 
 from .. import metrics, optimizers, schedules, stopping
 from .._cluster.cluster import Cluster
+from .._cluster.partitioned import OwnShuffles, PartitionedTrainer
 from .._cluster.trainer import ClusterTrainer
 from .._inputs import arrays, numbers
 from .._network import class_weights
@@ -137,8 +138,22 @@ def settings(network: Network, loss: Any, optimizer: Any, options: Options) -> S
         with_norm=with_norm,
         engine=engine,
         plain_targets=arrays.plain_targets(spec),
-        cluster=None if options.comm is None else Cluster(options.comm, options.shards),
+        cluster=cluster_of(options),
     )
+
+
+def cluster_of(options: Options) -> Cluster | None:
+    """The ranks that train together, where there is a communicator."""
+    if not isinstance(options.partitioned, (bool, np.bool_)):
+        raise TypeError(f"partitioned must be True or False, got {options.partitioned!r}")
+    if options.comm is None:
+        return None
+    if options.partitioned and options.class_weight == "balanced":
+        raise ValueError(
+            "class_weight='balanced' counts the rows of one process, and with partitioned=True "
+            "each has its own: give a dict"
+        )
+    return Cluster(options.comm, options.shards, bool(options.partitioned))
 
 
 def on_batch(
@@ -207,9 +222,8 @@ def engine(network: Network, known: Settings, batch_size: int, seed: int) -> Any
             return full_batch.trainer(network, known.loss, method, options, known.cluster)
     rule = known.rule.update_rule()
     if known.cluster is not None:
-        return ClusterTrainer(
-            network.architecture, network.dtype, known.loss, rule, options, known.cluster
-        )
+        kind = PartitionedTrainer if known.cluster.partitioned else ClusterTrainer
+        return kind(network.architecture, network.dtype, known.loss, rule, options, known.cluster)
     return kernels.trainer(network.architecture, network.dtype, known.loss, rule, options)
 
 
@@ -237,12 +251,16 @@ def draw_seed(network: Network, known: Settings) -> int:
     return int(network._generator.integers(2**63)) if known.engine.dropout else 0
 
 
-def generator(network: Network, known: Settings, options: Options) -> np.random.Generator | None:
+def generator(network: Network, known: Settings, options: Options) -> Any:
     """What shuffles the rows.
 
     Where one batch holds all rows their order would change nothing but the rounding.
     """
-    return network._generator if options.shuffle and not known.full else None
+    if not options.shuffle or known.full:
+        return None
+    if known.cluster is not None and known.cluster.partitioned:
+        return OwnShuffles(network._generator, known.cluster.rank)
+    return network._generator
 
 
 def learning_rate(rule: optimizers.Optimizer, value: Any) -> float:

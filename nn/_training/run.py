@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -234,9 +234,12 @@ class Run:
     ) -> tuple[float, float | Array]:
         """Return the mean loss of the rows that were visited, and the last learning rates."""
         whole = self.piece >= self.n_steps and not self.step_by_step and not self.stride
+        partitioned = hasattr(self.trainer, "begin_epoch")  # each rank goes through rows of its own
+        if partitioned:
+            self.trainer.begin_epoch(self.deadline)
         place = self.place = self.begun or Place(batch_size=self.batch_size)
         self.begun = None
-        if self.in_memory and whole and not place.resumed:
+        if self.in_memory and whole and not place.resumed and not partitioned:
             if self.generator is not None:  # as `stretches` does, of which there is one
                 self.generator.shuffle(self.order)
             batch, self.visited = self.batch, self.n_rows
@@ -260,8 +263,10 @@ class Run:
                 place.finished(loss, n)
                 if self._late():
                     break
-        self.visited = place.visited
-        return place.loss, last
+        self.visited, loss = place.visited, place.loss
+        if partitioned:
+            (loss, self.visited), last = self.trainer.end_epoch(rate, place.step), rate
+        return loss, last
 
     def _run_pieces(
         self,
@@ -303,10 +308,8 @@ class Run:
         if self.keep is None or self.place.where is None:
             return
         self.show()
-        before = self.place.seconds
-        self.place.seconds += now - self.epoch_began
-        self.keep(self.place)
-        self.place.seconds = before
+        seconds = self.place.seconds + now - self.epoch_began
+        self.keep(replace(self.place, seconds=seconds))
 
     def agreed(self, value: T) -> T:
         """The value, or of several ranks that of the first."""
@@ -315,7 +318,9 @@ class Run:
     def _late(self, now: float | None = None) -> bool:
         if self.deadline == math.inf:
             return False
-        return self.agreed((time.perf_counter() if now is None else now) >= self.deadline)
+        late = (time.perf_counter() if now is None else now) >= self.deadline
+        over: bool | None = getattr(self.trainer, "over", None)
+        return self.agreed(late) if over is None else over
 
     def _run_piece(self, piece: Batch, rate: float | Array) -> float:
         # The engine looks at all rows that it is given: those of the piece alone.
