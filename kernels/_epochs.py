@@ -104,7 +104,9 @@ def check_lanes(
     return out
 
 
-def shuffled(generator: np.random.Generator, order: Array, count: int) -> Array:
+def shuffled(
+    generator: np.random.Generator | np.random.RandomState, order: Array, count: int
+) -> Array:
     """The orders of some epochs, ``(count, n)``: each is the one before, shuffled.
 
     The draws and the result are those of ``generator.shuffle``; where the compiled backend is
@@ -112,7 +114,7 @@ def shuffled(generator: np.random.Generator, order: Array, count: int) -> Array:
 
     Parameters
     ----------
-    generator : numpy.random.Generator
+    generator : numpy.random.Generator or RandomState
         Makes the draws, and is left as after them.
     order : (n,) array of int
         The order before the first of these epochs; it is not changed.
@@ -134,12 +136,14 @@ def shuffled(generator: np.random.Generator, order: Array, count: int) -> Array:
            [0, 1, 2, 3]])
     """
     if len(order) < 2**31 and _draws_as_numpy():
+        if isinstance(generator, np.random.RandomState):  # another view of the same bits
+            generator = np.random.Generator(generator._bit_generator)
         found: Array = _compiled().shuffled(generator, order, count)
         return found
     return _by_numpy(generator, order, count)
 
 
-def _by_numpy(generator: np.random.Generator, order: Array, count: int) -> Array:
+def _by_numpy(generator: Any, order: Array, count: int) -> Array:
     orders = np.empty((count, len(order)), np.intp)
     for now in orders:
         now[...] = order
@@ -155,14 +159,20 @@ def _compiled() -> Any:
 
 @functools.cache
 def _draws_as_numpy() -> bool:
-    """Whether this version of NumPy shuffles as the compiled backend does."""
+    """Whether this version of NumPy shuffles as the compiled backend does, old and new."""
     try:
         _compiled()
-    except ImportError:
+        old: Any = np.random.RandomState(7)._bit_generator
+    except (ImportError, AttributeError):
         return False
-    order, mine, numpys = np.arange(999, dtype=np.intp), *map(np.random.default_rng, (7, 7))
-    same = np.array_equal(_compiled().shuffled(mine, order, 3), _by_numpy(numpys, order, 3))
-    return same and bool(mine.integers(1 << 62) == numpys.integers(1 << 62))
+    order, mine = np.arange(999, dtype=np.intp), np.random.default_rng(7)
+    numpys: Any = np.random.default_rng(7)
+    for _ in range(2):
+        same = np.array_equal(_compiled().shuffled(mine, order, 3), _by_numpy(numpys, order, 3))
+        if not (same and mine.random() == numpys.random()):
+            return False
+        mine, numpys = np.random.Generator(old), np.random.RandomState(7)
+    return True
 
 
 def one_by_one(

@@ -38,8 +38,8 @@ def _users(frame: FrameType) -> FrameType:
     """The innermost frame that is the user's; in a worker's process or thread, which has none,
     the outermost of this package."""
     own, here = frame, frame
-    while _module(here) in _BETWEEN:
-        if _module(here) == _BETWEEN[0]:
+    while (module := _module(here)) in _BETWEEN:
+        if module == _BETWEEN[0]:
             own = here
         if here.f_back is None:
             return own

@@ -133,6 +133,7 @@ class Trainer:
         self._rule, self._options = update_rule, options
         self._loss = Loss.of(loss)
         self._state_shape = (len(update_rule.slots), architecture.n_parameters)
+        self._starts_above_zero = any(map(update_rule.initial_value, update_rule.slots))
         self._sparse_rows = 0  # of a batch, at most: what the engine for sparse rows is made for
         self._engine = self._new_engine()
         self._in_use = threading.Lock()
@@ -208,7 +209,7 @@ class Trainer:
     def load(self, parameters, state=None, step=0):
         """Copy parameters in, and optimizer state; without one it starts anew."""
         self._check_vectors(parameters, state)
-        if state is None and any(map(self._rule.initial_value, self._rule.slots)):
+        if state is None and self._starts_above_zero:
             state = self._rule.initial_state(self._state_shape[1], 0.0, self._dtype)
         if state is not None:
             state = np.ascontiguousarray(aligned(state))
@@ -224,9 +225,13 @@ class Trainer:
         self._check_vectors(parameters, state)
         cdef Engine engine = self._engine
         # What is plain is written at once.
-        direct = state is None and engine.fits(parameters) and parameters.flags.writeable
+        direct = engine.fits(parameters) and parameters.flags.writeable and (
+            state is None or (plain(state, 2, engine.dtype) and state.flags.carray)
+        )
         copy = parameters if direct else np.empty(self._state_shape[1], self._dtype)
-        moments = None if state is None else np.empty(self._state_shape, self._dtype)
+        moments = state
+        if state is not None and not direct:
+            moments = np.empty(self._state_shape, self._dtype)
         # Between two steps of a run, or before the weights of one change, this thread may look.
         looks_on = self._user == threading.get_ident()
         if not looks_on:
@@ -238,8 +243,8 @@ class Trainer:
                 self._end()
         if not direct:
             parameters[...] = copy
-        if state is not None:
-            state[...] = moments
+            if state is not None:
+                state[...] = moments
 
     def run_epoch(self, x, target, order, learning_rate, *, sample_weight=None):
         """Visit the rows once, in ``order`` (as they come for ``None``), one step a batch.
@@ -276,12 +281,15 @@ class Trainer:
         """Visit the rows once for each row of ``orders``, without Python in between."""
         cdef Samples rows
         cdef cnp.ndarray rates, losses
-        _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
+        if not few_plain_rows(self._engine, x, target, sample_weight):
+            _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
         out = _epochs.check(orders, learning_rates, len(x), self._options.batch_size, out)
         rows = Samples(x, target, sample_weight, self._dtype)
         if orders is not None:
             orders = orders.copy()
-            _checks.order(orders.reshape(-1), len(x))
+            every = orders.reshape(-1)
+            if not plain_labels(every, len(every), max(len(x), 2)) or len(x) < 2:
+                _checks.order(every, len(x))
             rows.visit(orders, orders.shape[1])
         rates, losses = np.ascontiguousarray(learning_rates), np.full(len(out), np.nan)
         self._begin()

@@ -35,11 +35,13 @@ class NetworkHooks(Hooks):
         self.evaluation = evaluation
         #: Parameters of the epoch before.
         self.before: Array = network.parameters.copy()
-        self.together = evaluation.empty
 
     def current(self) -> Array:
         parameters: Array = self.owner.parameters
         return parameters
+
+    def unseen(self, run: Run) -> float:
+        return math.inf if self.evaluation.empty else 1
 
     def epoch_trained(self, run: Run, finite: bool) -> None:
         if finite:

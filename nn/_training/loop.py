@@ -30,9 +30,6 @@ class Hooks:
 
     owner: Any
     returns_from_interrupt = False
-    #: Whether epochs may be made several in one call: nothing below but `finish` has to run after
-    #: each of them.
-    together = False
 
     def current(self) -> Array:
         """The owner's parameters as they are now, in the dtype of the run."""
@@ -48,6 +45,14 @@ class Hooks:
     def epoch_trained(self, run: Run, finite: bool) -> None:
         """Run after the steps; ``finite`` tells about the epoch's loss."""
         self.show(run)
+
+    def unseen(self, run: Run) -> float:
+        """How many of the coming epochs may be made in one call.
+
+        Nothing below but ``judge`` and ``finish`` has to run after each of them, and before the
+        last one nothing would stop.
+        """
+        return 1
 
     def epochs_trained(self, run: Run) -> None:
         """Run in the place of ``epoch_trained`` after some epochs that were made in one call."""
@@ -80,8 +85,10 @@ def train(run: Run, hooks: Hooks) -> None:
         _call(run, hooks, run.callbacks, "on_train_begin")
         while history.epochs < run.epochs and not history.stop_reason:
             hooks.epoch_begins(run)
-            if hooks.together and together.possible(run) and together.train(run):
+            most = hooks.unseen(run)
+            if most > 1 and together.possible(run) and together.train(run, most):
                 hooks.epochs_trained(run)
+                _judge(run, hooks)
                 continue
             finite = run.train_epoch(lambda batch, loss: _tell(run, hooks, batch, loss))
             hooks.epoch_trained(run, finite)

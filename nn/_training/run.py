@@ -96,6 +96,9 @@ class Run:
     stride : int
         Steps of an epoch after each of which ``keep`` is called, when ``parameters`` are shown.
     keep : function, optional
+    rewinds : bool
+        Whether epochs of a call whose numbers are not finite are made again one by one; else the
+        run goes on, and nobody looks at the generator after it.
     """
 
     batch: Batch
@@ -120,6 +123,7 @@ class Run:
     begun: Place | None = None
     stride: int = 0
     keep: Callable[[Place], None] | None = None
+    rewinds: bool = True
     #: Seconds of an epoch where several were made in one call, and the epoch until which none are.
     epoch_seconds: float | None = None
     alone_until: int = 0
@@ -135,9 +139,10 @@ class Run:
         """Start the stop rules, and look at what the run needs."""
         if self.rules and not self.watches:
             self.watches = [(rule.reason, rule.watch()) for rule in self.rules]
+        self.deadline = math.inf
         for _, watch in self.watches:
             watch.training_begins()
-        self.deadline = min((watch.deadline for _, watch in self.watches), default=math.inf)
+            self.deadline = min(self.deadline, watch.deadline)
         self.listeners = [callback for callback in self.callbacks if callback.every_batch]
         self.stride = self.agreed(self.stride)
         self.n_steps = -(-self.n_rows // self.batch_size)

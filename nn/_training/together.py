@@ -21,6 +21,8 @@ from .run import Run, position, set_position
 SECONDS, ORDER_BYTES = 0.05, 4 << 20
 #: For the first call: multiplications and additions a second, and seconds of a step beside them.
 SLOWLY, STEP = 3e9, 2e-6
+#: Those whose draws :func:`fastmlp.kernels.shuffled` makes.
+_GENERATORS = (np.random.Generator, np.random.RandomState)
 
 
 def foreseeable(run: Run) -> bool:
@@ -33,7 +35,7 @@ def foreseeable(run: Run) -> bool:
         and run.shown_loss is None
         and run.history.epochs >= run.alone_until
         and getattr(run.rates, "known_ahead", False)
-        and (run.generator is None or isinstance(run.generator, np.random.Generator))
+        and (run.generator is None or isinstance(run.generator, _GENERATORS))
     )
 
 
@@ -55,10 +57,10 @@ class Piece:
 
     def __init__(self, run: Run, count: int) -> None:
         self._run, self._count = run, count
-        self._parameters = np.empty_like(run.parameters)
-        self._moments, self._step = run.moments(self._parameters), run.trainer.step
-        self._position, self._order = position(run.generator), run.order
-        first = run.history.epochs
+        self._step, self._order, first = run.trainer.step, run.order, run.history.epochs
+        if run.rewinds:
+            self._parameters = np.empty_like(run.parameters)
+            self._moments, self._position = run.moments(self._parameters), position(run.generator)
         self._rates = [run.rates.of_epoch(first + epoch) for epoch in range(count)]
         self.orders, self.rates = _orders(run, run.order, count), np.array(self._rates)
         self.losses = np.full(count, np.nan)
@@ -74,6 +76,8 @@ class Piece:
         run = self._run
         done = (run.trainer.step - self._step) // run.n_steps
         self._note(done, seconds / max(done, 1))
+        if not run.rewinds:
+            return
         self._rewind()
         again = _orders(run, self._order, min(done + 1, self._count))
         run.order = None if again is None else again[-1]
@@ -81,16 +85,24 @@ class Piece:
     def finish(self, seconds: float) -> bool:
         """Note the epochs, where all numbers stayed finite; else leave the run as it was before."""
         run = self._run
-        if all(map(math.isfinite, self.losses)):
-            run.trainer.store(run.parameters)
-            if np.isfinite(run.parameters).all():
-                self._note(self._count, seconds / self._count)
-                run.order = None if self.orders is None else self.orders[-1].copy()
-                run.visited, run.epoch_seconds = run.n_rows, run.history.seconds[-1]
-                return True
-            run.parameters[...] = self._parameters
-        self._rewind()
-        run.alone_until = run.history.epochs + self._count
+        if run.rewinds and not self._stayed_finite():
+            self._rewind()
+            run.alone_until = run.history.epochs + self._count
+            return False
+        self._note(self._count, seconds / self._count)
+        run.order = None if self.orders is None else self.orders[-1].copy()
+        run.visited, run.epoch_seconds = run.n_rows, run.history.seconds[-1]
+        return True
+
+    def _stayed_finite(self) -> bool:
+        """Whether all numbers did; the run's parameters are then those that were learned."""
+        run = self._run
+        if not all(map(math.isfinite, self.losses)):
+            return False
+        run.trainer.store(run.parameters)
+        if np.isfinite(run.parameters).all():
+            return True
+        run.parameters[...] = self._parameters
         return False
 
     def load(self) -> None:
@@ -104,12 +116,12 @@ class Piece:
             set_position(self._run.generator, self._position)
 
 
-def train(run: Run) -> bool:
-    """Train for some epochs; return whether all numbers stayed finite.
+def train(run: Run, most: float = math.inf) -> bool:
+    """Train for some epochs, at most ``most``; return whether all numbers stayed finite.
 
     Where they did not the run is where it was, and makes as many epochs one by one.
     """
-    piece, batch = Piece(run, how_many(run)), run.batch
+    piece, batch = Piece(run, int(min(how_many(run), most))), run.batch
     arrays = batch.x, batch.target, piece.orders, piece.rates
     started = time.perf_counter()
     try:

@@ -151,7 +151,6 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
         if context is not None:
             context.end()
         check_finite(self._packed())
-        self._prepare()
 
     def _checked_rows(
         self,
@@ -254,9 +253,9 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
         self.t_ = 0
         self._hidden_sizes = hidden
         self.__dict__.pop("_views", None)
-        self.coefs_ = [np.asarray(weights, dtype) for weights, _ in layers]
-        self.intercepts_ = [np.asarray(biases, dtype) for _, biases in layers]
-        self._adopt(self._packed())
+        self.coefs_, self.intercepts_ = map(list, zip(*layers, strict=True))
+        drawn = [np.ravel(values) for values in (*self.coefs_, *self.intercepts_)]
+        self._adopt(np.concatenate(drawn, dtype=dtype))
         forget_curves(self)
 
     def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> tuple[Array, Array]:

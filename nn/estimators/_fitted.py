@@ -6,7 +6,7 @@ import copy
 import functools
 import operator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from fastmlp.kernels import Architecture, active
@@ -15,11 +15,16 @@ from .._typing import Array
 from . import _names
 from ._sklearn.compat import BaseEstimator
 
+if TYPE_CHECKING:
+    from .._cluster.cluster import Cluster
+
 #: What is made again from the rest where it is needed, and never copied or pickled.
 _MADE_AGAIN = (
     *("_flat", "_views", "_networks", "_ready", "_lock", "_halt"),
-    *("_random_state", "_own_random"),
+    *("_random_state", "_own_random", "_kept_trainer"),
 )
+#: Parameters, and numbers in a batch of the widest layer, of a trainer that a finished fit keeps.
+_PARAMETERS, _BATCH = 1 << 15, 1 << 15
 _FLOAT32 = np.dtype(np.float32)
 
 
@@ -94,7 +99,9 @@ class FittedArrays(BaseEstimator):
         self._flat = flat
         self.coefs_, self.intercepts_ = coefs, intercepts
         self._views = (*coefs, *intercepts)
-        self.__dict__.pop("_ready", None)
+        # Filled by the first prediction, in which no attribute may be set.
+        self._ready: list[Ready] = []
+        self.__dict__.setdefault("_networks", [])
 
     def _write_back(self, flat: Array) -> None:
         """Write new values into the arrays of the lists, as they are; replace read-only ones."""
@@ -139,6 +146,30 @@ class FittedArrays(BaseEstimator):
         kept[:] = [(key, network), *kept[:3]]
         return network
 
+    def _trainer(
+        self,
+        going_on: bool,
+        architecture: Architecture,
+        *args: Any,
+        cluster: Cluster | None = None,
+        **options: Any,
+    ) -> Any:
+        """A trainer of the backend: that of the last fit, where all that it was made for is equal.
+
+        It is kept where fits go on (``going_on``), and where it is small.
+        """
+        if cluster is not None:
+            return _names.trainer(self.backend, architecture, *args, cluster=cluster, **options)
+        key = (_names.backend(self.backend), architecture, args, options)
+        kept = self.__dict__.get("_kept_trainer")
+        if kept is not None and kept[0] == key:
+            return kept[1]
+        trainer = _names.trainer(self.backend, architecture, *args, **options)
+        batch = options["batch_size"] * max(architecture.sizes)
+        small = architecture.n_parameters <= _PARAMETERS and batch <= _BATCH
+        self._kept_trainer = (key, trainer) if going_on or small else None
+        return trainer
+
     # Predictions of a few rows: what need not be checked again is not
 
     def _settings(self) -> tuple[Any, ...]:
@@ -146,18 +177,20 @@ class FittedArrays(BaseEstimator):
 
     def _prepare(self) -> None:
         """Note what the fast way of a prediction needs, where the lists are this object's views."""
-        settings = (*self._settings(), active())
-        ready: Ready | None = self.__dict__.get("_ready")
-        if self._owns_views() and (ready is None or ready.settings != settings):
-            net = self._network(self._flat.dtype)
-            self._ready = Ready(net, self._flat.dtype, len(self.coefs_[0]), settings)
+        settings, ready = (*self._settings(), active()), self.__dict__.get("_ready")
+        if ready is None or not self._owns_views() or (ready and ready[0].settings == settings):
+            return
+        net = self._network(self._flat.dtype)
+        ready[:] = [Ready(net, self._flat.dtype, len(self.coefs_[0]), settings)]
 
     def _fast_outputs(self, X: Any) -> Array | None:
         """Outputs for a plain array of few finite rows; ``None`` where anything is unusual."""
-        ready: Ready | None = self.__dict__.get("_ready")
+        found: list[Ready] | None = self.__dict__.get("_ready")
+        if not found:
+            return None
+        ready = found[0]
         if (
-            ready is None
-            or X.__class__ is not np.ndarray
+            X.__class__ is not np.ndarray
             # float32 rows and float64 parameters meet in float64.
             or not (X.dtype is ready.dtype or X.dtype is _FLOAT32)
             or X.ndim != 2

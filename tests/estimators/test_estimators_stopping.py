@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fastmlp.estimators import _names
+from fastmlp import MLPClassifier, MLPRegressor, kernels
+from fastmlp._training import together
 from fastmlp.estimators._sklearn import split
 from problems import blobs, classifier, regressor
 
@@ -79,10 +80,10 @@ def test_splits_that_cannot_be():
 def test_ctrl_c_keeps_what_was_learned(monkeypatch):
     x, y = blobs()
     epochs = []
-    original = _names.trainer
+    original = MLPClassifier._trainer
 
-    def trainer(*arguments, **options):
-        made = original(*arguments, **options)
+    def trainer(self, *arguments, **options):
+        made = original(self, *arguments, **options)
 
         class Interrupted:
             step = 0
@@ -96,7 +97,7 @@ def test_ctrl_c_keeps_what_was_learned(monkeypatch):
 
         return Interrupted()
 
-    monkeypatch.setattr(_names, "trainer", trainer)
+    monkeypatch.setattr(MLPClassifier, "_trainer", trainer)
     with pytest.warns(UserWarning, match="interrupted"):
         interrupted = classifier().fit(x, y)
     monkeypatch.undo()
@@ -120,3 +121,91 @@ def test_warnings_point_at_the_line_that_called(call):
     with pytest.warns(UserWarning, match=".") as caught:
         call(x, y)
     assert [w.filename for w in caught] == [__file__]
+
+
+# Epochs that one call of the engine makes
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 3))
+Y = (X[:, 0] + X[:, 1] > 0).astype(int)
+
+
+def fitted(kind, options, one_by_one, monkeypatch):
+    """An estimator, how often the engine was entered, and what its generator draws next."""
+    calls = []
+    trainer = kernels.active().Trainer
+    with monkeypatch.context() as patch:
+        if one_by_one:
+            patch.setattr(together, "possible", lambda run: False)
+        for name in ("run_epoch", "run_epochs"):
+            original = getattr(trainer, name)
+
+            def counted(self, *arguments, original=original, **more):
+                calls.append(1)
+                return original(self, *arguments, **more)
+
+            patch.setattr(trainer, name, counted)
+        state = options.get("random_state", 0)
+        state = np.random.RandomState(3) if state == "state" else state
+        given = {"hidden_layer_sizes": (5,), "batch_size": 16, "max_iter": 40, **options}
+        model = kind(**{**given, "random_state": state}).fit(X, Y)
+    return model, len(calls), model._random_state.randint(2**31)
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({}, 4),
+        ({"random_state": "state"}, 4),
+        ({"tol": 0.1, "n_iter_no_change": 3}, 6),
+        ({"n_iter_no_change": np.inf}, 1),
+        ({"solver": "sgd", "learning_rate": "adaptive", "tol": 0.05, "n_iter_no_change": 2}, 30),
+        ({"solver": "sgd", "learning_rate": "invscaling"}, 40),
+        ({"shuffle": False, "alpha": 0.0}, 4),
+    ],
+    ids=["adam", "state", "plateau", "endless", "adaptive", "invscaling", "in order"],
+)
+def test_bits_and_stops_are_those_of_single_epochs(kind, options, most, monkeypatch):
+    single, n, drawn = fitted(kind, options, True, monkeypatch)
+    several, calls, drawn_too = fitted(kind, options, False, monkeypatch)
+    assert n == single.n_iter_
+    assert calls <= most
+    assert np.array_equal(single._packed(), several._packed())
+    for name in ("loss_curve_", "loss_", "best_loss_", "n_iter_", "t_", "stop_reason_"):
+        assert getattr(single, name) == getattr(several, name), name
+    one, other = single._optimizer, several._optimizer
+    assert np.array_equal(one.state, other.state)
+    for name in ("step", "epochs", "rate", "rows_seen"):
+        assert getattr(one, name) == getattr(other, name), name
+    assert drawn == drawn_too
+
+
+@pytest.mark.parametrize("state", [0, "state"])
+def test_divergence_ends_in_the_same_error(state, monkeypatch):
+    options = {"solver": "sgd", "learning_rate_init": 1e30, "random_state": state}
+    for one_by_one in (True, False):
+        with (
+            np.errstate(all="ignore"),
+            pytest.raises(ValueError, match="non-finite parameter weights"),
+        ):
+            fitted(MLPRegressor, options, one_by_one, monkeypatch)
+
+
+def test_ctrl_c_within_a_call_leaves_the_finished_epochs(monkeypatch):
+    trainer = kernels.active().Trainer
+    run_epochs = trainer.run_epochs
+
+    def interrupted(self, x, target, orders, rates, *, sample_weight, out):
+        run_epochs(self, x, target, orders[:2], rates[:2], out=out[:2])
+        raise KeyboardInterrupt
+
+    options = {"hidden_layer_sizes": (5,), "random_state": 0, "batch_size": 16}
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "run_epochs", interrupted)
+        with pytest.warns(UserWarning, match="interrupted"):
+            found = MLPClassifier(**options).fit(X, Y)
+    two = MLPClassifier(**options, max_iter=2).fit(X, Y)
+    assert found.loss_curve_ == two.loss_curve_
+    assert (found.n_iter_, found.t_, found._optimizer.step) == (2, 120, two._optimizer.step)
+    assert np.array_equal(found._packed(), two._packed())

@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 import pytest
-from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp import MLPClassifier, MLPRegressor, kernels
 from fastmlp.estimators._sklearn import parameters as checks
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
@@ -92,3 +92,21 @@ def test_plain_parameters_are_checked_once(kind, monkeypatch):
     for _ in range(3):
         checks.check_parameters(model)
     assert calls == [model]
+
+
+def test_a_small_trainer_serves_the_next_fit_where_nothing_else_was_asked_for(monkeypatch):
+    made = []
+    kind = kernels.active().Trainer
+    make = kind.__init__
+    monkeypatch.setattr(kind, "__init__", lambda self, *a: made.append(1) or make(self, *a))
+    options = {"hidden_layer_sizes": (5,), "random_state": 0, "max_iter": 3}
+    model = MLPClassifier(**options).fit(X, Y)
+    first = model._packed().copy()
+    assert np.array_equal(model.fit(X, Y)._packed(), first)
+    assert len(made) == 1
+    changed = model.set_params(alpha=0.5).fit(X, Y)._packed().copy()
+    assert len(made) == 2
+    assert np.array_equal(changed, MLPClassifier(**options, alpha=0.5).fit(X, Y)._packed())
+    assert not np.array_equal(changed, first)
+    wide = MLPClassifier(**{**options, "hidden_layer_sizes": (9000,), "max_iter": 1}).fit(X, Y)
+    assert wide._kept_trainer is None

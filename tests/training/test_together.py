@@ -151,6 +151,15 @@ def test_orders_are_those_of_numpy(bits, n):
     assert ours.integers(1 << 62) == numpys.integers(1 << 62)
 
 
+def test_orders_of_old_random_states_are_those_of_numpy():
+    ours, numpys = np.random.RandomState(3), np.random.RandomState(3)
+    order = np.arange(1000)
+    for one in kernels.shuffled(ours, order.copy(), 4):
+        numpys.shuffle(order)
+        assert np.array_equal(one, order)
+    assert ours.normal() == numpys.normal()
+
+
 def test_another_numpy_shuffles_for_itself(monkeypatch):
     from fastmlp.kernels import _epochs
 

@@ -10,7 +10,6 @@ from ..._training.loop import Hooks, train
 from ..._training.run import Run
 from ..._typing import Array
 from ...callbacks import Callback, ProgressBar, as_callbacks
-from .. import _names
 from .._sklearn import compat
 from .._sklearn.compat import ConvergenceWarning
 from .._sklearn.parameters import dropout_of
@@ -20,7 +19,7 @@ from . import single_step
 from .optimizer import StochasticOptimizer
 from .ranks import speaks
 from .sources import SourceRows
-from .watching import MeanOverOutputs, Rows, Validation, note_loss, note_score, start_curves
+from .watching import MeanOverOutputs, Rows, Validation, note_losses, note_score, start_curves
 
 if TYPE_CHECKING:
     from ..._cluster.cluster import Cluster
@@ -100,10 +99,8 @@ def new_run(
     rules = stop_rules(estimator)
     with_norm = any(rule.needs_gradient_norm for rule in rules)
     dropout = dropout_of(estimator, len(estimator.coefs_) - 1)
-    trainer = optimizer.trainer(
-        _names.trainer,
+    trainer = estimator._trainer(
         incremental,
-        estimator.backend,
         estimator._architecture(),
         dtype,
         loss,
@@ -141,6 +138,8 @@ def new_run(
         rules=rules,
         callbacks=listeners(estimator) if speaks(cluster) else [],
         with_gradient_norm=with_norm,
+        # Numbers that are not finite are found at the end, and such a generator is nobody else's.
+        rewinds=estimator.random_state.__class__ is not int,
         shown_loss=MeanOverOutputs(estimator) if estimator._shows_mean() else None,
         cluster=cluster,
     )
@@ -172,6 +171,8 @@ class EstimatorHooks(Hooks):
         Parameters of the best score, with early stopping.
     task : Task or None
         The epoch, for scikit-learn's callbacks.
+    alone : bool
+        Whether somebody looks at each epoch.
     """
 
     returns_from_interrupt = True
@@ -190,6 +191,8 @@ class EstimatorHooks(Hooks):
         # Someone who looks at the estimator between epochs sees what has been learned so far.
         self.watched = bool(run.callbacks or run.rules or context or estimator.scoring)
         self.verbose = bool(estimator.verbose) and speaks(run.cluster)
+        seen = self.watched or validation is not None or self.verbose
+        self.alone = seen or run.cluster is not None
         self.best: Array | None = None
         self.task: Any = None
 
@@ -204,6 +207,25 @@ class EstimatorHooks(Hooks):
 
     def epoch_begins(self, run: Run) -> None:
         self.task = self.context and self.context.begin_epoch()
+
+    def unseen(self, run: Run) -> float:
+        # Each of them can be one without improvement.
+        estimator: Any = self.owner
+        left: float = estimator.n_iter_no_change + 1 - estimator._no_improvement_count
+        return 1 if self.alone or estimator.early_stopping else left
+
+    def epochs_trained(self, run: Run) -> None:
+        estimator, optimizer = self.owner, self.optimizer
+        losses = run.history.loss[estimator.n_iter_ :]
+        if not losses:
+            return
+        estimator.n_iter_ += len(losses)
+        estimator.t_ += len(losses) * run.n_rows
+        estimator.loss_ = losses[-1]
+        estimator.loss_curve_ += losses
+        note_losses(estimator, losses)
+        optimizer.epochs += len(losses)
+        optimizer.step, optimizer.rows_seen = run.trainer.step, estimator.t_
 
     def epoch_trained(self, run: Run, finite: bool) -> None:
         estimator, loss = self.owner, run.history.loss[-1]
@@ -231,7 +253,7 @@ class EstimatorHooks(Hooks):
             if better and estimator.early_stopping:
                 self.best = run.parameters.copy()
         if not estimator.early_stopping:
-            note_loss(estimator, estimator.loss_)
+            note_losses(estimator, [estimator.loss_])
 
     def judge(self, run: Run) -> tuple[str, str] | None:
         estimator = self.owner
@@ -253,6 +275,7 @@ class EstimatorHooks(Hooks):
     def finish(self, run: Run, finished: bool) -> None:
         """Give the estimator what was learned, and its optimizer the state to go on from."""
         estimator, optimizer = self.owner, self.optimizer
+        self.epochs_trained(run)  # those of a call that was interrupted
         optimizer.step, optimizer.state = run.trainer.step, run.moments(run.parameters)
         if self.best is not None:
             run.parameters[...] = self.best

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fastmlp.kernels import UpdateRule, active
+from fastmlp.kernels import UpdateRule
 
 from ... import optimizers, schedules
 from ..._inputs.numbers import number
@@ -54,7 +54,6 @@ class StochasticOptimizer:
             "_planned",
             "_begun",
             "_assigned",
-            "_kept",
             "_state",
         ),
     )
@@ -79,7 +78,6 @@ class StochasticOptimizer:
         self._begun = (0, 0)
         #: What was assigned to the learning rate of Adam, and in which step.
         self._assigned: tuple[float, int] | None = None
-        self._kept: tuple[Any, Any] | None = None
 
     def _set_own(self, estimator: Any) -> None:
         """Take rule and rate of an optimizer of the package."""
@@ -97,12 +95,7 @@ class StochasticOptimizer:
         """Take rule, rate and schedule of ``solver``."""
         self.rate = float(estimator.learning_rate_init)
         if estimator.solver == "adam":
-            self.rule = optimizers.Adam(
-                beta_1=estimator.beta_1,
-                beta_2=estimator.beta_2,
-                epsilon=estimator.epsilon,
-                epsilon_hat=True,
-            ).update_rule()
+            self.rule = _adam(estimator.beta_1, estimator.beta_2, estimator.epsilon)
             return
         self._schedule = estimator.learning_rate
         self.rule = UpdateRule("sgd")
@@ -128,14 +121,10 @@ class StochasticOptimizer:
         """Whether the learning rate stays what it is."""
         return self._planned is None and self._schedule == "constant"
 
-    def trainer(self, make: Callable[..., Any], keep: bool, *args: Any, **options: Any) -> Any:
-        """``make(*args, **options)``; with ``keep`` the one of the last call, if they are equal."""
-        key = (active(), args, options)
-        if self._kept is not None and self._kept[0] == key:
-            return self._kept[1]
-        trainer = make(*args, **options)
-        self._kept = (key, trainer) if keep else None
-        return trainer
+    @property
+    def known_ahead(self) -> bool:
+        """Whether nothing that an epoch leads to changes the rates of later ones."""
+        return self._planned is None and self._schedule != "invscaling"
 
     @property
     def learning_rate(self) -> float:
@@ -231,11 +220,10 @@ class StochasticOptimizer:
         return stop
 
     def __getstate__(self) -> dict[str, Any]:
-        names = [name for name in self.__slots__ if name not in ("_kept", "_state", "single")]
+        names = [name for name in self.__slots__ if name not in ("_state", "single")]
         return {name: getattr(self, name) for name in (*names, "state")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._kept = None
         for name, value in state.items():
             setattr(self, name, value)
 
@@ -251,6 +239,14 @@ class StochasticOptimizer:
         new.state, new.step = None, 0
         new._begun = (self._begun[0], self._begun[1] - self.step)
         return new
+
+
+@functools.lru_cache(maxsize=64)
+def _adam(beta_1: float, beta_2: float, epsilon: float) -> UpdateRule:
+    """scikit-learn's Adam."""
+    return optimizers.Adam(
+        beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, epsilon_hat=True
+    ).update_rule()
 
 
 def check_endless(schedule: Any, followed: Schedule | None) -> None:

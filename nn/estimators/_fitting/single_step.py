@@ -8,6 +8,7 @@ same to the bit.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -17,7 +18,7 @@ from fastmlp.kernels import active
 from ..._inputs import arrays
 from ..._training.run import Run
 from ..._typing import Array
-from .watching import note_loss
+from .watching import note_losses
 
 #: Types of parameters that cannot change by themselves.
 _UNCHANGING = frozenset((int, float, str, bool, type(None)))
@@ -91,7 +92,7 @@ class SingleStep:
         estimator.loss_ = loss
         estimator.loss_curve_.append(loss)
         optimizer.step, optimizer.rows_seen = self._trainer.step, estimator.t_
-        note_loss(estimator, loss)
+        note_losses(estimator, (loss,))
         optimizer.epochs += 1
         worse = estimator._no_improvement_count > estimator.n_iter_no_change
         estimator.stop_reason_ = "plateau" if worse else "epochs"
@@ -117,7 +118,8 @@ def step_alone(estimator: Any, X: Any, y: Any) -> bool:
 
 def check_finite(parameters: Array) -> None:
     """Raise for parameters that are not finite, in scikit-learn's words."""
-    if not np.isfinite(parameters).all():
+    # One pass without a temporary array; where squares of finite numbers overflow, others look.
+    if not math.isfinite(parameters.dot(parameters)) and not np.isfinite(parameters).all():
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large "
             "values and need to be preprocessed."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -124,13 +125,13 @@ def forget_curves(estimator: Any) -> None:
         estimator.__dict__.pop(name, None)
 
 
-def note_loss(estimator: Any, loss: float) -> None:
-    """Count epochs whose loss is not below the best by ``tol``."""
-    if loss > estimator.best_loss_ - estimator.tol:
-        estimator._no_improvement_count += 1
-    else:
-        estimator._no_improvement_count = 0
-    estimator.best_loss_ = min(estimator.best_loss_, loss)
+def note_losses(estimator: Any, losses: Sequence[float]) -> None:
+    """Count epochs whose loss is not below the best before them by ``tol``."""
+    best, count, tol = estimator.best_loss_, estimator._no_improvement_count, estimator.tol
+    for loss in losses:
+        count = count + 1 if loss > best - tol else 0
+        best = min(best, loss)
+    estimator.best_loss_, estimator._no_improvement_count = best, count
 
 
 def note_score(estimator: Any, score: float, loss: float, count: bool) -> bool:

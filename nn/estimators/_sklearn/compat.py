@@ -73,6 +73,7 @@ else:
     except ImportError:
         from .standalone import CallbackSupportMixin, with_callbacks
 
+_FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 #: Stands for "no targets to check".
 NO_TARGET = object()
 
@@ -128,7 +129,7 @@ def _is_plain(estimator: Any, X: Any, reset: bool) -> bool:
     known = estimator.__dict__
     return (
         X.__class__ is np.ndarray
-        and X.dtype in (np.float64, np.float32)
+        and X.dtype in _FLOATS
         and X.ndim == 2
         and X.size > 0
         and "feature_names_in_" not in known
