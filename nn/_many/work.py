@@ -19,7 +19,8 @@ from .._training import plan
 from .._training.fit import ADVICE, NetworkHooks, carry_out
 from .._training.options import Options
 from .._training.plan import Settings
-from .._training.run import Run, position, set_position
+from .._training.positions import position, set_position
+from .._training.run import Run
 from .._typing import Array
 from ..history import History
 from ..optimizers._full_batch import FullBatch

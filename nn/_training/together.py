@@ -15,7 +15,8 @@ import numpy as np
 from fastmlp import kernels
 
 from .._typing import Array
-from .run import Run, position, set_position
+from .positions import position, set_position
+from .run import Run
 
 #: Seconds of one call, about, and bytes of the orders of all its epochs.
 SECONDS, ORDER_BYTES = 0.05, 4 << 20

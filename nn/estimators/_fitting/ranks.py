@@ -13,7 +13,7 @@ from ..._cluster.cluster import Cluster
 from ..._inputs import sparse
 from ..._network.batch import Batch
 from ..._streams.stream import StreamBatch
-from ..._training.run import position, set_position
+from ..._training.positions import position, set_position
 from .sources import SourceRows
 
 if TYPE_CHECKING:
