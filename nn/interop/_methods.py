@@ -97,11 +97,18 @@ class NetworkExports:
 
         Notes
         -----
-        Sums go over the inputs in their order and begin with the bias, and activations have the
-        formulas of the compiled backend. GCC (with ``-std=c99``) and clang give the bits of
-        :meth:`predict` where both fuse products and sums: on x86-64 with ``-march=native`` or
-        ``-mfma``, on 64-bit Arm always. Elsewhere predictions differ by some units in the last
-        place of the largest term. ``-DFASTMLP_PLAIN_C`` keeps to loops and ``math.h``.
+        Sums go over the inputs in their order and begin with the bias, products are fused with
+        sums, and activations have the formulas of the compiled backend: compiled by GCC or clang,
+        a header gives the bits of :meth:`predict`, with any options but those below. On x86-64 it
+        asks the processor for AVX2 and FMA if the compiler has not been told of them; 64-bit Arm
+        has its own, and a Cortex-M with a floating-point unit fuses, too. Where no instruction
+        does, float takes the way over double, double C's ``fma``, which is slow.
+
+        ``-DFASTMLP_UNFUSED`` takes plain products there. ``-DFASTMLP_PLAIN_C``, and any other
+        compiler, has plain loops and ``math.h``. Scores then differ by the rounding errors of
+        their sums, some units in the last place of the largest term, and an output of
+        exponentials by as many times the magnitude of its score. Training and int8 have no fused
+        products.
         """
         from ._c import header
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from fastmlp import kernels
 
-#: Whether ``predict`` fuses multiplication and addition, as headers do where the processor can.
+#: Whether ``predict`` fuses multiplication and addition, as headers do.
 FUSED = kernels.info()["backend"] == "compiled" and kernels.info()["isa"] != "baseline"
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wconversion")
 #: Compiler, further flags, and what runs its programs.
@@ -20,6 +20,12 @@ COMPILERS = {
         ("aarch64-linux-gnu-gcc", "-static"),
         ("qemu-aarch64",),
     ),
+    "armv7": (
+        ("arm-linux-gnueabihf-gcc", "-mcpu=cortex-a7", "-mfpu=vfpv4", "-static"),
+        ("qemu-arm",),
+    ),
+    # x86-64 without AVX and FMA.
+    "westmere": (("gcc",), ("qemu-x86_64", "-cpu", "Westmere")),
 }
 _MAIN = """\
 #include <stdio.h>
@@ -47,7 +53,7 @@ def available() -> list[str]:
     return [
         name
         for name, (command, runner) in COMPILERS.items()
-        if all(shutil.which(program) for program in (command[0], *runner))
+        if all(shutil.which(program) for program in (command[0], *runner[:1]))
     ]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..._typing import Array
-from . import vectors
+from . import predictions, vectors
 from .functions import Functions
 from .language import Real
 
@@ -51,36 +51,42 @@ def _vector_panel(name: str, real: Real, width: int, lanes: int) -> str:
     )
 
 
-def _panel(name: str, real: Real, width: int, fused: bool) -> str:
+def _panel(name: str, real: Real, width: int) -> str:
     """The function of a panel, one column after the other."""
     t = real.name
-    step = f"{name.upper()}_FMA(w[j], x[i], s[j])" if fused else "s[j] + w[j] * x[i]"
     return (
         f"static inline void {name}_panel_{width}(const {t} *x, const {t} *w, const {t} *b, {t} *y,"
         f" int n)\n{{\n    {t} s[{width}];\n    int i, j;\n"
         f"    for (j = 0; j < {width}; j++)\n        s[j] = b[j];\n"
         f"    for (i = 0; i < n; i++, w += {width})\n"
-        f"        for (j = 0; j < {width}; j++)\n            s[j] = {step};\n"
+        f"        for (j = 0; j < {width}; j++)\n"
+        f"            s[j] = {name.upper()}_FMA(w[j], x[i], s[j]);\n"
         f"    for (j = 0; j < {width}; j++)\n        y[j] = s[j];\n}}\n"
     )
 
 
-def _panels(name: str, real: Real, used: set[int]) -> tuple[str, str]:
-    """The functions of all panels, with vectors and without."""
-    lanes = vectors.lanes(real)
-    wide, narrow = (sorted(n for n in used if (n >= lanes) == large) for large in (True, False))
-    with_vectors = "".join(
-        f"#if {name.upper()}_LANES == {n}\n"
-        + "".join(_vector_panel(name, real, width, n) for width in wide)
-        + "#endif\n"
-        for n in (lanes, lanes // 2)
-        if wide
+def _panels(variant: vectors.Variant, used: set[int]) -> str:
+    """The functions of all panels: of vectors where they fill some."""
+    name, real = variant.prefix, variant.real
+    lanes, upper = vectors.lanes(real), name.upper()
+    wide = sorted(n for n in used if n >= lanes)
+
+    def of_vectors(lanes: int) -> str:
+        return "".join(_vector_panel(name, real, n, lanes) for n in wide)
+
+    narrow = "".join(_panel(name, real, n) for n in sorted(used - set(wide)))
+    if variant.asked or not wide:
+        return of_vectors(lanes) + narrow
+    plain = "".join(_panel(name, real, n) for n in wide)
+    return (
+        f"#if {upper}_LANES == {lanes}\n{of_vectors(lanes)}#elif {upper}_LANES == {lanes // 2}\n"
+        f"{of_vectors(lanes // 2)}#else\n{plain}#endif\n{narrow}"
     )
-    with_vectors += "".join(_panel(name, real, n, True) for n in narrow)
-    return with_vectors, "".join(_panel(name, real, n, False) for n in sorted(used))
 
 
-def dense_calls(name: str, layer: int, shape: tuple[int, int], lanes: int) -> list[str]:
+def _dense_calls(
+    name: str, prefix: str, layer: int, shape: tuple[int, int], lanes: int
+) -> list[str]:
     """Calls that compute one layer from ``from`` into ``to``."""
     n_in, n_out = shape
     lines, column = [], 0
@@ -90,28 +96,16 @@ def dense_calls(name: str, layer: int, shape: tuple[int, int], lanes: int) -> li
         w = f"{name}_w{layer} + {column * n_in}"
         b, y = f"{name}_b{layer} + {column}", f"to + {column}"
         if times == 1:
-            lines.append(f"    {name}_panel_{width}(from, {w}, {b}, {y}, {n_in});")
+            lines.append(f"    {prefix}_panel_{width}(from, {w}, {b}, {y}, {n_in});")
         else:
             step = f"j * {width}"
             lines.append(f"    for (j = 0; j < {times}; j++)")
             lines.append(
-                f"        {name}_panel_{width}(from, {w} + j * {width * n_in}, {b} + {step}, "
+                f"        {prefix}_panel_{width}(from, {w} + j * {width * n_in}, {b} + {step}, "
                 f"{y} + {step}, {n_in});"
             )
         column += times * width
     return lines
-
-
-def activation_lines(functions: Functions, activation: Any, n: int) -> list[str]:
-    """Statements that apply an activation to ``to``."""
-    function = functions.run(activation)
-    return [] if function is None else [f"    {function}(to, {n});"]
-
-
-def scratch_sizes(sizes: tuple[int, ...]) -> tuple[int, int]:
-    """Elements of the two buffers between which hidden layers alternate."""
-    hidden = sizes[1:-1]
-    return max(hidden[0::2], default=0), max(hidden[1::2], default=0)
 
 
 def predictor(name: str, network: Any, real: Real) -> str:
@@ -119,47 +113,15 @@ def predictor(name: str, network: Any, real: Real) -> str:
     lanes = vectors.lanes(real)
     architecture = network.architecture
     shapes = architecture.layer_shapes
-    functions = Functions(name, real)
     parts: list[str] = []
     for i, (w, b) in enumerate(zip(network.weights, network.biases, strict=True)):
         parts.append(real.array(f"{name}_w{i}", panels(np.asarray(w, real.dtype), lanes)))
         parts.append(real.array(f"{name}_b{i}", np.asarray(b, real.dtype)))
     used = {width for _, n_out in shapes for width in widths(n_out, lanes)}
-    body = layer_statements(
-        name, architecture, functions, lambda i: dense_calls(name, i, shapes[i], lanes)
+    code = predictions.code(
+        Functions(name, real),
+        architecture,
+        lambda variant: _panels(variant, used),
+        lambda variant, i: _dense_calls(name, variant.prefix, i, shapes[i], lanes),
     )
-    parts += [functions.support(_panels(name, real, used)), *functions.text]
-    t = real.name
-    parts.append(
-        f"static inline void {name}_predict_with(const {t} *x, {t} *y, {t} *scratch)\n"
-        f"{{\n{body}}}\n"
-    )
-    parts.append(
-        f"static inline void {name}_predict(const {t} *x, {t} *y)\n{{\n"
-        f"    {t} scratch[{name.upper()}_SCRATCH];\n    {name}_predict_with(x, y, scratch);\n}}\n"
-    )
-    return "\n".join(parts)
-
-
-def layer_statements(name: str, architecture: Any, functions: Functions, dense: Any) -> str:
-    """The body of a prediction: each layer from one buffer into the other."""
-    t, last = functions.real.name, len(architecture.activations)
-    first, _ = scratch_sizes(architecture.sizes)
-    lines = [f"    const {t} *from = x;", f"    {t} *to;", "    int j;"]
-    for i, (_, n_out) in enumerate(architecture.layer_shapes):
-        if i == last:
-            lines.append("    to = y;")
-        else:
-            lines.append(f"    to = scratch{f' + {first}' if i % 2 else ''};")
-        lines += dense(i)
-        lines += activation_lines(
-            functions, architecture.output if i == last else architecture.activations[i], n_out
-        )
-        if i < last:
-            lines.append("    from = to;")
-    if not last:
-        lines.append("    (void)scratch;")
-    if not any("for (j" in line for line in lines):
-        lines.append("    (void)j;")
-        lines[2] = "    int j = 0;"
-    return "\n".join(lines) + "\n"
+    return "\n".join([*parts, code])

@@ -9,8 +9,8 @@ import numpy as np
 from fastmlp.kernels import CustomActivation
 
 from .._steps import steps_of
-from . import vectors
 from .language import Real
+from .vectors import Variant
 
 #: σ(z). Words of the set below are functions of ``math.h``, numbers become literals of the type.
 _VALUES = {
@@ -57,34 +57,38 @@ class Functions:
     def __init__(self, name: str, real: Real) -> None:
         self.name, self.real = name, real
         self._written: dict[Any, str] = {}
-        #: Activations that have a function of vectors.
-        self._vectors: list[str] = []
+        #: Functions of one number.
         self.text: list[str] = []
+        #: Activations that have a function of vectors.
+        self.vectors: list[str] = []
+        #: Function over memory to that of a number, and to the activation if it has one of vectors.
+        self._runs: dict[str, tuple[str, str | None]] = {}
 
     def run(self, activation: str | CustomActivation) -> str | None:
-        """Name of the C function that applies ``σ`` to memory; ``None`` for the identity."""
+        """Name of the C function that applies ``σ`` to memory, without the prefix of a variant.
+
+        ``None`` for the identity.
+        """
         if activation == "softmax":
-            name = f"{self.name}_softmax"
-            if name not in self._written.values():
-                self.run("exp")
-                self._written["softmax"] = name
-                self.text.append(vectors.softmax(self.name, self.real))
-            return name
+            self.run("exp")
+            self._runs["softmax"] = "", None
+            return "softmax"
         plain = self.value(activation)
         if plain is None:
             return None
-        name = vectors.run_name(self.name, plain)
-        if ("run", activation) not in self._written:
-            self._written["run", activation] = name
-            known = activation if isinstance(activation, str) else None
-            if known is not None:
-                self._vectors.append(known)
-            self.text.append(vectors.run(self.name, self.real, plain, known))
+        name = f"run_{plain.removeprefix(self.name + '_')}"
+        known = activation if isinstance(activation, str) else None
+        if name not in self._runs and known is not None:
+            self.vectors.append(known)
+        self._runs[name] = plain, known
         return name
 
-    def support(self, panels: tuple[str, str] = ("", "")) -> str:
-        """What the functions over memory need, to stand before :attr:`text`."""
-        return vectors.support(self.name, self.real, self._vectors, panels)
+    def over_memory(self, variant: Variant) -> str:
+        """The functions of :meth:`run`, for a variant."""
+        return "\n".join(
+            variant.softmax() if name == "softmax" else variant.run(name, *of)
+            for name, of in self._runs.items()
+        )
 
     def value(self, activation: str | CustomActivation) -> str | None:
         """Name of the C function ``σ(z)``; ``None`` for the identity."""

@@ -12,7 +12,7 @@ import numpy as np
 from ... import _files
 from ..._inputs import arrays
 from ..._typing import Array
-from . import floats, integers, training
+from . import floats, integers, predictions, training
 from .language import Real, is_identifier
 
 TYPES = ("float32", "float64", "int8")
@@ -145,11 +145,18 @@ static inline REAL NAME_self_test(void)
 """
 
 
+_MACROS = """\
+ * GCC and clang give the bits of MLP.predict. Where the processor has no instruction for a fused
+ * product and sum, -DFASTMLP_UNFUSED rounds twice in the place of computing it: faster, other bits.
+ * -DFASTMLP_PLAIN_C keeps to loops and math.h, as for other compilers.
+"""
+
+
 def _frame(
     name: str, net: Any, kind: str, code: str, loss: integers.Loss | None, rule: str | None
 ) -> str:
     upper, sizes = name.upper(), net.architecture.sizes
-    first, second = floats.scratch_sizes(sizes)
+    first, second = predictions.scratch_sizes(sizes)
     shown = repr(net).replace("*/", "* /")
     about = f"/* {shown}, {kind}. Written by fastmlp; C99, no memory is allocated.\n"
     if loss is not None:
@@ -160,6 +167,8 @@ def _frame(
         f"of threads may call it.\n * {name}_predict_with(x, y, scratch) takes {upper}_SCRATCH "
         f"{t}s from the caller instead of the stack.\n"
     )
+    if kind != "int8":
+        about += _MACROS
     if rule is not None:
         about += (
             f" * {name}_training_init(state), {name}_training_train(state, x, y, n, learning_rate) "

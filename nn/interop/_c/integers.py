@@ -15,9 +15,10 @@ from fastmlp.kernels import activate
 
 from ..._network import decisions
 from ..._typing import Array
-from .floats import layer_statements
+from . import predictions
 from .functions import Functions
 from .language import Real, array
+from .vectors import Variant
 
 #: So many inputs a sum of 32 bits holds.
 _MOST_INPUTS = (2**31 - 1) // 127**2
@@ -113,46 +114,41 @@ def measured(network: Any, quantised: Quantised, x: Array, y: Any) -> Loss:
 
 def predictor(name: str, quantised: Quantised) -> str:
     """Weights, and the function that predicts one row."""
-    real = Real(np.float32)
-    architecture, functions = quantised.architecture, Functions(name, Real(np.float32))
+    real, architecture = Real(np.float32), quantised.architecture
     parts = []
     for i, w in enumerate(quantised.weights):
         parts.append(array("int8_t", f"{name}_w{i}", map(str, w.T.ravel().tolist())))
         parts.append(real.array(f"{name}_s{i}", quantised.scales[i]))
         parts.append(real.array(f"{name}_b{i}", quantised.biases[i]))
-    n_q = max(architecture.sizes[:-1])
 
-    def dense(i: int) -> list[str]:
+    def dense(variant: Variant, i: int) -> list[str]:
         n_in, n_out = architecture.layer_shapes[i]
-        inverse = real.number(quantised.inverses[i])
+        inverse, w, s, b = real.number(quantised.inverses[i]), *(f"{name}_{c}{i}" for c in "wsb")
         return [
-            f"    {name}_quantise(from, q, {n_in}, {inverse});",
-            f"    {name}_dense(q, {name}_w{i}, {name}_s{i}, {name}_b{i}, to, {n_in}, {n_out});",
+            f"    {variant.prefix}_quantise(from, q, {n_in}, {inverse});",
+            f"    {variant.prefix}_dense(q, {w}, {s}, {b}, to, {n_in}, {n_out});",
         ]
 
-    body = layer_statements(name, architecture, functions, dense)
-    parts += [functions.support(), _KERNELS.replace("NAME", name), *functions.text]
-    parts.append(
-        f"static inline void {name}_predict_with(const float *x, float *y, float *scratch)\n"
-        f"{{\n    int8_t q[{n_q}];\n{body}}}\n"
+    code = predictions.code(
+        Functions(name, real),
+        architecture,
+        lambda variant: variant.filled(_KERNELS),
+        dense,
+        f"    int8_t q[{max(architecture.sizes[:-1])}];\n",
     )
-    parts.append(
-        f"static inline void {name}_predict(const float *x, float *y)\n{{\n"
-        f"    float scratch[{name.upper()}_SCRATCH];\n    {name}_predict_with(x, y, scratch);\n}}\n"
-    )
-    return "\n".join(parts)
+    return "\n".join([*parts, code])
 
 
 _KERNELS = """\
 /* NaN counts as 0. */
-static inline void NAME_quantise(const float *x, int8_t *q, int n, float inverse)
+static inline void @quantise(const float *x, int8_t *q, int n, float inverse)
 {
     int i;
     for (i = 0; i < n; i++) {
         float v = x[i] * inverse;
-        v = v > -127.0f ? (v < 127.0f ? v : 127.0f) : (v == v ? -127.0f : 0.0f);
+        v = v > -127.0 ? (v < 127.0 ? v : 127.0) : (v == v ? -127.0 : 0.0);
 #if FLT_EVAL_METHOD == 0
-        q[i] = (int8_t)(v + 12582912.0f - 12582912.0f); /* the sum rounds to integers */
+        q[i] = (int8_t)(v + 12582912.0 - 12582912.0); /* the sum rounds to integers */
 #else
         q[i] = (int8_t)lrintf(v);
 #endif
@@ -160,11 +156,11 @@ static inline void NAME_quantise(const float *x, int8_t *q, int n, float inverse
 }
 
 /* The sum of q w: of integers, and so the same in any order. */
-static inline int32_t NAME_dot(const int8_t *q, const int8_t *w, int n)
+static inline int32_t @dot(const int8_t *q, const int8_t *w, int n)
 {
     int32_t sum = 0;
     int i = 0;
-#if !defined(FASTMLP_PLAIN_C) && defined(__AVX2__)
+#if AVX2
     __m256i sums = _mm256_setzero_si256();
     int32_t parts[8];
     for (; i + 16 <= n; i += 16) {
@@ -175,7 +171,7 @@ static inline int32_t NAME_dot(const int8_t *q, const int8_t *w, int n)
     }
     _mm256_storeu_si256((__m256i *)(void *)parts, sums);
     sum = (parts[0] + parts[1] + parts[2] + parts[3]) + (parts[4] + parts[5] + parts[6] + parts[7]);
-#elif !defined(FASTMLP_PLAIN_C) && defined(__aarch64__)
+#elif VECTORS && defined(__aarch64__)
     int32x4_t sums = vdupq_n_s32(0);
     for (; i + 8 <= n; i += 8)
         sums = vpadalq_s16(sums, vmull_s8(vld1_s8(q + i), vld1_s8(w + i)));
@@ -186,11 +182,12 @@ static inline int32_t NAME_dot(const int8_t *q, const int8_t *w, int n)
     return sum;
 }
 
-static inline void NAME_dense(const int8_t *q, const int8_t *w, const float *scale, const float *b,
+static inline void @dense(const int8_t *q, const int8_t *w, const float *scale, const float *b,
                               float *y, int n_in, int n_out)
 {
+    EXACT
     int j;
     for (j = 0; j < n_out; j++, w += n_in)
-        y[j] = (float)NAME_dot(q, w, n_in) * scale[j] + b[j];
+        y[j] = (float)@dot(q, w, n_in) * scale[j] + b[j];
 }
 """

@@ -60,7 +60,7 @@ INLINE @head(VEC x) { return (VEC)((INTS)x & HEAD_MASK); }
 /* a b - c exactly, where c is nearly a b. */
 INLINE @residual(VEC a, VEC b, VEC c)
 {
-#if defined(__FMA__) || defined(__aarch64__)
+#if FUSED
     return @fma(a, b, -c);
 #else
     const VEC a1 = @head(a), b1 = @head(b), a2 = a - a1, b2 = b - b1;
