@@ -81,13 +81,13 @@ class Cluster:
 
     def total(self, own: float) -> float:
         """Of rows or weights: that of a common batch, or of all ranks' own."""
-        return sum(self.comm.allgather(own)) if self.partitioned else own
+        return float(sum(self.comm.allgather(own))) if self.partitioned else own
 
     def part_of(self, size: int, rows: int) -> int:
         """How many of the ``size`` rows of a batch are this rank's, which has so many in all."""
         if not self.partitioned:
             return size
-        every = self.comm.allgather(rows)
+        every: list[int] = self.comm.allgather(rows)
         if max(every) > 2**60:  # of a source nobody knows
             every = [1] * self.size
         ends = [size * sum(every[:k]) // sum(every) for k in (self.rank, self.rank + 1)]

@@ -188,7 +188,7 @@ class MLPEnsemble:
         if not isinstance(root, np.random.Generator):
             root = np.random.default_rng(root)
         networks, drawn, generators = [], [], []
-        sequence: Any = root.bit_generator.seed_seq  # type: ignore[attr-defined]
+        sequence: Any = root.bit_generator.seed_seq
         if comm is not None:
             sequence = Cluster(comm, None).same_seeds(sequence)
         for seeds in sequence.spawn(self.n_networks):

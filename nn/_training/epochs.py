@@ -14,6 +14,8 @@ from .._streams import rows as streams
 from .._streams.stream import StreamBatch
 from ..callbacks import Checkpoint
 from ..history import History
+from ..schedules import Schedule
+from ..stopping import StopRule
 from . import options as options_of
 from . import plan
 from .evaluation import Evaluation
@@ -94,7 +96,7 @@ def _evaluation(
     network: Network, known: plan.Settings, options: Options, batch: Batch | StreamBatch
 ) -> Evaluation:
     """What is measured after each epoch, of several ranks after all have looked at their rows."""
-    watching = [*known.stop, known.schedule]
+    watching: list[StopRule | Schedule] = [*known.stop, known.schedule]
     if known.cluster is None:
         return plan.evaluation(network, options, batch, watching)
     found = known.cluster.together(

@@ -7,7 +7,7 @@ import argparse
 from fastmlp import kernels
 
 from . import _parser as types
-from ._parser import Commands, Parser, add_command, add_machine, add_text_format
+from ._parser import Commands, Parser, add_command, add_machine, add_memory, add_text_format
 from ._train_arguments import add_train
 from ._usage import NAMED_DATA, version
 
@@ -82,6 +82,7 @@ def _add_predict(commands: Commands) -> None:
         "--probabilities", action="store_true", help="those of all classes, a column each"
     )
     add_machine(predict)
+    add_memory(predict)
     add_text_format(predict)
 
 

@@ -24,6 +24,7 @@ def cross_validate(options: argparse.Namespace, source: Source, plan: Plan) -> N
     validation rows: stop rules that need them do not apply.
     """
     rows = source.train
+    assert isinstance(rows, Rows)  # of blocks there is no --cv
     if source.validation is not None:
         parts = (source.train, source.validation)
         rows = Rows(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))

@@ -12,8 +12,11 @@ from typing import NoReturn, TypeAlias
 
 from fastmlp import kernels
 
+from ..data._source import bytes_of
+
 #: Larger counts overflow somewhere below; there is no use for them.
 LARGEST_COUNT = 2**31 - 1
+SMALLEST_MEMORY = 10**6
 
 
 def count(text: str) -> int:
@@ -105,6 +108,19 @@ def sign(text: str) -> str:
     return found
 
 
+def memory(text: str) -> int:
+    """A number of bytes, such as 500M or 2G; at least a megabyte."""
+    try:
+        found = bytes_of(text)
+    except ValueError:
+        found = 0
+    if found < SMALLEST_MEMORY:
+        raise argparse.ArgumentTypeError(
+            f"expected a size of at least 1M such as 500M or 2G, got {text[:40]!r}"
+        )
+    return found
+
+
 def _whole(text: str, smallest: int) -> int:
     plain = text.isascii() and text.isdecimal() and len(text) < 20
     if not plain or int(text) < smallest:
@@ -154,6 +170,17 @@ def add_text_format(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--encoding", metavar="NAME", help="(default: UTF-8, or by the first bytes)")
     group.add_argument(
         "--no-header", action="store_true", help="the first line is data; columns are 1, 2, …"
+    )
+
+
+def add_memory(parser: argparse._ActionsContainer) -> None:
+    """The option that reads a table block by block."""
+    parser.add_argument(
+        "--memory",
+        type=memory,
+        metavar="SIZE",
+        help="read a CSV file block by block, however large it is, and hold at most so much of its "
+        "rows at a time: 500M, 2G (targets and predictions are held beside them)",
     )
 
 

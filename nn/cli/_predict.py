@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import io
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 from fastmlp import kernels
+from fastmlp.datasets import _tables
 from fastmlp.datasets._encoding import Findings
 
-from .._files import shown, write
+from .._files import replacement, shown, write
 from .._model import FILE_NAME, Model
 from .._typing import Array
-from ._sources import load_inputs, text_format
+from ._sources import check_blocks, lines_of, load_inputs, text_format
 from ._usage import DONE, INCOMPLETE, UsageError, say
 
 #: Complaints about single rows that are printed.
@@ -34,6 +37,8 @@ def run(options: argparse.Namespace) -> int:
     model = Model.load(options.model, options.threads)
     if options.probabilities and not model.has_probabilities:
         raise UsageError("--probabilities: this model's outputs are no probabilities of classes")
+    if options.memory is not None:
+        return _in_blocks(options, model)
     findings = Findings(strict=False)
     output = model.outputs(load_inputs(options, model.preprocessing, findings))
     lines = _all if options.probabilities else _values if _is_real(model) else _best
@@ -46,6 +51,37 @@ def run(options: argparse.Namespace) -> int:
         n = len(output) - len(findings.bad)
         say(f"wrote {n:,} predictions to {shown(options.out)}")
     return tell(findings, len(output))
+
+
+def _in_blocks(options: argparse.Namespace, model: Model) -> int:
+    """Read, predict and write block by block."""
+    check_blocks(options)
+    pieces, columns = lines_of(options), model.preprocessing.columns
+    if model.preprocessing.image_shape is not None:
+        raise UsageError("--memory is for models of tables, and this one takes images")
+    lines = _all if options.probabilities else _values if _is_real(model) else _best
+    every, n = Findings(strict=False), 0
+    with contextlib.ExitStack() as stack:
+        file: TextIO = sys.stdout
+        if options.out is not None:
+            binary = stack.enter_context(replacement(options.out))
+            file = io.TextIOWrapper(binary, "utf-8", "backslashreplace", write_through=True)
+            stack.callback(file.detach)
+        for i in range(len(pieces)):
+            findings = Findings(strict=False)
+            x = _tables.read_features(pieces.read(i), columns, findings, pieces.form)
+            _write(file, *lines(model, model.outputs(x)), findings, header=i == 0)
+            for row, complaint in findings.bad.items():
+                every.bad[n + row] = f"{pieces.place(i)}: {complaint}"
+            for name, values in findings.unknown.items():
+                every.unknown.setdefault(name, Counter()).update(values)
+            every.filled.update(findings.filled)
+            n += len(x)
+    held = f"{len(pieces):,} blocks, at most {options.memory / 1e6:,.0f} MB of rows at a time"
+    if options.out is not None:
+        done = n - len(every.bad)
+        say(f"wrote {done:,} predictions to {shown(options.out)}, in {held}")
+    return tell(every, n)
 
 
 def tell(findings: Findings, n_rows: int) -> int:
@@ -84,11 +120,18 @@ def _is_real(model: Model) -> bool:
     return model.preprocessing.task == "regression"
 
 
-def _write(file: TextIO, header: list[str], lines: list[list[str]], findings: Findings) -> None:
+def _write(
+    file: TextIO,
+    names: list[str],
+    lines: list[list[str]],
+    findings: Findings,
+    header: bool = True,
+) -> None:
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
+    if header:
+        writer.writerow(names)
     for row in findings.bad:
-        lines[row] = [""] * len(header)
+        lines[row] = [""] * len(names)
     writer.writerows(lines)
 
 

@@ -18,7 +18,9 @@ from fastmlp.kernels import LOSS_OUTPUTS, OUTPUTS
 
 from .._files import shown
 from .._model import Preprocessing, of_images, of_table
+from .._model.in_blocks import Blocks, preprocessing_of, spooled
 from .._typing import Array
+from ..data._text import BLOCK, Lines, Text
 from ._usage import NAMED_DATA, UsageError
 
 DIGITS = tuple(str(digit) for digit in range(10))
@@ -29,6 +31,8 @@ FASHION = (
 TEST_SHARE = 0.2
 #: The name of the standard input among the words of a command.
 STDIN = "-"
+#: Ends of names of tables that are read line by line.
+BY_LINES = (".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,9 @@ class Rows:
 class Source:
     """Data for training, with what turns it into inputs of a network."""
 
-    train: Rows
-    validation: Rows | None
-    test: Rows
+    train: Rows | Blocks
+    validation: Rows | Blocks | None
+    test: Rows | Blocks
     preprocessing: Preprocessing
     default_epochs: int
     notes: tuple[str, ...] = ()
@@ -62,6 +66,8 @@ def check_options(options: argparse.Namespace) -> None:
     """Complain about options that do not fit the data, before anything is read."""
     data = options.data
     text_format(options)
+    if options.memory is not None:
+        check_blocks(options)
     if isinstance(options.validation, Path) and (
         data in NAMED_DATA or not _tables.is_table(options.validation)
     ):
@@ -92,6 +98,30 @@ def check_options(options: argparse.Namespace) -> None:
         raise UsageError(f"which column of {shown(data)} is to be predicted? Say --target COLUMN")
 
 
+def check_blocks(options: argparse.Namespace) -> None:
+    """Complain about options for which all rows have to be in memory."""
+    if options.data == STDIN or not options.data.lower().endswith(BY_LINES):
+        raise UsageError(
+            f"--memory reads text tables ({', '.join(BY_LINES)}) block by block, got "
+            f"{shown(options.data)!r}; fastmlp.data has sources for Parquet, HDF5, Zarr and more"
+        )
+    for name, plain in (("cv", None), ("resume", False), ("bad_rows", "error")):
+        if getattr(options, name, plain) != plain:
+            raise UsageError(
+                f"--{name.replace('_', '-')} needs all rows in memory, without --memory"
+            )
+    if getattr(options, "missing", "") == "drop":
+        raise UsageError("--missing drop needs all rows in memory, without --memory")
+    if isinstance(getattr(options, "validation", 0), Path):
+        raise UsageError("--memory takes a share for --validation, not a table")
+
+
+def lines_of(options: argparse.Namespace) -> Lines:
+    """The text of a table in pieces of which many fit into ``--memory``."""
+    size = max(1 << 14, min(BLOCK, options.memory // 64))
+    return Lines([Path(options.data)], text_format(options), size)
+
+
 def text_format(options: argparse.Namespace) -> datasets.TextFormat:
     """Format of a text table, as far as options say it."""
     try:
@@ -108,7 +138,7 @@ def load(options: argparse.Namespace) -> Source:
         return _digits(options)
     if options.data in NAMED_DATA:
         return _idx(options)
-    return _table(options)
+    return _table(options) if options.memory is None else _blocks(options)
 
 
 def default_name(data: str) -> str:
@@ -224,19 +254,51 @@ def _table(options: argparse.Namespace) -> Source:
     rows = Rows(data.X, data.y)
     rest, test = _split(rows, options.test or TEST_SHARE, options.seed, classes)
     train, validation = _hold_out(rest, options, stratify=classes)
-    # An output that cannot reach every value must see the targets as they are.
-    scale_targets = (
-        not classes
-        and options.output in (None, "identity")
-        and (options.loss is None or LOSS_OUTPUTS[options.loss] == OUTPUTS)
-    )
     others = [part.x for part in (validation, test) if part is not None]
     data = replace(data, columns=refill(data.columns, train.x, *others))
-    preprocessing = of_table(data, train.x, train.y, scale_targets)
+    preprocessing = of_table(data, train.x, train.y, _scales_targets(options, classes))
     if isinstance(options.validation, Path):
         strict = options.bad_rows == "error"
         validation = _labelled(str(options.validation), preprocessing, form, strict=strict)
     return Source(train, validation, test, preprocessing, 100, data.notes)
+
+
+def _blocks(options: argparse.Namespace) -> Source:
+    """A text table that is read block by block."""
+    form = text_format(options)
+    found = Text(
+        lines_of(options),
+        _target_columns(options, options.data, form),
+        task=options.task,
+        missing=options.missing,
+        drop=options.drop,
+        keep=options.keep,
+    )
+    out = Path(options.out or ".").absolute()
+    rows = spooled(found.held(options.memory), next(p for p in (out, *out.parents) if p.is_dir()))
+    rest, test = rows.split(options.test or TEST_SHARE, random_state=options.seed)
+    train, validation = rest, None
+    if options.validation:
+        train, held_out = rest.split(options.validation, random_state=options.seed + 1)
+        validation = Blocks(held_out)
+    prepare = preprocessing_of(
+        default_name(options.data), found, train.blocks(), found.columns,
+        _scales_targets(options, found.task == "classification"),
+    )  # fmt: skip
+    size = (rows.n_rows or 0) * 8 * (prepare.n_features + 1) / 1e6
+    held = f"at most {options.memory / 1e6:,.0f} MB of rows in memory, {size:,.0f} MB on the disk"
+    notes = (*found.notes, f"read in {len(found):,} blocks: {held}, until training ends")
+    return Source(Blocks(train), validation, Blocks(test), prepare, 100, notes)
+
+
+def _scales_targets(options: argparse.Namespace, classes: bool) -> bool:
+    """Whether real targets are scaled."""
+    # An output that cannot reach every value must see the targets as they are.
+    return (
+        not classes
+        and options.output in (None, "identity")
+        and (options.loss is None or LOSS_OUTPUTS[options.loss] == OUTPUTS)
+    )
 
 
 def _labelled(

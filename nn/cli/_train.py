@@ -7,6 +7,7 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fastmlp import MLP, kernels
@@ -14,13 +15,14 @@ from fastmlp import MLP, kernels
 from .._cluster import job
 from .._files import shown
 from .._model import FILE_NAME, Model, Preprocessing, can_save
+from .._model.in_blocks import Blocks
 from ..callbacks import Callback
 from . import _choices as choices
 from . import _report, _resume
 from ._cross_validation import cross_validate
 from ._progress import Monitor, choose_display, elapsed
 from ._scores import baseline, details, measure, show, show_guess
-from ._sources import STDIN, Source, check_options, default_name, load
+from ._sources import STDIN, Rows, Source, check_options, default_name, load
 from ._usage import DONE, INTERRUPTED, UsageError, say, version
 
 
@@ -62,7 +64,9 @@ def _prepare(options: argparse.Namespace) -> _Prepared:
 
     source = load(options)
     plan = choices.plan(options, source, optimizer, stop)
-    recorder = _resume.Recorder(folder, options, source, plan) if can_save() else None
+    recorder = None
+    if can_save() and options.memory is None:  # which keeps no state of its rows
+        recorder = _resume.Recorder(folder, options, source, plan)
     if earlier is not None and recorder is not None:
         recorder.go_on_from(earlier)
     return _Prepared(folder, source, plan, recorder)
@@ -107,20 +111,16 @@ def _fit(
 ) -> tuple[Monitor, bool]:
     """Train; return what was recorded, and whether Ctrl-C ended it."""
     prepare, held_out = source.preprocessing, source.validation
-    validation = None
+    inputs, targets, _ = _of_network(source.train, prepare, options.dtype)
+    watched, validation = None, None
     if held_out is not None:
-        validation = (
-            prepare.inputs(held_out.x, options.dtype),
-            prepare.targets(held_out.y, options.dtype),
-        )
-    inputs = prepare.inputs(source.train.x, options.dtype)
-    targets = prepare.targets(source.train.y, options.dtype)
+        watched, _, validation = _of_network(held_out, prepare, options.dtype)
     display = choose_display(plan.epochs, options.quiet or not processes.leads)
     monitor = Monitor(
         display,
         prepare,
-        len(inputs),
-        validation[0] if validation else None,
+        len(source.train),
+        watched,
         held_out.y if held_out else None,
     )
     callbacks: list[Callback] = [monitor]
@@ -148,6 +148,15 @@ def _fit(
     return monitor, False
 
 
+def _of_network(rows: Rows | Blocks, prepare: Preprocessing, dtype: Any) -> tuple[Any, Any, Any]:
+    """Inputs and targets of a network, and both as it takes them to validate."""
+    if isinstance(rows, Blocks):
+        source = rows.inputs(prepare, dtype)
+        return source, None, source
+    inputs, targets = prepare.inputs(rows.x, dtype), prepare.targets(rows.y, dtype)
+    return inputs, targets, (inputs, targets)
+
+
 def _finish(
     options: argparse.Namespace,
     source: Source,
@@ -159,7 +168,8 @@ def _finish(
     """Test the network and say how it went; return the run as numbers."""
     history = monitor.history.to_dict() if monitor.history else {"loss": [], "seconds": []}
     seconds, done = sum(history["seconds"]), len(history["loss"])
-    output, prepare = model.outputs(source.test.x), source.preprocessing
+    prepare, network = source.preprocessing, model.network
+    output = np.asarray(network.predict(_of_network(source.test, prepare, network.dtype)[0]))
     test = measure(prepare, output, source.test.y)
     guess = baseline(prepare, source.train.y, source.test.y)
     if monitor.history is not None and done < plan.epochs and not interrupted:

@@ -7,7 +7,7 @@ import argparse
 from fastmlp import kernels
 
 from . import _parser as types
-from ._parser import Commands, add_command, add_machine, add_text_format
+from ._parser import Commands, add_command, add_machine, add_memory, add_text_format
 from ._usage import NAMED_DATA, OPTIMIZERS, SCHEDULES
 
 EXAMPLES = """\
@@ -40,6 +40,7 @@ def add_train(commands: Commands) -> None:
     _add_regularisation(train.add_argument_group("regularisation"))
     machine = train.add_argument_group("machine and output")
     add_machine(machine)
+    add_memory(machine)
     machine.add_argument(
         "--out", metavar="FOLDER", help="what is written goes here (default fastmlp-NAME)"
     )

@@ -20,55 +20,32 @@ from ._tables import _files
 BLOCK = 8 * 2**20
 
 
-class Text(Source):
-    """A CSV file in pieces of whole lines, each read as the first was.
+class Lines:
+    """Text files in pieces of whole lines.
 
     Parameters
     ----------
     files : list of Path
-    target : str or sequence of str
-    task : {"auto", "classification", "regression"}
-    classes : sequence of str, optional
     form : TextFormat
-    block_bytes : int
+    size : int
+        Bytes of a piece, about.
     """
 
-    def __init__(
-        self,
-        files: list[Path],
-        target: str | Sequence[str],
-        task: Literal["auto", "classification", "regression"],
-        classes: Sequence[str] | None,
-        form: TextFormat,
-        block_bytes: int,
-    ) -> None:
-        self._form = form
-        #: File, first byte, end, and number of lines before of each block.
+    def __init__(self, files: list[Path], form: TextFormat, size: int) -> None:
+        self.form = form
+        #: File, first byte, end, and number of lines before of each piece.
         self._pieces: list[tuple[Path, int, int, int]] = []
         self._head: dict[Path, bytes] = {}
         for file in files:
             if str(file).lower().endswith(".gz"):
                 raise ValueError(f"{shown(file)}: unpack it, packed text is read from the front")
-            self._index(file, block_bytes)
-        self._name = shown(files[0]) if len(files) == 1 else f"{len(files)} text files"
-        try:
-            first = load_table(io.BytesIO(self._bytes(0)), target, task=task, form=form)
-        except ValueError as error:
-            raise ValueError(f"{self._name}: {error}") from None
-        #: How the columns of a file become features, as decided on the first block.
-        self.columns = first.columns
-        self.targets, self.task = first.targets, first.task
-        #: Names of the classes by number; of the targets for real values.
-        self.target_names = first.target_names
-        if classes is not None:
-            if self.task != "classification":
-                raise ValueError("classes are for targets that are classes; see task")
-            self.target_names = tuple(str(name) for name in classes)
+            self._index(file, size)
+        self.name = shown(files[0]) if len(files) == 1 else f"{len(files)} text files"
 
     def _index(self, file: Path, size: int) -> None:
-        """Note where blocks of whole lines begin: quoted lines may go on in the next."""
+        """Note where pieces of whole lines begin: quoted lines may go on in the next."""
         with open_regular(file) as lines:
-            head = lines.readline() if self._form.header else b""
+            head = lines.readline() if self.form.header else b""
             self._head[file] = head
             start, number, at, open_quote = len(head), int(bool(head)), len(head), False
             before = number
@@ -84,31 +61,75 @@ class Text(Source):
         if not any(piece[0] == file for piece in self._pieces):
             raise ValueError(f"{shown(file)} has a header but no rows")
 
-    def _bytes(self, i: int) -> bytes:
-        """The text of a block under the header of its file."""
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def read(self, i: int) -> io.BytesIO:
+        """The text of a piece under the header of its file."""
         file, start, end, _ = self._pieces[i]
         with open_regular(file) as opened:
             opened.seek(start)
             text = opened.read(end - start)
         if len(text) < end - start:
             raise ValueError(f"{shown(file)} has become shorter: {start + len(text)} bytes")
-        return self._head[file] + text
-
-    def __len__(self) -> int:
-        return len(self._pieces)
-
-    def __getitem__(self, i: int) -> Any:
-        classes = self.target_names if self.task == "classification" else None
-        text = io.BytesIO(self._bytes(i))
-        return read_labelled(text, self.columns, self.targets, classes, Findings(), self._form)
+        return io.BytesIO(self._head[file] + text)
 
     def place(self, i: int) -> str:
+        """Where a piece lies, for people."""
         file, _, _, before = self._pieces[i]
         return f"the lines after line {before} of {shown(file)} (as a table of their own)"
 
+
+class Text(Source):
+    """A CSV file in pieces of whole lines, each read as the first was.
+
+    Parameters
+    ----------
+    lines : Lines
+    target : str or sequence of str
+    classes : sequence of str, optional
+    **options
+        Others of :func:`fastmlp.datasets.load_table`, for the first block.
+    """
+
+    def __init__(
+        self,
+        lines: Lines,
+        target: str | Sequence[str],
+        classes: Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        self._lines = lines
+        try:
+            first = load_table(lines.read(0), target, form=lines.form, **options)
+        except ValueError as error:
+            raise ValueError(f"{lines.name}: {error}") from None
+        #: How the columns of a file become features, as decided on the first block.
+        self.columns = first.columns
+        self.targets, self.task = first.targets, first.task
+        #: What was found about columns.
+        self.notes = first.notes
+        #: Names of the classes by number; of the targets for real values.
+        self.target_names = first.target_names
+        if classes is not None:
+            if self.task != "classification":
+                raise ValueError("classes are for targets that are classes; see task")
+            self.target_names = tuple(str(name) for name in classes)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __getitem__(self, i: int) -> Any:
+        classes = self.target_names if self.task == "classification" else None
+        text, form = self._lines.read(i), self._lines.form
+        return read_labelled(text, self.columns, self.targets, classes, Findings(), form)
+
+    def place(self, i: int) -> str:
+        return self._lines.place(i)
+
     @property
     def name(self) -> str:
-        return self._name
+        return self._lines.name
 
 
 def csv(
@@ -161,6 +182,8 @@ def csv(
     ('regression', ['a', 'b'])
     """
     size = numbers.count("block_bytes", block_bytes, 1)
-    source = Text(_files(path, ".csv"), target, task, classes, form or TextFormat(), size)
+    source = Text(
+        Lines(_files(path, ".csv"), form or TextFormat(), size), target, classes, task=task
+    )
     source.held(memory, buffer)
     return source
