@@ -136,8 +136,7 @@ class Trainer:
         self._starts_above_zero = any(map(update_rule.initial_value, update_rule.slots))
         self._sparse_rows = 0  # of a batch, at most: what the engine for sparse rows is made for
         self._engine = self._new_engine()
-        self._in_use = threading.Lock()
-        self._user = None  # the thread that has taken the lock
+        self._use = Use()
         self.step = 0
         self.gradient_norm = None
         self._halt = None
@@ -147,24 +146,6 @@ class Trainer:
             self._architecture, self._dtype, self._loss, self._rule,
             self._sparse_rows or self._options.batch_size, self._options, self._sparse_rows > 0,
         )
-
-    def _begin(self):
-        """Take the trainer for one call, or raise: nothing of it has been touched then.
-
-        A trainer is free, or taken by one thread from ``_begin`` to ``_end``. What a signal handler or
-        a function of the user does in the meantime, in that thread or another, raises; only
-        ``store`` of the same thread is answered, with the parameters of the last finished step.
-        """
-        if not self._in_use.acquire(blocking=False):
-            here = self._user == threading.get_ident()
-            raise RuntimeError(
-                f"this Trainer is in use by {'a call of this' if here else 'another'} thread"
-            )
-        self._user = threading.get_ident()
-
-    def _end(self):
-        self._user = None
-        self._in_use.release()
 
     def _prepare(self, sparse, rows):
         """Have an engine for rows of that kind and number; parameters and state go over to it."""
@@ -208,22 +189,24 @@ class Trainer:
 
     def load(self, parameters, state=None, step=0):
         """Copy parameters in, and optimizer state; without one it starts anew."""
+        cdef Use use = self._use
         self._check_vectors(parameters, state)
         if state is None and self._starts_above_zero:
             state = self._rule.initial_state(self._state_shape[1], 0.0, self._dtype)
         if state is not None:
             state = np.ascontiguousarray(aligned(state))
-        self._begin()
+        use.begin()
         try:
             self._copy_in(aligned(parameters), state)
             self.step = int(step)
         finally:
-            self._end()
+            use.end()
 
     def store(self, parameters, state=None):
         """Copy parameters (and optimizer state) out, as of the last finished step."""
         self._check_vectors(parameters, state)
         cdef Engine engine = self._engine
+        cdef Use use = self._use
         # What is plain is written at once.
         direct = engine.fits(parameters) and parameters.flags.writeable and (
             state is None or (plain(state, 2, engine.dtype) and state.flags.carray)
@@ -233,14 +216,14 @@ class Trainer:
         if state is not None and not direct:
             moments = np.empty(self._state_shape, self._dtype)
         # Between two steps of a run, or before the weights of one change, this thread may look.
-        looks_on = self._user == threading.get_ident()
+        looks_on = use.mine()
         if not looks_on:
-            self._begin()
+            use.begin()
         try:
             self._copy_out(copy, moments)
         finally:
             if not looks_on:
-                self._end()
+                use.end()
         if not direct:
             parameters[...] = copy
             if state is not None:
@@ -257,6 +240,7 @@ class Trainer:
         cdef cnp.ndarray rates
         cdef double loss
         cdef long batch = self._options.batch_size
+        cdef Use use = self._use
 
         if not few_plain_rows(self._engine, x, target, sample_weight):
             _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
@@ -269,17 +253,18 @@ class Trainer:
             rows.visit(order, len(order))
         _checks.learning_rates(learning_rate, (rows.s.n_rows + batch - 1) // batch)
         rates = np.ascontiguousarray(learning_rate, dtype=np.float64)  # at least one, in a vector
-        self._begin()
+        use.begin()
         try:
             self._prepare(isinstance(x, CSR), rows.s.n_rows)
             run_steps(self, self._engine, &rows.s, rates, cnp.PyArray_SIZE(rates) > 1, 1, &loss)
             return loss
         finally:
-            self._end()
+            use.end()
 
     def run_epochs(self, x, target, orders, learning_rates, *, sample_weight=None, out=None):
         """Visit the rows once for each row of ``orders``, without Python in between."""
         cdef Samples rows
+        cdef Use use = self._use
         cdef cnp.ndarray rates, losses
         if not few_plain_rows(self._engine, x, target, sample_weight):
             _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
@@ -292,7 +277,7 @@ class Trainer:
                 _checks.order(every, len(x))
             rows.visit(orders, orders.shape[1])
         rates, losses = np.ascontiguousarray(learning_rates), np.full(len(out), np.nan)
-        self._begin()
+        use.begin()
         try:
             self._prepare(isinstance(x, CSR), rows.s.n_rows)
             run_steps(
@@ -302,7 +287,7 @@ class Trainer:
             return out
         finally:
             out[...] = losses
-            self._end()
+            use.end()
 
     def run_step(
         self, x, target, learning_rate, parameters, shown, sample_weight=None, of_output=False,
@@ -310,6 +295,7 @@ class Trainer:
     ):
         """One step with all of the rows, or ``None`` where they need a closer look."""
         cdef samples s
+        cdef Use use = self._use
         cdef Engine engine = self._engine
         if (
             self._sparse_rows or not engine.fits(parameters) or not engine.fits(shown)
@@ -321,11 +307,11 @@ class Trainer:
             return None
         if self._halt is not None and _epochs.halted(self._halt):
             raise _epochs.Halted
-        self._begin()
+        use.begin()
         try:
-            return single_step(self, self._engine, &s, learning_rate, parameters, shown, of_output)
+            return single_step(self, engine, &s, learning_rate, parameters, shown, of_output)
         finally:
-            self._end()
+            use.end()
 
     @property
     def halt(self):

@@ -46,6 +46,7 @@ class Resumable:
             self._engine.take_over(*kept[1:])
         self._parameters = network.parameters
         self._unweighted = options.class_weight is None
+        self._low, self._high = self._known.plain_targets
 
     @property
     def state(self) -> dict[str, Any]:

@@ -39,10 +39,11 @@ class SingleSteps(Resumable):
             Mean loss of the rows before the update, penalties included.
         """
         engine, rates = self._engine, self._rates
-        if engine.run_step is not None and self._unweighted and rates.fixed:
-            loss = engine.run_step(
-                *(X, y, rates.learning_rate, self._parameters, engine.shown, sample_weight, False),
-                *self._known.plain_targets,
+        run_step = engine.run_step
+        if run_step is not None and self._unweighted and rates.fixed:
+            rate, low, high = rates.learning_rate, self._low, self._high
+            loss = run_step(
+                X, y, rate, self._parameters, engine.shown, sample_weight, False, low, high
             )
             if loss is not None:
                 return loss

@@ -8,7 +8,6 @@ same to the bit.
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import Any
 
@@ -118,8 +117,7 @@ def step_alone(estimator: Any, X: Any, y: Any) -> bool:
 
 def check_finite(parameters: Array) -> None:
     """Raise for parameters that are not finite, in scikit-learn's words."""
-    # One pass without a temporary array; where squares of finite numbers overflow, others look.
-    if not math.isfinite(parameters.dot(parameters)) and not np.isfinite(parameters).all():
+    if not np.isfinite(parameters).all():
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large "
             "values and need to be preprocessed."
