@@ -23,7 +23,8 @@ The files: ``_layers``, ``_updates``, ``_descent`` are the functions; ``_names``
 constants and layouts, ``_options`` the options of a training run, ``_custom`` what may stand where
 a name does, ``_checks`` and ``_array_checks`` checks of arguments, ``_chooser`` the live backend,
 ``_machine`` the default thread count and the caches, ``_epochs`` several epochs in one call,
-``_typing`` the type of arrays; ``reference/``, ``jit/`` and ``compiled/`` the backends.
+``_plain`` calls on plain rows, ``_typing`` the type of arrays; ``reference/``, ``jit/`` and
+``compiled/`` the backends.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from ._array_checks import activation as check_activation
 from ._array_checks import output as check_output
 from ._array_checks import plain_samples
 from ._array_checks import threads as check_threads
-from ._chooser import active, available, backend, info, use_backend
+from ._chooser import active, available, backend, info, live, use_backend
 from ._custom import CustomActivation, CustomLoss
 from ._descent import apply_gradient, dropout_mask, lane_trainer, lanes
 from ._epochs import Halted, shuffled
@@ -150,6 +151,7 @@ __all__ = [
     "info",
     "lane_trainer",
     "lanes",
+    "live",
     "loss_spec",
     "loss_value",
     "momentum_update",

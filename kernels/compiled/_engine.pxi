@@ -90,6 +90,34 @@ cdef class Engine:
             and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>flat)
         )
 
+    def predict_plain(self, parameters, x, Py_ssize_t limit, out=None):
+        """See :class:`fastmlp.kernels._plain.PlainPredictions`."""
+        cdef const void *panels = NULL
+        cdef cnp.ndarray flat
+        cdef Py_ssize_t n
+        if type(parameters) is Packed:
+            if (<Packed>parameters).engine is not self:
+                return None
+            panels, flat = (<Packed>parameters).panels, (<Packed>parameters).flat
+        elif self.fits(parameters):
+            flat = parameters
+        else:
+            return None
+        if (
+            not plain(x, 2, self.dtype) or cnp.PyArray_DIM(<cnp.ndarray>x, 1) != self.n_in
+            or cnp.PyArray_SIZE(<cnp.ndarray>x) > limit
+        ):
+            return None
+        n = cnp.PyArray_DIM(<cnp.ndarray>x, 0)
+        if out is None:
+            result = new_array(n, self.n_out, self.dtype)
+        else:
+            result = plain_output(out, n, self.n_out, self.dtype, x, flat, flat)
+            if result is None:
+                return None
+        self.forward(flat, x, result, False, panels)
+        return result
+
     cdef int forward(
         self, cnp.ndarray flat, object x, cnp.ndarray out, bint scores, const void *packed=NULL
     ) except -1:

@@ -13,6 +13,8 @@ class Network(Derivatives):
         # Whether rows are sparse -> their most, and an engine for them that no call uses at present.
         self._gradients = {}
         self._losses = {}  # as C sees them, by their names
+        #: See :class:`fastmlp.kernels._plain.PlainPredictions`. The engine's own method, bound once.
+        self.predict_plain = self._engine.predict_plain
 
     def predict(self, parameters, x, *, out=None):
         """Values of the output layer, shape ``(n, n_out)``; ``parameters`` may be packed."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _checks
 from .._architecture import Architecture
+from .._plain import PlainPredictions
 from .._specs import CSR, Loss, check_loss
 from .._typing import Array
 from .derivatives import Derivatives
@@ -63,7 +64,7 @@ class Packed:
         self.panels = space.stores[0]
 
 
-class Network(Derivatives):
+class Network(PlainPredictions, Derivatives):
     """Stateless computations of one architecture; parameters are a flat vector.
 
     The same as :class:`fastmlp.kernels.reference.Network`.

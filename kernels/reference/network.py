@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _checks
 from .._architecture import Architecture
+from .._plain import PlainPredictions
 from .._specs import CSR, Loss, check_loss, needs_scores
 from .._typing import Array
 from . import activations, losses, outputs, sparse
@@ -16,7 +17,7 @@ from .numerics import quiet, sum_of_rows
 from .regularisation import Dropout, penalise
 
 
-class Network(Derivatives):
+class Network(PlainPredictions, Derivatives):
     """Stateless computations of one architecture; parameters are a flat vector.
 
     Rows ``x`` are an ``(n, n_in)`` array or :class:`fastmlp.kernels.CSR`; a ``loss`` is a name or a

@@ -29,17 +29,6 @@ def rows_of_block(architecture: Architecture) -> int:
     return max(256, int(WORK / products))
 
 
-def straight(network: Any, parameters: Array, x: Array, out: Array) -> Array | None:
-    """Predictions of a few rows in ``out``, ``None`` where not all is plainly as it should be."""
-    if x.dtype is not network.dtype:
-        return None
-    try:
-        found: Array = network.predict(parameters, x, out=out)
-    except (TypeError, ValueError):
-        return None
-    return found
-
-
 def predict_into(network: Any, parameters: Any, x: Any, out: Any) -> Array:
     """Predictions in ``out``, whatever takes values; without a copy where a backend writes there.
 

@@ -21,7 +21,8 @@ from .predictor import Predictor
 #: Attributes that ``_setup`` makes again.
 _MADE_BY_SETUP = (
     *("_architecture", "_parameters", "_dtype", "_generator", "_n_threads"),
-    *("_weights", "_biases", "_few", "_network", "_backend", "_scorer", "_kept", "_known_loss"),
+    *("_weights", "_biases", "_few", "_network", "_plain", "_backend", "_scorer", "_kept"),
+    "_known_loss",
 )
 
 
@@ -49,8 +50,9 @@ class Network(Arguments):
         self._biases = ParameterList("biases", biases)
         #: Numbers of rows that are predicted in one call.
         self._few = blocks.rows_of_block(architecture) * architecture.sizes[0]
-        # The backend's network object, and the backend that it was made by.
+        # The backend's network object, its predictions of plain rows, and the backend of both.
         self._network: Any = None
+        self._plain: Any = None
         self._backend: Any = None
         # What the next ``fit`` can use of the last one, see ``_training.keeping``.
         self._kept: Any = None
@@ -132,27 +134,16 @@ class Network(Arguments):
         TypeError
             For anything but real numbers.
         """
-        # A call for one row takes about a microsecond: what fits goes straight to the backend,
-        # whose own checks see the shape; only what does not fit is converted here.
-        if self._backend is not kernels.active():
+        # A call for one row takes about a microsecond: the backend itself looks whether rows are
+        # plainly right; only those that are not are converted here.
+        if self._backend is not kernels.live.module or self._backend is None:
             self._connect()
-        if out is not None:
-            return self._predict_into(X, out)
-        if X.__class__ is np.ndarray and X.dtype is self._dtype and X.size <= self._few:
-            try:
-                result: Array = self._network.predict(self._parameters, X)
-            except ValueError:
-                arrays.rows(X, self._architecture.sizes[0], self._dtype)  # says it better
-                raise
-            return result
-        return self._predict_into(X, None)
+        plain = self._plain  # a function, which would be looked up as a method where it is called
+        result: Array | None = plain(self._parameters, X, self._few, out)
+        return self._predict_into(X, out) if result is None else result
 
     def _predict_into(self, X: Any, out: Any) -> Array:
-        """Predict into ``out``, or what takes longer than a call."""
-        if out.__class__ is X.__class__ is np.ndarray and X.size <= self._few:
-            found = blocks.straight(self._network, self._parameters, X, out)
-            if found is not None:
-                return found
+        """Predict what takes longer than a call, or into what is no plain array."""
         from .._streams import rows as streams
 
         if streams.is_source(X):
@@ -303,4 +294,5 @@ class Network(Arguments):
             self._network = kernels.network(
                 self._architecture, self._dtype, n_threads=self._n_threads
             )
+            self._plain = self._network.predict_plain
             self._backend = backend

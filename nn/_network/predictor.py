@@ -37,7 +37,10 @@ class Predictor:
         Which backend computes; by default the live one.
     """
 
-    __slots__ = ("_architecture", "_backend", "_few", "_flat", "_n_threads", "_network", "_packed")
+    __slots__ = (
+        *("_architecture", "_backend", "_few", "_flat", "_n_threads", "_network", "_packed"),
+        "_plain",
+    )
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Predictor:
         module = kernels.active() if backend is None else kernels.backend(backend)
         self._network: Any = module.Network(architecture, parameters.dtype, n_threads=n_threads)
         self._packed: Any = self._network.pack(self._flat)
+        self._plain: Any = self._network.predict_plain
         self._few = blocks.rows_of_block(architecture) * architecture.sizes[0]
 
     @property
@@ -95,12 +99,9 @@ class Predictor:
         TypeError
             For anything but real numbers.
         """
-        if X.__class__ is np.ndarray and X.dtype is self._flat.dtype and X.size <= self._few:
-            try:
-                result: Array = self._network.predict(self._packed, X, out=out)
-            except ValueError:
-                arrays.rows(X, self._architecture.sizes[0], X.dtype)  # says it better
-                raise
+        plain = self._plain  # a function, which would be looked up as a method where it is called
+        result: Array | None = plain(self._packed, X, self._few, out)
+        if result is not None:
             return result
         x = arrays.rows(X, self._architecture.sizes[0], self._flat.dtype, convert=False)
         return blocks.predict(self._network, self._packed, x, out)

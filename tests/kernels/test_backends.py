@@ -64,7 +64,7 @@ class TestChooser:
     def test_plain_numpy_is_said_once(self, monkeypatch):
         monkeypatch.setattr(_chooser, "available", lambda: ("reference",))
         monkeypatch.setattr(_chooser, "_places", [_chooser._Place(_chooser._Choice(None, ""))])
-        monkeypatch.setattr(_chooser, "_active", None)
+        monkeypatch.setattr(_chooser.live, "module", None)
         monkeypatch.delenv("FASTMLP_BACKEND", raising=False)
         x = np.ones((2, 2))
         with pytest.warns(RuntimeWarning, match="plain NumPy.*C compiler.*numba") as caught:
@@ -76,7 +76,7 @@ class TestChooser:
     def test_no_warning_for_a_choice(self, monkeypatch):
         monkeypatch.setattr(_chooser, "available", lambda: ("reference",))
         monkeypatch.setattr(_chooser, "_places", [_chooser._Place(_chooser._Choice(None, ""))])
-        monkeypatch.setattr(_chooser, "_active", None)
+        monkeypatch.setattr(_chooser.live, "module", None)
         monkeypatch.setenv("FASTMLP_BACKEND", "reference")
         assert kernels.info()["backend"] == "reference"
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 TILE = re.compile(
-    r"^[0-9a-f]+ <((forward|gradient|descent|rows|half|plain)_(\d+)x(\d+)(h|v\d)?)(?:\.\w+)*>:$"
+    r"^[0-9a-f]+ <((forward|gradient|descent|step|rows|half|plain)_(\d+)x(\d+)(h|v\d)?)"
+    r"(?:\.\w+)*>:$"
 )
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
 JUMP_TARGET = re.compile(r"^([0-9a-f]+)\b")

@@ -224,7 +224,7 @@ def test_predict_follows_the_live_backend(monkeypatch):
     with monkeypatch.context() as patch:
         spy = _chooser._Choice(types.SimpleNamespace(Network=Spy), "spy")
         patch.setattr(_chooser, "_places", [_chooser._Place(spy)])
-        patch.setattr(_chooser, "_active", spy.module)
+        patch.setattr(_chooser.live, "module", spy.module)
         np.testing.assert_allclose(net.predict(x), before, rtol=1e-5)
         assert len(asked) == 1
     net.predict(x)

@@ -112,6 +112,26 @@ def test_errors_name_what_came():
         predict([["a"] * 10])
 
 
+def test_plain_rows_are_those_that_need_no_look(backend):
+    """What is not plain is left to the checks, which say what is wrong or convert it."""
+    net = kernels.network(kernels.Architecture((6, 9, 2), ("tanh",), "identity"), "float32")
+    random = np.random.default_rng(0)
+    flat = random.standard_normal(net.architecture.n_parameters).astype("float32")
+    x = random.standard_normal((5, 6)).astype("float32")
+    want, packed, out = net.predict(flat, x), net.pack(flat), np.empty((5, 2), "float32")
+    for parameters in (flat, packed):
+        np.testing.assert_array_equal(net.predict_plain(parameters, x, 30), want)
+        assert net.predict_plain(parameters, x, 30, out) is out
+        np.testing.assert_array_equal(out, want)
+        for not_plain in (x[0], x[:, :5], x.astype("float64"), x.tolist(), x.astype(">f4"), None):
+            assert net.predict_plain(parameters, not_plain, 30) is None
+        assert net.predict_plain(parameters, x, 29) is None
+        for not_plain in (out[:4], out.astype("float64"), out.tolist()):
+            assert net.predict_plain(parameters, x, 30, not_plain) is None
+    other = kernels.network(kernels.Architecture((6, 9, 2), ("relu",), "identity"), "float32")
+    assert other.predict_plain(flat[1:], x, 30) is None
+
+
 def test_out_is_checked_in_every_call(backend):
     """Also where calls of this shape have been prepared."""
     predict = network("narrow", "float32").predictor()

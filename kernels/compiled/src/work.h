@@ -12,6 +12,7 @@ enum {
     LINE = 64,
     BLOCK_ROWS = 192, /* a multiple of every tile's rows */
     PART_ROWS = 2048, /* of the sums of a single call, a multiple of SUM_ROWS, see tiles.h */
+    NARROW_PADDING = 256, /* padding a panel, times rows, that costs as much as to transpose its gradient */
     SOON_ELEMENTS = 1024, SOON_ROWS = 16, /* of rows that are gathered soon, at most */
     SPARSE_SCRATCH = 16 << 10, /* bytes of the gradient of a few features of a sparse layer */
 };

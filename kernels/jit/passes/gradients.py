@@ -86,9 +86,11 @@ def multiply(
     Tiles count from ``number``, and prefetch so many bytes of what the update reads, a row.
     """
     tiles = (count + _FEATURES - 1) // _FEATURES
+    size = count // max(tiles, 1)  # a division takes as long as a fifth of a tile of ten rows
+    larger = count - size * tiles
     i = 0
     for tile in range(tiles):
-        tall = count // tiles + (1 if tile < count % tiles else 0)
+        tall = size + (1 if tile < larger else 0)
         gradient_tile(
             plan,
             GRADIENT + 2 * (tall - 1) + panels - 1,
@@ -119,8 +121,8 @@ def plain_gradient(
 ) -> None:
     """Features ``begin ≤ feature < end`` of a group, over ``rows`` rows from ``row`` on."""
     right = layer.d + block.panel * plan.row_step_bytes + row * LINE
+    left = layer.a + (group + begin) // plan.panel * plan.row_step_bytes + row * LINE
     for i in range(begin, end, plan.panel):
-        left = layer.a + (group + i) // plan.panel * plan.row_step_bytes + row * LINE
         multiply(
             plan,
             layer,
@@ -136,6 +138,7 @@ def plain_gradient(
             GROUP * LINE,
             ahead_bytes,
         )
+        left += plan.row_step_bytes
 
 
 @inline

@@ -61,12 +61,14 @@ def product(
     """``c = f(clip(start + a w))`` for a block of rows: columns outside, rows inside, so that the
     panels of ``w`` stay in cache; the first tile prefetches the next of them."""
     tiles = (rows + _ROWS - 1) // _ROWS
+    size = rows // max(tiles, 1)  # not for each tile: divisions are slow
+    larger = rows - size * tiles
     for panel in range(0, panels, _PANELS):
         wide = min(_PANELS, panels - panel)
         w_panel, c_panel = w + panel * w_step_bytes, c + panel * plan.row_step_bytes
         row = 0
         for tile in range(tiles):
-            tall = rows // tiles + (1 if tile < rows % tiles else 0)
+            tall = size + (1 if tile < larger else 0)
             forward_tile(
                 plan,
                 FORWARD + 2 * (tall - 1) + wide - 1,

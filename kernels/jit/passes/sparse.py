@@ -94,11 +94,22 @@ def sparse_gradient(plan: Any, layer: Any, panel: int, first: int, rows: int) ->
 
 @inline
 def add_rows(plan: Any, d: int, first: int, rows: int, target: int, factor: float) -> None:
-    """``target += factor aᵀ δ``, with the errors at ``d``."""
-    for i in range(rows):
-        values, columns, count = entries(plan, first + i)
-        row = d + i * LINE
-        add_row(plan, values=values, places=columns, count=count, d=row, g=target, factor=factor)
+    """``target += factor aᵀ δ``, with the errors at ``d``.
+
+    Where the next row lies is looked up before this one is added: the end of a row of any length
+    comes as a surprise to the processor, which then would wait for it.
+    """
+    if rows > 0:
+        row = d
+        values, columns, count = entries(plan, first)
+        for i in range(rows):
+            later = first + min(i + 1, rows - 1)
+            next_values, next_columns, next_count = entries(plan, later)
+            add_row(
+                plan, values=values, places=columns, count=count, d=row, g=target, factor=factor
+            )
+            values, columns, count = next_values, next_columns, next_count
+            row += LINE
 
 
 @inline

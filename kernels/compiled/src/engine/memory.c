@@ -168,8 +168,15 @@ static void list_tasks(struct engine *e)
                                                f, min(f + features, e->design.layers[l].n_in)};
 }
 
-/* Tasks of whole panels go in groups; the last ones of a layer, with padding, which may be narrow, go
-   alone. */
+/* Whether a task with the padding of this layer may be narrow, see is_narrow, or computes half of its last
+   panel, see vectors_of: the columns of a group are whole panels. */
+static int goes_alone(const struct engine *e, const struct layer *layer)
+{
+    const long panel = e->design.kernels->panel, padding = layer->out_panels * panel - layer->n_out;
+    return 2 * padding >= panel || times(padding, e->design.capacity) >= NARROW_PADDING;
+}
+
+/* Tasks of as many panels go in groups; the last ones of a layer, with its padding, may go alone. */
 static void list_groups(struct engine *e)
 {
     const long tiles = e->design.kernels->tile_panels, at_most = max_group_panels(e) / tiles;
@@ -181,7 +188,8 @@ static void list_groups(struct engine *e)
     for (int l = e->design.sparse; l < e->design.n_layers; l++) {
         const struct layer *layer = &e->design.layers[l];
         const long by_features = blocks_of(layer->n_in, e->design.kernels->task_features);
-        const long whole = layer->n_out / (e->design.kernels->panel * tiles);
+        const long whole = goes_alone(e, layer) ? layer->n_out / (e->design.kernels->panel * tiles)
+                                                : layer->out_panels / tiles;
         const long all = blocks_of(layer->out_panels, tiles);
         for (long p = 0, n; p < all; p += n, first += n * by_features) {
             n = p < whole ? min(whole - p, at_most) : 1;

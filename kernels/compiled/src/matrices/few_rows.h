@@ -15,7 +15,8 @@
 enum {
     FEW_AT_ONCE = 4,                  /* rows of a that share the loads of w, */
     FEW_NARROW = 3,                   /* of a narrow one: with ROW_VECTORS they fill the registers */
-    ROW_VECTORS = 4,                  /* of a row, summed in registers over the whole depth */
+    ROW_VECTORS = 4,                  /* of a row, summed in registers over the whole depth; */
+    SINGLE_VECTORS = 8,               /* of a single one, as many chains as multiplications under way */
     ROW_STEPS = 8,                    /* rows of w at once where it is read row by row by one row of a, */
     SHARED_STEPS = 8,                 /* and by several, over their number: factors in registers */
     NARROW = 4 * ROW_VECTORS * LANES, /* columns up to which registers are the better way */
@@ -44,13 +45,16 @@ INLINE void one_column(const int rows, const struct few_rows *p, long j)
         p->c[r * p->c_row + j] = sum[r];
 }
 
-/* A run of `vectors` vectors from column j on, down the whole depth. */
-INLINE void narrow_columns(const int rows, const int vectors, const struct few_rows *p, long j)
+/* A run of `vectors` vectors from column j on, down the whole depth. The last of them begins `last` columns
+   further on: where it overlaps the one before, both compute the same. */
+INLINE void narrow_columns(const int rows, const int vectors, const struct few_rows *p, long j,
+                           long last)
 {
-    vec sum[FEW_AT_ONCE][ROW_VECTORS];
+#define COLUMN_OF(v) ((v) < vectors - 1 ? (v) * LANES : last)
+    vec sum[FEW_AT_ONCE][SINGLE_VECTORS];
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int v = 0; v < vectors; v++)
-            sum[r][v] = p->bias ? load(p->bias + j + v * LANES) : (vec){0};
+            sum[r][v] = p->bias ? load(p->bias + j + COLUMN_OF(v)) : (vec){0};
     const real *w = p->w + j, *a = p->a;
     const long w_row = p->w_row, a_row = p->a_row;
     for (const real *end = a + p->depth; a != end; a++, w += w_row) {
@@ -58,14 +62,15 @@ INLINE void narrow_columns(const int rows, const int vectors, const struct few_r
         UNROLL for (int r = 0; r < rows; r++)
             left[r] = SPLAT(a[r * a_row]);
         UNROLL for (int v = 0; v < vectors; v++) {
-            const vec right = load(w + v * LANES);
+            const vec right = load(w + COLUMN_OF(v));
             UNROLL for (int r = 0; r < rows; r++)
                 sum[r][v] = FMA(left[r], right, sum[r][v]);
         }
     }
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int v = 0; v < vectors; v++)
-            store(p->c + r * p->c_row + j + v * LANES, sum[r][v]);
+            store(p->c + r * p->c_row + j + COLUMN_OF(v), sum[r][v]);
+#undef COLUMN_OF
 }
 
 /* c += a w for `steps` rows of w from row k on, along all whole vectors of columns. */
@@ -94,16 +99,23 @@ INLINE void wide_rows(const int rows, const int steps, const struct few_rows *p,
 
 INLINE void narrow_rows(const int rows, const struct few_rows *p)
 {
+    const long n_out = p->n_out;
     long j = 0;
-    for (; j + ROW_VECTORS * LANES <= p->n_out; j += ROW_VECTORS * LANES)
-        narrow_columns(rows, ROW_VECTORS, p, j);
-    for (; j + LANES <= p->n_out; j += LANES)
-        narrow_columns(rows, 1, p, j);
-    if (j < p->n_out && p->n_out >= LANES) /* some columns twice, each time from the bias on */
-        narrow_columns(rows, 1, p, p->n_out - LANES);
-    else
-        for (; j < p->n_out; j++)
-            one_column(rows, p, j);
+    for (; n_out < LANES && j < n_out; j++)
+        one_column(rows, p, j);
+    for (; rows == 1 && j + SINGLE_VECTORS * LANES <= n_out; j += SINGLE_VECTORS * LANES)
+        narrow_columns(rows, SINGLE_VECTORS, p, j, (SINGLE_VECTORS - 1) * LANES);
+    for (; j + ROW_VECTORS * LANES <= n_out; j += ROW_VECTORS * LANES)
+        narrow_columns(rows, ROW_VECTORS, p, j, (ROW_VECTORS - 1) * LANES);
+    const long left = n_out - j, last = left - LANES;
+    if (left > 3 * LANES)
+        narrow_columns(rows, 4, p, j, last);
+    else if (left > 2 * LANES)
+        narrow_columns(rows, 3, p, j, last);
+    else if (left > LANES)
+        narrow_columns(rows, 2, p, j, last);
+    else if (left > 0)
+        narrow_columns(rows, 1, p, j, last);
 }
 
 /* `rows` rows of c; wide matrices may come in blocks of depth. */
@@ -135,30 +147,34 @@ OUTLINE void group_of_3(const struct few_rows *p) { group_body(3, p); }
 OUTLINE void group_of_4(const struct few_rows *p) { group_body(4, p); }
 
 /* c = bias + a w for n rows. */
-static void few_rows_product(long n, struct few_rows p)
+static void few_rows_product(long n, const struct few_rows *p)
 {
     static void (*const groups[FEW_AT_ONCE])(const struct few_rows *) = {group_of_1, group_of_2,
                                                                          group_of_3, group_of_4};
-    const long depth = p.depth;
-    const int narrow = p.n_out <= NARROW;
+    const long depth = p->depth;
+    const int narrow = p->n_out <= NARROW;
+    const long at_once = narrow ? FEW_NARROW : FEW_AT_ONCE;
+    if (LIKELY(n <= at_once)) {
+        groups[n - 1](p);
+        return;
+    }
     long block = depth;
-    if (!narrow && n > FEW_AT_ONCE) {
-        block = STREAM_BYTES / (p.w_row * (long)sizeof(real)) / ROW_STEPS * ROW_STEPS;
+    if (!narrow) {
+        block = STREAM_BYTES / (p->w_row * (long)sizeof(real)) / ROW_STEPS * ROW_STEPS;
         block = block > ROW_STEPS ? block : ROW_STEPS;
     }
-    const long at_once = narrow ? FEW_NARROW : FEW_AT_ONCE;
     long k = 0;
     do { /* once even for depth 0 */
-        struct few_rows part = p;
+        struct few_rows part = *p;
         part.a += k;
-        part.w += k * p.w_row;
+        part.w += k * p->w_row;
         part.depth = depth - k < block ? depth - k : block;
         part.accumulate = k > 0;
         for (long left = n, here; left > 0; left -= here) {
             here = left == at_once + 1 ? 2 : left < at_once ? left : at_once; /* 2 + 2, not 3 + 1 */
             groups[here - 1](&part);
-            part.a += here * p.a_row;
-            part.c += here * p.c_row;
+            part.a += here * p->a_row;
+            part.c += here * p->c_row;
         }
     } while ((k += block) < depth);
 }
@@ -167,8 +183,9 @@ static void few_rows_product(long n, struct few_rows p)
 static void row_product(const real *a, long depth, const real *w, long w_row, long n_out,
                         const real *bias, real *c)
 {
-    few_rows_product(1, (struct few_rows){.a = a, .w = w, .bias = bias, .w_row = w_row, .depth = depth,
-                                          .n_out = n_out, .c = c});
+    const struct few_rows p = {.a = a, .w = w, .bias = bias, .w_row = w_row, .depth = depth,
+                               .n_out = n_out, .c = c};
+    group_of_1(&p);
 }
 
 /* c[j] = bias[j] + sum over k of a[k] w[j][k]: the rows of w are w_row elements apart. */

@@ -115,6 +115,30 @@ static descent_tile *const triple_descents[VECTORS][TRIPLE_FEATURES] = {{EACH_TR
                                                                     {EACH_TRIPLE(TRIPLE_DESCENT, 1)}};
 #endif
 
+/* Steps of descent by a whole panel of features. Tiles of two features are too many for one function. */
+#if TILE_FEATURES >= 6
+enum { HALF_STEP_FEATURES = 8 };
+typedef void step_tiles(long rows, const real *a, const real *d, const real *next, real *w,
+                        const struct descent *by);
+#define STEP_TILES(NAME, LIMIT, FIRST, N)                                                          \
+    OUTLINE void step_##NAME(long rows, const real *a, const real *d, const real *next, real *w,   \
+                             const struct descent *by)                                             \
+    {                                                                                              \
+        step_body(LIMIT, FIRST, N, rows, a, d, next, w, by);                                       \
+    }
+STEP_TILES(1x1, TILE_FEATURES, 0, VECTORS)
+#if TILE_PANELS == 2
+STEP_TILES(1x2, TILE_FEATURES, 0, 2 * VECTORS)
+#endif
+#if VECTOR_BYTES < 64
+STEP_TILES(1x1h, HALF_STEP_FEATURES, 0, TILE_HALF)
+#endif
+#ifdef TRIPLE_FEATURES
+STEP_TILES(1x3v0, TRIPLE_FEATURES, 0, 3)
+STEP_TILES(1x3v1, TRIPLE_FEATURES, 1, 3)
+#endif
+#endif
+
 /* n split into the fewest parts of at most `limit`, as equal as can be: the first `larger` ones have
    one more than `size`. A remainder of one or two rows would run at a fraction of the speed. */
 struct parts {

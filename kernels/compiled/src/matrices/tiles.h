@@ -136,19 +136,24 @@ struct gradient_call {
     long step;
 };
 
+/* What a gradient tile prefetches. */
+enum prefetched { NOTHING, TILES, UPDATES };
+
 /* FEATURES rows of C and its vectors FIRST ... FIRST + VECTORS - 1, over all rows of A and D; features lie
    next to each other in A's panel. */
-INLINE void gradient_sums(const int features, const int first, const int vectors, const int updates,
-                          long rows, const real *a, const real *d, long d_panel, const real *tiles,
-                          const char *update, long step, vec sum[][TILE_VECTORS])
+INLINE void gradient_sums(const int features, const int first, const int vectors,
+                          const enum prefetched prefetched, long rows, const real *a, const real *d,
+                          long d_panel, const real *tiles, const char *update, long step,
+                          vec sum[][TILE_VECTORS])
 {
     const long next = tiles - a;
     UNROLL for (int i = 0; i < features; i++)
         UNROLL for (int v = 0; v < vectors; v++)
             sum[i][v] = (vec){0};
     for (const real *end = a + rows * PANEL; a != end; a += PANEL, d += PANEL) {
-        __builtin_prefetch(a + next, 0, 3);
-        if (updates) {
+        if (prefetched != NOTHING)
+            __builtin_prefetch(a + next, 0, 3);
+        if (prefetched == UPDATES) {
             __builtin_prefetch(update, 1, 2);
             __builtin_prefetch(update + 64, 1, 2);
             update += step;
@@ -178,7 +183,7 @@ INLINE void gradient_body(const int features, const int first, const int vectors
 {
     vec sum[PANEL][TILE_VECTORS];
     const long c_panel = call->c_panel;
-    gradient_sums(features, first, vectors, 1, rows, a, d, call->d_panel, call->tiles, call->update,
+    gradient_sums(features, first, vectors, UPDATES, rows, a, d, call->d_panel, call->tiles, call->update,
                   call->step, sum);
     if (call->accumulate)
         add_tile(features, first, vectors, c, c_panel, sum);
@@ -200,7 +205,7 @@ INLINE double descent_body(const int features, const int first, const int vector
                            const struct descent *by)
 {
     vec sum[PANEL][TILE_VECTORS];
-    gradient_sums(features, first, vectors, 0, rows, a, d, by->d_panel, next, NULL, 0, sum);
+    gradient_sums(features, first, vectors, TILES, rows, a, d, by->d_panel, next, NULL, 0, sum);
     if (init)
         add_tile(features, first, vectors, init, by->init_panel, sum);
     const vec rate = SPLAT((real)-by->rate), l2 = SPLAT((real)by->l2);
@@ -226,6 +231,37 @@ INLINE double descent_body(const int features, const int first, const int vector
             store(at, FMA(rate, sum[i][v], load(at)));
         }
     return total;
+}
+
+/* Descent without a penalty, over rows of one block. */
+INLINE void step_tile(const int features, const int first, const int vectors,
+                      const enum prefetched prefetched, long rows, const real *a, const real *d,
+                      const real *next, real *w, const struct descent *by)
+{
+    vec sum[PANEL][TILE_VECTORS];
+    gradient_sums(features, first, vectors, prefetched, rows, a, d, by->d_panel, next, NULL, 0, sum);
+    const vec rate = SPLAT((real)-by->rate);
+    const long w_panel = by->w_panel;
+    UNROLL for (int i = 0; i < features; i++)
+        UNROLL for (int v = 0; v < vectors; v++) {
+            real *at = w + i * PANEL + VECTOR_AT(first + v, w_panel);
+            store(at, FMA(rate, sum[i][v], load(at)));
+        }
+}
+
+/* The same for a whole panel of features, in up to three tiles of at most LIMIT of them. Where rows are few,
+   calls of tiles would take as long as half of what they compute. The first tile prefetches `next`. */
+INLINE void step_body(const int limit, const int first, const int vectors, long rows, const real *a,
+                      const real *d, const real *next, real *w, const struct descent *by)
+{
+    const int parts = (PANEL + limit - 1) / limit, size = PANEL / parts, larger = PANEL % parts;
+    const int one = size + (larger > 0), two = size + (larger > 1);
+    step_tile(one, first, vectors, TILES, rows, a, d, next, w, by);
+    if (parts > 1)
+        step_tile(two, first, vectors, NOTHING, rows, a + one, d, next, w + one * PANEL, by);
+    if (parts > 2)
+        step_tile(size, first, vectors, NOTHING, rows, a + one + two, d, next,
+                  w + (one + two) * PANEL, by);
 }
 
 #endif

@@ -164,10 +164,35 @@ static void gradient_strip(const struct strip *s, struct columns_of_tile columns
     }
 }
 
+#if TILE_FEATURES >= 6
+INLINE step_tiles *steps_of(struct columns_of_tile columns)
+{
+#ifdef TRIPLE_FEATURES
+    if (columns.n == 3)
+        return columns.first % VECTORS ? step_1x3v1 : step_1x3v0;
+#endif
+#if VECTOR_BYTES < 64
+    if (columns.n < VECTORS)
+        return step_1x1h;
+#endif
+#if TILE_PANELS == 2
+    if (columns.n == 2 * VECTORS)
+        return step_1x2;
+#endif
+    return step_1x1;
+}
+#endif
+
 /* The same with a step of descent. Returns the sum of squared weights where that has needed them, else 0. */
 static double descent_strip(const struct engine *e, const struct strip *s, struct columns_of_tile columns,
                             const struct descent *by, real *c, real *w)
 {
+#if TILE_FEATURES >= 6
+    if (LIKELY(s->features == PANEL && !s->accumulate && by->l2 == 0)) {
+        steps_of(columns)(s->rows, s->a, s->d, s->next_a, w, by);
+        return 0;
+    }
+#endif
     descent_tile *const *tiles = columns.n < VECTORS ? descent_halves : descent_tiles[columns.n / VECTORS - 1];
     struct parts parts = feature_parts(s->features, TILE_FEATURES);
 #ifdef TRIPLE_FEATURES

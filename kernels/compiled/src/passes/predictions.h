@@ -239,7 +239,7 @@ static void few_rows_layer(struct forward *f, int l, const struct few_rows *prod
                            z + r * layer->n_out, PANEL, &f->fault);
         }
     else
-        few_rows_product(f->n, *product);
+        few_rows_product(f->n, product);
     activate_run(layer->activation, layer->custom, product->c, f->n * layer->n_out);
 }
 

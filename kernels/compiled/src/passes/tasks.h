@@ -8,10 +8,7 @@
 #include "passes/predictions.h"
 #include "work.h"
 
-enum {
-    TASK_FEATURES = 64,   /* of a weight task: its gradient stays in L1 */
-    NARROW_PADDING = 256, /* padding a panel, times rows, that costs as much as to transpose it */
-};
+enum { TASK_FEATURES = 64 }; /* of a weight task: its gradient stays in L1 */
 
 /* Where the weights of a task are: `n` runs of `length` elements, `step` apart. */
 struct runs {
