@@ -75,6 +75,7 @@ from ._names import (
 from ._options import TrainingOptions
 from ._program import ELEMENTWISE_STEPS, Program, Step
 from ._second import (
+    activation_bend,
     activation_curvature,
     dense_target,
     gauss_newton,
@@ -131,6 +132,7 @@ __all__ = [
     "UpdateRule",
     "activate",
     "activation_backward",
+    "activation_bend",
     "activation_curvature",
     "activation_spec",
     "active",

@@ -52,6 +52,30 @@ def activation_curvature(kept: Array, activation: str) -> Array | None:
     return result
 
 
+def activation_bend(activation: str) -> tuple[float, float] | None:
+    """Constants ``(b, c)`` of a built-in activation with ``σ'' = (b + c σ) σ'``, if it has some.
+
+    Parameters
+    ----------
+    activation : str
+        One of ``ACTIVATIONS``.
+
+    Returns
+    -------
+    tuple of two floats, or None
+        Zeros for straight lines.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.activation_bend("tanh")
+    (0.0, -2.0)
+    """
+    found = _formulas()[0].TABLE[activation]
+    bend: tuple[float, float] | None = (0.0, 0.0) if found.curvature is None else found.bend
+    return bend
+
+
 def output_jacobian_product(output: str, a: Array, d: Array) -> Array:
     """``J d``, where ``J`` is the (symmetric) Jacobian of an output activation at its value ``a``.
 

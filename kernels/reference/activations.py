@@ -52,12 +52,14 @@ class Activation(NamedTuple):
     """One activation: ``function(z) -> a`` and ``backward(delta, kept) -> delta ⊙ σ'(z)``.
 
     ``kept`` is ``a``, or ``z`` for the activations of ``NEED_SCORES``; ``curvature(kept)`` is
-    ``σ''(z)``, and ``None`` for what is made of straight lines.
+    ``σ''(z)``, and ``None`` for what is made of straight lines. Where ``σ'' = (b + c σ) σ'``,
+    ``bend`` is ``(b, c)``.
     """
 
     function: Callable[[Array], Array]
     backward: Callable[[Array, Array], Array]
     curvature: Callable[[Array], Array] | None = None
+    bend: tuple[float, float] | None = None
 
 
 def sigmoid(z: Array) -> Array:
@@ -198,11 +200,13 @@ TABLE = {
         sigmoid,
         lambda delta, a: delta * (a * (1 - a)),
         lambda a: a * (1 - a) * (1 - 2 * a),
+        bend=(1.0, -2.0),
     ),
     "tanh": Activation(
         np.tanh,
         lambda delta, a: delta * (1 - a * a),
         lambda a: -2 * a * (1 - a * a),
+        bend=(0.0, -2.0),
     ),
     "hardtanh": Activation(
         lambda z: np.clip(z, -1, 1),

@@ -31,6 +31,11 @@ def of_activation(activation: str | CustomActivation, kept: Array) -> Array | No
     return custom.second_derivative(activation, kept)
 
 
+def bend(activation: str | CustomActivation) -> tuple[float, float] | None:
+    """``(b, c)`` where ``σ'' = (b + c σ) σ'``, else ``None``."""
+    return kernels.activation_bend(activation) if isinstance(activation, str) else None
+
+
 def of_loss(tape: Tape, target: Array, loss: Any, z_dot: Array) -> Array:
     """The derivative of the output error ``δ^L`` where the scores move along ``z_dot``."""
     if isinstance(loss, CustomLoss):

@@ -50,15 +50,28 @@ def add_hessian_product(
         d_dot = tape.times_transposed(layer, delta_dot)
         d_dot += tape.times(delta, v_weights[layer].T)
         delta_dot = tape.times_slope(layer - 1, d_dot)
-        bend = curvature.of_activation(tape.names[layer - 1], tape.kept[layer - 1])
-        if bend is None:
-            delta = tape.error_below(layer, delta)
-            continue
+        delta, bent = _errors_below(tape, layer, delta)
+        if bent is not None:
+            bent *= z_dots[layer - 1]
+            delta_dot += bent
+
+
+def _errors_below(tape: Tape, layer: int, delta: Array) -> tuple[Array, Array | None]:
+    """``δ`` of the hidden layer below ``layer``, and ``d ⊙ σ''``, ``None`` where that is 0."""
+    name, kept = tape.names[layer - 1], tape.kept[layer - 1]
+    constants = curvature.bend(name)
+    if constants is None:
         d = tape.times_transposed(layer, delta)
-        bend *= d
-        bend *= z_dots[layer - 1]
-        delta_dot += bend
-        delta = tape.times_slope(layer - 1, d)
+        bent = curvature.of_activation(name, kept)
+        return tape.times_slope(layer - 1, d), None if bent is None else bent * d
+    below = tape.error_below(layer, delta)
+    if constants == (0, 0):
+        return below, None
+    bent = kept * constants[1]  # d σ'' = (b + c σ) δ, without a product with σ' of its own
+    if constants[0]:
+        bent += constants[0]
+    bent *= below
+    return below, bent
 
 
 def _forward(

@@ -112,6 +112,18 @@ def test_of_losses(loss, output, rng):
     )
 
 
+@pytest.mark.parametrize("name", kernels.ACTIVATIONS)
+def test_bend_is_curvature_over_slope(name):
+    z = np.linspace(-3, 3, 41)[None]
+    kept = z if kernels.needs_scores(name) else kernels.activate(z, name)
+    curvature, bend = kernels.activation_curvature(kept, name), kernels.activation_bend(name)
+    assert (bend == (0, 0)) == (curvature is None)
+    assert bend is not None or name not in {"tanh", "sigmoid"}
+    if bend is not None and curvature is not None:
+        slope = kernels.activation_backward(np.ones_like(z), kept, name)
+        np.testing.assert_allclose((bend[0] + bend[1] * kept) * slope, curvature, atol=1e-15)
+
+
 CURVED = [
     ("squared_error", "identity"),
     ("huber", "identity"),
