@@ -7,7 +7,8 @@
 
 What a kind tries is in ``trials.py``. A trial that fails, ends its process or does not answer for
 ``--patience`` seconds (more of them where others use the machine) is reported with its seed, and
-the campaign goes on with the next one; its exit code is 1 then.
+the campaign goes on with the next one; its exit code is 1 then. Ctrl-C ends it with the figures
+so far.
 """
 
 from __future__ import annotations
@@ -75,16 +76,8 @@ class Worker:
         self.patience = patience
         self.kind, self.tally, self.seed = kind, tally, tally.next_seed
         first, last = tally.next_seed, min(end, tally.next_seed + 100_000)
-        command = [
-            sys.executable,
-            "-P",
-            __file__,
-            "--work",
-            kind,
-            str(first),
-            str(last),
-            str(seconds),
-        ]
+        command = [sys.executable, "-P", __file__, "--work", kind]
+        command += [str(first), str(last), str(seconds)]
         environment = os.environ | {"NUMBA_NUM_THREADS": "8"}  # more than there are cores
         path = [*PATHS, os.environ.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
@@ -161,23 +154,28 @@ def campaign(options: argparse.Namespace) -> dict[str, Tally]:
                 turns.register(worker.output, selectors.EVENT_READ, worker)
 
     start()
-    while workers:
-        ready = [key.data for key, _ in turns.select(timeout=1)]
-        for worker in list(workers):
-            why = ""
-            if worker in ready:
-                if worker.hear():
+    try:
+        while workers:
+            ready = [key.data for key, _ in turns.select(timeout=1)]
+            for worker in list(workers):
+                why = ""
+                if worker in ready:
+                    if worker.hear():
+                        continue
+                elif not worker.hangs:
                     continue
-            elif not worker.hangs:
-                continue
-            else:
-                why = f"no answer for {options.patience:g} s"
-            turns.unregister(worker.output)
-            workers.discard(worker)
-            worker.end(why)
-            if worker.heard:  # what cannot begin is not tried for ever
-                waiting.append(worker.kind)
-        start()
+                else:
+                    why = f"no answer for {options.patience:g} s"
+                turns.unregister(worker.output)
+                workers.discard(worker)
+                worker.end(why)
+                if worker.heard:  # what cannot begin is not tried for ever
+                    waiting.append(worker.kind)
+            start()
+    except KeyboardInterrupt:  # what was tried so far is shown
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.process.pid, signal.SIGKILL)
     return tallies
 
 
