@@ -1,7 +1,8 @@
 /* Tests of the C kernels against plain loops in double precision, without Python.
 
    arrays.c     random numbers, matrices of any layout, comparisons and their reports
-   oracle.c     the equations as plain loops
+   oracle.c     the equations of a network as plain loops; oracle_functions.c, oracle_losses.c,
+                oracle_rules.c: those of a unit, a row, a parameter
    functions.c, products.c, elements.c, outputs.c, networks.c, threads.c,
    thread_choice.c     the tests
    main.c       which of them run, on which instruction sets
@@ -79,7 +80,7 @@ void check_bits(const char *what, const struct array *got, const struct array *w
 /* Of a designated initialiser of struct update. */
 #define SET(NAME) .constants[CONSTANT_##NAME]
 
-/* oracle.c -------------------------------------------------------------------------------------- */
+/* oracle*.c ------------------------------------------------------------------------------------- */
 
 const char *activation_name(int activation);
 const char *loss_name(int loss);

@@ -37,6 +37,56 @@ static struct taken check_step(struct problem *q, const struct update *u, int st
     return t;
 }
 
+/* Such as 3-5-2. */
+static void write_sizes(const struct network *net, size_t room, char *text)
+{
+    size_t used = 0;
+    for (int l = 0; l <= net->n_layers; l++)
+        used += (size_t)snprintf(text + used, room - used, "%s%ld", l ? "-" : "", net->sizes[l]);
+}
+
+static void set_weights(struct problem *q, int weights)
+{
+    q->weights = weights;
+    if (weights == ALL_ZERO)
+        array_fill(&q->weight, 0, 0);
+}
+
+/* Note what the next step begins with. */
+static void note_values(struct engine *e, struct problem *q)
+{
+    fastmlp_store(e, array_data(&q->parameters), array_data(&q->state));
+    read_row(&q->parameters, 0, q->p);
+    for (int i = 0; i < MAX_STATES; i++)
+        read_row(&q->state, i, q->s[i]);
+}
+
+static void check_values(struct problem *q, const struct taken *taken, int states)
+{
+    check_conditioned(q, taken, PARAMETERS, &q->parameters);
+    for (int i = 0; i < states; i++) {
+        struct array row = q->state;
+        row.rows = 1;
+        row.m.data += i * row.m.row_stride;
+        check_conditioned(q, taken, STATE + i, &row);
+    }
+}
+
+/* The same step by several threads: the same bits. p and s hold what it leaves. */
+static void check_same_bits(struct engine *e, const struct samples *samples, long batch, int step,
+                            const struct penalty *penalty, const struct update *u, double loss,
+                            struct problem *q, struct array *p, struct array *s)
+{
+    const double again = fastmlp_step(e, samples, 2, batch, step, penalty, u);
+    fastmlp_store(e, array_data(p), array_data(s));
+    if (memcmp(&again, &loss, sizeof loss))
+        fail("loss with several threads is %.17g, with one %.17g", again, loss);
+    check_bits("parameters, several threads", p, &q->parameters);
+    s->rows = q->state.rows = fastmlp_states(u->rule);
+    check_bits("state, several threads", s, &q->state);
+    s->rows = q->state.rows = MAX_STATES;
+}
+
 static void test_steps(const struct kernels *k, const struct network *net,
                        const struct rule_case *rule, long batch, long number)
 {
@@ -49,10 +99,8 @@ static void test_steps(const struct kernels *k, const struct network *net,
     const int with_labels = number % 3 == 0, with_order = number / 2 % 2;
     const int weights = number % 2 ? WITH : number % 10 == 8 ? ALL_ZERO : WITHOUT;
     const double l2 = number % 3 == 2 ? 0.1 : 0;
-    char layers[64] = "";
-    for (int l = 0; l <= net->n_layers; l++)
-        snprintf(layers + strlen(layers), sizeof layers - strlen(layers), "%s%ld", l ? "-" : "",
-                 net->sizes[l]);
+    char layers[64];
+    write_sizes(net, sizeof layers, layers);
     if (!begin_case("steps of %s: %s %s, %s of %s, batch %ld, %s%s weights, l2 %g%s, x %s%s%s",
                     layers, activation_name(net->activations[0]), rule->name,
                     loss_name(net->end.loss), activation_name(net->end.output), batch,
@@ -60,15 +108,12 @@ static void test_steps(const struct kernels *k, const struct network *net,
                     number % 2 ? " over the batch" : "", layout_name((int)(number % N_LAYOUTS)),
                     with_order ? " in an order" : "", zero_state ? ", state from zero" : ""))
         return;
-    /* A step begins at row 2 of a longer order. */
     struct problem q = problem_new(k, net, batch + 3, rule->update.rule, number);
     q.with_labels = with_labels && net->sizes[net->n_layers] > 1;
     q.with_order = with_order;
-    q.weights = weights;
+    set_weights(&q, weights);
     q.l2 = l2;
     q.l2_over_batch = number % 2;
-    if (weights == ALL_ZERO)
-        array_fill(&q.weight, 0, 0);
     struct update u = rule->update;
     const double rate = (u.rule == UPDATE_sgd || u.rule == UPDATE_momentum ? 0.5 : 0.05) *
                         (net->end.output == ACTIVATION_exp ? 0.02 : 1); /* whose gradients are huge */
@@ -81,10 +126,7 @@ static void test_steps(const struct kernels *k, const struct network *net,
     struct array p = array_new(k->real_bytes, 1, q.n_parameters, LAYOUT_rows);
     struct array s = array_new(k->real_bytes, MAX_STATES, q.n_parameters, LAYOUT_rows);
     for (int step = 0; step < STEPS; step++) {
-        fastmlp_store(e, array_data(&q.parameters), array_data(&q.state));
-        read_row(&q.parameters, 0, q.p);
-        for (int i = 0; i < MAX_STATES; i++)
-            read_row(&q.state, i, q.s[i]);
+        note_values(e, &q);
         fastmlp_update_at(&u, step + 1, rate);
         for (long r = 0; r < q.rows; r++)
             draw_row(&q, r);
@@ -92,22 +134,8 @@ static void test_steps(const struct kernels *k, const struct network *net,
         double loss = fastmlp_step(e, &samples, 2, batch, step + 1, &penalty, &u);
         struct taken taken = check_step(&q, &u, step + 1, rate, 2, batch, loss);
         fastmlp_store(e, array_data(&q.parameters), array_data(&q.state));
-        check_conditioned(&q, &taken, PARAMETERS, &q.parameters);
-        for (int i = 0; i < states; i++) {
-            struct array row = q.state;
-            row.rows = 1;
-            row.m.data += i * row.m.row_stride;
-            check_conditioned(&q, &taken, STATE + i, &row);
-        }
-
-        double again = fastmlp_step(parallel, &samples, 2, batch, step + 1, &penalty, &u);
-        fastmlp_store(parallel, array_data(&p), array_data(&s));
-        if (memcmp(&again, &loss, sizeof loss))
-            fail("loss with %d threads is %.17g, with one %.17g", threads, again, loss);
-        check_bits("parameters, several threads", &p, &q.parameters);
-        s.rows = q.state.rows = states;
-        check_bits("state, several threads", &s, &q.state);
-        s.rows = q.state.rows = MAX_STATES;
+        check_values(&q, &taken, states);
+        check_same_bits(parallel, &samples, batch, step + 1, &penalty, &u, loss, &q, &p, &s);
         if (failures > 1000)
             break;
     }

@@ -19,11 +19,6 @@ ARGUMENT_PARSERS = ("nn/cli/_arguments.py",)
 #: What is still too large, with the size that it must not exceed.
 TOO_LARGE: dict[str, int] = {
     "nn/mlp.py: fit": 62,  # the table of its options, twice
-    "tests/native/networks.c: test_steps": 80,
-    "tests/native/oracle.c": 519,
-    "tests/native/oracle.c: oracle_loss": 72,
-    "tests/native/oracle.c: oracle_update": 94,
-    "tests/native/outputs.c: test_output": 88,
 }
 
 pytestmark = pytest.mark.source_tree
