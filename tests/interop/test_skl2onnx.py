@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fastmlp import MLPClassifier, MLPRegressor
@@ -74,3 +79,16 @@ def test_regressors(n_outputs, dtype, rng):
     (found,) = run(theirs.to_onnx(model, x[:1]), x)
     tolerance = 1e-5 if dtype == np.float32 else 1e-13
     assert np.allclose(found.reshape(50, -1), model.predict(x).reshape(50, -1), atol=tolerance)
+
+
+CLONE = os.environ.get("FASTMLP_SKLEARN_ONNX", "")
+
+
+@pytest.mark.skipif(not CLONE, reason="needs a clone of sklearn-onnx: FASTMLP_SKLEARN_ONNX")
+def test_its_own_module_of_tests_on_our_estimators(tmp_path):
+    program, tests = Path(__file__).with_name("sklearn_onnx.py").resolve(), Path(CLONE, "tests")
+    run = subprocess.run(
+        [sys.executable, program, tests.resolve()], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout.splitlines()[-1].split()[0]) >= 17
