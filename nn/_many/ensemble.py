@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike, DTypeLike
 from .._cluster.cluster import Cluster
 from .._inputs import numbers
 from .._network import construction
+from .._streams.rows import by_blocks, is_source
 from .._typing import Array
+from ..data._source import as_source
 from ..history import History
 from ..mlp import MLP
-from . import files, settings
+from . import files, of_sources, settings
 from .arguments import each
 from .fitting import fit_many
 from .prediction import predict_many
@@ -101,10 +103,10 @@ class MLPEnsemble:
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: Any,
+        y: ArrayLike | None = None,
         *,
-        validation_data: tuple[Any, ...] | None = None,
+        validation_data: Any = None,
         bootstrap: bool = False,
         vary: Mapping[str, Any] | None = None,
         select: str | None = None,
@@ -115,9 +117,9 @@ class MLPEnsemble:
 
         Parameters
         ----------
-        X, y : array-like
+        X, y : array-like, or a source alone
             As in :meth:`fastmlp.MLP.fit`.
-        validation_data : (X, y) or (X, y, sample_weight), optional
+        validation_data : (X, y), (X, y, sample_weight) or source, optional
             Rows to select on; with a stop rule or metrics also what those look at.
         bootstrap : bool, default False
             Train each network on as many rows, drawn with replacement.
@@ -152,8 +154,10 @@ class MLPEnsemble:
             raise ValueError(f"{both[0]} is given as an option and in vary")
         networks, drawn, generators = self._drawn(space, options.get("comm"))
         rows = None
+        if bootstrap and y is None:
+            raise ValueError("bootstrap draws rows of an array, and X is a source")
         if bootstrap:
-            n = X.shape[0] if hasattr(X, "shape") else len(X)  # type: ignore[arg-type]
+            n = X.shape[0] if hasattr(X, "shape") else len(X)
             rows = [np.sort(generator.integers(n, size=n)) for generator in generators]
         given: dict[str, Any] = {
             name: each([one[name] for one in drawn])
@@ -207,10 +211,13 @@ class MLPEnsemble:
 
     def _select(self, networks: list[MLP], validation_data: Any, options: Any) -> Array:
         """How often each network counts, from the validation rows."""
-        x, y, *weight = validation_data
         net = networks[0]
         loss = net._loss(options.get("loss"), options.get("label_smoothing", 0.0))
-        rows, target, weights, _ = net._batch(x, y, loss, *weight)
+        if is_source(validation_data):
+            rows, target, weights = validation_data, *of_sources.targets(net, validation_data, loss)
+        else:
+            x, y, *weight = validation_data
+            rows, target, weights, _ = net._batch(x, y, loss, *weight)
         outputs = predict_many(networks, rows, n_threads=self.n_threads)
         return greedy(outputs, target, loss, self.output, weights)[0]
 
@@ -237,8 +244,8 @@ class MLPEnsemble:
 
         Parameters
         ----------
-        X : (n, n_in) array-like
-            Rows.
+        X : (n, n_in) array-like, or source
+            Rows; those of a source block by block.
         return_std : bool, default False
             Also return their standard deviation: how far the networks differ, which tells rows
             unlike those of training from others. Noise of the targets is not in it.
@@ -251,6 +258,9 @@ class MLPEnsemble:
             Only with ``return_std``.
         """
         self._check_fitted()
+        if is_source(X):
+            both = by_blocks(as_source(X), lambda x: np.stack(self.predict(x, True), axis=1), None)
+            return (both[:, 0], both[:, 1]) if return_std else both[:, 0]
         counting = [net for net, count in zip(self.networks, self.counts, strict=True) if count]
         weights = self.counts[self.counts > 0] / self.counts.sum()
         outputs = predict_many(counting, X, n_threads=self.n_threads)

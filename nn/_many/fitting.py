@@ -11,17 +11,19 @@ from numpy.typing import ArrayLike
 from .._cluster.cluster import Cluster
 from .._inputs import numbers
 from .._network.network import Network
+from .._streams.rows import is_source
 from ..history import History
 from ..mlp import MLP
 from . import ranks
 from .crew import threads_of
+from .of_sources import SourceWork, refuse
 from .work import Work
 
 
 def fit_many(
     networks: Sequence[MLP],
-    X: ArrayLike | Sequence[ArrayLike],
-    y: ArrayLike | Sequence[ArrayLike],
+    X: Any,
+    y: ArrayLike | Sequence[ArrayLike] | None = None,
     *,
     rows: Sequence[Any] | None = None,
     sample_weight: ArrayLike | Sequence[ArrayLike] | None = None,
@@ -42,8 +44,9 @@ def fit_many(
     ----------
     networks : sequence of k MLP
         Trained in place, each from its present parameters on.
-    X, y : array-like, or list of k arrays
-        As in :meth:`fastmlp.MLP.fit`: shared by all, or one pair for each network.
+    X, y : array-like, or list of k arrays; or a source alone
+        As in :meth:`fastmlp.MLP.fit`: shared by all, or one pair for each network. On a source
+        networks are trained one after another, each with all threads: memory stays bounded.
     rows : sequence of k, optional
         The rows of ``X`` and ``y`` that each network learns from: a slice, row numbers (which may
         repeat), one bool for each row, or ``None`` for all. Shared arrays are not copied, but for
@@ -112,7 +115,11 @@ def fit_many(
     (4, 60, 1)
     """
     nets = _networks(networks)
-    work = Work(nets, X, y, rows, sample_weight, options)
+    if y is None and is_source(X):
+        refuse(rows=rows, sample_weight=sample_weight, lanes=lanes)
+        work: Work = SourceWork(nets, X, options)
+    else:
+        work = Work(nets, X, y, rows, sample_weight, options)
     threads = threads_of(n_threads)
     if max_time is not None and not 0 < numbers.number("max_time", max_time) < np.inf:
         raise ValueError(f"max_time must be a finite number above 0, got {max_time!r}")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._inputs import arrays, numbers, tables
+from .._streams.rows import is_source
 from .._typing import Array
 from ..history import History
 from ..mlp import MLP
@@ -315,6 +316,8 @@ def _check_labels(labels: Array, n: int) -> None:
 
 def _data(X: Any, y: Any, groups: Any) -> tuple[Array, Any, Array]:
     """Rows, targets and labels; of a data frame ``y`` and ``groups`` may be columns."""
+    if is_source(X):
+        raise TypeError("GroupedMLP takes arrays or a data frame, and X is a source of blocks")
     names = [value for value in (y, groups) if isinstance(value, str)]
     if names and not tables.is_table(X):
         raise TypeError(f"{names[0]!r} names a column, and X is no data frame")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from fastmlp import kernels
-from numpy.typing import ArrayLike
 
 from .._inputs import arrays, sparse
 from .._network import blocks
+from .._streams.rows import is_source
 from .._typing import Array
 from ..mlp import MLP
+from . import of_sources
 from .crew import Crew, threads_of
 
 #: Multiplications from which threads gain something.
@@ -19,7 +21,7 @@ WORTH_SHARING = 1e6
 
 
 def predict_many(
-    networks: Sequence[MLP], X: ArrayLike, *, n_threads: int | None = None, out: Array | None = None
+    networks: Sequence[MLP], X: Any, *, n_threads: int | None = None, out: Array | None = None
 ) -> Array:
     """Values of the output layers of many networks, each as its own ``predict`` gives them.
 
@@ -27,8 +29,8 @@ def predict_many(
     ----------
     networks : sequence of k MLP
         With equal numbers of inputs and of outputs; hidden layers may differ.
-    X : (n, n_in) array-like, or sparse matrix of scipy
-        Rows, the same for all networks.
+    X : (n, n_in) array-like, sparse matrix of scipy, or source
+        Rows, the same for all networks. A source is read block by block.
     n_threads : int, optional
         Threads in all; each network is computed by one.
     out : (k, n, n_out) array, optional
@@ -62,6 +64,10 @@ def predict_many(
             f"{sorted(shapes)}"
         )
     n_in, n_out = shapes.pop()
+    if is_source(X):
+        return of_sources.predict(
+            nets, X, out, lambda nets, x: predict_many(nets, x, n_threads=n_threads)
+        )
     rows = {net.dtype: arrays.rows(X, n_in, net.dtype) for net in nets}
     n = len(next(iter(rows.values())))
     dtype = np.result_type(*rows)

@@ -128,7 +128,16 @@ def preprocessing_of(
         of_x.add(x)
         if scale_targets:
             of_y.add(y.reshape(len(y), -1))
-    targets = of_y.of() if scale_targets else (0.0, 1.0)
+    offset, scale = of_x.of()
+    target_offset, target_scale = of_y.of() if scale_targets else (0.0, 1.0)
     return Preprocessing(
-        name, source.task, source.target_names, columns, None, *of_x.of(), *targets, source.targets
+        name,
+        source.task,
+        source.target_names,
+        columns,
+        offset=offset,
+        scale=scale,
+        target_offset=target_offset,
+        target_scale=target_scale,
+        target_columns=source.targets,
     )

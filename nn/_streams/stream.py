@@ -114,6 +114,9 @@ class Stream:
                 raise ValueError(f"{n} rows were announced, {len(batch.target)} came")
         except (ValueError, TypeError, OSError) as error:
             raise _placed(error, place) from error
+        except Exception as error:  # of somebody's function: its own kind says more
+            error.add_note(f"in {place}")
+            raise
         return batch
 
     def _check_like_first(self, batch: Batch) -> None:

@@ -26,7 +26,8 @@ def cross_validate(options: argparse.Namespace, source: Source, plan: Plan) -> N
     rows = source.train
     assert isinstance(rows, Rows)  # of blocks there is no --cv
     if source.validation is not None:
-        parts = (source.train, source.validation)
+        assert isinstance(source.validation, Rows)
+        parts = (rows, source.validation)
         rows = Rows(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))
     if options.patience:
         raise UsageError("--cv has no validation rows for --patience; choose --epochs instead")

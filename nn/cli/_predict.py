@@ -72,7 +72,7 @@ def _in_blocks(options: argparse.Namespace, model: Model) -> int:
             x = _tables.read_features(pieces.read(i), columns, findings, pieces.form)
             _write(file, *lines(model, model.outputs(x)), findings, header=i == 0)
             for row, complaint in findings.bad.items():
-                every.bad[n + row] = f"{pieces.place(i)}: {complaint}"
+                every.bad[n + row] = pieces.named(i, complaint)
             for name, values in findings.unknown.items():
                 every.unknown.setdefault(name, Counter()).update(values)
             every.filled.update(findings.filled)

@@ -24,6 +24,7 @@ from fastmlp.callbacks import Checkpoint
 from .. import serialization
 from .._files import shown
 from .._model import stored
+from .._model.in_blocks import Blocks
 from .._training import checkpoint
 from ._choices import Plan
 from ._sources import TEST_SHARE, Rows, Source
@@ -172,7 +173,8 @@ def _rows(source: Source) -> dict[str, str]:
     }
 
 
-def _digest(rows: Rows | None) -> str:
+def _digest(rows: Rows | Blocks | None) -> str:
+    assert not isinstance(rows, Blocks)  # of which no state is kept
     found = hashlib.blake2b(digest_size=16)
     for array in () if rows is None else (rows.x, rows.y):
         whole = np.ascontiguousarray(array)

@@ -217,8 +217,14 @@ def hdf5(
     >>> data.hdf5("rows.h5", block_rows=100).n_rows
     300
     """
-    file = needed("h5py", "HDF5 files").File(path, "r")
-    return _of_group(file, path, [X, y, sample_weight], block_rows).held(memory, buffer)
+    library = needed("h5py", "HDF5 files")
+    try:
+        file = library.File(path, "r")
+        return _of_group(file, path, [X, y, sample_weight], block_rows).held(memory, buffer)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {shown(path)}") from None
+    except (OSError, KeyError, RuntimeError) as error:
+        raise ValueError(f"{shown(path)} cannot be read as HDF5: {error}") from error
 
 
 def zarr(
@@ -291,13 +297,26 @@ def _read(part: Any, rows: Any) -> Any:
     """Rows in memory, of their own."""
     if sparse.is_sparse(part):
         return sparse.part(part, rows) if isinstance(rows, slice) else sparse.take(part, rows)
-    found = part[rows]
+    _check_length(part)
+    try:
+        found = part[rows]
+    except (KeyError, RuntimeError) as error:  # of HDF5 and of what unpacks Zarr's pieces
+        raise ValueError(f"it cannot be read: {error}") from error
     if isinstance(part, np.ndarray) and isinstance(rows, slice):
         if not isinstance(part, np.memmap):
             return found
         found = np.array(found)
     _let_go(part)
     return np.asarray(found)
+
+
+def _check_length(part: Any) -> None:
+    """Raise ``ValueError`` where a file has become shorter than its map: to read it would kill."""
+    memory = getattr(part, "_mmap", None)
+    if isinstance(part, np.memmap) and memory is not None:
+        begin = part.offset - part.offset % mmap.ALLOCATIONGRANULARITY
+        if memory.size() < begin + len(memory):
+            raise ValueError(f"the file has become shorter: {memory.size()} bytes")
 
 
 def _let_go(part: Any) -> None:

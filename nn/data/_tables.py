@@ -68,7 +68,12 @@ class Tables(Source):
 
     def __getitem__(self, i: int) -> Any:
         weights = [self._weight] if self._weight else []
-        table = self._pieces[i].read([*self.features, *self._targets, *weights])
+        wanted = [*self.features, *self._targets, *weights]
+        table = self._pieces[i].read(wanted)
+        there = getattr(table, "column_names", None) or list(getattr(table, "columns", table))
+        for column in wanted:
+            if column not in there:
+                raise ValueError(f"there is no column {column!r}, but {there[:20]}")
         x = _numbers(table, self.features)
         y = _numbers(table, self._targets) if len(self._targets) > 1 else None
         block = (x, _values(table, self._targets[0]) if y is None else y)

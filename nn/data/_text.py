@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from .._files import open_regular, shown
 from .._inputs import numbers
 from ..datasets import TextFormat, load_table
 from ..datasets._encoding import Findings
+from ..datasets._tables import NAME_OF_STREAM
 from ..datasets._targets import read_labelled
 from ._source import MEMORY, Source
 from ._tables import _files
@@ -77,7 +79,17 @@ class Lines:
     def place(self, i: int) -> str:
         """Where a piece lies, for people."""
         file, _, _, before = self._pieces[i]
-        return f"the lines after line {before} of {shown(file)} (as a table of their own)"
+        return f"the lines after line {before} of {shown(file)}"
+
+    def named(self, i: int, words: str) -> str:
+        """What was said of the text of a piece, with the lines of its file."""
+        file, _, _, before = self._pieces[i]
+        more = before - bool(self._head[file])
+        return re.sub(
+            rf"{NAME_OF_STREAM}(, line )?(\d+)?",
+            lambda m: shown(file) + (f", line {int(m[2]) + more}" if m[2] else ""),
+            words,
+        )
 
 
 class Text(Source):
@@ -122,7 +134,10 @@ class Text(Source):
     def __getitem__(self, i: int) -> Any:
         classes = self.target_names if self.task == "classification" else None
         text, form = self._lines.read(i), self._lines.form
-        return read_labelled(text, self.columns, self.targets, classes, Findings(), form)
+        try:
+            return read_labelled(text, self.columns, self.targets, classes, Findings(), form)
+        except ValueError as error:
+            raise ValueError(self._lines.named(i, str(error))) from error
 
     def place(self, i: int) -> str:
         return self._lines.place(i)
