@@ -21,10 +21,10 @@ Formulas follow M. Nielsen, *Neural Networks and Deep Learning*, chapter 2 (with
 
 The files: ``_layers``, ``_updates``, ``_descent`` are the functions; ``_names``, ``_specs`` names,
 constants and layouts, ``_options`` the options of a training run, ``_custom`` what may stand where
-a name does, ``_checks`` and ``_array_checks`` checks of arguments, ``_chooser`` the live backend,
-``_machine`` the default thread count and the caches, ``_epochs`` several epochs in one call,
-``_plain`` calls on plain rows, ``_typing`` the type of arrays; ``reference/``, ``jit/`` and
-``compiled/`` the backends.
+a name or weights of rows do, ``_checks`` and ``_array_checks`` checks of arguments, ``_chooser``
+the live backend, ``_machine`` the default thread count and the caches, ``_epochs`` several epochs
+in one call, ``_plain`` calls on plain rows, ``_typing`` the type of arrays; ``reference/``,
+``jit/`` and ``compiled/`` the backends.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from ._array_checks import output as check_output
 from ._array_checks import plain_samples
 from ._array_checks import threads as check_threads
 from ._chooser import active, available, backend, info, live, use_backend
-from ._custom import CustomActivation, CustomLoss
+from ._custom import CustomActivation, CustomLoss, TargetWeights, targets_of_a_row
 from ._descent import apply_gradient, dropout_mask, lane_trainer, lanes
 from ._epochs import Halted, shuffled
 from ._layers import (
@@ -128,6 +128,7 @@ __all__ = [
     "Program",
     "RuleSpec",
     "Step",
+    "TargetWeights",
     "TrainingOptions",
     "UpdateRule",
     "activate",
@@ -167,6 +168,7 @@ __all__ = [
     "sgd_update",
     "shuffled",
     "supports",
+    "targets_of_a_row",
     "trainer",
     "update",
     "use_backend",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _chooser, _names, _specs
+from . import _chooser, _custom, _names, _specs
 from ._architecture import Architecture, is_activation
 from ._typing import Array
 
@@ -143,8 +143,15 @@ def target(value: Any, n: int, n_out: int, dtype: Any) -> None:
 
 
 def sample_weight(value: Any, n: int, dtype: Any) -> None:
-    """Check optional row weights: ``(n,)``, finite and not negative."""
+    """Check optional row weights: ``(n,)``, finite and not negative; or those of targets."""
     if value is None:
+        return
+    if value.__class__ is _custom.TargetWeights:
+        array("sample_weight.rows", value.rows, (n,), dtype)
+        array("sample_weight.factors", value.factors, (n, "k"), dtype)
+        for name, values in (("rows", value.rows), ("factors", value.factors)):
+            if not np.all(np.isfinite(values)) or np.any(values < 0):
+                raise ValueError(f"sample_weight.{name} must be finite and not negative")
         return
     array("sample_weight", value, (n,), dtype)
     if not np.all(np.isfinite(value)) or np.any(value < 0):

@@ -21,6 +21,7 @@ from ._array_checks import precision as precision
 from ._array_checks import sample_weight as sample_weight
 from ._array_checks import target as target
 from ._array_checks import threads as threads
+from ._custom import check_target_weights as target_weights
 from ._options import TrainingOptions
 from ._typing import Array
 
@@ -68,6 +69,7 @@ def loss(
     _specs.check_loss(name, output_name, n_out)
     target(value, n, n_out, scores.dtype)
     sample_weight(weight, len(scores), scores.dtype)
+    target_weights(weight, name, n_out)
     threads(n_threads)
 
 
@@ -179,8 +181,9 @@ def rows(
     x: Any,
     value: Any = None,
     weight: Any = None,
+    loss: Any = None,
 ) -> None:
-    """Check a batch for a network: ``x``, and targets and row weights where given."""
+    """Check a batch for a network: ``x``, and targets and weights (for a loss) where given."""
     if isinstance(x, _specs.CSR):
         csr(x, architecture.sizes[0], dtype)
     else:
@@ -188,6 +191,8 @@ def rows(
     if value is not None:
         target(value, len(x), architecture.sizes[-1], dtype)
     sample_weight(weight, len(x), dtype)
+    if loss is not None:
+        target_weights(weight, loss, architecture.sizes[-1])
 
 
 def derivative(

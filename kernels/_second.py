@@ -138,7 +138,12 @@ def output_jacobian_along(output: str, a: Array, a_dot: Array, d: Array) -> Arra
 
 
 def output_delta_along(
-    scores: Array, target: Array, loss: str | Loss, output: str, direction: Array
+    scores: Array,
+    target: Array,
+    loss: str | Loss,
+    output: str,
+    direction: Array,
+    factors: Array | None = None,
 ) -> Array:
     """The derivative of ``output_delta`` along a direction of the scores, ``(n, n_out)``.
 
@@ -156,6 +161,8 @@ def output_delta_along(
         Output activation.
     direction : (n, n_out) array
         How the scores move.
+    factors : (n, n_out) array, optional
+        What the loss of each output is multiplied by.
 
     Returns
     -------
@@ -172,7 +179,7 @@ def output_delta_along(
     """
     losses, spec = _formulas()[1], Loss.of(loss)
     y = losses.dense_target(target, scores.shape[1], scores.dtype, spec)
-    result: Array = losses.row_deltas_along(scores, y, spec, output, direction)
+    result: Array = losses.row_deltas_along(scores, y, spec, output, direction, factors)
     return result
 
 

@@ -188,8 +188,8 @@ class MLP(Derivatives, NetworkExports, Steps, Stored):
         validation_data : (X, y), (X, y, sample_weight) or source, optional
             Its loss and metrics are measured after each epoch, weighed by ``class_weight`` as in
             training.
-        sample_weight : (n,) array-like, optional
-            Factor of each row, not negative.
+        sample_weight : (n,) or (n, n_targets) array-like, optional
+            Factor of each row, or of each target of each row, not negative.
         class_weight : dict or "balanced", optional
             Factor of each class, 1 for those that are not named; "balanced" gives all classes the
             same total weight.

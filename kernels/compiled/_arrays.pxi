@@ -148,7 +148,10 @@ cdef c_loss loss_of(object loss, object dtype, long n_out, bint *calls_back) exc
     memset(&l, 0, sizeof(c_loss))
     if isinstance(loss, CustomLoss):
         l.code = LOSS_custom
-        l.custom = <fastmlp_loss *>native_address(loss, dtype, n_out, calls_back)
+        l.target_outputs = loss.outputs_a_target
+        l.custom = <fastmlp_loss *>native_address(
+            loss, dtype, loss.outputs_a_target or n_out, calls_back
+        )
         return l
     l.code = known_code("loss", loss.name, fastmlp_loss_code)
     for name, value in loss.constants.items():
@@ -223,6 +226,12 @@ cdef int set_targets(samples *s, list keep, object target, object sample_weight,
         array = aligned(target)
         s.target = matrix_of(array)
     keep.append(array)
+    s.targets = 0
+    if isinstance(sample_weight, TargetWeights):
+        array = aligned(sample_weight.factors)
+        s.factors, s.targets = matrix_of(array), cnp.PyArray_DIM(array, 1)
+        keep.append(array)
+        sample_weight = sample_weight.rows
     if sample_weight is not None:
         array = np.ascontiguousarray(aligned(sample_weight))
         s.sample_weight = cnp.PyArray_DATA(array)

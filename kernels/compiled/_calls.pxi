@@ -254,10 +254,16 @@ def loss_value(scores, target, loss, output, *, sample_weight=None, n_threads=No
     if scores.size == 0:
         return 0.0
     losses = np.empty(len(scores), scores.dtype)
-    run_output(scores, target, loss, output, None, None, losses, n_threads)
+    weights = sample_weight
+    if isinstance(sample_weight, TargetWeights):
+        weights = sample_weight.rows
+    run_output(
+        scores, target, loss, output, None if weights is sample_weight else sample_weight, None,
+        losses, n_threads,
+    )
     losses = losses.astype(np.float64)
-    if sample_weight is None:
+    if weights is None:
         return float(losses.mean())
-    weights = sample_weight.astype(np.float64)
+    weights = weights.astype(np.float64)
     total = weights.sum()
     return float((losses * weights).sum() / total) if total > 0 else 0.0

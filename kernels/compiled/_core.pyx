@@ -11,7 +11,7 @@ import threading
 import numpy as np
 
 from .. import _callbacks, _checks, _epochs
-from .._custom import CustomLoss
+from .._custom import CustomLoss, TargetWeights
 from .._machine import caches as _caches
 from .._machine import threads as _threads
 from .._options import TrainingOptions
@@ -61,6 +61,7 @@ cdef extern from "fastmlp.h" nogil:
         int code
         double *constants
         fastmlp_loss *custom
+        long target_outputs
     struct matrix:
         const char *data
         long row_stride, column_stride
@@ -75,6 +76,8 @@ cdef extern from "fastmlp.h" nogil:
         csr sparse
         const int64_t *labels
         const void *sample_weight
+        matrix factors
+        long targets
         const int64_t *order
         long n_rows
     struct caches:

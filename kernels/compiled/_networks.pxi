@@ -99,7 +99,7 @@ class Network(Derivatives):
         cdef Engine engine = self._engine
         check_loss(loss, self.architecture.output, engine.n_out)
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        _checks.rows(self.architecture, self.dtype, x, target, sample_weight)
+        _checks.rows(self.architecture, self.dtype, x, target, sample_weight, loss)
 
     def _take_engine(self, loss, rows, sparse):
         """An engine for gradients of that many rows that no other call uses: (rows, engine).
@@ -245,7 +245,7 @@ class Trainer:
         cdef Use use = self._use
 
         if not few_plain_rows(self._engine, x, target, sample_weight):
-            _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
+            _checks.rows(self._architecture, self._dtype, x, target, sample_weight, self._loss)
         rows = Samples(x, target, sample_weight, self._dtype)
         if order is not None:
             # A copy is what is checked and used: nobody else can change it.
@@ -269,7 +269,7 @@ class Trainer:
         cdef Use use = self._use
         cdef cnp.ndarray rates, losses
         if not few_plain_rows(self._engine, x, target, sample_weight):
-            _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
+            _checks.rows(self._architecture, self._dtype, x, target, sample_weight, self._loss)
         out = _epochs.check(orders, learning_rates, len(x), self._options.batch_size, out)
         rows = Samples(x, target, sample_weight, self._dtype)
         if orders is not None:

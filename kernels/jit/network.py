@@ -253,4 +253,4 @@ class Network(PlainPredictions, Derivatives):
     ) -> None:
         check_loss(loss, self.architecture.output, self._n_out)
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        _checks.rows(self.architecture, self.dtype, x, target, sample_weight)
+        _checks.rows(self.architecture, self.dtype, x, target, sample_weight, loss)

@@ -68,7 +68,8 @@ class Trainer:
         )
         plan = self._plan = space.plan
         plan.with_loss = plan.backward = plan.refresh = 1
-        space.set_loss(Loss.of(loss), architecture.output)
+        self._loss = Loss.of(loss)
+        space.set_loss(self._loss, architecture.output)
         self._calls_back = space.calls_back
         self._job = StepJob(space, self._tasks(options))
         self._cut: tuple[int, int, int] | None = None  # what the blocks were cut for
@@ -183,7 +184,7 @@ class Trainer:
         update) weighted by its rows.
         """
         x = own_structure(x)
-        _checks.rows(self._architecture, self._dtype, x, target, sample_weight)
+        _checks.rows(self._architecture, self._dtype, x, target, sample_weight, self._loss)
         if order is not None:
             order = order.copy() if isinstance(order, np.ndarray) else order
             _checks.order(order, len(x))

@@ -46,7 +46,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
-from .._custom import CustomLoss
+from .._custom import CustomLoss, TargetWeights
 from .._specs import Loss, loss_spec
 from .._typing import Array
 from . import activations, outputs
@@ -209,8 +209,17 @@ def dense_target(target: Array, n_out: int, dtype: Any, loss: Loss) -> Array:
     return y
 
 
-def row_losses(z: Array, y: Array, loss: Loss, output: str) -> Array:
-    """Loss of every row, shape ``(n,)``; ``y`` as made by :func:`dense_target`."""
+def row_losses(z: Array, y: Array, loss: Loss, output: str, factors: Array | None = None) -> Array:
+    """Loss of every row, shape ``(n,)``; ``y`` as made by :func:`dense_target`.
+
+    With ``factors`` of its targets, ``(n, n_targets)``, the loss of each is multiplied by its own.
+    """
+    if factors is not None:
+        if output == "softmax":
+            z, output = activations.apply(z, output), "identity"
+        values = row_losses(*_by_target(z, y, factors), loss, output).reshape(factors.shape)
+        total: Array = np.where(factors == 0, 0, factors * values).sum(axis=1)
+        return total
     if isinstance(loss, CustomLoss):
         return loss.evaluate(z, y)[0]
     if loss.name in OF_SCORES:
@@ -220,8 +229,21 @@ def row_losses(z: Array, y: Array, loss: Loss, output: str) -> Array:
     return result
 
 
-def row_deltas(z: Array, y: Array, loss: Loss, output: str) -> Array:
+def _by_target(z: Array, y: Array, factors: Array) -> tuple[Array, Array]:
+    """Scores and targets with a row for each target, of as many outputs as it has."""
+    shape = factors.size, z.shape[1] // factors.shape[1]
+    return z.reshape(shape), y.reshape(shape)
+
+
+def row_deltas(z: Array, y: Array, loss: Loss, output: str, factors: Array | None = None) -> Array:
     """Output error ``δ^L = ∂C/∂z`` of every row, shape ``(n, n_out)``."""
+    if factors is not None:
+        a = activations.apply(z, output) if output == "softmax" else z
+        inner = "identity" if output == "softmax" else output
+        slopes = row_deltas(*_by_target(a, y, factors), loss, inner).reshape(z.shape)
+        each = np.repeat(factors, z.shape[1] // factors.shape[1], axis=1)
+        delta = np.where(each == 0, z.dtype.type(0), each * slopes)
+        return outputs.times_jacobian(output, a, delta) if output == "softmax" else delta
     if isinstance(loss, CustomLoss):
         return loss.evaluate(z, y)[1]
     if loss.name in OF_SCORES:
@@ -231,22 +253,39 @@ def row_deltas(z: Array, y: Array, loss: Loss, output: str) -> Array:
     return outputs.times_jacobian(output, a, slope)
 
 
-def row_deltas_along(z: Array, y: Array, loss: Loss, output: str, direction: Array) -> Array:
+def row_deltas_along(
+    z: Array, y: Array, loss: Loss, output: str, direction: Array, factors: Array | None = None
+) -> Array:
     """The derivative of :func:`row_deltas` along a direction of the scores, ``(n, n_out)``.
 
-    It is the Hessian of every row's loss by its scores, times the direction.
+    It is the Hessian of every row's loss by its scores, times the direction. ``factors``, where
+    given, are those of its outputs.
     """
+
+    def counting(value: Array) -> Array:
+        if factors is None:
+            return value
+        return np.where(factors == 0, z.dtype.type(0), factors * value)
+
     if loss.name in OF_SCORES:
         along = OF_SCORES[loss.name].along
-        return np.zeros_like(z) if along is None else along(z, y, direction)
+        return np.zeros_like(z) if along is None else counting(along(z, y, direction))
     form = OF_OUTPUTS[loss.name]
     a = activations.apply(z, output)
     a_dot = outputs.times_jacobian(output, a, direction)
-    result = outputs.along(output, a, a_dot, form.slope(a - y, loss.constants).astype(z.dtype))
+    slope = counting(form.slope(a - y, loss.constants).astype(z.dtype))
+    result = outputs.along(output, a, a_dot, slope)
     if form.curvature is not None:
-        bent = form.curvature(a - y, loss.constants) * a_dot
+        bent = counting(form.curvature(a - y, loss.constants) * a_dot)
         result += outputs.times_jacobian(output, a, bent)
     return result
+
+
+def parts_of(sample_weight: Any) -> tuple[Array | None, Array | None]:
+    """Weights of rows, and factors of targets, of what is given as ``sample_weight``."""
+    if isinstance(sample_weight, TargetWeights):
+        return sample_weight.rows, sample_weight.factors
+    return sample_weight, None
 
 
 @quiet
@@ -265,9 +304,10 @@ def output_delta(
     if out.size:
         loss = Loss.of(loss)
         y = dense_target(target, scores.shape[1], scores.dtype, loss)
-        out[...] = row_deltas(scores, y, loss, output)
-        if sample_weight is not None:
-            out *= sample_weight[:, None]
+        weight, factors = parts_of(sample_weight)
+        out[...] = row_deltas(scores, y, loss, output, factors)
+        if weight is not None:
+            out *= weight[:, None]
     return out
 
 
@@ -286,8 +326,9 @@ def loss_value(
         return 0.0
     loss = Loss.of(loss)
     y = dense_target(target, scores.shape[1], scores.dtype, loss)
-    losses = row_losses(scores, y, loss, output).astype(np.float64)
-    return weighted_mean(losses, sample_weight)
+    weight, factors = parts_of(sample_weight)
+    losses = row_losses(scores, y, loss, output, factors).astype(np.float64)
+    return weighted_mean(losses, weight)
 
 
 def weighted_mean(losses: Array, sample_weight: Array | None) -> float:

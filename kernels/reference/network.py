@@ -109,7 +109,7 @@ class Network(PlainPredictions, Derivatives):
         """Name what is wrong with the arguments of a loss, if anything is."""
         check_loss(loss, self.architecture.output, self.architecture.sizes[-1])
         _checks.flat("parameters", parameters, self.architecture, self.dtype)
-        _checks.rows(self.architecture, self.dtype, x, target, sample_weight)
+        _checks.rows(self.architecture, self.dtype, x, target, sample_weight, loss)
 
     def forward(
         self, parameters: Array, x: Array | CSR, dropout: Dropout | None = None
@@ -149,7 +149,8 @@ class Network(PlainPredictions, Derivatives):
         weights, _ = net.views(parameters)
         d_weights, d_biases = net.views(gradient)
         n, n_out = len(x), net.sizes[-1]
-        total = float(n) if sample_weight is None else float(sample_weight.sum(dtype=np.float64))
+        weight, factors = losses.parts_of(sample_weight)
+        total = float(n) if weight is None else float(weight.sum(dtype=np.float64))
         scale = self.dtype.type(1 / total if total else 0)
 
         # Rows pass: forward, output error, hidden errors back.
@@ -160,9 +161,9 @@ class Network(PlainPredictions, Derivatives):
             )
         else:
             y = losses.dense_target(target, n_out, self.dtype, loss)
-            delta = losses.row_deltas(scores, y, loss, net.output) * scale
-            if sample_weight is not None:
-                delta *= sample_weight[:, None]
+            delta = losses.row_deltas(scores, y, loss, net.output, factors) * scale
+            if weight is not None:
+                delta *= weight[:, None]
         deltas = [delta]
         for level in range(len(weights) - 1, 0, -1):
             delta = delta @ weights[level].T
@@ -178,5 +179,5 @@ class Network(PlainPredictions, Derivatives):
             db[...] = sum_of_rows(delta)
         if loss is None:
             return 0.0
-        rows = losses.row_losses(scores, y, loss, net.output) if n else np.zeros(0)
-        return losses.weighted_mean(rows.astype(np.float64), sample_weight)
+        rows = losses.row_losses(scores, y, loss, net.output, factors) if n else np.zeros(0)
+        return losses.weighted_mean(rows.astype(np.float64), weight)

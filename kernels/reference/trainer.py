@@ -107,7 +107,7 @@ class Trainer:
         update) weighted by its rows.
         """
         net = self._network
-        _checks.rows(net.architecture, net.dtype, x, target, sample_weight)
+        _checks.rows(net.architecture, net.dtype, x, target, sample_weight, self._loss)
         if order is None:
             order = np.arange(len(x), dtype=np.intp)
         _checks.order(order, len(x))
@@ -155,7 +155,7 @@ class Trainer:
         """
         net = self._network
         out = _epochs.check(orders, learning_rates, len(x), self._options.batch_size, out)
-        _checks.rows(net.architecture, net.dtype, x, target, sample_weight)
+        _checks.rows(net.architecture, net.dtype, x, target, sample_weight, self._loss)
         return _epochs.one_by_one(self, x, target, orders, learning_rates, sample_weight, out)
 
     @quiet

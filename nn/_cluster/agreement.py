@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from fastmlp.kernels import TargetWeights
 
 from .._network.batch import Batch
 from .._streams.stream import StreamBatch
@@ -62,7 +63,9 @@ def of_rows(batch: Batch | StreamBatch) -> str:
     """Rows in words that are equal where these are."""
     if isinstance(batch, StreamBatch):
         return f"{batch.stream.source!r}, first {of_rows(batch.first)}"
-    parts = (batch.x, batch.target, *(() if batch.weight is None else (batch.weight,)))
+    weight = batch.weight
+    given = (weight.rows, weight.factors) if isinstance(weight, TargetWeights) else (weight,)
+    parts = (batch.x, batch.target, *(() if weight is None else given))
     return ", ".join(map(fingerprint, parts))
 
 
@@ -70,6 +73,8 @@ def _kind_of_rows(batch: Batch | StreamBatch) -> str:
     """What rows must have in common where each rank has its own."""
     first = batch.first if isinstance(batch, StreamBatch) else batch
     weighed = "" if first.weight is None else ", weighed"
+    if isinstance(first.weight, TargetWeights):
+        weighed += " target by target"
     return f"with {first.x.shape[1]} features and {first.target.ndim}-dimensional targets{weighed}"
 
 

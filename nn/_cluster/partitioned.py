@@ -13,8 +13,9 @@ import time
 from typing import Any
 
 import numpy as np
+from fastmlp.kernels import TargetWeights
 
-from .._inputs import sparse
+from .._inputs import sparse, weights
 from .._typing import Array
 from . import sums
 from .trainer import ClusterTrainer, shared_gradient
@@ -160,4 +161,6 @@ def weighed_mean(comm: Any, value: float, weight: float) -> float:
 def gathered(comm: Any, part: Any) -> Any:
     """What all ranks have, one behind the other."""
     parts = comm.allgather(part)
+    if isinstance(part, TargetWeights):
+        return weights.concatenated(parts)
     return None if part is None else sparse.concatenated(parts)

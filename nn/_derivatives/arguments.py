@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import CSR
+from fastmlp.kernels import CSR, TargetWeights
 
 from .._inputs import arrays, numbers
 from .._network import blocks
@@ -48,11 +48,24 @@ def blocks_of_rows(
         yield rows, dense(x, rows)
 
 
-def shares(n: int, weight: Array | None) -> Array:
-    """What each row's loss is multiplied by in the mean, ``(n,)`` in float64."""
+def shares(n: int, weight: Array | TargetWeights | None) -> Array:
+    """What each row's loss is multiplied by in the mean, ``(n, 1)``, or that of each target.
+
+    ``(n, n_targets)`` in float64 for the latter.
+    """
+    if isinstance(weight, TargetWeights):
+        of_targets: Array = weight.astype(np.float64).products / weight.sum(np.float64)
+        return of_targets
     share = np.ones(n) if weight is None else weight.astype(np.float64)
-    result: Array = share / share.sum()
+    result: Array = (share / share.sum())[:, None]
     return result
+
+
+def targets(n: int, n_out: int, weight: Array | TargetWeights | None) -> float:
+    """How many targets ``n`` rows have, where some count less than the most of their row."""
+    if not isinstance(weight, TargetWeights):
+        return float(n * n_out)
+    return n * float(shares(n, weight).sum())
 
 
 def affordable(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import CustomActivation, CustomLoss
 
@@ -36,11 +37,20 @@ def bend(activation: str | CustomActivation) -> tuple[float, float] | None:
     return kernels.activation_bend(activation) if isinstance(activation, str) else None
 
 
-def of_loss(tape: Tape, target: Array, loss: Any, z_dot: Array) -> Array:
-    """The derivative of the output error ``δ^L`` where the scores move along ``z_dot``."""
+def of_loss(
+    tape: Tape, target: Array, loss: Any, z_dot: Array, factors: Array | None = None
+) -> Array:
+    """The derivative of the output error ``δ^L`` where the scores move along ``z_dot``.
+
+    ``factors`` are those of targets, ``(n, n_targets)``.
+    """
     if isinstance(loss, CustomLoss):
         from .._graphs import custom
 
         y = kernels.dense_target(target, tape.z.shape[1], tape.z.dtype, loss)
-        return custom.loss_hessian_product(loss, tape.z, y, z_dot)
-    return kernels.output_delta_along(tape.z, target, loss, tape.output, z_dot)
+        bent = custom.loss_hessian_product(loss, tape.z, y, z_dot)
+        if factors is None:
+            return bent
+        each = np.repeat(factors, z_dot.shape[1] // factors.shape[1], axis=1)
+        return np.where(each == 0, z_dot.dtype.type(0), each * bent)
+    return kernels.output_delta_along(tape.z, target, loss, tape.output, z_dot, factors)

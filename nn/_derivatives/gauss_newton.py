@@ -80,14 +80,14 @@ def root(tape: Tape, target: Array, loss: Any) -> Array:
     return rooted
 
 
-def total(network: Point, x: Any, target: Array, loss: Any, weight: Array | None) -> Array:
+def total(network: Point, x: Any, target: Array, loss: Any, weight: Any) -> Array:
     """The matrix of the mean loss over the rows, ``(n_parameters, n_parameters)`` in float64."""
     net = network.architecture
     order, n_out = net.n_parameters, net.sizes[-1]
     out = np.zeros(arguments.affordable((order, order), 8))
     roots = np.sqrt(arguments.shares(len(x), weight)).astype(network.parameters.dtype)
     for rows, tape in tapes(network, x, False, max(1, sum(net.sizes) * n_out // 4)):
-        error = root(tape, target[rows], loss) * roots[rows, None, None]
+        error = root(tape, target[rows], loss) * roots[rows, :, None]
         of_layers = errors_of_outputs(tape, error)
         kernels.gauss_newton(tape.inputs, of_layers, out=out, n_threads=tape.n_threads)
     return out

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from .._inputs import arrays
 from .._typing import Array
-from . import first, gauss_newton
+from . import arguments, first, gauss_newton
 from .tape import tapes
 
 #: Fixed-point iterations for the constants at most, and the change that ends them.
@@ -107,7 +107,7 @@ def approximation(
     values, vectors = np.linalg.eigh(gauss_newton.total(network, x, target, loss, weight) * n)
     values = np.maximum(values, 0.0)
     error = _sum_of_squares(network, x, target, loss, weight) if noisy else 0.0
-    targets = n * network.architecture.sizes[-1]
+    targets = arguments.targets(n, network.architecture.sizes[-1], weight)
     length = max(float(np.square(network.parameters, dtype=np.float64).sum()), _SMALLEST)
     a = float(alpha if alpha is not None else 1.0)
     b = float(beta if beta is not None else (targets / max(error, _SMALLEST) if noisy else 1.0))
@@ -125,7 +125,7 @@ def approximation(
     return result
 
 
-def _sum_of_squares(network: Any, x: Any, target: Array, loss: Any, weight: Array | None) -> float:
+def _sum_of_squares(network: Any, x: Any, target: Array, loss: Any, weight: Any) -> float:
     """``Σ (a - y)²``, of weighted rows as if the weights were ``n`` in all."""
     net = kernels.network(network.architecture, network.dtype, n_threads=network.n_threads)
     mean = net.loss(network.parameters, x, target, loss, sample_weight=weight)

@@ -213,8 +213,9 @@ class Derivatives(SecondDerivatives):
         ----------
         X, y, loss : arrays, and a loss
             As in :meth:`fit`.
-        sample_weight : (n,) array-like, optional
-            Factor of each row's loss, which is not divided by the number of rows.
+        sample_weight : (n,) or (n, n_targets) array-like, optional
+            Factor of each row's loss, or of each of its targets', which is not divided by the
+            number of rows.
 
         Returns
         -------

@@ -65,7 +65,7 @@ class SecondDerivatives:
         curvature.check(spec, *net.activations)
         direction = arguments.like(v, "v", self.parameters.shape, self.dtype)
         result = np.zeros_like(self.parameters)
-        scale = arguments.shares(len(x), weight).astype(self.dtype)[:, None]
+        scale = arguments.shares(len(x), weight).astype(self.dtype)
         parts = net.views(direction), net.views(result)
         for rows, tape in tapes(self, x, False, max(net.sizes), SMALL_BLOCK):
             second.add_hessian_product(tape, target[rows], spec, scale[rows], *parts)

@@ -30,14 +30,24 @@ def add_hessian_product(
 ) -> None:
     """Add the rows' part of ``H v`` to ``result``; both are lists of weights and of biases.
 
-    ``scale`` is what the loss of each row is multiplied by, ``(n, 1)``.
+    ``scale`` is what the loss of each row is multiplied by, ``(n, 1)``, or that of each of its
+    targets, ``(n, n_targets)``.
     """
     n = tape.z.dtype.type(len(tape))
     (v_weights, v_biases), (h_weights, h_biases) = direction, result
     z_dots, a_dots = _forward(tape, v_weights, v_biases)
-    delta = kernels.output_delta(tape.z, target, loss, tape.output, n_threads=tape.n_threads)
+    of_targets: Any = None
+    if scale.shape[1] > 1:
+        one = np.ones(len(scale), scale.dtype)
+        of_targets, scale = kernels.TargetWeights(one, scale), one[:, None]
+    delta = kernels.output_delta(
+        *(tape.z, target, loss, tape.output),
+        sample_weight=of_targets,
+        n_threads=tape.n_threads,
+    )
     delta *= scale
-    delta_dot = curvature.of_loss(tape, target, loss, z_dots[-1]) * scale
+    factors = None if of_targets is None else of_targets.factors
+    delta_dot = curvature.of_loss(tape, target, loss, z_dots[-1], factors) * scale
     for layer in range(tape.top, -1, -1):
         a, a_dot = tape.inputs[layer], a_dots[layer]
         h = kernels.weight_gradient(a, delta_dot, n_threads=tape.n_threads)

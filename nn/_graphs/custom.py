@@ -79,7 +79,10 @@ def second_derivative(activation: CustomActivation, z: Array) -> Array:
 
 def loss_hessian_product(loss: CustomLoss, z: Array, y: Array, direction: Array) -> Array:
     """``∂²C / ∂z²`` of every row times a direction, ``(n, n_out)``, for a custom loss ``C``."""
-    function = expression(loss)
+    function, each = expression(loss), loss.outputs_a_target
+    if each and z.shape[1] != each:
+        of_targets = (a.reshape(-1, each) for a in (z, y, direction))
+        return loss_hessian_product(loss, *of_targets).reshape(z.shape)
     graph = trace(function.derivative or function.f, z, y)
     slope = graph.outputs[0]
     if function.derivative is None:
@@ -140,6 +143,15 @@ class OfRows:
             return value.sum(axis=1), delta
         value, delta = _row_graph(self.f, z.shape, z.dtype).at(z, y)
         return _summed(value), delta
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each output has a loss of its own."""
+        if self.n_outputs is not None:
+            return False
+        if self.derivative is None:
+            return self._elementwise
+        return _is_separable(self.f, self.derivative)
 
     @property
     def _elementwise(self) -> bool:
@@ -238,6 +250,21 @@ def _is_elementwise(f: Callable[..., Any], n_outputs: int | None) -> bool:
         return trace(f, 0.5, 0.5).outputs[0].shape == ()
     except (IndexError, TypeError, ValueError):
         return False
+
+
+@functools.lru_cache(maxsize=256)
+def _is_separable(f: Callable[..., Any], derivative: Callable[..., Any]) -> bool:
+    """Whether a loss and its derivative, which need not be traceable, take elements one by one."""
+    z, y = np.random.default_rng(0).uniform(0.25, 0.75, size=(2, 3, 5))
+    for function in (f, derivative):
+        together = np.asarray(function(z, y))
+        if together.shape != z.shape:
+            return False
+        for at in np.ndindex(3, 5):
+            one = tuple(slice(i, i + 1) for i in at)
+            if not np.allclose(function(z[one], y[one]), together[at], equal_nan=True):
+                return False
+    return True
 
 
 @functools.lru_cache(maxsize=256)

@@ -11,7 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels import Architecture, CustomActivation, CustomLoss, Loss, loss_spec
+from fastmlp.kernels import (
+    Architecture,
+    CustomActivation,
+    CustomLoss,
+    Loss,
+    TargetWeights,
+    loss_spec,
+)
 
 from .. import activations, losses
 from .._typing import Array
@@ -46,7 +53,7 @@ def graph(
     parameters: Array,
     x: Array,
     target: Array,
-    weight: Array | None,
+    weight: Array | TargetWeights | None,
     loss: Any,
 ) -> Graph:
     """The graph of the mean loss over rows, in the parameters' dtype; see :meth:`MLP.graph`."""
@@ -63,7 +70,14 @@ def graph(
         if a is not z:
             label(a, f"a{i}")
     z = label(a @ weights[-1] + biases[-1], f"z{len(weights)}")
-    of_rows = _losses(z, y, target, loss, net.output)
+    if isinstance(weight, TargetWeights):
+        factors = weight.factors.astype(dtype)
+        of_rows = np.sum(
+            _losses_of_targets(z, y, factors.shape[1], loss, net.output) * factors, axis=1
+        )
+        weight = weight.rows
+    else:
+        of_rows = _losses(z, y, target, loss, net.output)
     if weight is None:
         mean = np.mean(of_rows)
     else:
@@ -90,6 +104,9 @@ def _losses(z: Any, y: Node, target: Array, loss: Any, output: str) -> Any:
         f = getattr(loss.function, "f", None)
         if f is None:
             raise TypeError(f"loss {loss.name!r} is no expression that can be traced")
+        if loss.outputs_a_target:
+            targets = z.shape[1] // loss.outputs_a_target
+            return np.sum(_losses_of_targets(z, y, targets, loss, output), axis=1)
         value = f(z, y)
         return np.sum(value, axis=1) if value.ndim == 2 else value
     if loss.name == "multiclass_hinge":
@@ -97,6 +114,15 @@ def _losses(z: Any, y: Node, target: Array, loss: Any, output: str) -> Any:
     if loss.name == "cross_entropy":
         return _cross_entropy(z, y)
     return np.sum(of_each_output(loss, output)(z, y), axis=1)
+
+
+def _losses_of_targets(z: Any, y: Node, targets: int, loss: Any, output: str) -> Any:
+    """Loss of every target, ``(n, targets)``."""
+    if not isinstance(loss, CustomLoss):
+        return of_each_output(loss, output)(z, y)
+    shape = -1, z.shape[1] // targets
+    value = loss.function.f(np.reshape(z, shape), np.reshape(y, shape))  # type: ignore[attr-defined]
+    return np.reshape(value, (-1, targets))
 
 
 def of_each_output(loss: Loss, output: str) -> Callable[[Any, Any], Any]:

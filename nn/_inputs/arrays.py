@@ -62,7 +62,7 @@ def targets(value: Any, n: int, n_out: int, dtype: np.dtype[Any], loss: Any) -> 
     y = numeric(value, "y")
     if len(y.shape) == 0 or len(y) != n:
         raise ValueError(f"X and y must have the same number of rows, got {n} and {y.shape}")
-    several = getattr(loss, "outputs_a_target", 1)
+    several = getattr(loss, "outputs_a_target", 0) or 1
     if y.ndim == 1 and n_out == several:
         y = y.reshape(-1, 1)
     if y.ndim == 1:
@@ -91,7 +91,7 @@ def _where_observed(y: Array, loss: Any) -> Array:
     values = y[seen]
     finite(values, "y where it is observed")
     result = np.full_like(y, np.nan)
-    result[seen] = _for_loss(values, loss.meant)
+    result[seen] = _for_loss(values, loss.name)
     return result
 
 
@@ -116,6 +116,8 @@ def _for_loss(y: Array, loss: str) -> Array:
 
 def plain_targets(loss: Any) -> tuple[float, float]:
     """From where to where values need no closer look to be targets of a loss."""
+    if getattr(loss, "factors", ()):  # which go with the targets
+        return np.inf, -np.inf
     spec = LOSS_SPECS.get(loss if isinstance(loss, str) else loss.name)
     if spec is None:
         return -np.inf, np.inf
@@ -136,39 +138,6 @@ def _labels(y: Array, n_out: int) -> Array:
             f"got {y.min()}…{y.max()}"
         )
     return y.astype(np.intp, copy=False)
-
-
-#: What a network has in the place of a weight for each row and output.
-OF_OUTPUTS = (
-    "; a single target is left out by NaN in y and missing_targets='ignore', and losses.Weighted "
-    "has a factor for each output"
-)
-
-
-def weights_of_rows(value: Any, n: int, dtype: np.dtype[Any], of_outputs: str = "") -> Array | None:
-    """Optional factor of each row, ``(n,)``, not negative and not all zero.
-
-    ``of_outputs`` is what is said to those who give one for each output.
-    """
-    if value is None:
-        return None
-    weight = numeric(value, "sample_weight").astype(dtype, copy=False)
-    if weight.shape != (n,):
-        hint = of_outputs if weight.ndim == 2 and weight.shape[1] > 1 else ""
-        raise ValueError(f"sample_weight must have shape ({n},), got {weight.shape}{hint}")
-    finite(weight, "sample_weight")
-    if n and (weight.min() < 0 or weight.max() == 0):
-        raise ValueError("sample_weight must not be negative, nor zero for every row")
-    return weight
-
-
-def weights_where_observed(target: Array, weight: Array | None) -> Array:
-    """Weights of rows, 0 for those without any target."""
-    seen = ~np.isnan(target).all(axis=1)
-    result: Array = seen.astype(target.dtype) if weight is None else weight * seen
-    if not result.any():
-        raise ValueError("y holds no target that is observed and has a weight")
-    return result
 
 
 def numeric(value: Any, name: str) -> Array:

@@ -68,7 +68,7 @@ class Work:
         if self._xs is not None and self._ys is None:
             raise ValueError(f"X holds one array for each of {k} networks, and y must, too")
         self._weight = sample_weight
-        self._weights = arguments.data_of_each("sample_weight", sample_weight, k, (1,))
+        self._weights = arguments.data_of_each("sample_weight", sample_weight, k, (1, 2))
         self._rows = arguments.rows_of_each(rows, k)
         self._batches: dict[Hashable, Batch] = {}
         self._known: dict[Hashable, Settings] = {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from fastmlp import kernels
 from fastmlp.kernels import CustomLoss, Loss
 
 from .. import _naming
-from .._inputs import arrays
+from .._inputs import arrays, weights
 from .._typing import Array
 from .outputs import Decisions
 
@@ -18,7 +19,7 @@ class Arguments(Decisions):
 
     def _loss(self, loss: Any, label_smoothing: float = 0.0, missing_targets: str = "error") -> Any:
         """What the kernels take for a loss: a name, or an object of theirs; checked."""
-        net, described = self._architecture, None
+        net = self._architecture
         if loss is None:
             loss = kernels.ACTIVATION_SPECS[net.output].natural_loss
         elif isinstance(loss, str):
@@ -27,10 +28,9 @@ class Arguments(Decisions):
             from .. import losses
 
             found = losses.get(loss)
-            if isinstance(found, CustomLoss):
-                loss = found
-            else:
-                loss, described = found.for_network(net.sizes[-1], net.output), found
+            loss = found
+            if not isinstance(found, CustomLoss):
+                loss = found.for_network(net.sizes[-1], net.output)
         if label_smoothing:
             spec = Loss.of(loss)
             if "label_smoothing" not in spec.constants:
@@ -38,26 +38,21 @@ class Arguments(Decisions):
                     "label_smoothing is for the losses 'cross_entropy' and "
                     f"'binary_cross_entropy', got {spec.name!r}"
                 )
-            loss = Loss(spec.name, {**spec.constants, "label_smoothing": label_smoothing})
+            loss = dataclasses.replace(
+                spec, constants={**spec.constants, "label_smoothing": label_smoothing}
+            )
         kernels.check_loss(loss, net.output, net.sizes[-1])
-        if missing_targets != "error":
-            described = None if label_smoothing else described
-            return self._observed(loss, described, missing_targets)
-        return loss
+        return loss if missing_targets == "error" else self._observed(loss, missing_targets)
 
-    def _observed(self, loss: Any, described: Any, missing_targets: str) -> Any:
-        """The loss where targets are observed; ``described`` is it as it was given, or ``None``."""
-        from .. import losses
+    def _observed(self, loss: Any, missing_targets: str) -> Any:
+        """The loss where targets are observed."""
         from ..losses._of_targets import observed
 
         if missing_targets != "ignore":
             raise ValueError(
                 f"missing_targets must be 'error' or 'ignore', got {missing_targets!r}"
             )
-        net = self._architecture
-        if described is None:
-            described = loss if isinstance(loss, CustomLoss) else losses.get(Loss.of(loss))
-        return observed(described, net.sizes[-1], net.output)
+        return observed(Loss.of(loss), self._architecture.sizes[-1])
 
     def _batch(
         self,
@@ -67,8 +62,11 @@ class Arguments(Decisions):
         sample_weight: Any = None,
         training: bool = False,
         block: bool = False,
-    ) -> tuple[Array, Array, Array | None, Any]:
-        """Check and convert rows, targets and row weights; ``loss`` is what :meth:`_loss` gives."""
+    ) -> tuple[Array, Array, Any, Any]:
+        """Check and convert rows, targets and weights; ``loss`` is what :meth:`_loss` gives.
+
+        Weights are ``None``, those of rows ``(n,)``, or ``kernels.TargetWeights``.
+        """
         net = self._architecture
         x = arrays.rows(X, net.sizes[0], self._dtype)
         if len(x) == 0 and not block:  # of several blocks one may be empty
@@ -76,7 +74,7 @@ class Arguments(Decisions):
         if training:
             arrays.finite(x, "X")
         target = arrays.targets(y, len(x), net.sizes[-1], self._dtype, loss)
-        weight = arrays.weights_of_rows(sample_weight, len(x), self._dtype, arrays.OF_OUTPUTS)
-        if getattr(loss, "missing", False):
-            weight = arrays.weights_where_observed(target, weight)
+        target, weight = weights.of_targets(
+            sample_weight, target, loss, net.sizes[-1], self._dtype, block=block
+        )
         return x, target, weight, loss

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels import CSR
+from fastmlp.kernels import CSR, TargetWeights
 
 from .._inputs import sparse
 from .._network.batch import Batch
@@ -32,7 +32,7 @@ class Buffer:
 
     def __init__(self, head: int) -> None:
         self._head = head
-        self._held: list[Array | None] = [None, None, None]
+        self._held: list[Array | None] = [None] * 4  # rows, targets, weights, their factors
         self._sparse: list[Any] = []
         self._loss: Any = None
         self.n_rows = self.n_batches = 0
@@ -46,7 +46,7 @@ class Buffer:
             n = len(batch.target)
             if isinstance(batch.x, CSR):
                 self._sparse.append(batch.x)
-            parts = (None if self._sparse else batch.x, batch.target, batch.weight)
+            parts = _parts(batch, None if self._sparse else batch.x)
             for k, part in enumerate(parts):
                 self._held[k] = self._with(self._held[k], part, expected)
             self.n_rows += n
@@ -71,9 +71,9 @@ class Buffer:
         """What was read, behind rows that are left over."""
         n = 0 if left is None else len(left.target)
         start, end = self._head - n, self._head + self.n_rows
-        x, target, weight = self._held
+        x, target, weight, factors = self._held
         if left is not None:
-            for held, part in ((x, left.x), (target, left.target), (weight, left.weight)):
+            for held, part in zip(self._held, _parts(left, left.x), strict=True):
                 if held is not None and part is not None:
                     held[start : self._head] = part
         if self._sparse:
@@ -82,9 +82,18 @@ class Buffer:
             assert x is not None
             rows = x[start:end]
         assert target is not None
-        return Batch(
-            rows, target[start:end], None if weight is None else weight[start:end], self._loss
-        )
+        found: Any = None if weight is None else weight[start:end]
+        if factors is not None:
+            found = TargetWeights(found, factors[start:end])
+        return Batch(rows, target[start:end], found, self._loss)
+
+
+def _parts(batch: Batch, x: Any) -> tuple[Any, ...]:
+    """Arrays of a batch's rows that lie in the same order, ``None`` for what it lacks."""
+    weight = batch.weight
+    if isinstance(weight, TargetWeights):
+        return x, batch.target, weight.rows, weight.factors
+    return x, batch.target, weight, None
 
 
 class Reader:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastmlp.kernels import CSR
 
-from .._inputs import sparse
+from .._inputs import sparse, weights
 from .._network.batch import Batch
 from .._typing import Array
 
@@ -123,7 +123,7 @@ class Stream:
         kind = (
             isinstance(batch.x, CSR),
             batch.target.ndim,
-            batch.weight is not None,
+            weights.kind(batch.weight),
         )
         if self._shape is None:
             self._shape = kind
@@ -142,7 +142,7 @@ class StreamBatch:
     def __init__(self, stream: Stream, loss: Any, first: Batch | None = None) -> None:
         self.stream, self.loss = stream, loss
         self._first = first
-        self._labels: tuple[Array, Array | None] | None = None
+        self._labels: tuple[Array, Any] | None = None
 
     @classmethod
     def of(cls, stream: Stream) -> StreamBatch:
@@ -172,14 +172,14 @@ class StreamBatch:
         """All of them: what takes them one after the other makes one step with all."""
         return self
 
-    def _gathered(self) -> tuple[Array, Array | None]:
+    def _gathered(self) -> tuple[Array, Any]:
         if self._labels is None:
             self.stream.again()
             found = [(batch.target, batch.weight) for batch in self.stream.blocks()]
-            weights = [weight for _, weight in found if weight is not None]
+            given = [weight for _, weight in found if weight is not None]
             self._labels = (
                 np.concatenate([target for target, _ in found]),
-                np.concatenate(weights) if weights else None,
+                weights.concatenated(given) if given else None,
             )
         return self._labels
 
@@ -189,7 +189,7 @@ class StreamBatch:
         return self._gathered()[0]
 
     @property
-    def weight(self) -> Array | None:
+    def weight(self) -> Any:
         """Weights of all rows."""
         return self._gathered()[1]
 
@@ -214,13 +214,13 @@ class StreamBatch:
 
     def mean_loss(self, network: Network) -> float:
         """Mean loss of all rows."""
-        total = weights = 0.0
+        total = summed = 0.0
         for batch in self.stream.blocks():
             share = weight_of(batch)
             if share:
                 total += share * batch.mean_loss(network)
-                weights += share
-        return total / weights if weights else 0.0
+                summed += share
+        return total / summed if summed else 0.0
 
 
 def weight_of(batch: Batch) -> float:
@@ -255,14 +255,8 @@ def network_stream(
 
     def convert(x: Any, y: Any, weight: Any) -> Batch:
         # Single blocks may hold nothing that counts; all together may not, as elsewhere.
-        nothing = weight is not None and np.size(weight) > 0 and not np.any(weight)
-        given = None if nothing else weight
-        x, target, weights, spec = network._batch(x, y, loss, given, training=True, block=True)
-        if nothing:
-            weights = np.zeros(len(target), network.dtype)
-        if weigh is not None:
-            weights = weigh(target, weights)
-        return Batch(x, target, weights, spec)
+        x, target, found, spec = network._batch(x, y, loss, weight, training=True, block=True)
+        return Batch(x, target, found if weigh is None else weigh(target, found), spec)
 
     return Stream(source, convert)
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fastmlp.kernels import loss_spec
+from fastmlp.kernels import TargetWeights, loss_spec
 
 from .._network import decisions
 from .._typing import Array
 from ..metrics import Metric, f1
+from ..metrics._arguments import over_outputs
 from ..metrics._sklearn import is_theirs
 
 if TYPE_CHECKING:
@@ -91,8 +92,9 @@ class Measure:
     shown : callable
         From outputs to what the metric takes.
     truth : array
-    weight : (n,) array or None
-        Of rows, where the metric takes them.
+    weight : (n,) array, TargetWeights or None
+        Of rows, where the metric takes them; with those of single targets the metric is the mean of
+        those of all outputs that have one.
     options : dict
         What else it is given.
     """
@@ -100,12 +102,16 @@ class Measure:
     metric: Metric
     shown: Callable[[Array], Array]
     truth: Array
-    weight: Array | None
+    weight: Array | TargetWeights | None
     options: dict[str, Any]
 
     def __call__(self, outputs: Array) -> float:
-        weight = {} if self.weight is None else {"sample_weight": self.weight}
         shown = self.shown(outputs)
+        if isinstance(self.weight, TargetWeights):
+            weighs = self.metric.has("sample_weight")
+            products = self.weight.products
+            return over_outputs(self.metric.function, self.truth, shown, products, weighs)
+        weight = {} if self.weight is None else {"sample_weight": self.weight}
         return float(self.metric.function(self.truth, shown, **weight, **self.options))
 
     def of(self, rows: Array) -> Measure:
@@ -114,7 +120,9 @@ class Measure:
         return replace(self, truth=self.truth[rows], weight=weight)
 
 
-def prepared(metric: Metric, task: Task, target: Array, weight: Array | None) -> Measure:
+def prepared(
+    metric: Metric, task: Task, target: Array, weight: Array | TargetWeights | None
+) -> Measure:
     """A metric with all that does not change from epoch to epoch worked out.
 
     Raises
@@ -122,6 +130,8 @@ def prepared(metric: Metric, task: Task, target: Array, weight: Array | None) ->
     ValueError
         Where it does not fit the task.
     """
+    if isinstance(weight, TargetWeights):
+        return _of_targets(metric, task, target, weight)
     weight = weight if metric.has("sample_weight") else None
     truth, takes = task.truth(target), metric.takes
     if takes == "either":
@@ -152,6 +162,17 @@ def prepared(metric: Metric, task: Task, target: Array, weight: Array | None) ->
     return Measure(metric, task.scores, truth, weight, options)
 
 
+def _of_targets(metric: Metric, task: Task, target: Array, weight: TargetWeights) -> Measure:
+    """A metric of values whose targets have weights of their own."""
+    values = metric.takes == "values" or (metric.takes == "either" and not task.decides)
+    if not values or target.ndim == 1 or target.shape != weight.factors.shape:
+        raise ValueError(
+            f"metric {metric.name!r} cannot be measured with weights of single targets, or with "
+            "missing ones: only metrics of values can, with one output for each target"
+        )
+    return Measure(metric, lambda out: out, target, weight, {})
+
+
 def try_out(measure: Measure, network: Network, batch: Any, prefix: str) -> None:
     """Compute a metric of a few rows of a batch, some of each class.
 
@@ -161,7 +182,9 @@ def try_out(measure: Measure, network: Network, batch: Any, prefix: str) -> None
         Where that fails, or gives no number.
     """
     name, n = prefix + measure.metric.name, len(batch.target)
-    usable = np.arange(n) if measure.weight is None else np.flatnonzero(measure.weight)
+    weight = measure.weight
+    counts = weight.rows if isinstance(weight, TargetWeights) else weight
+    usable = np.arange(n) if counts is None else np.flatnonzero(counts)
     rows = usable[:FEW]
     if measure.truth.ndim == 1 and measure.truth.dtype.kind in "iu":
         _, first = np.unique(measure.truth[usable], return_index=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels import CSR
+from fastmlp.kernels import CSR, TargetWeights
 
 from .._inputs import numbers
 from .._network.batch import Batch
@@ -112,8 +112,10 @@ def packed(batch: Batch | None) -> dict[str, Any] | None:
     """Rows that are left over, as arrays."""
     if batch is None:
         return None
-    x = batch.x
-    found: dict[str, Any] = {"target": batch.target, "weight": batch.weight, "x": x}
+    x, weight = batch.x, batch.weight
+    found: dict[str, Any] = {"target": batch.target, "weight": weight, "x": x}
+    if isinstance(weight, TargetWeights):
+        found |= {"weight": weight.rows, "factors": weight.factors}
     if isinstance(x, CSR):
         indices, indptr = (part.astype(np.int64) for part in (x.indices, x.indptr))
         found["x"] = {"data": x.data, "indices": indices, "indptr": indptr, "shape": list(x.shape)}
@@ -151,4 +153,9 @@ def batch_of(found: dict[str, Any] | None, n_in: int, dtype: Any, loss: Any = No
     fits = x.shape[1] == n_in and len(target) == n and target.ndim in (1, 2)
     if not fits or (weight is not None and (weight.shape != (n,) or weight.dtype != dtype)):
         raise ValueError(f"left has rows, targets and weights that do not fit {n_in} inputs")
+    factors = found.get("factors")
+    if factors is not None:
+        if weight is None or factors.shape[:1] != (n,) or factors.dtype != dtype:
+            raise ValueError("left has factors of targets that do not fit its rows")
+        weight = TargetWeights(weight, factors)
     return Batch(x, target, weight, loss)

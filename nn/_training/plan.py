@@ -233,7 +233,12 @@ def rows(
     """The training rows, checked, with the weights of their classes; without ``y`` a source's."""
     if y is None:
         return streams.training_rows(network, known, X, sample_weight, class_weight)
-    x, target, weight, _ = network._batch(X, y, known.loss, sample_weight, training=True)
+    # Of ranks with rows of their own none may leave out what others need.
+    apart = known.cluster is not None and known.cluster.partitioned
+    apart = apart and getattr(known.loss, "missing", False)
+    x, target, weight, _ = network._batch(
+        X, y, known.loss, sample_weight, training=True, block=apart
+    )
     return weighed(network, Batch(x, target, weight, known.loss), class_weight)
 
 

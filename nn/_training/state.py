@@ -45,7 +45,8 @@ class Resumable:
         if kept:
             self._engine.take_over(*kept[1:])
         self._parameters = network.parameters
-        self._unweighted = options.class_weight is None
+        self._factors = bool(getattr(self._known.loss, "factors", ()))
+        self._unweighted = options.class_weight is None and not self._factors
         self._low, self._high = self._known.plain_targets
 
     @property

@@ -124,7 +124,8 @@ class SingleSteps(Resumable):
         self, X: Any, y: Any, sample_weight: Any, class_weight: Any = None
     ) -> Batch | StreamBatch:
         net, known = self._network, self._known
-        if X.__class__ is np.ndarray and kernels.plain_samples(
+        plain = X.__class__ is np.ndarray and not self._factors
+        if plain and kernels.plain_samples(
             net.architecture, net.dtype, X, y, sample_weight, *known.plain_targets
         ):
             target = y if y.ndim == 2 or y.dtype.kind == "i" else y.reshape(-1, 1)

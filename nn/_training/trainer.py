@@ -100,8 +100,8 @@ class Trainer(SingleSteps):
             As those of ``MLP.fit``; a source has no ``y``.
         epochs : int, default 1
             Epochs to make, at most: stop rules and callbacks may end them earlier.
-        sample_weight : (n,) array-like, optional
-            Factor of each row, not negative.
+        sample_weight : (n,) or (n, n_targets) array-like, optional
+            Factor of each row, or of each target of each row, not negative.
 
         Returns
         -------

@@ -104,8 +104,8 @@ def arrays(
         Features, in memory or in a file.
     y : (n,) or (n, n_out) array or numpy.memmap
         Targets: class labels, or real values.
-    sample_weight : (n,) array or numpy.memmap, optional
-        Factor of each row, not negative.
+    sample_weight : (n,) or (n, n_targets) array or numpy.memmap, optional
+        Factor of each row, or of each target of each row, not negative.
     block_rows : int, optional
         Rows of a block, by default 8 MiB of them.
     memory : int or str, default 1 GiB

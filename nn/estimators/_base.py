@@ -26,18 +26,20 @@ from ._fitting.optimizer import check_endless
 from ._fitting.single_step import check_finite
 from ._fitting.solvers import solve
 from ._fitting.watching import Rows, forget_curves
+from ._holes import WholeTargets
 from ._sklearn.callbacks import Context
 from ._sklearn.compat import (
     CallbackSupportMixin,
     NotFittedError,
-    row_weights,
     validate,
     with_callbacks,
 )
 from ._sklearn.parameters import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes, start_generator
 
 
-class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, FittedArrays):
+class BaseMLP(
+    WholeTargets, EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, FittedArrays
+):
     """Common part of :class:`MLPClassifier` and :class:`MLPRegressor`."""
 
     # Constructor parameters, set by the subclasses.
@@ -106,9 +108,6 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
     def _shows_mean(self) -> bool:
         """Whether the loss that is shown is the mean over outputs, not the sum."""
         return False
-
-    def _engine_loss(self) -> Any:
-        return _names.engine_loss(self.loss, self.out_activation_)
 
     # Fitting
 
@@ -185,14 +184,15 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
         """Checked training rows in memory, and the factors of their classes."""
         if classes is not None and not incremental:
             raise ValueError("classes is for a source: the labels in an array are all known")
-        x, y = validate(self, X, y, reset=first_pass, y_numeric=self._y_numeric)
+        x, y = self._validate(X, y, first_pass)
         y = self._shape_targets(y)
         dtype = self._dtype_of_fit(x.dtype, first_pass)
-        weight = row_weights(given, x, dtype)
+        weight = self._weights(given, x, dtype)
         self._learn_targets(y, first_pass, incremental, classes)
         factors = self._class_factors(y, weight, incremental)
         weight = self._weigh(factors, y, weight, dtype)
-        return Rows(x.astype(dtype, copy=False), y, self._encode(y, dtype), weight), factors
+        target, weight = self._weigh_targets(given, self._encode(y, dtype), weight, dtype)
+        return Rows(x.astype(dtype, copy=False), y, target, weight), factors
 
     def _check_going_on(self, first_pass: bool, incremental: bool) -> None:
         """Check what must not have changed since the network was made, and the schedule."""
@@ -225,14 +225,16 @@ class BaseMLP(EstimatorExports, EstimatorDerivatives, CallbackSupportMixin, Fitt
         try:
             if of_source:
                 return sources.validation_rows(self, X, dtype, factors)
-            x, y = validate(self, X, y, reset=False, y_numeric=self._y_numeric)
+            x, y = self._validate(X, y, False)
             y = self._shape_targets(y)
             self._check_validation_targets(y)
-            weight = self._weigh(factors, y, row_weights(sample_weight, x, dtype), dtype)
+            weight = self._weigh(factors, y, self._weights(sample_weight, x, dtype), dtype)
+            target = self._encode(y, dtype)
+            target, weight = self._weigh_targets(sample_weight, target, weight, dtype)
         except (TypeError, ValueError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"validation rows X_val, y_val: {error}") from None
-        return Rows(x.astype(dtype, copy=False), y, self._encode(y, dtype), weight)
+        return Rows(x.astype(dtype, copy=False), y, target, weight)
 
     def _dtype_of_fit(self, dtype: Any, first_pass: bool) -> Any:
         """What a fit computes in: ``dtype`` where it is given, else what the rows have.

@@ -88,14 +88,21 @@ def outputs_for(loss: Any, labels: Any) -> tuple[int, str]:
     return outputs, "logistic" if one or multilabel else "softmax"
 
 
-def engine_loss(loss: Any, out_activation: str) -> Any:
-    """The engine's loss for an estimator's ``loss`` and output activation."""
+def engine_loss(loss: Any, out_activation: str, n_outputs: int) -> Any:
+    """The engine's loss for an estimator's ``loss``, output activation and number of outputs."""
     if isinstance(loss, str) and loss == "log_loss":
         return _LOG_LOSS[out_activation]
     if isinstance(loss, str):
         return _named_loss(loss, losses.Loss.registry.get(loss))
     found = losses.get(loss)
-    return found if isinstance(found, CustomLoss) else found.spec()
+    if isinstance(found, CustomLoss):
+        return found
+    if found.outputs_a_target > 1:
+        raise ValueError(
+            f"{type(found).__name__} has several outputs for each target: take MLP, whose layers "
+            "say how many"
+        )
+    return found.for_network(n_outputs, OUTPUTS[out_activation])
 
 
 @functools.lru_cache(maxsize=64)

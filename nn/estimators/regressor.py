@@ -17,11 +17,11 @@ from .._typing import (
     ScheduleName,
     SolverName,
 )
-from ..metrics import r2
 from . import _labels, _names
 from ._base import BaseMLP
 from ._fitting import sources
 from ._fitting.single_step import step_alone
+from ._holes import TargetsWithHoles
 from ._methods import available_if, keep_parameters, stochastic
 from ._sklearn.compat import RegressorMixin
 from ._sklearn.constraints import ParameterConstraints
@@ -31,7 +31,7 @@ __all__ = ["MLPRegressor"]
 
 
 @document
-class MLPRegressor(RegressorMixin, BaseMLP):
+class MLPRegressor(RegressorMixin, TargetsWithHoles, BaseMLP):
     """Multilayer perceptron for one or more real outputs.
 
     Takes the place of ``sklearn.neural_network.MLPRegressor``: equal parameters, and with equal
@@ -56,6 +56,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     output_reduction : {"mean", "sum"}, default "mean"
         How the squared errors of several outputs are shown in ``loss_`` and ``loss_curve_``, see
         the notes.
+    missing_targets : {"error", "ignore"}, default "error"
+        What NaN in ``y`` is: an error, or not observed, without a part in loss, gradient and
+        ``score``.
     {extras}
 
     Notes
@@ -113,6 +116,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         output_reduction: str = "mean",
+        missing_targets: str = "error",
         optimizer: OptimizerName | Any = None,
         schedule: ScheduleName | Any = None,
         init: InitializerName | Any = None,
@@ -152,8 +156,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             A source (see :mod:`fastmlp.data`) is read while the network is trained.
         y : (n,) or (n, n_outputs) array-like; not for a source
             Of a source the targets are in its blocks.
-        sample_weight : (n,) array-like or float, optional
-            Factor of each row, not negative.
+        sample_weight : (n,) or (n, n_outputs) array-like, or float, optional
+            Factor of each row, or of each target of each row, not negative.
         X_val, y_val, sample_weight_val : as above, optional
             Validation rows: their score and loss are noted after each epoch, and with early
             stopping they are used instead of a part of ``X``. ``X_val`` alone may be a source.
@@ -183,8 +187,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             Rows.
         y : (n,) or (n, n_outputs) array-like
             Their targets.
-        sample_weight : (n,) array-like, optional
-            Factor of each row, not negative.
+        sample_weight : (n,) or (n, n_outputs) array-like, optional
+            As in :meth:`fit`.
 
         Returns
         -------
@@ -217,6 +221,30 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         outputs = self._outputs(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Coefficient of determination R², averaged over the outputs.
+
+        Parameters
+        ----------
+        X : (n, n_features) array-like or sparse matrix
+            Rows.
+        y : (n,) or (n, n_outputs) array-like
+            Right values; with ``missing_targets="ignore"`` each output is measured where it was
+            observed.
+        sample_weight : (n,) array-like, optional
+            Factor of each row, not negative.
+
+        Returns
+        -------
+        float
+            1 at best; 0 for the mean of the targets.
+        """
+        observed = self._score_of_observed(X, y, sample_weight)
+        if observed is not None:
+            return observed
+        result: float = super().score(X, y, sample_weight)
+        return result
+
     # Fitting
 
     def _shape_targets(self, y: Any) -> Any:
@@ -227,8 +255,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._check_values(y)
         if first_pass:
             self.n_outputs_ = outputs
-            name = _names.loss_name(self.loss)
-            self.out_activation_ = LOSS_OUTPUTS.get(name, ("identity",))[0]
+            outputs_of = LOSS_OUTPUTS.get(_names.loss_name(self.loss))
+            if outputs_of is None:  # of an object that knows them, or of a user
+                outputs_of = getattr(self.loss, "outputs", ("identity",))
+            self.out_activation_ = outputs_of[0]
         else:
             self.n_outputs_ = len(self.intercepts_[-1])
             self._check_validation_targets(y)
@@ -243,8 +273,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if y.dtype.kind not in "fiub":
             raise ValueError(f"y must hold real numbers, got dtype {y.dtype}")
         name = _names.loss_name(self.loss)
-        if name in LOSS_SPECS and y.size and y.min() < LOSS_SPECS[name].targets.low:
-            raise ValueError(f"loss={name!r} needs targets that are not negative, got {y.min()}")
+        low = np.nan if name not in LOSS_SPECS else LOSS_SPECS[name].targets.low
+        if y.size and np.any(y < low):
+            lowest = np.nanmin(y)
+            raise ValueError(f"loss={name!r} needs targets that are not negative, got {lowest}")
 
     def _encode(self, y: Array, dtype: Any) -> Array:
         return y.reshape(len(y), -1).astype(dtype, copy=False)
@@ -260,4 +292,4 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return None
 
     def _score_outputs(self, target: Array, outputs: Array, weight: Array | None) -> float:
-        return r2(target, outputs, weight) if np.isfinite(outputs).all() else float("nan")
+        return self._r2(target, outputs, weight) if np.isfinite(outputs).all() else float("nan")

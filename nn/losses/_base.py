@@ -95,7 +95,7 @@ class Loss(ABC):
         target : (n, n_out) or (n,) array-like
         output : str, optional
             Output activation, by default the first of ``outputs``.
-        sample_weight : (n,) array-like, optional
+        sample_weight : (n,) or (n, n_targets) array-like, optional
         """
         arrays = self._arrays(scores, target, sample_weight)
         return kernels.loss_value(
@@ -119,8 +119,8 @@ class Loss(ABC):
             Values, or class labels.
         output : str, optional
             Output activation, by default the first of ``outputs``.
-        sample_weight : (n,) array-like, optional
-            Factor of each row, not negative.
+        sample_weight : (n,) or (n, n_targets) array-like, optional
+            Factor of each row, or of each of its targets, not negative.
 
         Returns
         -------
@@ -132,11 +132,15 @@ class Loss(ABC):
             *arrays[:2], self.spec(), output or self.outputs[0], sample_weight=arrays[2]
         )
 
-    @staticmethod
-    def _arrays(scores: Any, target: Any, sample_weight: Any) -> tuple[Array, Array, Array | None]:
+    def _arrays(self, scores: Any, target: Any, sample_weight: Any) -> tuple[Array, Array, Any]:
         z = np.asarray(scores)
         z = z if z.dtype == np.float32 else z.astype(np.float64)
         y = np.asarray(target)
         if y.ndim != 1 or y.dtype.kind not in "iu":
             y = y.astype(z.dtype)
-        return z, y, None if sample_weight is None else np.asarray(sample_weight, z.dtype)
+        weight = None if sample_weight is None else np.asarray(sample_weight, z.dtype)
+        if weight is not None and weight.ndim == 2:
+            from .._inputs import weights
+
+            return z, *weights.of_targets(weight, y, self.spec(), z.shape[1], z.dtype)
+        return z, y, weight

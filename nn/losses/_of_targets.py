@@ -1,9 +1,9 @@
 """Losses that look at targets in another way than one number for each output.
 
-There is one mechanism for all of them, and for missing targets: the loss is an expression of the
-scores ``z`` and of targets that have been spread to one for each output, it is traced, and every
-backend runs it as native code. A missing target is NaN, at which an expression and its derivative
-are 0; a row without any target has the weight 0.
+Several outputs may stand for one target: the loss is then an expression of the scores ``z`` of one
+target, which is spread to one for each output; it is traced, and every backend runs it as native
+code, target by target. Factors of outputs and missing targets are weights of targets, see
+``_inputs/weights.py``; losses only say that they have them.
 """
 
 from __future__ import annotations
@@ -22,28 +22,33 @@ from fastmlp.kernels import CustomLoss
 from .._inputs.numbers import number
 from .._typing import Array
 from ._base import Loss
-from ._of_outputs import Quantile
 
 Expression = Callable[[Any, Any], Any]
 
 
-@dataclass(frozen=True, eq=False)
-class TargetLoss(CustomLoss):
-    """A traced loss that says how targets are spread over outputs.
+@dataclass(frozen=True)
+class WeightedLoss(kernels.Loss):
+    """A loss with a name whose targets have weights.
 
     Attributes
     ----------
-    outputs_a_target : int
-        Outputs of each target, which stand side by side.
     missing : bool
         Whether NaN stands for a target that was not observed.
-    meant : str
-        Name of the loss that is meant, for the values that it takes.
+    factors : tuple of float
+        One for each output; none for equal ones.
     """
 
-    outputs_a_target: int = 1
     missing: bool = False
-    meant: str = ""
+    factors: tuple[float, ...] = ()
+
+    __hash__ = kernels.Loss.__hash__
+
+
+@dataclass(frozen=True, eq=False)
+class TargetLoss(CustomLoss):
+    """A traced loss; ``missing`` as in :class:`WeightedLoss`."""
+
+    missing: bool = False
 
 
 class OfTargets(Loss, kind=True):
@@ -69,16 +74,26 @@ class OfTargets(Loss, kind=True):
     def outputs(self) -> tuple[str, ...]:
         return ("identity",)
 
-    @abstractmethod
-    def expression(self, n_out: int, output: str) -> Expression:
-        """``(z, y) -> loss`` of rows, or of each output, for targets spread to ``(n, n_out)``."""
 
-    def for_network(self, n_out: int, output: str) -> CustomLoss:
-        return _traced(self, n_out, output, missing=False)
+class Traced(OfTargets, kind=True):
+    """Base of those that are an expression of one target and its outputs."""
+
+    @abstractmethod
+    def expression(self) -> Expression:
+        """``(z, y) -> (n,)`` losses of one target, both ``(n, outputs_a_target)``."""
+
+    def for_network(self, n_out: int, output: str) -> kernels.Loss:
+        several = self.outputs_a_target
+        if n_out % several:
+            raise ValueError(
+                f"{type(self).__name__} needs {several} outputs for each target, and the network "
+                f"has {n_out}"
+            )
+        return _traced(self)
 
 
 @dataclass(frozen=True)
-class GaussianNLL(OfTargets):
+class GaussianNLL(Traced):
     """``½ (s + (y - m)² exp(-s))``: a normal distribution of each target, of which both are learnt.
 
     The network has two outputs for each target, side by side: the mean ``m`` and the logarithm of
@@ -105,15 +120,12 @@ class GaussianNLL(OfTargets):
 
     outputs_a_target = 2
 
-    def expression(self, n_out: int, output: str) -> Expression:
+    def expression(self) -> Expression:
         def f(z: Any, y: Any) -> Any:
-            total = 0.0
-            for target in range(n_out // 2):
-                chosen = [np.arange(n_out) == 2 * target + k for k in range(2)]
-                m, s = (np.sum(z * mask.astype(z.dtype), axis=1) for mask in chosen)
-                own = np.sum(y * chosen[0].astype(z.dtype), axis=1)
-                total = total + 0.5 * (s + np.square(own - m) * np.exp(-s))
-            return total
+            # Sums, which native code has, in the place of indices, which it has not.
+            first, second = np.eye(2, dtype=z.dtype)
+            m, s = np.sum(z * first, axis=1), np.sum(z * second, axis=1)
+            return 0.5 * (s + np.square(np.sum(y * first, axis=1) - m) * np.exp(-s))
 
         return f
 
@@ -153,16 +165,15 @@ class Weighted(OfTargets):
         found: tuple[str, ...] = self.loss.outputs
         return found
 
-    def expression(self, n_out: int, output: str) -> Expression:
+    def for_network(self, n_out: int, output: str) -> kernels.Loss:
         if len(self.weights) != n_out:
             raise ValueError(f"weights must hold {n_out} numbers, one for each output")
-        each = _of_each_output(self.loss, output)
-        weights = np.array(self.weights)
-        return lambda z, y: each(z, y) * weights.astype(z.dtype)
+        inner = self.loss.spec()
+        return WeightedLoss(inner.name, inner.constants, factors=tuple(self.weights))
 
 
 @dataclass(frozen=True)
-class Quantiles(OfTargets):
+class Quantiles(Traced):
     """Several quantiles of each target; see :class:`fastmlp.losses.Quantile`."""
 
     quantiles: tuple[float, ...] = (0.5,)
@@ -172,28 +183,26 @@ class Quantiles(OfTargets):
     def outputs_a_target(self) -> int:  # type: ignore[override]
         return len(self.quantiles)
 
-    def expression(self, n_out: int, output: str) -> Expression:
-        several = len(self.quantiles)
-        q = np.tile(self.quantiles, n_out // several)
+    def expression(self) -> Expression:
+        q = np.array(self.quantiles)
 
         def f(z: Any, y: Any) -> Any:
             level = q.astype(z.dtype)
-            r = (_levels(z, n_out, several) if self.ordered else z) - y
-            return np.where(r > 0, (1 - level) * r, -level * r)
+            r = (_levels(z, len(q)) if self.ordered else z) - y
+            return np.sum(np.where(r > 0, (1 - level) * r, -level * r), axis=1)
 
         return f
 
 
-def _levels(z: Any, n_out: int, several: int) -> Any:
+def _levels(z: Any, several: int) -> Any:
     """Scores as quantiles that rise: the first one, and then steps of softplus."""
-    place = np.arange(n_out)
-    first = (place % several == 0).astype(np.float64)
+    place = np.arange(several)
+    first = (place == 0).astype(np.float64)
     steps = z * first + np.logaddexp(0.0, z) * (1 - first)
     total: Any = 0.0
-    for k in range(n_out):
-        later = (place >= k) & (place // several == k // several)
+    for k in range(several):
         own = np.sum(steps * (place == k).astype(np.float64), axis=1, keepdims=True)
-        total = total + own * later.astype(np.float64)
+        total = total + own * (place >= k).astype(np.float64)
     return total
 
 
@@ -204,54 +213,26 @@ def levels(outputs: Array, several: int) -> Array:
     return np.cumsum(steps, axis=2, dtype=outputs.dtype)
 
 
-def observed(loss: Any, n_out: int, output: str) -> TargetLoss:
+@functools.lru_cache(maxsize=64)
+def observed(loss: kernels.Loss, n_out: int) -> kernels.Loss:
     """A loss that takes NaN for targets that were not observed."""
-    if isinstance(loss, CustomLoss):
+    if kernels.targets_of_a_row(loss, n_out) is None:
         raise ValueError(
-            f"missing_targets='ignore' is for the losses of fastmlp, got {loss.name!r}"
+            f"missing_targets='ignore' needs a loss that is a sum over outputs, and {loss.name!r} "
+            "is no sum over outputs"
         )
-    if isinstance(loss, Quantile) and loss.outputs_a_target > 1:
-        loss = loss.several()
-    if getattr(loss, "label_smoothing", 0):
-        raise ValueError("missing_targets='ignore' goes without label_smoothing")
-    return _traced(loss, n_out, output, missing=True)
+    if isinstance(loss, CustomLoss):
+        return TargetLoss(loss.name, loss.function, loss.outputs_a_target, missing=True)
+    factors = getattr(loss, "factors", ())
+    return WeightedLoss(loss.name, loss.constants, missing=True, factors=factors)
 
 
 @functools.lru_cache(maxsize=64)
-def _traced(loss: Any, n_out: int, output: str, *, missing: bool) -> TargetLoss:
+def _traced(loss: Traced) -> TargetLoss:
     from .._graphs import custom  # brings automatic differentiation along
 
-    several = loss.outputs_a_target
-    if n_out % several:
-        raise ValueError(
-            f"{type(loss).__name__} needs {several} outputs for each target, and the network has "
-            f"{n_out}"
-        )
-    own = isinstance(loss, OfTargets)
-    f = loss.expression(n_out, output) if own else _of_each_output(loss, output)
-    if missing:
-        f = _where_observed(f)
-    function = custom.OfRows(f, None, n_out if own else None)
-    name = type(loss).__name__ + (" where observed" if missing else "")
-    return TargetLoss(name, function, several, missing, loss.name)
-
-
-def _where_observed(f: Expression) -> Expression:
-    def g(z: Any, y: Any) -> Any:
-        absent = np.isnan(y)
-        value = f(z, np.where(absent, 0.0, y))
-        if value.ndim == 1:  # of a row with all of its targets, or none
-            missed = np.sum(np.where(absent, 1.0, 0.0), axis=1)
-            return np.where(missed > 0, 0.0, value)
-        return np.where(absent, 0.0, value)
-
-    return g
-
-
-def _of_each_output(loss: Loss, output: str) -> Expression:
-    from .._graphs import networks
-
-    return networks.of_each_output(loss.spec(), output)
+    function = custom.OfRows(loss.expression(), None, loss.outputs_a_target)
+    return TargetLoss(type(loss).__name__, function, loss.outputs_a_target)
 
 
 def _inner(loss: Any) -> Loss:
@@ -260,4 +241,6 @@ def _inner(loss: Any) -> Loss:
     found = get(loss)
     if isinstance(found, (CustomLoss, OfTargets)):
         raise TypeError(f"Weighted takes a loss of fastmlp with a name, got {found!r}")
+    if kernels.targets_of_a_row(found.spec(), 1) is None:
+        raise ValueError(f"Weighted takes a loss that is a sum over outputs, got {found!r}")
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -41,6 +43,22 @@ def weights(sample_weight: ArrayLike | None, n: int) -> Array:
     if not (np.isfinite(weight).all() and weight.min() >= 0 and weight.any()):
         raise ValueError("sample_weight must be finite, not negative, and not zero for every row")
     return weight
+
+
+def over_outputs(
+    function: Callable[..., float], y_true: Array, y_pred: Array, weight: Array, weighs: bool = True
+) -> float:
+    """The mean over outputs of a metric with a weight for each target, ``(n, n_out)``.
+
+    Each output is measured where it has a weight (``weighs`` says whether the metric takes them);
+    NaN where none has one.
+    """
+    found = []
+    for own, true, pred in zip(weight.T, y_true.T, y_pred.T, strict=True):
+        if (seen := own > 0).any():
+            given = {"sample_weight": own[seen]} if weighs else {}
+            found.append(function(true[seen], pred[seen], **given))
+    return float(np.mean(found)) if found else float("nan")
 
 
 def mean(values: Array, sample_weight: ArrayLike | None) -> float:

@@ -184,3 +184,66 @@ def test_constants_are_checked(constants):
 def test_constants_of_laplace_are_checked(name):
     with pytest.raises(ValueError, match=f"{name} must be a finite number above 0, got 0"):
         network().laplace(X, Y, **{name: 0})
+
+
+# Layers that stay have no part in what is descended and learnt
+
+
+LAST = [False, True]
+ROWS = np.random.default_rng(4).normal(size=(60, 3))
+SINE = np.sin(ROWS[:, :1]) + 0.1 * np.random.default_rng(5).normal(size=(60, 1))
+
+
+def one_output():
+    return MLP([3, 6, 1], "tanh", dtype="f8", random_state=1)
+
+
+def curves(net, x, epochs, **options):
+    """What an evidence run has learnt after each epoch."""
+    history = net.fit(x, SINE, optimizer="bayesian_regularization", epochs=epochs, **options)
+    return np.array(
+        [history.loss, *(getattr(history, n) for n in ("alpha", "beta", "effective_parameters"))]
+    )
+
+
+def test_frozen_layers_are_no_part_of_the_evidence():
+    """With the first layer frozen the rest is a linear model of what that layer gives."""
+    net, linear = one_output(), MLP([6, 1], (), dtype="f8", random_state=2)
+    features = net.layer_outputs(ROWS, layer=1)
+    linear.weights, linear.biases = [net.weights[1]], [net.biases[1]]
+    before = net.weights[0].copy()
+    found, expected = curves(net, ROWS, 11, trainable=LAST), curves(linear, features, 11)
+    n = min(found.shape[1], expected.shape[1])
+    np.testing.assert_allclose(found[:, :n], expected[:, :n], rtol=1e-5)
+    np.testing.assert_array_equal(net.weights[0], before)
+    np.testing.assert_allclose(net.weights[1], linear.weights[0], rtol=1e-4)
+    assert 0 < found[3, -1] < 7  # of the seven parameters that learn
+
+
+def test_large_frozen_weights_change_nothing_of_the_steps():
+    """The penalty that begins and the descent do not see them: ReLU layers that are scaled up and
+    down again compute the same."""
+    nets = [MLP([3, 6, 6, 1], "relu", dtype="f8", random_state=1) for _ in range(2)]
+    scaled = nets[1]
+    scaled.weights = [64 * scaled.weights[0], scaled.weights[1] / 64, scaled.weights[2]]
+    scaled.biases = [64 * scaled.biases[0], *scaled.biases[1:]]
+    learnt = [curves(net, ROWS, 12, trainable=[False, False, True]) for net in nets]
+    np.testing.assert_allclose(learnt[0], learnt[1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("l2", [0.0, 1e-3])
+def test_the_damping_of_frozen_layers_is_that_of_the_rest(l2):
+    """Rows that are measured in small units have a small matrix; a frozen layer's ones do not
+    count as its largest element."""
+    net, linear = one_output(), MLP([6, 1], (), dtype="f8", random_state=2)
+    net.weights = [1e-3 * net.weights[0], net.weights[1]]
+    net.biases = [0 * net.biases[0], net.biases[1]]
+    features = net.layer_outputs(ROWS, layer=1)
+    linear.weights, linear.biases = [net.weights[1]], [net.biases[1]]
+    options = {"optimizer": "levenberg_marquardt", "epochs": 3, "l2": l2}
+    y = 1e-3 * SINE
+    found = net.fit(ROWS, y, trainable=LAST, **options)
+    expected = linear.fit(features, y, **options)
+    n = min(len(found.loss), len(expected.loss))
+    np.testing.assert_allclose(found.damping[:n], expected.damping[:n], rtol=1e-6)
+    np.testing.assert_allclose(net.weights[1], linear.weights[0], rtol=1e-6)

@@ -77,6 +77,7 @@ struct loss {
     int code;
     double constants[N_LOSS_CONSTANTS];
     fastmlp_loss *custom; /* of LOSS_custom */
+    long target_outputs;  /* outputs that it sees at once, as a row; 0 for all */
 };
 
 #endif

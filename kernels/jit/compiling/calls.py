@@ -24,6 +24,7 @@ __all__ = [
     "gather",
     "gradient_tile",
     "loss",
+    "loss_of_targets",
     "norms",
     "one_hot",
     "rounded",
@@ -52,6 +53,7 @@ elementwise = KernelCalls(
     update_rules.update,
 )
 loss = KernelCalls(output_layer.loss)
+loss_of_targets = KernelCalls(output_layer.loss_of_targets)
 dropout = KernelCalls(dropping.dropout)
 sparse_forward = KernelCalls(sparse.forward)
 # Single kernels

@@ -44,14 +44,33 @@ def activation(kind: str, custom: CustomActivation, itemsize: int) -> Kernel:
 
 def loss(custom: CustomLoss, n_out: int, itemsize: int) -> Kernel:
     """A kernel ``"loss"`` for rows with so many outputs."""
-    program = custom.program(None) or custom.program(n_out)
+    each = custom.outputs_a_target
+    program = custom.program(None) or custom.program(each or n_out)
 
     def make() -> Any:
         if program is None:
             return _called_loss(custom, itemsize)
-        return MachineCode(f"loss_{name_of(program)}", _loss(program), itemsize)
+        name, write = f"loss_{each}_{name_of(program)}", _loss(program)
+        if not each:
+            return MachineCode(name, output_layer.loss.of(write), itemsize)
+        whole = output_layer.loss.of(lambda code, columns: columns.of_parts(write, each))
+        return MachineCode(name, whole, itemsize)
 
-    return add(("loss", program or custom), itemsize, make)
+    return add(("loss", program or custom, each), itemsize, make)
+
+
+def loss_of_targets(custom: CustomLoss, itemsize: int) -> Kernel:
+    """A kernel ``"loss_of_targets"``: the function sees each target alone."""
+    each = custom.outputs_a_target or 1
+    program = custom.program(None) or custom.program(each)
+
+    def make() -> Any:
+        if program is None:
+            return _called_loss_of_targets(custom, each, itemsize)
+        name = f"loss_of_targets_{each}_{name_of(program)}"
+        return MachineCode(name, output_layer.loss_of_targets.of(_loss(program), each), itemsize)
+
+    return add(("loss_of_targets", program or custom, each), itemsize, make)
 
 
 def _activation(kind: str, program: Program) -> Writer:
@@ -73,7 +92,7 @@ def _activation(kind: str, program: Program) -> Writer:
     return Writer(build).like(ELEMENTWISE)
 
 
-def _loss(program: Program) -> Writer:
+def _loss(program: Program) -> Callable[[Code, Columns], Real]:
     """A vector holds one output of many rows, so a sum over outputs is a sum of vectors."""
 
     def write(code: Code, columns: Columns) -> Real:
@@ -101,7 +120,7 @@ def _loss(program: Program) -> Writer:
         result: Real = known[value]
         return result
 
-    return output_layer.loss.of(write)
+    return write
 
 
 def _constants(block: Block, at: Int) -> Callable[[Step], Real]:
@@ -156,30 +175,72 @@ def _called_activation(kind: str, custom: CustomActivation, itemsize: int) -> _C
 
 
 def _called_loss(custom: CustomLoss, itemsize: int) -> _Called:
-    dtype, panel = np.dtype(f"f{itemsize}"), LINE // itemsize
+    dtype = np.dtype(f"f{itemsize}")
     _callbacks.say_that_it_is_slow(custom.name)
 
     def kernel(
         z: int, y: int, d: int, step_bytes: int, count: int, n: int, losses: int,
         weights: int, weight_step_bytes: int, scratch: int, scale: float, constant: float,
     ) -> None:  # fmt: skip
-        def rows(begin: int) -> Array:
-            """A block in panels, as (count, panels, columns of a panel)."""
-            panels = -(-n // panel)
-            size = (panels - 1) * step_bytes + count * LINE
-            buffer = (ctypes.c_char * size).from_address(begin)
-            strides = (LINE, step_bytes, itemsize)
-            return np.ndarray((count, panels, panel), dtype, buffer, 0, strides)  # type: ignore[arg-type]
-
         value, delta = np.empty(count, dtype), np.empty((count, n), dtype)
-        matrices = tuple(rows(begin).reshape(count, -1)[:, :n] for begin in (z, y))
+        matrices = tuple(
+            _panels(begin, step_bytes, count, n, dtype).reshape(count, -1)[:, :n]
+            for begin in (z, y)
+        )
         _callbacks.run_block(custom, matrices, (value, delta), _callbacks.TEAM.caller)
         _callbacks.memory(losses, (count,), np.dtype(np.float64))[:] = value
-        each = count if weight_step_bytes else 1
-        factor = _callbacks.memory(weights, (each,), dtype) * dtype.type(scale)
-        target = rows(d)
-        padded = np.zeros((count, target.shape[1] * panel), dtype)
-        padded[:, :n] = delta * factor[:, None]
-        target[...] = padded.reshape(target.shape)
+        rows = count if weight_step_bytes else 1
+        weight = _callbacks.memory(weights, (rows,), dtype) * dtype.type(scale)
+        _write_panels(delta * weight[:, None], _panels(d, step_bytes, count, n, dtype))
 
     return _Called(kernel, output_layer.loss.signature)
+
+
+def _called_loss_of_targets(custom: CustomLoss, each: int, itemsize: int) -> _Called:
+    dtype = np.dtype(f"f{itemsize}")
+    _callbacks.say_that_it_is_slow(custom.name)
+
+    def kernel(
+        z: int, y: int, d: int, step_bytes: int, count: int, n: int, losses: int,
+        weights: int, weight_step_bytes: int, factors: int, factor_step_bytes: int, scratch: int,
+        scale: float, constant: float,
+    ) -> None:  # fmt: skip
+        targets = n // each
+        value, delta = np.empty(count * targets, dtype), np.empty((count * targets, each), dtype)
+        matrices = tuple(
+            _panels(begin, step_bytes, count, n, dtype).reshape(count, -1)[:, :n].reshape(-1, each)
+            for begin in (z, y)
+        )
+        _callbacks.run_block(custom, matrices, (value, delta), _callbacks.TEAM.caller)
+        factor = np.stack(
+            [
+                _callbacks.memory(factors + t * factor_step_bytes, (count,), dtype)
+                for t in range(targets)
+            ],
+            axis=1,
+        )
+        value = np.where(factor == 0, 0, factor * value.reshape(factor.shape))
+        _callbacks.memory(losses, (count,), np.dtype(np.float64))[:] = value.sum(axis=1)
+        rows = count if weight_step_bytes else 1
+        weight = _callbacks.memory(weights, (rows,), dtype) * dtype.type(scale)
+        factor = np.repeat(factor, each, axis=1)
+        delta = np.where(factor == 0, dtype.type(0), factor * delta.reshape(count, n))
+        _write_panels(delta * weight[:, None], _panels(d, step_bytes, count, n, dtype))
+
+    return _Called(kernel, output_layer.loss_of_targets.signature)
+
+
+def _panels(begin: int, step_bytes: int, count: int, n: int, dtype: np.dtype[Any]) -> Array:
+    """A block of rows in panels at an address, as (count, panels, columns of a panel)."""
+    panel = LINE // dtype.itemsize
+    panels = -(-n // panel)
+    buffer = (ctypes.c_char * ((panels - 1) * step_bytes + count * LINE)).from_address(begin)
+    strides = (LINE, step_bytes, dtype.itemsize)
+    return np.ndarray((count, panels, panel), dtype, buffer, 0, strides)  # type: ignore[arg-type]
+
+
+def _write_panels(values: Array, panels: Array) -> None:
+    """Write rows into panels, which are filled up with zeros."""
+    padded = np.zeros((len(values), panels.shape[1] * panels.shape[2]), values.dtype)
+    padded[:, : values.shape[1]] = values
+    panels[...] = padded.reshape(panels.shape)

@@ -57,6 +57,7 @@ _FAMILIES: Mapping[str, tuple[Writer, tuple[str, ...]]] = {
     "dropout": (dropout.dropout, dropout.NAMES),
     "sparse_forward": (sparse.forward, sparse.WIDTHS),
     "loss": (output_layer.loss, tuple(output_layer.KERNELS)),
+    "loss_of_targets": (output_layer.loss_of_targets, output_layer.OF_TARGETS),
 }
 #: Kernels that are compiled each on its own.
 NAMED = (*_SINGLE, *(f"{kind} {name}" for kind, family in _FAMILIES.items() for name in family[1]))

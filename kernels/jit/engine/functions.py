@@ -96,3 +96,13 @@ def set_loss(plan: Plan, loss: Loss, output: str, n_out: int, keep: Keep) -> Non
         kernel, plan.loss_constant, plan.label_low = kernel_of(loss, output)
         plan.loss = use(f"loss {kernel}", plan.itemsize)
     use("one_hot", plan.itemsize)
+
+
+def set_loss_of_targets(plan: Plan, loss: Loss, output: str, keep: Keep) -> None:
+    """The same for targets that have factors of their own."""
+    if isinstance(loss, CustomLoss):
+        keep.append(custom_kernels.loss_of_targets(loss, plan.itemsize))
+        plan.loss_of_targets = keep[-1].index
+    else:
+        kernel = kernel_of(loss, output)[0]
+        plan.loss_of_targets = use(f"loss_of_targets {kernel}", plan.itemsize)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..._custom import TargetWeights
 from ..._specs import CSR
 from ..._typing import Array
 from ..matrices.tiles import RUN
@@ -98,12 +99,17 @@ def _leave_room(space: Workspace, counts: Array) -> None:
     space.hold(room, starts)
 
 
-def set_weights(space: Workspace, weights: Array | None) -> None:
-    """Point the plan at row weights, in visiting order, and their sums for each step."""
+def set_weights(space: Workspace, weights: Array | TargetWeights | None) -> None:
+    """Point the plan at weights of rows or targets, in visiting order, and their sums."""
     plan = space.plan
     if weights is None:
         plan.weights = space.no_weights
         return
+    factors = np.empty((0, 0))
+    if isinstance(weights, TargetWeights):
+        factors = np.ascontiguousarray(weights.factors.T)
+        weights = weights.rows
+        space.set_loss_of_targets()
     weights = np.ascontiguousarray(weights)
     doubles = weights.astype(np.float64)
     starts = np.arange(0, len(doubles), plan.batch)
@@ -121,8 +127,10 @@ def set_weights(space: Workspace, weights: Array | None) -> None:
         doubles=address(doubles),
         totals=address(totals),
         shares=address(shares),
+        factors=address(factors) if factors.size else 0,
+        factor_step_bytes=factors.strides[0],
     )
-    space.hold(weights, doubles, totals, shares)
+    space.hold(weights, doubles, totals, shares, factors)
 
 
 def set_rates(space: Workspace, learning_rate: float | Array) -> None:

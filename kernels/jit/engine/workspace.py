@@ -22,7 +22,7 @@ from ..memory.records import Block, Copy, Plan, RowWeights, Update
 from ..passes.packing import gather_task, scatter_task
 from ..threads.team import Job
 from ..vector.host import LINE, host
-from .functions import Keep, set_functions, set_loss, set_output
+from .functions import Keep, set_functions, set_loss, set_loss_of_targets, set_output
 
 
 class Workspace:
@@ -188,10 +188,17 @@ class Workspace:
 
     def set_loss(self, loss: Loss, output: str, n: int = 0) -> None:
         """Let the rows pass compute losses; those of all of ``n`` rows are kept."""
+        self._loss = loss, output
+        self.plan.loss_of_targets = 0
         set_loss(self.plan, loss, output, self.layers[-1].n_out, self._kernels)
         self.plan.keep_losses = n > 0
         if n > self.rows:
             self.plan.losses = self.reserve(8 * n)
+
+    def set_loss_of_targets(self) -> None:
+        """Be ready for targets with factors of their own."""
+        if not self.plan.loss_of_targets:
+            set_loss_of_targets(self.plan, *self._loss, self._kernels)
 
     @property
     def calls_back(self) -> bool:

@@ -27,6 +27,23 @@ class Columns:
         self.size = code.round_up(n, code.panel) * code.host.vector_bytes
         self.z, self.y, self.d = scratch, scratch + self.size, scratch + self.size * 2
 
+    def part(self, first: Int, n: int) -> Columns:
+        """Some of the columns, as if there were no others."""
+        code, result = self.code, object.__new__(Columns)
+        at = first * code.host.vector_bytes
+        result.code, result.n, result.size = code, code.as_int(n), self.size
+        result.constant = self.constant
+        result.z, result.y, result.d = self.z + at, self.y + at, self.d + at
+        return result
+
+    def of_parts(self, write: Callable[[Code, Columns], Real], n: int) -> Real:
+        """The sum of what ``write`` returns for each ``n`` columns alone."""
+        total = self.code.variable(self.code.real(0.0))
+        with self.code.loop(self.n, n) as first:
+            total.set(total.get() + write(self.code, self.part(first, n)))
+        result: Real = total.get()
+        return result
+
     def each(self, body: Callable[[Int], None]) -> None:
         """Call ``body(byte_offset)`` for every column."""
         with self.code.loop(self.n) as j:

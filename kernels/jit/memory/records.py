@@ -139,6 +139,10 @@ class RowWeights(ctypes.Structure):
     doubles: Address
     totals: Address
     shares: Address
+    # Factors of each target of a row beside its weight (0 for none): those of one target of all
+    # rows lie together, in visiting order; bytes from one target's to the next.
+    factors: Address
+    factor_step_bytes: Bytes
 
 
 @record
@@ -244,6 +248,8 @@ class Plan(ctypes.Structure):
     output_activation: Index
     is_softmax: Flag
     loss: Index
+    # The kernel of the same loss for targets with factors (0 until it is asked for).
+    loss_of_targets: Index
     out_delta: Flag
     # The lowest layer that learns: errors go back so far.
     lowest: Count

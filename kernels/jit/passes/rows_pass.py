@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..compiling.calls import loss, scatter, sums
+from ..compiling.calls import loss, loss_of_targets, scatter, sums
 from ..compiling.lazy import Task
 from ..memory.records import Plan
 from ..scalar.builtins import call_task, doubles, record, scratch
@@ -84,22 +84,42 @@ def losses(plan: Any, last: Any, step: int, first: int, row: int, rows: int, col
     gather_targets(plan, first + row, rows, last.n_out, plan.y + row * LINE)
     total = scaled_total(plan, step, rows_of_step(plan, step))
     share = 1 / total if total != 0.0 else 0.0
-    loss(
-        plan,
-        plan.loss,
-        z=last.z + row * LINE,
-        y=plan.y + row * LINE,
-        d=last.d + row * LINE,
-        step_bytes=plan.row_step_bytes,
-        count=rows,
-        n=last.n_out,
-        losses=plan.losses + 8 * (row + plan.keep_losses * first),
-        weights=plan.weights.address + plan.weights.step_bytes * (first + row),
-        weight_step_bytes=plan.weights.step_bytes,
-        scratch=columns,
-        scale=share if plan.backward else 1.0,
-        constant=plan.loss_constant,
-    )
+    if plan.weights.factors:
+        loss_of_targets(
+            plan,
+            plan.loss_of_targets,
+            z=last.z + row * LINE,
+            y=plan.y + row * LINE,
+            d=last.d + row * LINE,
+            step_bytes=plan.row_step_bytes,
+            count=rows,
+            n=last.n_out,
+            losses=plan.losses + 8 * (row + plan.keep_losses * first),
+            weights=plan.weights.address + plan.weights.step_bytes * (first + row),
+            weight_step_bytes=plan.weights.step_bytes,
+            factors=plan.weights.factors + plan.itemsize * (first + row),
+            factor_step_bytes=plan.weights.factor_step_bytes,
+            scratch=columns,
+            scale=share if plan.backward else 1.0,
+            constant=plan.loss_constant,
+        )
+    else:
+        loss(
+            plan,
+            plan.loss,
+            z=last.z + row * LINE,
+            y=plan.y + row * LINE,
+            d=last.d + row * LINE,
+            step_bytes=plan.row_step_bytes,
+            count=rows,
+            n=last.n_out,
+            losses=plan.losses + 8 * (row + plan.keep_losses * first),
+            weights=plan.weights.address + plan.weights.step_bytes * (first + row),
+            weight_step_bytes=plan.weights.step_bytes,
+            scratch=columns,
+            scale=share if plan.backward else 1.0,
+            constant=plan.loss_constant,
+        )
 
 
 @inline

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from fastmlp import kernels
 
-from ..._derivatives import gauss_newton
+from ..._derivatives import arguments, gauss_newton
 from ..._typing import Array
 from ...optimizers._directions import Curvature
 from . import cholesky
@@ -114,7 +114,7 @@ class DampedTrainer(FullBatchTrainer):
         diagonal = matrix.reshape(-1)[:: len(matrix) + 1]
         diagonal += self._penalty
         self._freeze(matrix)
-        largest = max(float(diagonal.max()), _LEAST_DAMPING)
+        largest = max(float(self._learning(diagonal).max(initial=0.0)), _LEAST_DAMPING)
         if math.isnan(self._lambda):
             self._lambda = self._damping.initial * largest
         undamped = diagonal.copy()
@@ -133,6 +133,10 @@ class DampedTrainer(FullBatchTrainer):
             matrix[self._frozen] = 0
             matrix[:, self._frozen] = 0
             matrix[self._frozen, self._frozen] = 1
+
+    def _learning(self, values: Array) -> Array:
+        """Those of the parameters that do not stay."""
+        return values if self._frozen is None else values[~self._frozen]
 
     def _try(self, step: Array, value: float, rows: Rows) -> bool:
         """Go along a step if that lowers what is descended."""
@@ -155,8 +159,8 @@ class EvidenceTrainer(DampedTrainer):
     """Levenberg–Marquardt on ``½ β Σ r² + ½ α ‖θ‖²``, with ``α`` and ``β`` learnt on the way.
 
     With ``H = β n G + α I`` they are after each step those of the greatest evidence,
-    ``γ = p - α tr H⁻¹``, ``α = γ / ‖θ‖²`` and ``β = (m - γ) / Σ r²`` for ``m`` targets. The cost
-    that is shown is the mean loss, without a penalty.
+    ``γ = p - α tr H⁻¹``, ``α = γ / ‖θ‖²`` and ``β = (m - γ) / Σ r²`` for ``m`` targets. ``θ`` are
+    the ``p`` parameters that learn. The cost that is shown is the mean loss, without a penalty.
 
     Attributes
     ----------
@@ -195,7 +199,7 @@ class EvidenceTrainer(DampedTrainer):
         theta = self._parameters.astype(np.float64)
         if self._frozen is not None:
             theta[self._frozen] = 0
-        whole = scale * value + 0.5 * self._alpha * float(theta @ theta)
+        whole = self._height(value, self._parameters, rows)
         super()._descend(matrix, whole, scale * gradient + self._alpha * theta, rows)
         diagonal[...] = bare
         self._freeze(matrix)
@@ -206,30 +210,35 @@ class EvidenceTrainer(DampedTrainer):
             self.stuck, self._lambda = None, math.nan  # the cost has become another one
 
     def _height(self, cost: float, parameters: Array, rows: Rows) -> float:
-        length = float(np.square(parameters, dtype=np.float64).sum())
-        return self._beta * len(rows[0]) * cost + 0.5 * self._alpha * length
+        return self._beta * len(rows[0]) * cost + 0.5 * self._alpha * self._length(parameters)
+
+    def _length(self, parameters: Array) -> float:
+        """``‖θ‖²`` of the parameters that learn: the others are no part of the model's freedom."""
+        return float(np.square(self._learning(parameters), dtype=np.float64).sum())
 
     def _begin(self, value: float, rows: Rows) -> None:
         """Take the first constants from where training begins, with a weak penalty."""
-        length = float(np.square(self._parameters, dtype=np.float64).sum())
-        self._alpha = 0.01 * len(self._parameters) / max(length, 1e-12)
-        self._beta = self._architecture.sizes[-1] / max(2.0 * value, 1e-12)
+        learning = self._learning(self._parameters)
+        self._alpha = 0.01 * len(learning) / max(self._length(self._parameters), 1e-12)
+        self._beta = self._targets(rows) / len(rows[0]) / max(2.0 * value, 1e-12)
+
+    def _targets(self, rows: Rows) -> float:
+        return arguments.targets(len(rows[0]), self._architecture.sizes[-1], rows[2])
 
     def _learn_constants(self, curvature: Array, rows: Rows) -> None:
         """Take the ``α`` and ``β`` of the greatest evidence, for the curvature ``JᵀJ``."""
         learning = np.ones(len(curvature), bool) if self._frozen is None else ~self._frozen
         p = int(learning.sum())
-        targets = len(rows[0]) * self._architecture.sizes[-1]
+        targets = self._targets(rows)
         value = self._here[0] if self._here is not None else 0.0
         error = max(2.0 * len(rows[0]) * value, np.finfo(np.float64).tiny)
-        length = float(np.square(self._parameters[learning], dtype=np.float64).sum())
         curvature *= self._beta
         curvature.reshape(-1)[:: len(curvature) + 1] += self._alpha
         inside = cholesky.trace_of_inverse(curvature[np.ix_(learning, learning)])
         gamma = float(p) if inside is None else p - self._alpha * inside
         self._effective = min(max(gamma, 0.0), float(p))
         if self.step > _FIT_FIRST:
-            self._alpha = max(self._effective, 1e-12) / max(length, 1e-12)
+            self._alpha = max(self._effective, 1e-12) / max(self._length(self._parameters), 1e-12)
         self._beta = max(targets - self._effective, 1e-3 * targets) / error
 
 

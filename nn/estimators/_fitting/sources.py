@@ -20,7 +20,6 @@ from ..._streams.stream import ENDLESS, Stream, StreamBatch
 from ..._typing import Array
 from ...data._source import Source, as_source
 from .. import _labels
-from .._sklearn.compat import row_weights, validate
 from .._sklearn.parameters import STOCHASTIC_SOLVERS
 from .watching import Rows, Validation
 
@@ -103,7 +102,7 @@ def rows_of_fit(
     _check(estimator, source, sample_weight, held_out)
 
     def look(x: Any, y: Any, weight: Any) -> Batch:
-        x, y = validate(estimator, x, _column(y), reset=first_pass, y_numeric=estimator._y_numeric)
+        x, y = estimator._validate(x, _column(y), first_pass)
         return Batch(x, estimator._shape_targets(y), None, None)
 
     first = Stream(source, look).first()
@@ -225,26 +224,28 @@ def _stream(
         if none and len(y) == 0 and np.shape(x) == (0, n_features):  # as parts of blocks may be
             x = sparse.for_engine(x, dtype) if sparse.is_sparse(x) else np.empty(x.shape, dtype)
             return Batch(x, none[0], None if weight is None else np.empty(0, dtype), loss)
-        x, y = validate(estimator, x, y, reset=False, y_numeric=estimator._y_numeric)
+        x, y = estimator._validate(x, y, False)
         y = estimator._shape_targets(y)
         estimator._check_validation_targets(y)
         target = estimator._encode(y, dtype)
         none[:] = [target[:0]]
-        found = _weights(weight, x, dtype)
+        found = _weights(estimator, weight, x, dtype)
         if factors is not None:
             own = _labels.factors_of_rows(factors, estimator._label_binarizer, y)
             found = (own if found is None else found * own).astype(dtype)
+        target, found = estimator._weigh_targets(weight, target, found, dtype, block=True)
         x = sparse.for_engine(x.astype(dtype, copy=False), dtype)
         return Batch(x, target, found, loss)
 
     return Stream(source, convert, n_rows)
 
 
-def _weights(weight: Any, x: Any, dtype: Any) -> Array | None:
+def _weights(estimator: Any, weight: Any, x: Any, dtype: Any) -> Array | None:
     """Weights of the rows of a block, which may all be 0."""
     if weight is not None and np.size(weight) == x.shape[0] and not np.any(weight):
         return np.zeros(x.shape[0], dtype)
-    return row_weights(weight, x, dtype)
+    found: Array | None = estimator._weights(weight, x, dtype)
+    return found
 
 
 def _column(y: Any) -> Any:

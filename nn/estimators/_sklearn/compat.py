@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._inputs import arrays, tables
+from ..._inputs import arrays, tables, weights
 from ..._typing import Array
 from . import standalone
 
@@ -166,7 +166,7 @@ def row_weights(value: Any, x: Any, dtype: Any) -> Array | None:
         value = _check_sample_weight(value, x)
     elif np.ndim(value) == 0:
         value = np.full(n, value)
-    return arrays.weights_of_rows(value, n, dtype)
+    return weights.of_rows(value, n, dtype)
 
 
 def skip_parameter_validation() -> bool:

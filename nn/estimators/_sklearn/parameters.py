@@ -117,6 +117,7 @@ RULES: dict[str, Rule] = {
     # What fastmlp adds.
     "class_weight": (_is_class_weight, "an instance of 'dict', the str 'balanced' or None"),
     "output_reduction": _one_of("mean", "sum"),
+    "missing_targets": _one_of("error", "ignore"),
     "optimizer": _ANY,
     "schedule": _ANY,
     "init": _ANY,

@@ -26,6 +26,8 @@ struct samples {
     struct csr sparse;
     const int64_t *labels;     /* class labels instead of targets, or NULL */
     const void *sample_weight; /* contiguous, or NULL */
+    struct matrix factors;     /* of each target of a row, beside its weight: (n, targets) */
+    long targets;              /* how many, 0 for none: outputs then have their rows' weights alone */
     const int64_t *order;      /* or NULL */
     long n_rows;               /* of the order, or of x without one */
 };

@@ -8,7 +8,7 @@
 #include "matrices/panels.h"
 #include "vector/vmath.h"
 
-enum { COLUMN_SETS = 3 }; /* z, y, delta */
+enum { COLUMN_SETS = 5 }; /* z, y, delta; factors and losses of targets */
 INLINE long output_columns(long n_out) { return (n_out + PANEL - 1) / PANEL * PANEL; }
 /* Bytes of that working space. */
 static long output_scratch(long n_out) { return COLUMN_SETS * output_columns(n_out) * VECTOR_BYTES; }

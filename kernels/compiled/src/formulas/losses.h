@@ -3,7 +3,8 @@
    Scores z, targets y and errors delta are in panels; a loss sees LANES rows of them as columns, see
    columns.h. Class labels in place of targets become columns there. Errors are multiplied by the
    row's scale (its weight over the batch's total weight); padding columns of delta are written as
-   zeros, which keeps the padding of all parameters zero.
+   zeros, which keeps the padding of all parameters zero. Where targets have factors of their own, the
+   loss is that of each target alone times its factor, added up.
 
    A new loss needs its function here and its name in one of the two lists of names.h: those of
    residuals are given a - y, the others z and y. */
@@ -22,6 +23,10 @@ struct output_layer {
     const real *z, *y;
     const int64_t *labels;  /* of each row, in place of y, or NULL */
     const real *scale;      /* of each row, or NULL */
+    const struct matrix *factors; /* of each row's targets, */
+    long targets;           /* so many; 0 for none */
+    const int64_t *order;   /* row r here has those of order[first + r], or first + r */
+    long first;
     real *delta, *row_loss; /* either may be NULL */
     int *fault;             /* where to report labels that are none */
     real *columns;          /* working space: COLUMN_SETS x output_columns(n_out) x LANES */
@@ -234,40 +239,6 @@ static vec loss_multiclass_hinge(const struct output_layer *o, const struct colu
     return loss;
 }
 
-/* Everything -------------------------------------------------------------------------------------- */
-
-/* The user's loss sees plain rows, LANES at a time. */
-static void custom_layer(const struct output_layer *o)
-{
-    const long set = output_columns(o->n_out) * LANES, n_out = o->n_out;
-    real *z = o->columns, *y = z + set, *delta = y + set, losses[LANES];
-    for (long row = 0; row < o->rows; row += LANES) {
-        const long rows = o->rows - row < LANES ? o->rows - row : LANES;
-        for (long r = 0; r < rows; r++) {
-            gather_row(o->z + (row + r) * PANEL, o->panel, n_out, z + r * n_out);
-            if (o->labels) {
-                memset(y + r * n_out, 0, (size_t)n_out * sizeof(real));
-                const uint64_t label = (uint64_t)__atomic_load_n(o->labels + row + r, __ATOMIC_RELAXED);
-                if (label < (uint64_t)n_out)
-                    y[r * n_out + (long)label] = 1;
-                else
-                    report(o->fault, FAULT_label);
-            } else {
-                gather_row(o->y + (row + r) * PANEL, o->panel, n_out, y + r * n_out);
-            }
-        }
-        o->loss->custom(z, y, losses, delta, rows, n_out);
-        if (o->row_loss)
-            memcpy(o->row_loss + row, losses, (size_t)rows * sizeof(real));
-        for (long r = 0; o->delta && r < rows; r++) {
-            for (long c = 0; o->scale && c < n_out; c++)
-                delta[r * n_out + c] *= o->scale[row + r];
-            scatter_row((const char *)(delta + r * n_out), sizeof(real), n_out,
-                        o->delta + (row + r) * PANEL, o->panel, 1);
-        }
-    }
-}
-
 /* The loss and errors of LANES rows in columns. */
 INLINE vec loss_of_columns(const struct output_layer *o, const struct columns *c)
 {
@@ -280,38 +251,6 @@ INLINE vec loss_of_columns(const struct output_layer *o, const struct columns *c
 #undef CASE
     }
     return (vec){0};
-}
-
-static void output_layer(const struct output_layer *o)
-{
-    if (o->loss->code == LOSS_custom) {
-        custom_layer(o);
-        return;
-    }
-    const long set = output_columns(o->n_out) * LANES;
-    const struct columns c = {.n = o->n_out * LANES, .z = o->columns, .y = o->columns + set,
-                              .delta = o->columns + 2 * set};
-    for (long i = c.n; i < set; i++)
-        c.delta[i] = 0;
-    for (long row = 0; row < o->rows; row += LANES) {
-        long rows = o->rows - row < LANES ? o->rows - row : LANES;
-        rows_to_columns(o->z + row * PANEL, o->panel, rows, o->n_out, c.z);
-        if (o->labels && !labels_to_columns(o->labels + row, rows, o->n_out, c.y))
-            report(o->fault, FAULT_label);
-        if (!o->labels)
-            rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, c.y);
-        const vec loss = loss_of_columns(o, &c);
-        if (o->row_loss)
-            store_partial(o->row_loss + row, loss, rows);
-        if (o->delta) {
-            if (o->scale) {
-                vec scale = load_partial(o->scale + row, rows);
-                for (long i = 0; i < c.n; i += LANES)
-                    store(c.delta + i, load(c.delta + i) * scale);
-            }
-            columns_to_rows(c.delta, rows, o->n_out, o->delta + row * PANEL, o->panel);
-        }
-    }
 }
 
 #endif

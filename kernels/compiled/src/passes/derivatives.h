@@ -157,6 +157,7 @@ static const real *derive_output(const struct derived *b, const real *y, real *e
         .rows = b->errors, .n_out = n_out, .panel = b->error_panel, .z = z, .y = y,
         .labels = d->samples.labels ? d->samples.labels + b->first : NULL,
         .scale = d->samples.sample_weight ? (const real *)d->samples.sample_weight + b->first : NULL,
+        .factors = &d->samples.factors, .targets = d->samples.targets, .first = b->first,
         .delta = errors, .columns = (real *)((char *)b->memory + d->columns),
     };
     output_layer(&output);

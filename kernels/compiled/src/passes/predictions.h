@@ -9,7 +9,7 @@
 #include "matrices/plain_weights.h"
 #include "matrices/products.h"
 #include "matrices/row_tiles.h"
-#include "formulas/losses.h"
+#include "formulas/output_layer.h"
 #include "matrices/panels.h"
 #include "passes/sparse.h"
 

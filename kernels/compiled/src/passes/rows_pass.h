@@ -9,7 +9,7 @@
 #include "fastmlp.h"
 #include "matrices/products.h"
 #include "passes/prefetch.h"
-#include "formulas/losses.h"
+#include "formulas/output_layer.h"
 #include "passes/predictions.h"
 #include "matrices/panels.h"
 #include "passes/sparse.h"
@@ -112,6 +112,8 @@ static void output_errors(struct engine *e, long first, long n, int thread)
         .z = (const real *)top->output + start, .y = (const real *)e->arena.target + start,
         .labels = e->pass.samples->labels ? e->arena.labels + first : NULL,
         .scale = (const real *)e->arena.row_scale + first,
+        .factors = &e->pass.samples->factors, .targets = e->pass.samples->targets,
+        .order = e->pass.samples->order, .first = e->pass.first_row + first,
         .delta = (real *)top->delta + start, .row_loss = (real *)e->arena.row_loss + first,
         .columns = (real *)(e->arena.scratch + thread * e->arena.scratch_bytes),
     };

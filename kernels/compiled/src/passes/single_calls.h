@@ -224,6 +224,7 @@ static void output_block(void *context, long block, int thread)
         .rows = n, .n_out = o->n_out, .panel = panel,
         .z = z, .y = y, .labels = s->labels ? s->labels + first : NULL, .columns = columns,
         .scale = s->sample_weight ? (const real *)s->sample_weight + first : NULL,
+        .factors = &s->factors, .targets = s->targets, .first = first,
         .delta = o->delta ? delta : NULL,
         .row_loss = o->row_loss ? (real *)o->row_loss + first : NULL,
     };
