@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 __all__ = ["History"]
 
 
-@dataclass
+@dataclass(init=False)
 class History:
     """Learning curves of one ``fit``, as plain lists with one number per epoch.
 
@@ -54,19 +54,54 @@ class History:
     (3, 'epochs', True)
     """
 
-    loss: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    metrics: dict[str, list[float]] = field(default_factory=dict)
-    learning_rate: list[float] = field(default_factory=list)
-    gradient_norm: list[float] = field(default_factory=list)
-    damping: list[float] = field(default_factory=list)
-    alpha: list[float] = field(default_factory=list)
-    beta: list[float] = field(default_factory=list)
-    effective_parameters: list[float] = field(default_factory=list)
-    stop_reason: str = ""
-    stop_message: str = ""
-    best_epoch: int | None = None
+    loss: list[float]
+    validation_loss: list[float]
+    seconds: list[float]
+    metrics: dict[str, list[float]]
+    learning_rate: list[float]
+    gradient_norm: list[float]
+    damping: list[float]
+    alpha: list[float]
+    beta: list[float]
+    effective_parameters: list[float]
+    stop_reason: str
+    stop_message: str
+    best_epoch: int | None
+
+    def __init__(
+        self,
+        loss: list[float] | None = None,
+        validation_loss: list[float] | None = None,
+        seconds: list[float] | None = None,
+        metrics: dict[str, list[float]] | None = None,
+        learning_rate: list[float] | None = None,
+        stop_reason: str = "",
+        stop_message: str = "",
+        best_epoch: int | None = None,
+        **curves: list[float],
+    ) -> None:
+        self.loss = [] if loss is None else loss
+        self.seconds = [] if seconds is None else seconds
+        self.learning_rate = [] if learning_rate is None else learning_rate
+        self.stop_reason, self.stop_message = stop_reason, stop_message
+        self.best_epoch = best_epoch
+        for name, curve in {
+            "validation_loss": validation_loss,
+            "metrics": metrics,
+            **curves,
+        }.items():
+            if name not in _LATER:
+                raise TypeError(f"a history has no {name!r}")
+            if curve is not None:
+                setattr(self, name, curve)
+
+    def __getattr__(self, name: str) -> Any:
+        # Curves of which most runs have none are made when somebody looks: there may be many runs.
+        if name not in _LATER:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        curve: Any = {} if name == "metrics" else []
+        setattr(self, name, curve)
+        return curve
 
     @property
     def epochs(self) -> int:
@@ -239,3 +274,4 @@ class History:
 #: What optimizers of second order record.
 _CURVATURE = ("damping", "alpha", "beta", "effective_parameters")
 _CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", *_CURVATURE, "seconds")
+_LATER = frozenset((*_CURVATURE, "validation_loss", "metrics", "gradient_norm"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -32,7 +33,15 @@ def architecture(sizes: Sequence[int], activation: Any, output: str) -> Architec
             "softmax of a single output is always 1: for two classes use output='sigmoid' with one "
             f"output, or output='softmax' with two, got sizes {list(layers)}"
         )
-    return Architecture(layers, tuple(map(_activation, activation)), output)
+    names = tuple(map(_activation, activation))
+    custom = any(isinstance(name, CustomActivation) for name in names)
+    return (Architecture if custom else _shared)(layers, names, output)
+
+
+@functools.lru_cache(maxsize=256)
+def _shared(sizes: tuple[int, ...], activations: tuple[Any, ...], output: str) -> Architecture:
+    """One record for all networks that are alike."""
+    return Architecture(sizes, activations, output)
 
 
 def _activation(activation: Any) -> str | CustomActivation:
@@ -73,7 +82,8 @@ def generator(random_state: int | np.random.Generator | None) -> np.random.Gener
 def initialise(network: Network, init: Any) -> None:
     """Write the first weights and biases into the network, whose parameters are zero."""
     start = initializers.of_layers(init, network.architecture)
-    for initializer, w, b in zip(start, network.weights, network.biases, strict=True):
+    layers = network.architecture.views(network.parameters)
+    for initializer, w, b in zip(start, *layers, strict=True):
         if isinstance(initializer, initializers.Initializer):
             w[...] = initializer.draw(network._generator, *w.shape)
         else:

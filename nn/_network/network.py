@@ -21,7 +21,7 @@ from .predictor import Predictor
 #: Attributes that ``_setup`` makes again.
 _MADE_BY_SETUP = (
     *("_architecture", "_parameters", "_dtype", "_generator", "_n_threads"),
-    *("_weights", "_biases", "_few", "_network", "_plain", "_backend", "_scorer", "_kept"),
+    *("_lists", "_few", "_network", "_plain", "_backend", "_scorer", "_kept"),
     "_known_loss",
 )
 
@@ -45,9 +45,8 @@ class Network(Arguments):
         self._dtype: np.dtype[Any] = parameters.dtype
         self._generator = generator
         self._n_threads = n_threads
-        weights, biases = architecture.views(parameters)
-        self._weights = ParameterList("weights", weights)
-        self._biases = ParameterList("biases", biases)
+        # Made when somebody looks: of ten thousand small networks they would be a third of all.
+        self._lists: tuple[ParameterList, ParameterList] | None = None
         #: Numbers of rows that are predicted in one call.
         self._few = blocks.rows_of_block(architecture) * architecture.sizes[0]
         # The backend's network object, its predictions of plain rows, and the backend of both.
@@ -86,20 +85,26 @@ class Network(Arguments):
     @property
     def weights(self) -> ParameterList:
         """Weight matrices, ``(n_in, n_out)`` each."""
-        return self._weights
+        return self._views()[0]
 
     @weights.setter
     def weights(self, values: Iterable[ArrayLike]) -> None:
-        self._weights[:] = values
+        self.weights[:] = values
 
     @property
     def biases(self) -> ParameterList:
         """Bias vectors, ``(n_out,)`` each."""
-        return self._biases
+        return self._views()[1]
 
     @biases.setter
     def biases(self, values: Iterable[ArrayLike]) -> None:
-        self._biases[:] = values
+        self.biases[:] = values
+
+    def _views(self) -> tuple[ParameterList, ParameterList]:
+        if self._lists is None:
+            weights, biases = self._architecture.views(self._parameters)
+            self._lists = ParameterList("weights", weights), ParameterList("biases", biases)
+        return self._lists
 
     def __repr__(self) -> str:
         net = self._architecture

@@ -94,7 +94,7 @@ class Stored(Network):
         parameters = np.zeros(architecture.n_parameters, stored.dtype)
         generator = construction.generator(random_state)
         network._setup(architecture, parameters, generator, n_threads)
-        layers = range(len(network.weights))
+        layers = range(len(network.architecture.sizes) - 1)
         network.weights = [tensors[f"weights.{i}"] for i in layers]
         network.biases = [tensors[f"biases.{i}"] for i in layers]
         return network

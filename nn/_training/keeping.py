@@ -7,6 +7,8 @@ where they are small, and refer to nothing of the network, so that both are free
 from __future__ import annotations
 
 import operator
+import weakref
+from collections import deque
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,7 +37,10 @@ _OF_ROWS = tuple(
     if field.name in ("epochs", "sample_weight")
 )
 #: Parameters, and numbers in a batch of the widest layer, that a kept engine has at most.
-_PARAMETERS, _BATCH = 1 << 15, 1 << 15
+PARAMETERS, BATCH = 1 << 15, 1 << 15
+#: Objects that keep one at the same time.
+HOLDERS = 64
+_holders: deque[tuple[weakref.ref[Any], str, int]] = deque()
 
 
 def _key(loss: Any, optimizer: Any, options: Options) -> list[Any]:
@@ -60,13 +65,27 @@ def take(network: Network, loss: Any, optimizer: Any, options: Options) -> Found
 def keep(network: Network, loss: Any, optimizer: Any, options: Options, trainer: Trainer) -> None:
     """Keep what a run has used, where it is small and can be used again."""
     network._kept = None
-    if network.parameters.size > _PARAMETERS:
+    if network.parameters.size > PARAMETERS:
         return
     given = trainer._engine.given_away()
-    if given is None or given[1] * max(network.architecture.sizes) > _BATCH:
+    if given is None or given[1] * max(network.architecture.sizes) > BATCH:
         return
     from .one_batch import fit
 
     key = _key(loss, optimizer, options)
     if all(v.__class__ in _FIXED or (v.__class__ is tuple and not v) for v in key):
         network._kept = key, kernels.active(), (trainer._known, *given), fit
+        hold(network, "_kept")
+
+
+def hold(owner: Any, attribute: str) -> None:
+    """Note that an object has begun to keep something; of many the first ones let go of theirs.
+
+    Who fits ten thousand networks one after another is not to have as many engines.
+    """
+    _holders.append((weakref.ref(owner), attribute, id(getattr(owner, attribute))))
+    while len(_holders) > HOLDERS:
+        reference, name, kept = _holders.popleft()
+        first = reference()
+        if first is not None and id(getattr(first, name, None)) == kept:
+            setattr(first, name, None)

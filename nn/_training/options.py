@@ -68,7 +68,7 @@ def collect(
     network: Network, options: Options, batch_size: Any, *, with_norm: bool
 ) -> TrainingOptions:
     """Options of ``fit`` as those of the engine, which checks them."""
-    n_layers = len(network.weights)
+    n_layers = len(network.architecture.sizes) - 1
     return TrainingOptions(
         batch_size=batch_size,
         l2=options.l2,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from fastmlp.kernels import Architecture, active
 
+from .._training import keeping
 from .._typing import Array
 from . import _names
 from ._sklearn.compat import BaseEstimator
@@ -23,8 +24,6 @@ _MADE_AGAIN = (
     *("_flat", "_views", "_networks", "_ready", "_lock", "_halt"),
     *("_random_state", "_own_random", "_kept_trainer"),
 )
-#: Parameters, and numbers in a batch of the widest layer, of a trainer that a finished fit keeps.
-_PARAMETERS, _BATCH = 1 << 15, 1 << 15
 _FLOAT32 = np.dtype(np.float32)
 
 
@@ -166,8 +165,10 @@ class FittedArrays(BaseEstimator):
             return kept[1]
         trainer = _names.trainer(self.backend, architecture, *args, **options)
         batch = options["batch_size"] * max(architecture.sizes)
-        small = architecture.n_parameters <= _PARAMETERS and batch <= _BATCH
+        small = architecture.n_parameters <= keeping.PARAMETERS and batch <= keeping.BATCH
         self._kept_trainer = (key, trainer) if going_on or small else None
+        if small and not going_on:
+            keeping.hold(self, "_kept_trainer")
         return trainer
 
     # Predictions of a few rows: what need not be checked again is not

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -195,3 +197,25 @@ def test_other_backends_train_one_after_another(side_by_side):
     with kernels.use_backend("reference"):
         fit_many(networks(3), X, Y, epochs=1, lanes=True)
     assert side_by_side == []
+
+
+@pytest.mark.parametrize("side", [True, False])
+def test_many_small_networks_take_little_memory(side):
+    def fitted(k):
+        nets = [MLP([4, 16, 3], output="softmax", random_state=i) for i in range(k)]
+        untouched = tracemalloc.get_traced_memory()[0]
+        return nets, untouched, fit_many(nets, X, LABELS, epochs=5, lanes=side, n_threads=1)
+
+    fitted(3)  # what a process remembers
+    gc.collect()
+    tracemalloc.start()
+    try:
+        nets, before, histories = fitted(40)
+        gc.collect()
+        after = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert len(histories) == 40
+    own = nets[0].parameters.nbytes
+    assert 500 < before / 40 - own < 1500
+    assert after / 40 - own < 2000

@@ -8,7 +8,8 @@ import weakref
 
 import numpy as np
 import pytest
-from fastmlp import MLP, kernels, optimizers
+from fastmlp import MLP, MLPRegressor, kernels, optimizers
+from fastmlp._training import keeping
 
 RNG = np.random.default_rng(0)
 X, LABELS = RNG.normal(size=(20, 4)), RNG.integers(0, 3, 20)
@@ -92,3 +93,20 @@ def test_an_error_leaves_the_network_as_it_was():
         net.fit(X, LABELS[:3], epochs=1)
     np.testing.assert_array_equal(net.parameters, before)
     net.fit(X, LABELS, epochs=1)
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_of_many_networks_some_keep_an_engine():
+    nets = [network() for _ in range(keeping.HOLDERS + 5)]
+    for net in nets:
+        net.fit(X, LABELS, epochs=1)
+    kept = [net._kept is not None for net in nets]
+    assert kept == [False] * 5 + [True] * keeping.HOLDERS
+    models = [MLPRegressor(hidden_layer_sizes=(2,), max_iter=1) for _ in range(3)]
+    for model in models:
+        model.fit(X, LABELS)
+    assert [net._kept is not None for net in nets] == [False] * 8 + kept[8:]
+    for net in nets:
+        net.fit(X, LABELS, epochs=1)
+    assert [model._kept_trainer for model in models] == [None] * 3
+    assert all(np.array_equal(nets[0].parameters, net.parameters) for net in nets)
