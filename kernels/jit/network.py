@@ -124,6 +124,23 @@ class Network(PlainPredictions, Derivatives):
             shelves.give(key, call)
         return out
 
+    def predict_plain(
+        self, parameters: Any, x: Any, limit: int, out: Array | None = None
+    ) -> Array | None:
+        """See :class:`fastmlp.kernels._plain.PlainPredictions`."""
+        # A call that has been prepared for these shapes looks at the rest itself.
+        if out is None and x.__class__ is parameters.__class__ is np.ndarray and x.size <= limit:
+            key = ("predict", x.shape, parameters.shape, self._key, False, False)
+            call = shelves.take(key)
+            if call is not None:
+                matrix = call.matrix
+                result = np.empty((x.shape[0], self._n_out), self.dtype)
+                done = call(0, x, matrix, matrix, parameters, NO_LABELS, result)
+                shelves.give(key, call)
+                if done:
+                    return result
+        return super().predict_plain(parameters, x, limit, out)
+
     def pack(self, parameters: Array) -> Packed:
         """Parameters for many calls of ``predict``: a copy, in the order that kernels read."""
         _checks.flat("parameters", parameters, self.architecture, self.dtype)

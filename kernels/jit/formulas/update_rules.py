@@ -333,5 +333,7 @@ def update(
         for begin, value in zip(states, state, strict=False):
             code.store(value, begin + at, mask)
 
-    # The divider, which also takes roots, and the multipliers work at the same time.
-    code.vectors(n, body, partial(body, root=partial(sqrt_by_products, code)))
+    # The divider, which also takes roots, and the multipliers work at the same time. Without roots
+    # the loop's own instructions count.
+    other = partial(body, root=partial(sqrt_by_products, code))
+    code.vectors(n, *([body] * 4 if name in {"sgd", "store"} else [body, other]))

@@ -7,6 +7,9 @@ shape.
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 from llvmlite import ir
 
 from ..vector.code import I32, Code, Int, Real
@@ -15,6 +18,20 @@ from ..vector.kernel import kernel
 
 # Rows are fetched ahead by about this many elements, and at most so many rows.
 AHEAD_ELEMENTS, AHEAD_ROWS = 1024, 16
+# Panels of a row that are copied in one turn: a loop would take as long as one of them beside.
+_GATHER_TURN = 4
+
+
+def _copy_panels(
+    code: Code, begin: Int, soon: Int, line: Any, step_bytes: Int, first: Int, panels: int
+) -> None:
+    """Copy some panels of a row, and prefetch those of one that comes soon."""
+    for i in range(panels):
+        at_panel = (first + i) * LINE
+        code.prefetch(soon + at_panel)
+        for at in offsets(code):
+            code.store(code.load(begin + at_panel + at), line.get() + at)
+        line.set(line.get() + step_bytes)
 
 
 @kernel
@@ -43,11 +60,8 @@ def gather(
             source + source_step_bytes * later.get(),
         )
         line = code.variable(target + j * LINE)
-        with code.loop(whole, code.panel) as i:
-            code.prefetch(soon + i * code.itemsize)
-            for at in offsets(code):
-                code.store(code.load(begin + i * code.itemsize + at), line.get() + at)
-            line.set(line.get() + target_step_bytes)
+        turn = functools.partial(_copy_panels, code, begin, soon, line, target_step_bytes)
+        code.turns(whole.over(code.as_int(code.panel)), _GATHER_TURN, turn)
         with code.when(rest > 0):
             code.prefetch(soon + whole * code.itemsize)
             for at, mask in zip(offsets(code), masks, strict=True):
