@@ -211,8 +211,8 @@ class MLPEnsemble:
 
     def _select(self, networks: list[MLP], validation_data: Any, options: Any) -> Array:
         """How often each network counts, from the validation rows."""
-        net = networks[0]
-        loss = net._loss(options.get("loss"), options.get("label_smoothing", 0.0))
+        net, smoothing = networks[0], options.get("label_smoothing", 0.0)
+        loss = net._loss(options.get("loss"), smoothing, options.get("missing_targets", "error"))
         if is_source(validation_data):
             rows, target, weights = validation_data, *of_sources.targets(net, validation_data, loss)
         else:

@@ -102,7 +102,7 @@ class Work:
         x = self._x if self._xs is None else self._xs[i]
         y = self._y if self._ys is None else self._ys[i]
         weight = self._weight if self._weights is None else self._weights[i]
-        spec = net._loss(options["loss"], options["label_smoothing"])
+        spec = net._loss(*(options[n] for n in ("loss", "label_smoothing", "missing_targets")))
         sizes, own = net.architecture.sizes, [self._xs, self._ys, self._weights]
         alike = all(values is None for values in own)
         key = (sizes[0], sizes[-1], net.dtype, repr(spec))

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from fastmlp import MLP, check_gradients, kernels, losses, metrics
+from fastmlp import MLP, check_gradients, fit_many, kernels, losses, metrics
 from scipy import sparse
 
 RNG = np.random.default_rng(8)
@@ -313,3 +313,21 @@ def test_one_output_and_tables():
     assert net.loss(X, Y[:, 0], None, pandas.DataFrame(W[:, :1])) == expected
     three = network()
     assert three.loss(X, Y, None, pandas.DataFrame(W)) == three.loss(X, Y, None, W)
+
+
+def test_many_networks_take_them():
+    """Weights of targets and holes, shared or a network's own, with the bits of ``fit``."""
+    holes, options = np.where(W > 0, Y, np.nan), {"epochs": 2, "batch_size": 6}
+    for y, shared, own in ((Y, W, [W, W[::-1]]), (holes, None, None)):
+        given = {**options, **(IGNORE if own is None else {})}
+        alone = network()
+        alone.fit(X, y, sample_weight=shared, **given)
+        many = [network(), network()]
+        fit_many(many, X, y, sample_weight=shared, **given)
+        for net in many:
+            np.testing.assert_array_equal(net.parameters, alone.parameters)
+        if own is not None:
+            each = [network(), network()]
+            fit_many(each, X, y, sample_weight=own, **given)
+            np.testing.assert_array_equal(each[0].parameters, alone.parameters)
+            assert (each[1].parameters != alone.parameters).any()

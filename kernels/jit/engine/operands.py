@@ -110,8 +110,8 @@ def set_weights(space: Workspace, weights: Array | TargetWeights | None) -> None
         factors = np.ascontiguousarray(weights.factors.T)
         weights = weights.rows
         space.set_loss_of_targets()
-    weights = np.ascontiguousarray(weights)
-    doubles = weights.astype(np.float64)
+    of_rows: Array = np.ascontiguousarray(weights)
+    doubles = of_rows.astype(np.float64)
     starts = np.arange(0, len(doubles), plan.batch)
     totals = np.add.reduceat(doubles, starts) if len(doubles) else doubles
     # What errors are multiplied by, one weight over a step's total, has to be a normal number.
@@ -120,9 +120,9 @@ def set_weights(space: Workspace, weights: Array | TargetWeights | None) -> None
     if np.any((largest > _LARGEST) | ((largest < _SMALLEST) & (largest > 0.0))):
         each = np.repeat(np.frexp(largest)[1], np.diff(np.append(starts, len(doubles))))
         scaled = np.ldexp(doubles, -each)
-        weights, shares = scaled.astype(weights.dtype), np.add.reduceat(scaled, starts)
+        of_rows, shares = scaled.astype(of_rows.dtype), np.add.reduceat(scaled, starts)
     plan.weights = RowWeights(
-        address=address(weights),
+        address=address(of_rows),
         step_bytes=space.dtype.itemsize,
         doubles=address(doubles),
         totals=address(totals),
@@ -130,7 +130,7 @@ def set_weights(space: Workspace, weights: Array | TargetWeights | None) -> None
         factors=address(factors) if factors.size else 0,
         factor_step_bytes=factors.strides[0],
     )
-    space.hold(weights, doubles, totals, shares, factors)
+    space.hold(of_rows, doubles, totals, shares, factors)
 
 
 def set_rates(space: Workspace, learning_rate: float | Array) -> None:
