@@ -17,8 +17,6 @@ from .stream import Stream
 
 #: Bytes of a row that its places in orders take.
 ORDERS = 16
-#: Blocks that are being read and converted beside the two buffers.
-IN_THE_MAKING = 2
 
 
 class Buffer:
@@ -136,6 +134,9 @@ class Reader:
         if groups is None:
             self._coming = itertools.islice(stream.blocks(), begin * buffer, None)
         self._size, self._rows = buffer, rows
+        if not stream.source.one_pass:  # room for the largest: a short block may come first
+            every = (stream.source.rows(i) for i in range(len(stream.source)))
+            self._rows = max((n for n in every if n is not None), default=rows)
         self._buffers = Buffer(head), Buffer(head)
         self._pool = ThreadPoolExecutor(1, "fastmlp-reader")
         self._next = self.given = begin
@@ -175,8 +176,7 @@ class Reader:
         group = self._groups[k]
         if self._by_rows:
             return buffer.fill([stream.take(group)], len(group))
-        expected = sum(stream.source.rows(i) or self._rows for i in group)
-        return buffer.fill((stream.block(i) for i in group), expected)
+        return buffer.fill((stream.block(i) for i in group), len(group) * self._rows)
 
 
 def row_bytes(batch: Batch) -> float:
@@ -201,10 +201,11 @@ def blocks_together(stream: Stream, first: Batch) -> int:
     if not source.one_pass:
         largest = max((source.rows(i) or largest) for i in range(len(source)))
     block = max(largest * row_bytes(first), 1.0)
-    fitting = int((source.memory / block - IN_THE_MAKING) // 2)
+    making = source.in_the_making
+    fitting = int((source.memory / block - making) // 2)
     wanted = source.buffer or fitting
     if fitting < 1 or wanted > fitting:
-        needed = (2 * max(wanted, 1) + IN_THE_MAKING) * block / 2**20
+        needed = (2 * max(wanted, 1) + making) * block / 2**20
         raise ValueError(
             f"memory of {source.memory / 2**20:,.1f} MiB is too little for buffers of "
             f"{max(wanted, 1)} blocks of {largest:,} rows ({block / 2**20:,.1f} MiB each): at "

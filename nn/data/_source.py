@@ -43,6 +43,8 @@ class Source(ABC):
 
     memory: int = MEMORY
     buffer: int | None = None
+    #: Blocks that lie in memory while one is read and converted.
+    in_the_making = 2
     by_rows = False
     one_pass = False
     once = False

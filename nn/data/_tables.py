@@ -52,6 +52,7 @@ class Tables(Source):
         name: str,
     ) -> None:
         self._pieces, self._name, self._weight = pieces, name, weight
+        self.in_the_making = 4  # as bytes of the file, columns, rows, and rows as they are wanted
         self._targets = [target] if isinstance(target, str) else list(target)
         apart = {*self._targets, weight}
         chosen = [n for n in names if n not in apart] if features is None else list(features)

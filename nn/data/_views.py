@@ -19,6 +19,7 @@ class _View(Source):
         self._source = source
         self.memory, self.buffer = source.memory, source.buffer
         self.one_pass, self.once = source.one_pass, source.once
+        self.in_the_making = source.in_the_making
 
     def __len__(self) -> int:
         return len(self._source)

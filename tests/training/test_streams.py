@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from fastmlp import MLP, data
+from fastmlp._streams import reading
 from fastmlp._streams import run as stream_run
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -238,3 +239,20 @@ def test_memory_bounds_what_is_held():
         net.fit(data.arrays(wide, wide[:, :1], block_rows=1000, memory="400 kB"))
     with pytest.raises(ValueError, match="memory must be bytes"):
         data.arrays(X, Y, memory="much")
+
+
+def test_buffers_have_room_for_the_largest_blocks(monkeypatch):
+    """Where the short last block lies in the first group the buffer would grow later."""
+    rooms, fill = set(), reading.Buffer.fill
+
+    def noted(buffer, batches, expected):
+        filled = fill(buffer, batches, expected)
+        rooms.add(len(buffer._held[0]))
+        return filled
+
+    monkeypatch.setattr(reading.Buffer, "fill", noted)
+    rows = np.random.default_rng(3).normal(size=(1010, 3)).astype("f")
+    source = data.arrays(rows, rows[:, :1], block_rows=100, buffer=2)
+    for seed in range(4):
+        MLP([3, 2, 1], random_state=seed).fit(source, epochs=3, batch_size=8)
+    assert rooms == {207}  # two blocks, and seven rows left over before them
