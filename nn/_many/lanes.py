@@ -94,12 +94,9 @@ def _key(work: Work, i: int, wanted: bool | None, known_keys: dict[Hashable, Has
 def _key_of_settings(work: Work, i: int, wanted: bool | None) -> Hashable:
     net, options, known = work.networks[i], work.options[i], work.settings_of(i)
     rows, dimensions, plain = work.shape_of(i)
-    watched = [options[name] for name in ("callbacks", "validation_data", "stop", "metrics")]
     if (
         not plain
-        or known.searches
-        or known.subset is not None
-        or any(value is not None and value != () and value != [] for value in watched)
+        or not together.nothing_looks(known, work.record_of(i))
         or (wanted is None and max(net.architecture.sizes) > WIDEST)
         or options["epochs"] < 1
         or (width := _width(work, i)) < 2

@@ -72,6 +72,7 @@ class Work:
         self._rows = arguments.rows_of_each(rows, k)
         self._batches: dict[Hashable, Batch] = {}
         self._known: dict[Hashable, Settings] = {}
+        self._idle: dict[Hashable, list[Any]] = {}
         self._records: dict[Hashable, Options] = {}
         self._keys: list[Hashable] = [None] * k
         self._shapes: list[tuple[int, int, bool]] = [(0, 0, False)] * k
@@ -139,7 +140,7 @@ class Work:
             self.networks[i],
             batch,
             options["optimizer"],
-            self._record(i),
+            self.record_of(i),
             rows=rows,
             known=self._settings(i, batch.loss),
             hooks=ManyHooks,
@@ -161,11 +162,12 @@ class Work:
         known = self._known.get(self.key(i))
         if known is None:
             options = self.options[i]
-            known = plan.settings(self.networks[i], loss, options["optimizer"], self._record(i))
+            known = plan.settings(self.networks[i], loss, options["optimizer"], self.record_of(i))
             known = self._known[self.key(i)] = known.on_threads(1)
         return known
 
-    def _record(self, i: int) -> Options:
+    def record_of(self, i: int) -> Options:
+        """The options of a network as the training loop takes them."""
         key = self.key(i)
         if key not in self._records:
             self._records[key] = arguments.record(self.options[i])
@@ -252,23 +254,35 @@ class Work:
 
     def _train(self, job: Sequence[int]) -> None:
         """Train one network, or several side by side."""
-        trainer = lanes.trainer_for(self, job) if len(job) > 1 else None
+        together = lanes.trainer_for(self, job) if len(job) > 1 else None
+        idle = self._idle_for(job[0]) if together is None else []
         pairs = []
         for place, i in enumerate(job):
-            run, hooks = self.plan(i, None if trainer is None else lanes.Lane(trainer, place))
+            own = _taken(idle) if together is None else lanes.Lane(together, place)
+            run, hooks = self.plan(i, own)
             hooks.crew = self._crew
             # Those of line searches do not look at it within an epoch.
             run.trainer.halt = self._crew.halt
             self._histories[i] = run.history
             pairs.append((run, hooks))
-        if trainer is None:
+        if together is None:
             carry_out(*pairs[0])
+            if pairs[0][1].threads == 1:
+                idle.append(pairs[0][0].trainer)
         else:
-            lanes.carry_out_together(pairs, trainer, self._crew.halt)
+            lanes.carry_out_together(pairs, together, self._crew.halt)
         with self._lock:
             for _ in job:
                 self._done += 1
                 self._tell(self._done)
+
+    def _idle_for(self, i: int) -> list[Any]:
+        """Trainers of networks that are done, which serve those that are alike."""
+        known = self.settings_of(i)
+        if known.searches or known.engine.dropout:  # a seed of dropout is part of a trainer
+            return []
+        key = self.key(i), known.batch_size(self.shape_of(i)[0])
+        return self._idle.setdefault(key, [])
 
     def _say_that_time_is_over(self, max_time: float) -> None:
         for history in self._histories:
@@ -286,6 +300,14 @@ class Work:
         if diverged:
             more = f"; and {len(diverged) - 5} more networks" if len(diverged) > 5 else ""
             warnings.warn("; ".join(diverged[:5]) + f"{more}: {ADVICE}", RuntimeWarning, 3)
+
+
+def _taken(idle: list[Any]) -> Any:
+    """One of them, or ``None``: another thread may have been the first to take it."""
+    try:
+        return idle.pop()
+    except IndexError:
+        return None
 
 
 def _takes_all(optimizer: Any) -> bool:

@@ -15,7 +15,7 @@ from fastmlp import kernels
 
 from .. import schedules
 from ..history import History
-from . import plan
+from . import plan, together
 from .fit import stop_at_last_finite, warned
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def fit(network: Network, X: Any, y: Any, options: Options, kept: Kept) -> Histo
         or options.epochs.__class__ is not int
         or options.epochs != 1
         or options.sample_weight is not None
-        or not _looks_at_nothing(known, options)
+        or not (together.nothing_looks(known, options) and _is_plain(known, options))
         or not kernels.plain_samples(
             network.architecture, network.dtype, X, y, None, *known.plain_targets
         )
@@ -75,15 +75,10 @@ def fit(network: Network, X: Any, y: Any, options: Options, kept: Kept) -> Histo
     return warned(history)
 
 
-def _looks_at_nothing(known: plan.Settings, options: Options) -> bool:
-    """Whether steps are all that these options ask for."""
+def _is_plain(known: plan.Settings, options: Options) -> bool:
+    """Whether the rows are taken as they are, at one learning rate."""
     return (
-        known.slots is not None
-        and isinstance(known.schedule, schedules.Constant)
-        and not (known.stop or known.with_norm or (known.full and known.subset is not None))
-        and known.cluster is None
-        and not (options.metrics or options.callbacks or options.verbose)
-        and options.validation_data is None
+        isinstance(known.schedule, schedules.Constant)
         and options.class_weight is None
         and (options.shuffle is True or options.shuffle is False)
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 from fastmlp import kernels
@@ -18,12 +19,28 @@ from .._typing import Array
 from .positions import position, set_position
 from .run import Run
 
+if TYPE_CHECKING:
+    from .options import Options
+    from .plan import Settings
+
 #: Seconds of one call, about, and bytes of the orders of all its epochs.
 SECONDS, ORDER_BYTES = 0.05, 4 << 20
 #: For the first call: multiplications and additions a second, and seconds of a step beside them.
 SLOWLY, STEP = 3e9, 2e-6
 #: Those whose draws :func:`fastmlp.kernels.shuffled` makes.
 _GENERATORS = (np.random.Generator, np.random.RandomState)
+
+
+def nothing_looks(known: Settings, options: Options) -> bool:
+    """Whether options ask for steps alone: nothing that a run of them makes looks at an epoch."""
+    watching = (options.callbacks, options.validation_data, options.metrics, options.verbose)
+    return (
+        not known.searches
+        and known.subset is None
+        and known.cluster is None
+        and not (known.stop or known.with_norm)
+        and all(value is None or value in ((), [], 0) for value in watching)
+    )
 
 
 def foreseeable(run: Run) -> bool:
@@ -62,7 +79,10 @@ class Piece:
         if run.rewinds:
             self._parameters = np.empty_like(run.parameters)
             self._moments, self._position = run.moments(self._parameters), position(run.generator)
-        self._rates = [run.rates.of_epoch(first + epoch) for epoch in range(count)]
+        if getattr(run.rates, "fixed", False):
+            self._rates = [run.rates.of_epoch(first)] * count
+        else:
+            self._rates = [run.rates.of_epoch(first + epoch) for epoch in range(count)]
         self.orders, self.rates = _orders(run, run.order, count), np.array(self._rates)
         self.losses = np.full(count, np.nan)
 
@@ -98,7 +118,7 @@ class Piece:
     def _stayed_finite(self) -> bool:
         """Whether all numbers did; the run's parameters are then those that were learned."""
         run = self._run
-        if not all(map(math.isfinite, self.losses)):
+        if not np.isfinite(self.losses).all():
             return False
         run.trainer.store(run.parameters)
         if np.isfinite(run.parameters).all():

@@ -219,3 +219,21 @@ def test_many_small_networks_take_little_memory(side):
     own = nets[0].parameters.nbytes
     assert 500 < before / 40 - own < 1500
     assert after / 40 - own < 2000
+
+
+def test_a_trainer_serves_all_networks_that_are_alike(monkeypatch):
+    made = []
+    kind = kernels.active().Trainer
+    make = kind.__init__
+    nets, others = (
+        [MLP([4, 40, 3], output="softmax", random_state=i) for i in range(9)] for _ in "ab"
+    )
+    x, y = np.random.default_rng(0).normal(size=(50, 4)), np.arange(50) % 3
+    options = {"epochs": 3, "batch_size": 16, "learning_rate": [0.01] * 5 + [0.1] * 4}
+    for net, rate in zip(others, options["learning_rate"], strict=True):
+        net.fit(x, y, epochs=3, batch_size=16, learning_rate=rate)
+    monkeypatch.setattr(kind, "__init__", lambda self, *a: made.append(1) or make(self, *a))
+    fit_many(nets, x, y, **options, n_threads=2, lanes=False)
+    assert len(made) <= 2 + 2 * 2  # two are made by the check of each rate
+    for net, other in zip(nets, others, strict=True):
+        assert np.array_equal(net.parameters, other.parameters)
