@@ -173,10 +173,12 @@ def small_calls(rounds: int) -> dict[str, dict[str, float]]:
         *(iris.fit(rows, labels)._architecture(), np.dtype("f8"), "cross_entropy"),
         kernels.UpdateRule("adam"),
         batch_size=len(rows),
+        l2=iris.alpha,
+        l2_over_batch=True,
         n_threads=1,
     )
     engine.load(iris._packed())
-    order = np.arange(len(rows))
+    orders, rates = np.tile(np.arange(len(rows)), (20, 1)), np.full(20, 1e-3)
     contenders: dict[str, dict[str, Callable[[], Any]]] = {
         "partial_fit of one row": {
             "fastmlp": lambda: ours.partial_fit(x, y),
@@ -188,7 +190,7 @@ def small_calls(rounds: int) -> dict[str, dict[str, float]]:
         "fit of iris, 20 epochs": {
             "fastmlp": lambda: iris.fit(rows, labels),
             "scikit-learn": lambda: sklearn_iris.fit(rows, labels),
-            "engine": lambda: [engine.run_epoch(rows, labels, order, 1e-3) for _ in range(20)],
+            "engine": lambda: engine.run_epochs(rows, labels, orders, rates),
         },
     }
     found = {}
