@@ -32,6 +32,8 @@ from .sums import LONG
 
 #: Seconds that a measurement of one number takes, and the fewest calls that it is the fastest of.
 SECONDS, CALLS = 0.03, 5
+#: Rows of a gradient at most that is measured; from there on time is in proportion to them.
+MOST_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,10 @@ def plan(
     for name, value in (("latency", latency), ("bandwidth", bandwidth)):
         if not numbers.number(name, value) > 0:
             raise ValueError(f"{name} must be above 0, got {value}")
-    found = constants or measured(network, np.dtype(dtype), max(1, size // max(shards, most)))
+    # Shards of one rank and of the most: what lies between them follows from both.
+    many = min(MOST_ROWS, max(2, size // shards))
+    few = min(max(1, size // max(shards, most)), many // 2)
+    found = constants or measured(network, np.dtype(dtype), few, many)
     volume = network.n_parameters * np.dtype(dtype).itemsize
     lines: list[Estimate] = []
     count = 1
@@ -154,8 +159,8 @@ def plan(
     return lines
 
 
-def measured(network: Architecture, dtype: np.dtype[Any], rows: int) -> Constants:
-    """The constants of a network on one thread of this machine, around so many rows."""
+def measured(network: Architecture, dtype: np.dtype[Any], few: int, many: int) -> Constants:
+    """The constants of a network on one thread of this machine, from gradients of so many rows."""
     net = kernels.network(network, dtype, n_threads=1)
     generator = np.random.default_rng(0)
     n_in, n_out = network.sizes[0], network.sizes[-1]
@@ -167,7 +172,6 @@ def measured(network: Architecture, dtype: np.dtype[Any], rows: int) -> Constant
     parameters[: len(scale)] = generator.normal(size=len(scale)) * scale
     out = np.empty_like(parameters)
     seconds = []
-    few, many = max(1, rows // 2), max(2, rows)
     for n in (few, many):
         x = generator.normal(size=(n, n_in)).astype(dtype)
         y = np.zeros((n, n_out), dtype)
