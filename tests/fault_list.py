@@ -122,7 +122,7 @@ FAULTS = (
     _numba("decay of Adagrad", "formulas/update_rules.py", "(1 + (t - 1) * c[2])",
            "(1 + t * c[2])", _JIT_RULE("adagrad")),
     _numba("scale of a batch", "passes/rows_pass.py",
-           "scale=share if plan.backward else 1.0", "scale=1.0",
+           "scale = share if plan.backward else 1.0", "scale = 1.0",
            _only(NETWORKS, "numba and training_with_rules and sgd")),
     _numba("penalty of biases", "passes/step_constants.py",
            "k[N_CONSTANTS + L2] = k[N_CONSTANTS + L1] = 0.0", "k[N_CONSTANTS + L1] = 0.0",

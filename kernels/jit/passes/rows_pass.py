@@ -84,6 +84,7 @@ def losses(plan: Any, last: Any, step: int, first: int, row: int, rows: int, col
     gather_targets(plan, first + row, rows, last.n_out, plan.y + row * LINE)
     total = scaled_total(plan, step, rows_of_step(plan, step))
     share = 1 / total if total != 0.0 else 0.0
+    scale = share if plan.backward else 1.0
     if plan.weights.factors:
         loss_of_targets(
             plan,
@@ -100,7 +101,7 @@ def losses(plan: Any, last: Any, step: int, first: int, row: int, rows: int, col
             factors=plan.weights.factors + plan.itemsize * (first + row),
             factor_step_bytes=plan.weights.factor_step_bytes,
             scratch=columns,
-            scale=share if plan.backward else 1.0,
+            scale=scale,
             constant=plan.loss_constant,
         )
     else:
@@ -117,7 +118,7 @@ def losses(plan: Any, last: Any, step: int, first: int, row: int, rows: int, col
             weights=plan.weights.address + plan.weights.step_bytes * (first + row),
             weight_step_bytes=plan.weights.step_bytes,
             scratch=columns,
-            scale=share if plan.backward else 1.0,
+            scale=scale,
             constant=plan.loss_constant,
         )
 
