@@ -172,8 +172,8 @@ def _unpack(tree: Any, tensors: dict[str, Array]) -> Any:
 def check(state: dict[str, Any], network: Network, known: Settings) -> None:
     """Raise ``ValueError`` unless a state can be that of this run."""
     try:
-        _check_vectors(state, network, known)
         numbers.count("step", state["step"], 0)
+        _check_vectors(state, network, known)
         if state["step"] > _MOST_STEPS:
             raise ValueError(f"step must be at most {_MOST_STEPS}, got {state['step']}")
         if state["seed"] is not None and numbers.count("seed", state["seed"], 0) >= 2**64:
@@ -215,7 +215,8 @@ def _check_vectors(state: dict[str, Any], network: Network, known: Settings) -> 
     """Parameters and moments."""
     _check_vector("parameters", state["parameters"], network)
     slots = list(known.slots or ())
-    if list(state["moments"]) not in (slots, []):
+    # Before the first step there are none yet.
+    if list(state["moments"]) not in ((slots, []) if state["step"] == 0 else (slots,)):
         raise ValueError(f"moments must be {slots}, got {list(state['moments'])!r:.200}")
     for slot, moments in state["moments"].items():
         _check_vector(slot, moments, network)

@@ -91,17 +91,18 @@ class Resumable:
         rates.learning_rate = float(state["learning_rate"])
         rates.restore(state["schedule"])
         history = History.from_dict(state["history"])
+        within, n_in = state.get("within"), network.architecture.sizes[0]
+        within = None if within is None else place.of_state(within, n_in, network.dtype)
+        moments = None  # those before the first step
+        if state["moments"]:
+            moments = np.array([state["moments"][slot] for slot in known.slots or ()])
+        # Nothing below fails.
         network._generator.bit_generator.state = state["generator"]
         network.parameters[...] = state["parameters"]
-        moments = np.empty((len(state["moments"]), network.parameters.size), network.dtype)
-        for vector, slot in zip(moments, known.slots or (), strict=True):
-            vector[...] = state["moments"][slot]
         self._engine.restart((moments, int(state["step"]), state["memory"]), state["seed"])
         self._order, self._subset = state["order"], state["subset"]
         self._rates, self._watches, self._remembered = rates, [], state["stop"]
-        self.history = history
-        within, n_in = state.get("within"), network.architecture.sizes[0]
-        self._within = None if within is None else place.of_state(within, n_in, network.dtype)
+        self.history, self._within = history, within
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write :attr:`state` to a safetensors file, all of it or nothing.

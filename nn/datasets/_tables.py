@@ -169,7 +169,7 @@ def _load(
         example = next(iter(findings.bad.values()), "a target that is no number")
         table.notes.append(f"{len(left_out)} rows are left out ({example})")
         if not len(x):
-            raise ValueError(f"no row is left: {table.notes[-1]}")
+            raise ValueError(f"{table.name}: no row is left: {table.notes[-1]}")
     return Dataset(x, y, chosen, names, columns, base_name(path), targets, tuple(table.notes))
 
 

@@ -108,11 +108,23 @@ def test_states_can_be_read_and_set():
     assert trainer.state["moments"]["first_moment"].any()
 
 
+def test_a_state_before_the_first_step():
+    """There are no moments yet."""
+    net, other = network(), network(1)
+    trainer, again = net.trainer(), other.trainer()
+    again.step(X, Y)
+    again.state = trainer.state
+    np.testing.assert_array_equal(other.parameters, net.parameters)
+    assert (again.steps, again.step(X, Y)) == (0, trainer.step(X, Y))
+    np.testing.assert_array_equal(other.parameters, net.parameters)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("parameters", np.zeros(3)),
         ("moments", {"first_moment": np.zeros(32)}),
+        ("moments", {}),  # after a step
         ("step", -1),
         ("step", "one"),
         ("step", 2**60),
