@@ -71,7 +71,7 @@ def each_alone(net, y, loss, output, weights):
 
 
 @pytest.mark.covers("backend", "pair", without="numba")
-@pytest.mark.parametrize("pair", SUMS, ids=str)
+@pytest.mark.parametrize("pair", SUMS, ids=lambda pair: " of ".join(map(str, pair)))
 def test_gradients_are_those_of_the_graph_and_of_differences(backend, pair):
     loss, output = pair
     net, y = network(output=output), fitting(loss)
