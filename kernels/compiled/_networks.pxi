@@ -135,9 +135,9 @@ class Trainer:
         self._rule, self._options = update_rule, options
         self._loss = Loss.of(loss)
         self._state_shape = (len(update_rule.slots), architecture.n_parameters)
-        self._starts_above_zero = any(map(update_rule.initial_value, update_rule.slots))
         self._sparse_rows = 0  # of a batch, at most: what the engine for sparse rows is made for
         self._engine = self._new_engine()
+        self._starts_above_zero = any(map(update_rule.initial_value, update_rule.slots))
         self._use = Use()
         self.step = 0
         self.gradient_norm = None

@@ -208,6 +208,15 @@ def hdf5(
     Source
         With known numbers of rows.
 
+    Raises
+    ------
+    ImportError
+        Where h5py is not installed.
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where it is no HDF5 file, or has no such data sets of as many rows.
+
     Examples
     --------
     >>> import h5py, numpy as np

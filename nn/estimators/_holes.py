@@ -104,4 +104,4 @@ class TargetsWithHoles(WholeTargets):
 
 def _of_targets(given: Any) -> bool:
     """Whether weights are those of single targets."""
-    return given is not None and np.ndim(given) == 2
+    return given is not None and np.asarray(given).ndim == 2

@@ -73,8 +73,8 @@ def test_a_wrong_step_is_found(monkeypatch, what):
     assert check(plain) == ""
     honest = configurations.make_step
 
-    def wrong(trainer, c, p, start, x, number):
-        result = honest(trainer, c, p, start, x, number)
+    def wrong(trainer, c, p, start, x, number, weight):
+        result = honest(trainer, c, p, start, x, number, weight)
         if start[0].dtype == np.float32 and number == STEPS - 1:
             result[what] = moved(result[what], 1e-3, np.random.default_rng(0))
         return result

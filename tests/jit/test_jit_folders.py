@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import pytest
@@ -142,6 +143,25 @@ def test_size_and_age_are_bounded(ours):
     ours.shrink(max_bytes=1500)
     left = {path.name for path in ours.path.glob("*.code")}
     assert left == {"kernel.code", "kernel0.code"}
+
+
+def test_files_that_go_meanwhile(ours, monkeypatch):
+    """Another process renames its file between a look at the name and one at the size."""
+
+    class Gone:
+        name, path = "new.code.0123.part", "new.code.0123.part"
+
+        def is_file(self, follow_symlinks):
+            return True
+
+        def stat(self, follow_symlinks):
+            raise FileNotFoundError
+
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: contextlib.nullcontext([Gone(), *scan(path)]))
+    ours.shrink(max_bytes=0)
+    monkeypatch.undo()
+    assert not list(ours.path.glob("*.code"))
 
 
 def test_what_is_used_stays_young(ours):

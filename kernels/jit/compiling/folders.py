@@ -155,8 +155,9 @@ class Folder:
         with os.scandir(self.path) as entries:
             for entry in entries:
                 if entry.name.endswith((CODE, UNFINISHED)) and entry.is_file(follow_symlinks=False):
-                    status = entry.stat(follow_symlinks=False)
-                    found.append((status.st_mtime, status.st_size, Path(entry.path)))
+                    with contextlib.suppress(FileNotFoundError):  # another process has renamed it
+                        status = entry.stat(follow_symlinks=False)
+                        found.append((status.st_mtime, status.st_size, Path(entry.path)))
         return found
 
     def is_ours(self) -> bool:
