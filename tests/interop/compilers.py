@@ -92,3 +92,33 @@ def predict(folder: Path, headers, x, n_out: int, compiler: str = "gcc", **optio
         run = subprocess.run([*command, str(i)], input=x.tobytes(), capture_output=True, check=True)
         found.append(np.frombuffer(run.stdout, x.dtype).reshape(len(x), n_out))
     return np.array(found)
+
+
+_EACH = """\
+    {{
+        static TYPE x[{rows} * {n_in}], y[{n_out}];
+        if (fread(x, sizeof(TYPE), {rows} * {n_in}, stdin) != {rows} * {n_in})
+            return 1;
+        for (int k = 0; k < {rows}; k++) {{
+            {name}_predict(x + k * {n_in}, y);
+            fwrite(y, sizeof(TYPE), {n_out}, stdout);
+        }}
+    }}
+"""
+
+
+def predict_each(folder: Path, cases, compiler: str = "gcc", **options):
+    """Headers with rows of their own, ``(header, x, n_out)``, all in one program."""
+    main = "#include <stdio.h>\n" + "".join(f'#include "{h.name}.h"\n' for h, _, _ in cases)
+    main += "int main(void)\n{\n"
+    for header, x, n_out in cases:
+        main += _EACH.format(name=header.name, rows=len(x), n_in=x.shape[1], n_out=n_out)
+    dtype = cases[0][1].dtype
+    main = f"{main}    return 0;\n}}\n".replace("TYPE", "double" if dtype == "f8" else "float")
+    command = build(folder, [header for header, _, _ in cases], main, compiler, **options)
+    rows = b"".join(x.tobytes() for _, x, _ in cases)
+    done = subprocess.run(command, input=rows, capture_output=True, check=True)
+    found, shapes = np.frombuffer(done.stdout, dtype), [(len(x), n) for _, x, n in cases]
+    ends = np.cumsum([a * b for a, b in shapes])
+    parts = np.split(found, ends[:-1])
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
