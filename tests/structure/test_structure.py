@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fault_list import FAULTS
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("nn", "kernels", "benchmarks", "tests")
@@ -154,3 +155,9 @@ def test_every_package_is_installed() -> None:
         for path in (ROOT / folder).rglob("__init__.py"):
             found.add(".".join((package, *path.parent.relative_to(ROOT / folder).parts)))
     assert found == set(settings["packages"])
+
+
+def test_planted_faults_fit_the_sources() -> None:
+    """Each would change one place; ``python tests/planted_faults.py`` plants them."""
+    assert len(FAULTS) > 40
+    assert not [f.name for f in FAULTS if (ROOT / f.file).read_text("utf-8").count(f.old) != 1]
