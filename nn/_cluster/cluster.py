@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sys
+import time
 import traceback
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from .._warn import warn
 T = TypeVar("T")
 #: Bytes of an array of which the ranks compare all; of a larger one as much of it.
 COMPARED = 64 << 20
+#: In which what starts the ranks reads what one has said: hearing of an end, it reads no more.
+READ_SECONDS = 0.1
 
 
 class Cluster:
@@ -153,9 +156,9 @@ class Cluster:
             yield
         except BaseException:
             if self.size > 1:
-                print(f"rank {self.rank} of {self.size} has failed:", file=sys.stderr)
-                traceback.print_exc()
-                sys.stderr.flush()
+                head = f"rank {self.rank} of {self.size} has failed:"
+                print(head, traceback.format_exc(), sep="\n", file=sys.stderr, flush=True)
+                time.sleep(READ_SECONDS)
                 self.comm.Abort(1)
             raise
 
