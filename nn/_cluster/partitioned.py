@@ -69,14 +69,10 @@ class PartitionedTrainer(ClusterTrainer):
         sample_weight: Array | None = None,
     ) -> float:
         """Visit this rank's rows once, one step a batch; the mean loss of all ranks' meanwhile."""
-        size = self._options.batch_size
-        order = np.arange(len(target), dtype=np.intp) if order is None else order
-        starts = range(0, len(order), size)
-        rates = np.broadcast_to(learning_rate, len(starts)).tolist()
+        batches = self._batches(len(target), order, learning_rate)
         before = self._summed, self._visited
         with self._cluster.guard():
-            for start, rate in zip(starts, rates, strict=True):
-                rows = order[start : start + size]
+            for rows, rate in batches:
                 weight = None if sample_weight is None else sample_weight[rows]
                 own = len(rows) if weight is None else weight.sum(dtype=np.float64)
                 if not self._meet(len(rows), float(own)):

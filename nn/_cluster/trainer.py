@@ -80,17 +80,24 @@ class ClusterTrainer:
         sample_weight: Array | None = None,
     ) -> float:
         """Visit the rows once, in ``order``, one step a batch; return the mean loss."""
-        size = self._options.batch_size
-        order = np.arange(len(target), dtype=np.intp) if order is None else order
-        starts = range(0, len(order), size)
-        rates = np.broadcast_to(learning_rate, len(starts)).tolist()
+        batches = self._batches(len(target), order, learning_rate)
         summed = 0.0
         with self._cluster.guard():
             self._take_over()
-            for start, rate in zip(starts, rates, strict=True):
-                rows = order[start : start + size]
+            for rows, rate in batches:
                 summed += len(rows) * self._step(x, target, sample_weight, rows, rate)
-        return summed / max(len(order), 1)
+        return summed / max(sum(len(rows) for rows, _ in batches), 1)
+
+    def _batches(
+        self, n: int, order: Array | None, learning_rate: float | Array
+    ) -> list[tuple[Array, float]]:
+        """The rows of each step of an epoch, all ``n`` as they come without an order; its rate."""
+        size = self._options.batch_size
+        order = np.arange(n, dtype=np.intp) if order is None else order
+        starts = range(0, len(order), size)
+        rates = np.broadcast_to(learning_rate, len(starts)).tolist()
+        rows = [order[start : start + size] for start in starts]
+        return list(zip(rows, rates, strict=True))
 
     def run_step(self, x: Any, target: Any, *given: Any) -> None:
         """Leave a step to :meth:`run_epoch`, which the ranks share.
