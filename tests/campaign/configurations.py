@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import CSR, Architecture, Loss, UpdateRule
+from fastmlp.kernels import CSR, Architecture, Loss, TargetWeights, UpdateRule
 from support import LAYOUTS, LOSS_PAIRS, RULES, laid_out, targets
 
 Array = np.ndarray[Any, Any]
@@ -139,7 +139,7 @@ def make_step(
     start: tuple[Array, Array],
     x: Any,
     number: int,
-    weight: Array | None,
+    weight: Array | TargetWeights | None,
 ) -> dict[str, Array]:
     """What one step makes of parameters and state, in the precision of ``start``."""
     flat, state = start
@@ -159,6 +159,18 @@ def make_step(
 def moved(array: Array, unit: float, rng: np.random.Generator) -> Array:
     """Every number a unit in the last place up or down, or as it was."""
     return array * (1 + unit * rng.integers(-1, 2, array.shape))
+
+
+def moved_weights(c: Configuration, p: Problem, rng: np.random.Generator) -> Array | TargetWeights:
+    """Weights of rows and targets that are off by a unit.
+
+    With them rows, or the outputs of a softmax, no longer cancel, whose sum has no sign but that of
+    its rounding.
+    """
+    unit = float(np.finfo(c.dtype).eps)
+    weight = np.ones(len(p.dense)) if p.weight is None else p.weight.astype(np.float64)
+    rows, k = moved(weight, unit, rng), kernels.targets_of_a_row(c.loss, c.sizes[-1])
+    return rows if k is None else TargetWeights(rows, moved(np.ones((len(rows), k)), unit, rng))
 
 
 def trainer_of(module: Any, c: Configuration, dtype: Any, **threads: int) -> Any:
@@ -218,13 +230,10 @@ def _check(c: Configuration) -> str:
     for number in range(STEPS):
         doubled = tuple(array.astype(np.float64) for array in start)
         exact = make_step(oracle, c, p, doubled, p.dense.astype(np.float64), number, p.weight)
-        # Rows of slightly different weights no longer cancel, whose sum has no sign but that of its
-        # rounding.
-        weight = np.ones(len(p.dense)) if p.weight is None else p.weight.astype(np.float64)
         near = [
             make_step(
                 oracle, c, p, tuple(moved(array, unit, rng) for array in doubled),
-                moved(p.dense.astype(np.float64), unit, rng), number, moved(weight, unit, rng),
+                moved(p.dense.astype(np.float64), unit, rng), number, moved_weights(c, p, rng),
             )
             for _ in range(MOVES)
         ]  # fmt: skip
