@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import comparisons
 import configurations
 import numpy as np
 import pytest
-from configurations import STEPS, check, draw, moved, report, shrunk, simpler
+from comparisons import check, moved, report
+from configurations import STEPS, draw, shrunk, simpler
 from fastmlp import kernels
 from support import run_python
 
@@ -24,7 +26,8 @@ def test_backends_agree(trials):
 BITS = """
 import sys
 sys.path[:0] = {paths!r}
-from configurations import draw, report, same_bits
+from comparisons import report, same_bits
+from configurations import draw
 from dataclasses import replace
 from fastmlp import kernels
 kernels.use_backend({backend!r})
@@ -71,7 +74,7 @@ def test_a_wrong_step_is_found(monkeypatch, what):
         pytest.skip("there is nothing to compare with the reference")
     plain = next(c for c in map(draw, range(100)) if c.rule.slots and not c.options)
     assert check(plain) == ""
-    honest = configurations.make_step
+    honest = comparisons.make_step
 
     def wrong(trainer, c, p, start, x, number, weight):
         result = honest(trainer, c, p, start, x, number, weight)
@@ -79,5 +82,5 @@ def test_a_wrong_step_is_found(monkeypatch, what):
             result[what] = moved(result[what], 1e-3, np.random.default_rng(0))
         return result
 
-    monkeypatch.setattr(configurations, "make_step", wrong)
+    monkeypatch.setattr(comparisons, "make_step", wrong)
     assert f"values of {what}" in check(replace(plain, dtype="float32"))

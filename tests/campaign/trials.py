@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import processes
-from configurations import STEPS, Configuration, check, draw, report, same_bits
+from comparisons import check, report, same_bits
+from configurations import STEPS, Configuration, draw
 from fastmlp import kernels
 from programs import program
 from readers import READERS, made, read_damaged
