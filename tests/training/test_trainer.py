@@ -229,7 +229,7 @@ def few_entries(x):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that signals")
-@pytest.mark.parametrize("rows", ["dense"])
+@pytest.mark.parametrize("rows", ["dense", "sparse"])
 @pytest.mark.parametrize("with_step", [True, False], ids=["step", "fit"])
 def test_a_step_of_many_rows_can_be_interrupted(with_step, rows):
     """In the middle of it: the network is as it was before."""

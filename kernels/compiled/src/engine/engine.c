@@ -15,6 +15,8 @@ enum {
     PREFETCH_BYTES = 256 << 10, /* bytes of rows that stay in the cache until they are gathered */
 };
 
+static const double PIECE = 3e8; /* operations of rows between two looks at whether to go on, about */
+
 static long n_parameters(const struct design *d)
 {
     long n = 0;
@@ -166,6 +168,37 @@ static void bound_columns(struct engine *e, int threads)
     fastmlp_parallel(threads, panels, e->design.kernels->bound_task, e);
 }
 
+/* Whether somebody wants the step to end, asked about every 50 ms of it. */
+static int interrupted(struct engine *e)
+{
+    struct timespec t;
+    if (e->pass.interrupted == NULL)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    const double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    if (e->pass.looked == 0)
+        e->pass.looked = now;
+    if (now - e->pass.looked < 0.05)
+        return 0;
+    e->pass.looked = now;
+    return e->pass.interrupted();
+}
+
+/* The blocks of rows of a pass. Where they are very many, as sparse ones may be, some at a time:
+   nothing is updated before all are done, so that the step can end between. */
+static void rows_in_pieces(struct engine *e, int threads)
+{
+    const long blocks = blocks_of(e->pass.n_rows, e->pass.block_rows);
+    const double pieces = 1 + fastmlp_operations(e, e->pass.n_rows) / PIECE;
+    const long piece = threads * (1 + (long)((double)blocks / pieces) / threads);
+    for (long first = 0; first < blocks && !e->pass.fault; first += piece) {
+        e->pass.first_block = first;
+        fastmlp_parallel(threads, min(piece, blocks - first), e->design.kernels->rows_block, e);
+        if (first + piece < blocks && !e->pass.fault && interrupted(e))
+            e->pass.fault = FAULT_interrupted;
+    }
+}
+
 /* The rows of a batch that fit into one pass: through the network and back, gradients, and with the
    last of them the update. */
 static void run_pass(struct engine *e)
@@ -173,6 +206,7 @@ static void run_pass(struct engine *e)
     int threads = fastmlp_tuner_begin(&e->tuner);
     const int one_block = threads == 1 && e->pass.n_rows > 0 && e->pass.n_rows <= BLOCK_ROWS;
     e->pass.block_rows = one_block ? e->pass.n_rows : rows_of_block(e->pass.n_rows, threads);
+    e->pass.first_block = 0;
     e->pass.upcoming = next_rows(e, e->pass.samples);
     if (e->design.sparse)
         e->design.kernels->gather_entries(e);
@@ -181,7 +215,7 @@ static void run_pass(struct engine *e)
     if (one_block)
         e->design.kernels->rows_block(e, 0, 0);
     else
-        fastmlp_parallel(threads, blocks_of(e->pass.n_rows, e->pass.block_rows), e->design.kernels->rows_block, e);
+        rows_in_pieces(e, threads);
     if (e->pass.fault) /* parameters are still as the last step left them */
         return;
     fastmlp_parallel(threads, e->design.n_groups, e->design.kernels->weights_group, e);
@@ -189,22 +223,6 @@ static void run_pass(struct engine *e)
         clip_and_update(e, threads);
     if (e->pass.finish && e->design.max_norm > 0)
         bound_columns(e, threads);
-}
-
-/* Whether somebody wants the step to end, asked about every 50 ms of it. */
-static int interrupted(const struct engine *e, double *looked)
-{
-    struct timespec t;
-    if (e->pass.interrupted == NULL)
-        return 0;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    const double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-    if (*looked == 0)
-        *looked = now;
-    if (now - *looked < 0.05)
-        return 0;
-    *looked = now;
-    return e->pass.interrupted();
 }
 
 /* One batch: returns its mean loss with the penalty, both before the update; or NaN, without an update,
@@ -223,8 +241,8 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
     if (update)
         e->pass.update = *update;
     fastmlp_begin_step(e, update);
+    e->pass.looked = 0;
     long done = 0;
-    double looked = 0;
     do {
         e->pass.first_row = first_row + done;
         e->pass.position = done;
@@ -237,7 +255,7 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
         loss += pass_loss(e, samples);
         fastmlp_tuner_end(&e->tuner, e->pass.n_rows);
         done += e->pass.n_rows;
-        if (done < n_rows && interrupted(e, &looked)) { /* nothing has been updated yet */
+        if (done < n_rows && interrupted(e)) { /* nothing has been updated yet */
             e->pass.fault = FAULT_interrupted;
             return NAN;
         }

@@ -104,10 +104,12 @@ struct pass {
     const struct samples *samples;
     struct sparse_rows rows;
     long first_row, n_rows, block_rows;
+    long first_block;           /* of those that are computed at once, see rows_in_pieces */
+    double looked;              /* when it was last asked whether to end the step; 0: not yet */
     long step, position;        /* 1 for the first; of the pass's first row in the batch */
     double unit, scale;         /* of row weights, see weight_at; 1 / total weight of the batch */
     int fault;                  /* enum fault: the step has ended early */
-    int (*interrupted)(void);   /* asked between passes, from time to time, whether to end it; or NULL */
+    int (*interrupted)(void);   /* asked from time to time, before any update, whether to end it; or NULL */
     int accumulate;             /* add to the gradient of earlier passes of the batch */
     int finish;                 /* last pass of the batch: penalise and update */
     int lazy;                   /* this step touches features with entries only */

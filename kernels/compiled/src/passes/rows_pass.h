@@ -143,7 +143,8 @@ static void backward_layer(const struct engine *e, int l, long first, long n)
 static void rows_block(void *engine, long block, int thread)
 {
     struct engine *e = engine;
-    const long first = block * e->pass.block_rows, n = min(e->pass.n_rows - first, e->pass.block_rows);
+    const long first = (e->pass.first_block + block) * e->pass.block_rows;
+    const long n = min(e->pass.n_rows - first, e->pass.block_rows);
     gather_rows(e, first, n);
     if (e->design.input_dropout > 0 && !e->design.sparse)
         drop_units(e, 0, e->design.input_dropout, first, n, e->design.layers[0].in_panels,
