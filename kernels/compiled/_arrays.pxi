@@ -14,6 +14,14 @@ cdef inline bint plain(object x, int ndim, int dtype) noexcept:
     )
 
 
+cdef inline bint plain_flat(object x, long n, int dtype) noexcept:
+    """Whether x is plain and holds a network's n parameters side by side."""
+    return (
+        plain(x, 1, dtype) and cnp.PyArray_DIM(<cnp.ndarray>x, 0) == n
+        and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>x)
+    )
+
+
 cdef inline cnp.ndarray aligned(object x):
     """x itself, or a copy whose elements lie at multiples of their size."""
     cdef cnp.ndarray a = x

@@ -6,7 +6,6 @@ the error that every backend raises; plain ones do not pay for them.
 """
 
 import os
-import threading
 
 import numpy as np
 
@@ -217,21 +216,6 @@ cdef extern from "fastmlp.h" nogil:
     double fastmlp_derivative(derivative *, int)
     void fastmlp_elements(const elements *, int)
     double fastmlp_gauss_newton(gauss_newton_call *, int)
-
-cdef extern from "engine/lanes.h" nogil:
-    enum: MAX_LANES
-
-    struct c_lanes "lanes":
-        const kernels *kernels
-        c_loss loss
-
-    long fastmlp_lane_rows(const kernels *)
-    int fastmlp_rule_in_lanes(int)
-    c_lanes *fastmlp_lanes_new(const request *, const c_update *, double *)
-    void fastmlp_lanes_free(c_lanes *)
-    void fastmlp_lanes_load(c_lanes *, int, const void *, const void *)
-    void fastmlp_lanes_store(const c_lanes *, int, void *, void *)
-    int fastmlp_lanes_step(c_lanes *, const samples *, long, long, long, const double *, double *)
 
 
 def _select_isa():

@@ -84,11 +84,7 @@ cdef class Engine:
         return 0
 
     cdef bint fits(self, object flat) noexcept:
-        return (
-            plain(flat, 1, self.dtype)
-            and cnp.PyArray_DIM(<cnp.ndarray>flat, 0) == self.n_parameters
-            and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>flat)
-        )
+        return plain_flat(flat, self.n_parameters, self.dtype)
 
     def predict_plain(self, parameters, x, Py_ssize_t limit, out=None):
         """See :class:`fastmlp.kernels._plain.PlainPredictions`."""

@@ -1,5 +1,22 @@
 """Small networks side by side, one in each lane of the vectors. Included by _core.pyx."""
 
+cdef extern from "engine/lanes.h" nogil:
+    enum: MAX_LANES
+
+    struct c_lanes "lanes":
+        const kernels *kernels
+        c_loss loss
+        long n_parameters
+
+    long fastmlp_lane_rows(const kernels *)
+    int fastmlp_rule_in_lanes(int)
+    c_lanes *fastmlp_lanes_new(const request *, const c_update *, double *)
+    void fastmlp_lanes_free(c_lanes *)
+    void fastmlp_lanes_load(c_lanes *, int, const void *, const void *)
+    void fastmlp_lanes_store(const c_lanes *, int, void *, void *)
+    int fastmlp_lanes_step(c_lanes *, const samples *, long, long, long, const double *, double *)
+
+
 def lanes(architecture, dtype, loss, update_rule, options):
     """See :func:`fastmlp.kernels.lanes`."""
     cdef const kernels *k = fastmlp_kernels(np.dtype(dtype).itemsize)
@@ -22,6 +39,7 @@ cdef class Lanes:
     """Owner of networks in lanes."""
 
     cdef c_lanes *e
+    cdef int dtype
 
     def __cinit__(self, architecture, dtype, loss, rule, long batch):
         cdef request d
@@ -31,6 +49,7 @@ cdef class Lanes:
         cdef cnp.ndarray sizes = np.array(architecture.sizes, np.dtype("long"))
         cdef cnp.ndarray activations = np.zeros(len(sizes), np.intc)
         memset(&d, 0, sizeof(request))
+        self.dtype = np.dtype(dtype).num
         for l, name in enumerate(architecture.activations):
             activations[l] = known_code("activation", name, fastmlp_activation_code)
         d.kernels = fastmlp_kernels(np.dtype(dtype).itemsize)
@@ -46,6 +65,16 @@ cdef class Lanes:
 
     def __dealloc__(self):
         fastmlp_lanes_free(self.e)
+
+    cdef bint fits(self, object flat, object state, tuple shape) noexcept:
+        """Whether parameters and state (or None) can be read and written where they are."""
+        return plain_flat(flat, self.e.n_parameters, self.dtype) and (
+            state is None or (
+                plain(state, 2, self.dtype) and cnp.PyArray_IS_C_CONTIGUOUS(<cnp.ndarray>state)
+                and cnp.PyArray_DIM(<cnp.ndarray>state, 0) == <Py_ssize_t>shape[0]
+                and cnp.PyArray_DIM(<cnp.ndarray>state, 1) == self.e.n_parameters
+            )
+        )
 
 
 cdef int run_lanes(
@@ -115,44 +144,59 @@ class LaneTrainer:
         self._rule, self._options, self._count = update_rule, options, count
         self._state_shape = (len(update_rule.slots), architecture.n_parameters)
         self._lanes = Lanes(architecture, dtype, Loss.of(loss), update_rule, options.batch_size)
-        self._in_use = threading.Lock()
+        self._starts_above_zero = any(map(update_rule.initial_value, update_rule.slots))
+        self._use = Use("LaneTrainer")
         self.step = 0
         self._halt = None
 
     def load(self, which, parameters, state=None):
         """Copy the parameters of a network in, and its state; without one it starts anew."""
         cdef Lanes owner = self._lanes
-        cdef cnp.ndarray flat, moments
+        cdef Use use = self._use
+        cdef const void *moments = NULL
+        cdef cnp.ndarray flat
         cdef int lane
         self._check(which, parameters, state)
-        if state is None:
+        if state is None and self._starts_above_zero:
             state = self._rule.initial_state(self._state_shape[1], 0.0, self._dtype)
-        flat, moments = aligned(parameters), np.ascontiguousarray(aligned(state))
-        with self._in_use:
-            for lane in range(owner.e.kernels.lanes):
-                # Lanes without a network do as the first does: nothing in them is ever slow.
-                if lane == which or which == 0 and lane >= self._count:
-                    fastmlp_lanes_load(
-                        owner.e, lane, cnp.PyArray_DATA(flat), cnp.PyArray_DATA(moments)
-                    )
+        flat = aligned(parameters)
+        if state is not None:
+            state = np.ascontiguousarray(aligned(state))
+            moments = cnp.PyArray_DATA(<cnp.ndarray>state)
+        use.begin()
+        for lane in range(owner.e.kernels.lanes):
+            # Lanes without a network do as the first does: nothing in them is ever slow.
+            if lane == which or which == 0 and lane >= self._count:
+                fastmlp_lanes_load(owner.e, lane, cnp.PyArray_DATA(flat), moments)
+        use.end()
 
     def store(self, which, parameters, state=None):
         """Copy the parameters of a network out (and its state), as of the last finished step."""
         cdef Lanes owner = self._lanes
-        cdef cnp.ndarray flat = np.empty(self._state_shape[1], self._dtype)
-        cdef cnp.ndarray moments = np.empty(self._state_shape, self._dtype)
+        cdef Use use = self._use
+        cdef void *moments = NULL
         self._check(which, parameters, state)
-        with self._in_use:
-            fastmlp_lanes_store(
-                owner.e, which, cnp.PyArray_DATA(flat), cnp.PyArray_DATA(moments)
-            )
-        parameters[...] = flat
-        if state is not None:
-            state[...] = moments
+        # What is plain is written at once.
+        direct = owner.fits(parameters, state, self._state_shape) and parameters.flags.writeable and (
+            state is None or state.flags.writeable
+        )
+        flat = parameters if direct else np.empty(self._state_shape[1], self._dtype)
+        copy = state if direct or state is None else np.empty(self._state_shape, self._dtype)
+        if copy is not None:
+            moments = cnp.PyArray_DATA(<cnp.ndarray>copy)
+        begun = use.look()
+        fastmlp_lanes_store(owner.e, which, cnp.PyArray_DATA(<cnp.ndarray>flat), moments)
+        if begun:
+            use.end()
+        if not direct:
+            parameters[...] = flat
+            if state is not None:
+                state[...] = copy
 
     def run_epochs(self, xs, targets, orders, learning_rates, *, out=None):
         """Visit the rows of every network once for each of its orders."""
         cdef Lanes owner = self._lanes
+        cdef Use use = self._use
         cdef int width = owner.e.kernels.lanes, lane
         cdef samples s[MAX_LANES]
         cdef cnp.ndarray rates, losses
@@ -166,7 +210,9 @@ class LaneTrainer:
             rows = Samples(xs[lane], targets[lane], None, self._dtype)
             if orders[lane] is not None:
                 order = orders[lane].copy()  # nobody else changes it while it is used
-                _checks.order(order.reshape(-1), len(xs[lane]))
+                every = order.reshape(-1)
+                if not plain_labels(every, len(every), max(len(xs[lane]), 2)) or len(xs[lane]) < 2:
+                    _checks.order(every, len(xs[lane]))
                 rows.visit(order, order.shape[1])
             s[lane] = (<Samples>rows).s
             keep.append(rows)
@@ -175,8 +221,7 @@ class LaneTrainer:
         each = np.stack([*learning_rates, *[learning_rates[0]] * (width - self._count)], axis=-1)
         rates = np.ascontiguousarray(each)
         losses = np.full((out.shape[1], width), np.nan)
-        if not self._in_use.acquire(blocking=False):
-            raise RuntimeError("this LaneTrainer is in use by another call")
+        use.begin()
         try:
             if s[0].n_rows:
                 run_lanes(
@@ -188,7 +233,7 @@ class LaneTrainer:
             return out
         finally:
             out[...] = losses.T[:self._count]
-            self._in_use.release()
+            use.end()
 
     @property
     def halt(self):
@@ -202,6 +247,9 @@ class LaneTrainer:
     def _check(self, which, parameters, state):
         if not 0 <= which < self._count:
             raise ValueError(f"there are {self._count} networks, got number {which}")
+        cdef Lanes owner = self._lanes
+        if owner.fits(parameters, state, self._state_shape):
+            return
         _checks.flat("parameters", parameters, self._architecture, self._dtype)
         if state is not None:
             _checks.array("state", state, self._state_shape, self._dtype)

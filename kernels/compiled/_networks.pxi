@@ -138,7 +138,7 @@ class Trainer:
         self._sparse_rows = 0  # of a batch, at most: what the engine for sparse rows is made for
         self._engine = self._new_engine()
         self._starts_above_zero = any(map(update_rule.initial_value, update_rule.slots))
-        self._use = Use()
+        self._use = Use("Trainer")
         self.step = 0
         self.gradient_norm = None
         self._halt = None
@@ -217,14 +217,11 @@ class Trainer:
         moments = state
         if state is not None and not direct:
             moments = np.empty(self._state_shape, self._dtype)
-        # Between two steps of a run, or before the weights of one change, this thread may look.
-        looks_on = use.mine()
-        if not looks_on:
-            use.begin()
+        begun = use.look()
         try:
             self._copy_out(copy, moments)
         finally:
-            if not looks_on:
+            if begun:
                 use.end()
         if not direct:
             parameters[...] = copy

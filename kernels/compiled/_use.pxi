@@ -28,6 +28,10 @@ cdef class Use:
     """The thread that is within a call of a trainer, if any: one word, as a lock of Python's takes longer."""
 
     cdef unsigned long user  # 0 is nobody
+    cdef str trainer         # what messages call it
+
+    def __cinit__(self, trainer):
+        self.trainer = trainer
 
     cdef int begin(self) except -1:
         """Take the trainer for one call, or raise: nothing of it has been touched then.
@@ -39,8 +43,16 @@ cdef class Use:
         cdef unsigned long here = PyThread_get_thread_ident()
         if not fastmlp_take(&self.user, here):
             who = "a call of this" if self.mine() else "another"
-            raise RuntimeError(f"this Trainer is in use by {who} thread")
+            raise RuntimeError(f"this {self.trainer} is in use by {who} thread")
         return 0
+
+    cdef bint look(self) except -1:
+        """Begin, but for a thread that is within a call and may look at what that has finished.
+
+        Between two steps of a run it may, and before the weights of one change. Returns whether
+        the call is to be ended.
+        """
+        return False if self.mine() else self.begin() == 0
 
     cdef void end(self) noexcept:
         fastmlp_give_back(&self.user)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
 import time
 
@@ -191,6 +193,45 @@ def test_a_halt_leaves_all_at_one_step():
         trainer.run_epochs(problem.xs, problem.ys, [None] * 3, [np.full(epochs, 0.01)] * 3)
     other.join()
     assert 0 < trainer.step < epochs * 4
+
+
+@needs_compiled
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_signal_handler_is_answered_and_another_thread_refused():
+    problem = Problem(Architecture((3, 4, 1), ("relu",), "identity"), np.float32, SQUARES, ADAM)
+    trainer = kernels.lane_trainer(*problem.arguments(), 3)
+    for i, start in enumerate(problem.start):
+        trainer.load(i, start)
+    trainer.halt = np.zeros(1, np.int32)
+    flat, refused = problem.start[0].copy(), []
+
+    def handler(number, frame):
+        trainer.store(0, flat)
+        with pytest.raises(RuntimeError, match="LaneTrainer is in use by a call of this thread"):
+            trainer.load(0, flat)
+
+    def look():
+        while trainer.step == 0:
+            time.sleep(0.001)
+        try:
+            trainer.store(0, np.empty_like(flat))
+        except RuntimeError as error:
+            refused.append(str(error))
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+        while np.array_equal(flat, problem.start[0]):
+            time.sleep(0.001)
+        trainer.halt[0] = 1
+
+    before, other = signal.signal(signal.SIGUSR1, handler), threading.Thread(target=look)
+    other.start()
+    try:
+        with pytest.raises(kernels.Halted):
+            trainer.run_epochs(problem.xs, problem.ys, [None] * 3, [np.full(10**6, 0.01)] * 3)
+    finally:
+        other.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert refused == ["this LaneTrainer is in use by another thread"]
+    assert np.isfinite(flat).all()
 
 
 def wrong(**changes):

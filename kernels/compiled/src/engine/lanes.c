@@ -102,20 +102,26 @@ void fastmlp_lanes_free(struct lanes *e)
     free(e);
 }
 
-/* One network's elements among those of all, and back. */
+/* One network's elements among those of all, and back; nothing stands for zeros. */
 static void to_lane(const struct lanes *e, int lane, const void *from, void *to)
 {
-    const long bytes = e->kernels->real_bytes;
-    for (long i = 0; i < e->n_parameters; i++)
-        memcpy((char *)to + (i * e->kernels->lanes + lane) * bytes, (const char *)from + i * bytes,
-               (size_t)bytes);
+    const long n = e->n_parameters, lanes = e->kernels->lanes;
+    if (e->kernels->real_bytes == sizeof(float))
+        for (long i = 0; i < n; i++)
+            ((float *)to)[i * lanes + lane] = from ? ((const float *)from)[i] : 0;
+    else
+        for (long i = 0; i < n; i++)
+            ((double *)to)[i * lanes + lane] = from ? ((const double *)from)[i] : 0;
 }
 static void from_lane(const struct lanes *e, int lane, const void *from, void *to)
 {
-    const long bytes = e->kernels->real_bytes;
-    for (long i = 0; i < e->n_parameters; i++)
-        memcpy((char *)to + i * bytes, (const char *)from + (i * e->kernels->lanes + lane) * bytes,
-               (size_t)bytes);
+    const long n = e->n_parameters, lanes = e->kernels->lanes;
+    if (e->kernels->real_bytes == sizeof(float))
+        for (long i = 0; i < n; i++)
+            ((float *)to)[i] = ((const float *)from)[i * lanes + lane];
+    else
+        for (long i = 0; i < n; i++)
+            ((double *)to)[i] = ((const double *)from)[i * lanes + lane];
 }
 
 void fastmlp_lanes_load(struct lanes *e, int lane, const void *parameters, const void *state)
@@ -123,7 +129,7 @@ void fastmlp_lanes_load(struct lanes *e, int lane, const void *parameters, const
     const long bytes = e->n_parameters * e->kernels->real_bytes;
     to_lane(e, lane, parameters, e->parameters);
     for (int i = 0; i < MAX_STATES && e->state[i]; i++)
-        to_lane(e, lane, (const char *)state + i * bytes, e->state[i]);
+        to_lane(e, lane, state ? (const char *)state + i * bytes : NULL, e->state[i]);
 }
 
 void fastmlp_lanes_store(const struct lanes *e, int lane, void *parameters, void *state)

@@ -46,6 +46,7 @@ int fastmlp_rule_in_lanes(int rule);
 /* NULL where there is no memory for it, and the bytes that would be needed. */
 struct lanes *fastmlp_lanes_new(const struct request *, const struct update *, double *bytes);
 void fastmlp_lanes_free(struct lanes *);
+/* Without a state all of it is 0. */
 void fastmlp_lanes_load(struct lanes *, int lane, const void *parameters, const void *state);
 void fastmlp_lanes_store(const struct lanes *, int lane, void *parameters, void *state);
 /* Rates of each; to `loss` go the mean losses of their rows. Returns a fault, without an update then. */
