@@ -56,8 +56,10 @@ def defaults() -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def options_of_each(options: dict[str, Any], k: int) -> list[dict[str, Any]]:
-    """All arguments of ``fit`` by name, for each of ``k`` networks.
+def options_of_each(
+    options: dict[str, Any], k: int
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """All arguments of ``fit`` by name, for each of ``k`` networks, and in which they may differ.
 
     Raises
     ------
@@ -85,7 +87,10 @@ def options_of_each(options: dict[str, Any], k: int) -> list[dict[str, Any]]:
             several[name] = value
         else:
             shared[name] = value
-    return [{**shared, **{name: value[i] for name, value in several.items()}} for i in range(k)]
+    if not several:
+        return [shared] * k, ()
+    values = zip(*several.values(), strict=True)
+    return [{**shared, **dict(zip(several, own, strict=True))} for own in values], tuple(several)
 
 
 def record(options: dict[str, Any]) -> Options:

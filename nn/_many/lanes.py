@@ -18,7 +18,7 @@ from fastmlp.kernels import Halted
 
 from .._training import together
 from .._training.fit import carry_out
-from .._training.loop import train
+from .._training.loop import all_done, end, train
 from .._typing import Array
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _key(work: Work, i: int, wanted: bool | None, known_keys: dict[Hashable, Has
     net = work.networks[i]
     if work.options[i]["shuffle"] and not isinstance(net._generator, np.random.Generator):
         return None
-    asked = work.key(i), work.shape_of(i)
+    asked = work.kind(i), work.shape_of(i)
     if asked not in known_keys:
         known_keys[asked] = _key_of_settings(work, i, wanted)
     return known_keys[asked]
@@ -129,7 +129,7 @@ def carry_out_together(pairs: Sequence[tuple[Run, ManyHooks]], trainer: Any, hal
     One that diverges goes on by itself, from where the others have left it; so does every one where
     what comes next depends on what came out.
     """
-    trainer.halt = halt
+    trainer.halt, trainer.step = halt, 0
     runs = [run for run, _ in pairs]
     for run in runs:
         run.trainer.load(run.parameters)
@@ -140,16 +140,18 @@ def carry_out_together(pairs: Sequence[tuple[Run, ManyHooks]], trainer: Any, hal
             _train_piece(pairs, trainer, left)
     except BaseException:
         for i, (run, hooks) in enumerate(pairs):
-            run.history.stop("interrupted", "")
-            if i not in left:
-                hooks.finish(run, False)
+            if i in left:
+                run.history.stop("interrupted", "")
+            else:
+                end(run, hooks, finished=False)
         raise
     going_on = []
     for i, (run, hooks) in enumerate(pairs):
         if i in left or run.history.epochs < run.epochs:
             going_on.append(i)
         else:
-            train(run, hooks)  # which only has its end to do
+            all_done(run)
+            end(run, hooks)
     try:
         for i in going_on:
             _alone(*pairs[i], left.get(i), halt)

@@ -61,7 +61,7 @@ class Work:
     ) -> None:
         k = len(networks)
         self.networks = networks
-        self.options = arguments.options_of_each(options, k)
+        self.options, self._several = arguments.options_of_each(options, k)
         self._x, self._y = X, y
         self._xs = arguments.data_of_each("X", X, k, (2,))
         self._ys = arguments.data_of_each("y", y, k, (1, 2))
@@ -70,11 +70,15 @@ class Work:
         self._weight = sample_weight
         self._weights = arguments.data_of_each("sample_weight", sample_weight, k, (1, 2))
         self._rows = arguments.rows_of_each(rows, k)
-        self._batches: dict[Hashable, Batch] = {}
-        self._known: dict[Hashable, Settings] = {}
+        self._own_arrays = any(v is not None for v in (self._xs, self._ys, self._weights))
+        self._arrays: dict[Hashable, Batch] = {}
+        self._kinds: dict[Hashable, int] = {}
+        self._kind_of: list[int | None] = [None] * k
+        # Of networks that are alike:
+        self._batches: dict[int, Batch] = {}
+        self._known: dict[int, Settings] = {}
+        self._records: dict[int, Options] = {}
         self._idle: dict[Hashable, list[Any]] = {}
-        self._records: dict[Hashable, Options] = {}
-        self._keys: list[Hashable] = [None] * k
         self._shapes: list[tuple[int, int, bool]] = [(0, 0, False)] * k
         self._histories = [History() for _ in networks]
         self._lock = threading.Lock()
@@ -99,20 +103,23 @@ class Work:
 
     def _shared_batch(self, i: int) -> Batch:
         """The arrays that a network takes its rows from, checked once for all that are alike."""
+        kind = self.kind(i)
+        if kind in self._batches:
+            return self._batches[kind]
         net, options = self.networks[i], self.options[i]
         x = self._x if self._xs is None else self._xs[i]
         y = self._y if self._ys is None else self._ys[i]
         weight = self._weight if self._weights is None else self._weights[i]
         spec = net._loss(*(options[n] for n in ("loss", "label_smoothing", "missing_targets")))
-        sizes, own = net.architecture.sizes, [self._xs, self._ys, self._weights]
-        alike = all(values is None for values in own)
+        sizes = net.architecture.sizes
         key = (sizes[0], sizes[-1], net.dtype, repr(spec))
-        if alike and key in self._batches:
-            return dataclasses.replace(self._batches[key], loss=spec)
-        x, target, weight, _ = net._batch(x, y, spec, weight, training=True)
-        batch = Batch(x, target, weight, spec)
-        if alike:
-            self._batches[key] = batch
+        if not self._own_arrays and key in self._arrays:
+            batch = dataclasses.replace(self._arrays[key], loss=spec)
+        else:
+            x, target, weight, _ = net._batch(x, y, spec, weight, training=True)
+            batch = Batch(x, target, weight, spec)
+        if not self._own_arrays:
+            self._arrays[key] = self._batches[kind] = batch
         return batch
 
     def data(self) -> dict[str, list[Any]]:
@@ -130,7 +137,7 @@ class Work:
 
     def settings_of(self, i: int) -> Settings:
         """What the options of a network mean, which has been checked."""
-        return self._known[self.key(i)]
+        return self._known[self.kind(i)]
 
     def plan(self, i: int, trainer: Any = None) -> tuple[Run, ManyHooks]:
         """The run of a network, for one thread; its trainer, where it has none of its own."""
@@ -149,29 +156,31 @@ class Work:
         assert isinstance(hooks, ManyHooks)
         return run, hooks
 
-    def key(self, i: int) -> Hashable:
-        """Equal for networks whose settings are."""
-        if self._keys[i] is None:
-            net = self.networks[i]
-            options = [v if _plain(v) else id(v) for v in self.options[i].values()]
-            self._keys[i] = (net.architecture, net.dtype, *options)
-        return self._keys[i]
+    def kind(self, i: int) -> int:
+        """A number that networks share which are alike: architecture, type and options."""
+        kind = self._kind_of[i]
+        if kind is None:
+            net, options = self.networks[i], self.options[i]
+            given = [options[name] for name in self._several]
+            key = (net.architecture, net.dtype, *[v if _plain(v) else id(v) for v in given])
+            kind = self._kind_of[i] = self._kinds.setdefault(key, len(self._kinds))
+        return kind
 
     def _settings(self, i: int, loss: Any) -> Settings:
         """What the options of a network mean, worked out once for all that are alike."""
-        known = self._known.get(self.key(i))
+        known = self._known.get(self.kind(i))
         if known is None:
             options = self.options[i]
             known = plan.settings(self.networks[i], loss, options["optimizer"], self.record_of(i))
-            known = self._known[self.key(i)] = known.on_threads(1)
+            known = self._known[self.kind(i)] = known.on_threads(1)
         return known
 
     def record_of(self, i: int) -> Options:
         """The options of a network as the training loop takes them."""
-        key = self.key(i)
-        if key not in self._records:
-            self._records[key] = arguments.record(self.options[i])
-        return self._records[key]
+        kind = self.kind(i)
+        if kind not in self._records:
+            self._records[kind] = arguments.record(self.options[i])
+        return self._records[kind]
 
     def check(self) -> None:
         """Raise what planning any of the runs would raise, before one of them begins."""
@@ -183,9 +192,9 @@ class Work:
                 n = len(batch.target if rows is None else rows)
                 plain = batch.weight is None and not isinstance(batch.x, CSR)
                 self._shapes[i] = n, batch.target.ndim, plain
-                key = self.key(i)
-                if key not in tried or self.options[i]["validation_data"] is not None:
-                    tried.add(key)
+                kind = self.kind(i)
+                if kind not in tried or self.options[i]["validation_data"] is not None:
+                    tried.add(kind)
                     self._try(i)
             except (TypeError, ValueError) as error:
                 error.add_note(f"in network {i}")
@@ -254,8 +263,8 @@ class Work:
 
     def _train(self, job: Sequence[int]) -> None:
         """Train one network, or several side by side."""
-        together = lanes.trainer_for(self, job) if len(job) > 1 else None
-        idle = self._idle_for(job[0]) if together is None else []
+        idle = self._idle_for(job)
+        together = (_taken(idle) or lanes.trainer_for(self, job)) if len(job) > 1 else None
         pairs = []
         for place, i in enumerate(job):
             own = _taken(idle) if together is None else lanes.Lane(together, place)
@@ -271,17 +280,19 @@ class Work:
                 idle.append(pairs[0][0].trainer)
         else:
             lanes.carry_out_together(pairs, together, self._crew.halt)
+            idle.append(together)
         with self._lock:
             for _ in job:
                 self._done += 1
                 self._tell(self._done)
 
-    def _idle_for(self, i: int) -> list[Any]:
+    def _idle_for(self, job: Sequence[int]) -> list[Any]:
         """Trainers of networks that are done, which serve those that are alike."""
-        known = self.settings_of(i)
+        first = job[0]
+        known = self.settings_of(first)
         if known.searches or known.engine.dropout:  # a seed of dropout is part of a trainer
             return []
-        key = self.key(i), known.batch_size(self.shape_of(i)[0])
+        key = self.kind(first), known.batch_size(self.shape_of(first)[0]), len(job)
         return self._idle.setdefault(key, [])
 
     def _say_that_time_is_over(self, max_time: float) -> None:

@@ -79,8 +79,7 @@ def train(run: Run, hooks: Hooks) -> None:
     parameters at any time: training goes on from what they leave, with the moments kept.
     """
     run.start()
-    history, owner = run.history, hooks.owner
-    finished = False
+    history, finished = run.history, False
     try:
         _call(run, hooks, run.callbacks, "on_train_begin")
         while history.epochs < run.epochs and not history.stop_reason:
@@ -95,16 +94,26 @@ def train(run: Run, hooks: Hooks) -> None:
             hooks.measure(run)
             run.rates.epoch_ended(history)
             _judge(run, hooks)
-        history.stop("epochs", f"all {run.epochs} epochs are done")
+        all_done(run)
         finished = True
     except KeyboardInterrupt:
         if not hooks.returns_from_interrupt:
             raise
     finally:
-        history.stop("interrupted", "")
-        hooks.finish(run, finished)
-        for callback in run.callbacks:
-            callback.on_train_end(owner, history)
+        end(run, hooks, finished)
+
+
+def end(run: Run, hooks: Hooks, finished: bool = True) -> None:
+    """Do what comes after the last epoch of a run; without a reason to stop it was interrupted."""
+    run.history.stop("interrupted", "")
+    hooks.finish(run, finished)
+    for callback in run.callbacks:
+        callback.on_train_end(hooks.owner, run.history)
+
+
+def all_done(run: Run) -> None:
+    """Note that a run ends because no epoch is left."""
+    run.history.stop("epochs", f"all {run.epochs} epochs are done")
 
 
 def _judge(run: Run, hooks: Hooks) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Seconds of one call, about, and bytes of the orders of all its epochs.
 SECONDS, ORDER_BYTES = 0.05, 4 << 20
 #: For the first call: multiplications and additions a second, and seconds of a step beside them.
-SLOWLY, STEP = 3e9, 2e-6
+SLOWLY, STEP = 1e10, 2e-6
 #: Those whose draws :func:`fastmlp.kernels.shuffled` makes.
 _GENERATORS = (np.random.Generator, np.random.RandomState)
 
@@ -68,7 +68,7 @@ class Piece:
     Attributes
     ----------
     orders : (count, n) array or None
-    rates : (count,) or (count, n_steps) array
+    rates : (count,) or (count, n_steps) float64 array
     losses : (count,) array
         NaN for epochs that have not been made.
     """
@@ -80,17 +80,17 @@ class Piece:
             self._parameters = np.empty_like(run.parameters)
             self._moments, self._position = run.moments(self._parameters), position(run.generator)
         if getattr(run.rates, "fixed", False):
-            self._rates = [run.rates.of_epoch(first)] * count
+            self.rates = np.full(count, run.rates.of_epoch(first))
         else:
-            self._rates = [run.rates.of_epoch(first + epoch) for epoch in range(count)]
-        self.orders, self.rates = _orders(run, run.order, count), np.array(self._rates)
+            self.rates = np.array([run.rates.of_epoch(first + epoch) for epoch in range(count)])
+        self.orders = _orders(run, run.order, count)
         self.losses = np.full(count, np.nan)
 
     def _note(self, done: int, seconds: float) -> None:
-        history, rates = self._run.history, self._rates[:done]
+        history, rates = self._run.history, self.rates[:done]
         history.loss += self.losses[:done].tolist()
         history.seconds += [seconds] * done
-        history.learning_rate += [r if isinstance(r, float) else float(r[-1]) for r in rates]
+        history.learning_rate += (rates if rates.ndim == 1 else rates[:, -1]).tolist()
 
     def interrupted(self, seconds: float) -> None:
         """Leave the run at the trainer's last finished step, after so many seconds."""
