@@ -35,7 +35,13 @@ ClassifierLoss: TypeAlias = Literal[
     "multiclass_hinge",
 ]
 RegressorLoss: TypeAlias = Literal[
-    "squared_error", "poisson", "absolute_error", "huber", "quantile", "log_cosh"
+    "squared_error",
+    "poisson",
+    "absolute_error",
+    "huber",
+    "quantile",
+    "log_cosh",
+    "gaussian_nll",
 ]
 MetricName: TypeAlias = Literal[
     "accuracy",

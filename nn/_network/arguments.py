@@ -8,7 +8,6 @@ from typing import Any
 from fastmlp import kernels
 from fastmlp.kernels import CustomLoss, Loss
 
-from .. import _naming
 from .._inputs import arrays, weights
 from .._typing import Array
 from .outputs import Decisions
@@ -22,9 +21,7 @@ class Arguments(Decisions):
         net = self._architecture
         if loss is None:
             loss = kernels.ACTIVATION_SPECS[net.output].natural_loss
-        elif isinstance(loss, str):
-            loss = _naming.find("loss", loss, kernels.LOSSES, "fastmlp.losses")
-        elif not isinstance(loss, (Loss, CustomLoss)):
+        elif not isinstance(loss, (Loss, CustomLoss)) and loss not in kernels.LOSSES:
             from .. import losses
 
             found = losses.get(loss)

@@ -77,8 +77,9 @@ class Decisions(ABC):
                 "a distribution needs two outputs for each target, without activation, got "
                 f"{net.sizes[-1]} with {net.output!r}"
             )
-        outputs = self.predict(X)
-        return outputs[:, 0::2].copy(), np.exp(0.5 * outputs[:, 1::2])
+        from ..losses import GaussianNLL
+
+        return GaussianNLL().distribution(self.predict(X))
 
     def log_probabilities(self, X: ArrayLike) -> Array:
         """Logarithms of the probabilities of a softmax or sigmoid output, ``(n, n_out)``.

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from fastmlp import kernels
-from fastmlp.kernels import LOSS_SPECS, Architecture, CustomLoss, TrainingOptions
+from fastmlp.kernels import LOSS_SPECS, Architecture, CustomLoss, Loss, TrainingOptions
 
 from .. import activations as _activations
 from .. import losses
@@ -23,7 +23,10 @@ MARGINS = tuple(name for name, spec in LOSS_SPECS.items() if spec.margin)
 #: Losses of :class:`MLPClassifier`; ``log_loss`` is the cross-entropy of the output.
 CLASSIFIER = ("log_loss", *(n for n, spec in LOSS_SPECS.items() if "classification" in spec.tasks))
 #: Losses of :class:`MLPRegressor`.
-REGRESSOR = tuple(name for name, spec in LOSS_SPECS.items() if "regression" in spec.tasks)
+REGRESSOR = (
+    *(name for name, spec in LOSS_SPECS.items() if "regression" in spec.tasks),
+    losses.GaussianNLL.name,
+)
 
 _LOG_LOSS = {"logistic": "binary_cross_entropy", "softmax": "cross_entropy"}
 
@@ -55,6 +58,20 @@ def loss_name(loss: Any) -> str:
     return loss if isinstance(loss, str) else str(loss.name)
 
 
+def described(loss: Any) -> losses.Loss:
+    """The object of ``fastmlp.losses`` behind an estimator's ``loss``.
+
+    For a user's own function it is the squared error: outputs are values of targets.
+    """
+    return loss if isinstance(loss, losses.Loss) else _described(loss)
+
+
+@functools.lru_cache(maxsize=64)
+def _described(loss: str | Loss) -> losses.Loss:
+    found = losses.get(loss)
+    return losses.SquaredError() if isinstance(found, CustomLoss) else found
+
+
 def is_margin(loss: Any) -> bool:
     """Whether a classifier's outputs are margins, with the threshold 0."""
     return loss_name(loss) in MARGINS
@@ -77,6 +94,8 @@ def has_margins(estimator: Any) -> None:
 def outputs_for(loss: Any, labels: Any) -> tuple[int, str]:
     """Number of outputs of a classifier and their activation, for ``LabelCodes``."""
     name, multilabel = loss_name(loss), labels.y_type_ == MULTILABEL
+    if getattr(loss, "outputs_a_target", 1) > 1:
+        raise ValueError(f"loss={loss!r} is for a regressor: it has several outputs for a target")
     one = labels.y_type_ == "binary"
     if name in LOSS_SPECS and LOSS_SPECS[name].for_one_output:
         if multilabel or len(labels.classes_) < 2:
@@ -92,16 +111,11 @@ def engine_loss(loss: Any, out_activation: str, n_outputs: int) -> Any:
     """The engine's loss for an estimator's ``loss``, output activation and number of outputs."""
     if isinstance(loss, str) and loss == "log_loss":
         return _LOG_LOSS[out_activation]
-    if isinstance(loss, str):
+    if isinstance(loss, str) and loss in LOSS_SPECS:
         return _named_loss(loss, losses.Loss.registry.get(loss))
     found = losses.get(loss)
     if isinstance(found, CustomLoss):
         return found
-    if found.outputs_a_target > 1:
-        raise ValueError(
-            f"{type(found).__name__} has several outputs for each target: take MLP, whose layers "
-            "say how many"
-        )
     return found.for_network(n_outputs, OUTPUTS[out_activation])
 
 

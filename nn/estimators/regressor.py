@@ -19,6 +19,7 @@ from .._typing import (
 )
 from . import _labels, _names
 from ._base import BaseMLP
+from ._distributions import Distributions
 from ._fitting import sources
 from ._fitting.single_step import step_alone
 from ._holes import TargetsWithHoles
@@ -31,7 +32,7 @@ __all__ = ["MLPRegressor"]
 
 
 @document
-class MLPRegressor(RegressorMixin, TargetsWithHoles, BaseMLP):
+class MLPRegressor(RegressorMixin, Distributions, TargetsWithHoles, BaseMLP):
     """Multilayer perceptron for one or more real outputs.
 
     Takes the place of ``sklearn.neural_network.MLPRegressor``: equal parameters, and with equal
@@ -42,7 +43,9 @@ class MLPRegressor(RegressorMixin, TargetsWithHoles, BaseMLP):
     loss : str or object of ``fastmlp.losses``, default "squared_error"
         ``"squared_error"`` is ``½ (a - y)²``; ``"poisson"`` is half the Poisson deviance, with an
         exponential output and targets that are not negative. Also ``"absolute_error"``,
-        ``"huber"`` and ``"quantile"``.
+        ``"huber"``, ``"log_cosh"`` and ``"quantile"``. ``losses.Quantile([0.05, 0.5, 0.95])`` and
+        ``"gaussian_nll"`` learn several outputs for each target: quantiles, or a mean and a
+        variance. ``predict`` then gives the median or the mean.
     {parameters}
 
     Attributes
@@ -199,27 +202,44 @@ class MLPRegressor(RegressorMixin, TargetsWithHoles, BaseMLP):
             self._fit(X, y, sample_weight, True)
         return self
 
-    def predict(self, X: Any, *, out: Any = None) -> Any:
-        """Predicted values, ``(n,)``, or ``(n, n_outputs)`` for several outputs.
+    def predict(self, X: Any, return_std: bool = False, *, out: Any = None) -> Any:
+        """Predicted values, ``(n,)``, or ``(n, n_targets)`` for several targets.
 
-        A source is read block by block.
+        Of ``losses.GaussianNLL`` they are the means, of several quantiles the medians. A source is
+        read block by block.
 
         Parameters
         ----------
         X : (n, n_features) array-like, sparse matrix, or source
             Rows.
+        return_std : bool, default False
+            Also return standard deviations: of rows in memory, for ``losses.GaussianNLL``.
         out : array, optional
             Where to write the values.
 
         Returns
         -------
-        (n,) or (n, n_outputs) array
+        values : (n,) or (n, n_targets) array
             ``out`` where it was given.
+        deviation : (n,) or (n, n_targets) array
+            Only with ``return_std``.
+
+        Raises
+        ------
+        ValueError
+            For ``return_std`` where the loss learns no variance, or with a source or ``out``.
         """
+        if return_std:
+            if out is not None or is_source(X):
+                raise ValueError("return_std=True is for rows in memory, without out")
+            if not hasattr(self, "predict_distribution"):
+                raise ValueError(
+                    f"return_std=True needs loss=losses.GaussianNLL(), got {self.loss!r}"
+                )
+            return self.predict_distribution(X)
         if out is not None or is_source(X):
             return sources.predict(self.predict, X, out)
-        outputs = self._outputs(X)
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        return self._points(X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Coefficient of determination R², averaged over the outputs.
@@ -254,7 +274,7 @@ class MLPRegressor(RegressorMixin, TargetsWithHoles, BaseMLP):
         outputs = 1 if y.ndim == 1 else y.shape[1]
         self._check_values(y)
         if first_pass:
-            self.n_outputs_ = outputs
+            self.n_outputs_ = outputs * _names.described(self.loss).outputs_a_target
             outputs_of = LOSS_OUTPUTS.get(_names.loss_name(self.loss))
             if outputs_of is None:  # of an object that knows them, or of a user
                 outputs_of = getattr(self.loss, "outputs", ("identity",))
@@ -265,8 +285,8 @@ class MLPRegressor(RegressorMixin, TargetsWithHoles, BaseMLP):
 
     def _check_validation_targets(self, y: Any) -> None:
         outputs = 1 if y.ndim == 1 else y.shape[1]
-        if outputs != self.n_outputs_:
-            raise ValueError(f"y must have {self.n_outputs_} outputs as in the fit, got {outputs}")
+        if outputs != self._n_targets:
+            raise ValueError(f"y must have {self._n_targets} outputs as in the fit, got {outputs}")
         self._check_values(y)
 
     def _check_values(self, y: Array) -> None:
@@ -279,7 +299,9 @@ class MLPRegressor(RegressorMixin, TargetsWithHoles, BaseMLP):
             raise ValueError(f"loss={name!r} needs targets that are not negative, got {lowest}")
 
     def _encode(self, y: Array, dtype: Any) -> Array:
-        return y.reshape(len(y), -1).astype(dtype, copy=False)
+        target = y.reshape(len(y), -1).astype(dtype, copy=False)
+        each = _names.described(self.loss).outputs_a_target
+        return target if each == 1 else np.repeat(target, each, axis=1)
 
     def _shows_mean(self) -> bool:
         return (
@@ -292,4 +314,7 @@ class MLPRegressor(RegressorMixin, TargetsWithHoles, BaseMLP):
         return None
 
     def _score_outputs(self, target: Array, outputs: Array, weight: Array | None) -> float:
-        return self._r2(target, outputs, weight) if np.isfinite(outputs).all() else float("nan")
+        if not np.isfinite(outputs).all():
+            return float("nan")
+        loss = _names.described(self.loss)
+        return self._r2(target[:, :: loss.outputs_a_target], loss.point(outputs), weight)

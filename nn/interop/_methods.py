@@ -190,8 +190,9 @@ class EstimatorExports:
         """Make an ONNX model of the fitted estimator, in the dtype of its parameters.
 
         Its input is ``X``. A classifier gives ``label`` and ``probabilities`` (``scores`` where the
-        loss is one of margins), a regressor ``variable``, ``(n, n_outputs)``. Classes are numbers,
-        truth values or text; classes of any other type become their text.
+        loss is one of margins), a regressor ``variable``, ``(n, n_outputs)``: the outputs of its
+        network, several for each target where the loss has them. Classes are numbers, truth values
+        or text; classes of any other type become their text.
 
         Parameters
         ----------

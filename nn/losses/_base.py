@@ -58,6 +58,21 @@ class Loss(ABC):
     #: Outputs of the network for each target.
     outputs_a_target: ClassVar[int] = 1
 
+    def point(self, outputs: Array) -> Array:
+        """The one value of each target that outputs of a network stand for.
+
+        Parameters
+        ----------
+        outputs : (n, n_out) array
+            What ``predict`` has given.
+
+        Returns
+        -------
+        (n, n_targets) array
+            The outputs themselves, unless several describe one target.
+        """
+        return outputs
+
     def for_network(self, n_out: int, output: str) -> kernels.Loss | kernels.CustomLoss:
         """What the kernels take, for so many outputs with this activation.
 

@@ -6,6 +6,7 @@ written apart from the kernels, and checks them.
 
 from __future__ import annotations
 
+import bisect
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -151,6 +152,32 @@ class Quantile(OfOutputs):
         if self.ordered:
             return levels(array, self.outputs_a_target)
         return array.reshape(len(array), -1, self.outputs_a_target)
+
+    def point(self, outputs: Array) -> Array:
+        """The median of each target, ``(n, n_targets)``.
+
+        Parameters
+        ----------
+        outputs : (n, n_out) array
+            What ``predict`` has given.
+
+        Returns
+        -------
+        (n, n_targets) array
+            Where ½ is none of several levels: on the line between the levels on either side of it,
+            or at the level that is nearest to it. Of one level the outputs themselves.
+        """
+        levels = self.quantile
+        if not isinstance(levels, tuple):
+            return outputs
+        values = self.values(outputs)
+        above = bisect.bisect_left(levels, 0.5)
+        if above == len(levels) or above == 0 or levels[above] == 0.5:
+            return values[:, :, min(above, len(levels) - 1)]
+        low, high = levels[above - 1], levels[above]
+        share = outputs.dtype.type((0.5 - low) / (high - low))
+        middle: Array = (1 - share) * values[:, :, above - 1] + share * values[:, :, above]
+        return middle
 
     def expression(self, r: Any) -> Any:
         level: Any = self.quantile  # one number: several have an expression of their own

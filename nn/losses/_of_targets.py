@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class OfTargets(Loss, kind=True):
     def __init_subclass__(cls, *, kind: bool = False) -> None:
         """Name it; the kernels, whose names are registered, do not know it."""
         super().__init_subclass__(kind=True)
-        cls.name = cls.__name__.lower()
+        cls.name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
 
     def __post_init__(self) -> None:
         self.check()
@@ -119,6 +120,36 @@ class GaussianNLL(Traced):
     """
 
     outputs_a_target = 2
+
+    def distribution(self, outputs: Array) -> tuple[Array, Array]:
+        """Means and standard deviations of outputs of a network.
+
+        Parameters
+        ----------
+        outputs : (n, 2 · n_targets) array
+            What ``predict`` has given.
+
+        Returns
+        -------
+        mean, deviation : (n, n_targets) arrays
+            ``m`` and ``exp(s / 2)``.
+        """
+        return self.point(outputs), np.exp(0.5 * outputs[:, 1::2])
+
+    def point(self, outputs: Array) -> Array:
+        """The mean of each target.
+
+        Parameters
+        ----------
+        outputs : (n, 2 · n_targets) array
+            What ``predict`` has given.
+
+        Returns
+        -------
+        (n, n_targets) array
+            ``m``.
+        """
+        return outputs[:, 0::2].copy()
 
     def expression(self) -> Expression:
         def f(z: Any, y: Any) -> Any:

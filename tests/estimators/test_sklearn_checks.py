@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp import MLPClassifier, MLPRegressor, losses
 
 pytest.importorskip("sklearn")
 
@@ -20,6 +20,8 @@ ESTIMATORS = (
     MLPRegressor(max_iter=100),
     MLPRegressor(solver="sgd", max_iter=100),
     MLPRegressor(solver="lbfgs", max_iter=100),
+    MLPRegressor(loss="gaussian_nll", max_iter=100),
+    MLPRegressor(loss=losses.Quantile([0.1, 0.5, 0.9]), max_iter=100),
 )
 #: Both classes and both loops of training; the others are for the long suite.
 SHORT = (ESTIMATORS[0], ESTIMATORS[5])

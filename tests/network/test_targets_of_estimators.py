@@ -87,7 +87,6 @@ def test_a_loss_with_factors_and_tables():
         (lambda: regressor(missing_targets="ignore").fit(X, HOLES * np.nan), "no target that is"),
         (lambda: regressor(missing_targets="ignore").fit(X, np.where(Y > 2, np.inf, HOLES)), "inf"),
         (lambda: regressor().fit(X, Y, np.ones((50, 3))), r"or \(50, 2\) with one for each target"),
-        (lambda: regressor(loss=losses.GaussianNLL()).fit(X, Y), "several outputs for each target"),
         (lambda: MLPClassifier().fit(X, Y > 0, np.ones((50, 2))), "1D array or scalar"),
     ],
 )
