@@ -23,6 +23,8 @@ Schraudolph, *Fast curvature matrix-vector products for second-order gradient de
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -80,14 +82,22 @@ def root(tape: Tape, target: Array, loss: Any) -> Array:
     return rooted
 
 
-def total(network: Point, x: Any, target: Array, loss: Any, weight: Any) -> Array:
-    """The matrix of the mean loss over the rows, ``(n_parameters, n_parameters)`` in float64."""
+def total(
+    network: Point, x: Any, target: Array, loss: Any, weight: Any, learning: Sequence[bool] = ()
+) -> Array:
+    """The matrix of the mean loss over the rows, ``(n_parameters, n_parameters)`` in float64.
+
+    Where not all layers are ``learning`` it is that of the parameters of those which are.
+    """
     net = network.architecture
-    order, n_out = net.n_parameters, net.sizes[-1]
+    n_out, chosen = net.sizes[-1], learning or (True,) * (len(net.sizes) - 1)
+    shapes = zip(net.sizes, net.sizes[1:], chosen, strict=False)
+    order = sum((n_in + 1) * width for n_in, width, learns in shapes if learns)
     out = np.zeros(arguments.affordable((order, order), 8))
     roots = np.sqrt(arguments.shares(len(x), weight)).astype(network.parameters.dtype)
     for rows, tape in tapes(network, x, False, max(1, sum(net.sizes) * n_out // 4)):
         error = root(tape, target[rows], loss) * roots[rows, :, None]
         of_layers = errors_of_outputs(tape, error)
-        kernels.gauss_newton(tape.inputs, of_layers, out=out, n_threads=tape.n_threads)
+        inputs, errors = (list(compress(found, chosen)) for found in (tape.inputs, of_layers))
+        kernels.gauss_newton(inputs, errors, out=out, n_threads=tape.n_threads)
     return out

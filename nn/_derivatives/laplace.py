@@ -7,7 +7,8 @@ output then has the variance ``j H⁻¹ jᵀ`` with ``j`` its gradient by the pa
 
     γ = Σ βλ / (βλ + α),        α = γ / ‖θ‖²,        β = (m - γ) / E
 
-``γ`` being the effective number of parameters.
+``γ`` being the effective number of parameters. Layers that do not learn are known: ``θ``, ``G`` and
+``j`` are then of the others alone.
 
 D. MacKay, "Bayesian interpolation" and "A practical Bayesian framework for backpropagation
 networks", Neural Computation 4 (1992).
@@ -15,6 +16,7 @@ networks", Neural Computation 4 (1992).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from fastmlp import kernels
 from numpy.typing import ArrayLike
 
 from .._inputs import arrays
+from .._network import parameters
 from .._typing import Array
 from . import arguments, first, gauss_newton
 from .tape import tapes
@@ -43,13 +46,20 @@ class Laplace:
     effective_parameters : float
         ``γ``: how many parameters the data have determined.
     covariance : (n_parameters, n_parameters) float64 array
-        Of the parameters, ``H⁻¹``.
+        Of the parameters, ``H⁻¹``; 0 for those of layers that do not learn.
     """
 
     def __init__(
-        self, network: Any, alpha: float, beta: float, values: Array, vectors: Array
+        self,
+        network: Any,
+        alpha: float,
+        beta: float,
+        values: Array,
+        vectors: Array,
+        free: Array | None,
     ) -> None:
         self.alpha, self.beta = alpha, beta
+        self._free = free
         curvature = np.maximum(beta * values, 0.0)
         self.effective_parameters = float((curvature / (curvature + alpha)).sum())
         self._half = vectors / np.sqrt(curvature + alpha)
@@ -60,7 +70,11 @@ class Laplace:
     @property
     def covariance(self) -> Array:
         covariance: Array = self._half @ self._half.T
-        return covariance
+        if self._free is None:
+            return covariance
+        whole = np.zeros((self.parameters.size, self.parameters.size))
+        whole[np.ix_(self._free, self._free)] = covariance
+        return whole
 
     def standard_deviations(self, X: ArrayLike, *, noise: bool = False) -> Array:
         """How far the outputs may be off, ``(n, n_out)`` in float64.
@@ -84,31 +98,44 @@ class Laplace:
         for rows, tape in tapes(self, x, False, net.sizes[-1] * net.n_parameters):
             jacobian = np.empty((len(tape), net.sizes[-1], net.n_parameters), x.dtype)
             first.parameter_jacobian(tape, jacobian, net.views)
-            spread = jacobian.reshape(-1, net.n_parameters).astype(np.float64) @ self._half
+            of_rows = jacobian.reshape(-1, net.n_parameters)
+            learning = of_rows if self._free is None else of_rows[:, self._free]
+            spread = learning.astype(np.float64) @ self._half
             out[rows] = np.square(spread).sum(axis=1).reshape(len(tape), -1)
         return np.sqrt(out + 1 / self.beta) if noise else np.sqrt(out)
 
     def __repr__(self) -> str:
         return (
             f"Laplace(alpha={self.alpha:.4g}, beta={self.beta:.4g}, "
-            f"{self.effective_parameters:.1f} of {self.parameters.size} parameters effective)"
+            f"{self.effective_parameters:.1f} of {len(self._half)} parameters effective)"
         )
 
 
 def approximation(
-    network: Any, batch: Any, loss: Any, alpha: float | None, beta: float | None
+    network: Any,
+    batch: Any,
+    loss: Any,
+    alpha: float | None,
+    beta: float | None,
+    learning: Sequence[bool] = (),
 ) -> Laplace:
-    """Laplace's approximation for checked rows ``(x, target, weight)``."""
+    """Laplace's approximation for checked rows ``(x, target, weight)``, of ``learning`` layers."""
     for name, value in (("alpha", alpha), ("beta", beta)):
         if value is not None and not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
     x, target, weight = batch
     n, noisy = len(x), loss.name == "squared_error"
-    values, vectors = np.linalg.eigh(gauss_newton.total(network, x, target, loss, weight) * n)
+    stays = parameters.frozen(network.architecture, learning)
+    if stays is not None and stays.all():
+        raise ValueError(f"trainable must let a layer learn, got {list(learning)}")
+    free = None if stays is None else np.flatnonzero(~stays)
+    theta = network.parameters if free is None else network.parameters[free]
+    matrix = gauss_newton.total(network, x, target, loss, weight, learning)
+    values, vectors = np.linalg.eigh(matrix * n)
     values = np.maximum(values, 0.0)
     error = _sum_of_squares(network, x, target, loss, weight) if noisy else 0.0
     targets = arguments.targets(n, network.architecture.sizes[-1], weight)
-    length = max(float(np.square(network.parameters, dtype=np.float64).sum()), _SMALLEST)
+    length = max(float(np.square(theta, dtype=np.float64).sum()), _SMALLEST)
     a = float(alpha if alpha is not None else 1.0)
     b = float(beta if beta is not None else (targets / max(error, _SMALLEST) if noisy else 1.0))
     for _ in range(_ITERATIONS if alpha is None or (beta is None and noisy) else 0):
@@ -120,7 +147,7 @@ def approximation(
             b = max(targets - gamma, _SMALLEST) / max(error, _SMALLEST)
         if np.allclose(old, (a, b), rtol=_TOLERANCE, atol=0):
             break
-    result = Laplace(network, a, b, values, vectors)
+    result = Laplace(network, a, b, values, vectors, free)
     result._noisy = noisy
     return result
 

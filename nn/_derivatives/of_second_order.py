@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,6 +117,7 @@ class SecondDerivatives:
         *,
         alpha: float | None = None,
         beta: float | None = None,
+        trainable: bool | Sequence[bool] = True,
     ) -> Laplace:
         """Standard deviations of predictions, from the curvature of the loss where training ended.
 
@@ -131,6 +133,9 @@ class SecondDerivatives:
         alpha, beta : float, optional
             By default those of the greatest evidence (MacKay 1992); after training with
             ``optimizers.BayesianRegularization`` they agree with its last ones.
+        trainable : bool or sequence of bool, default True
+            As in :meth:`fit`: which layers learn. The others are taken as known; with the last
+            layer alone it is a Bayesian linear regression on what the hidden layers compute.
 
         Returns
         -------
@@ -140,7 +145,8 @@ class SecondDerivatives:
         Raises
         ------
         ValueError
-            For a loss without curvature, or an ``alpha`` or ``beta`` that is not above 0.
+            For a loss without curvature, an ``alpha`` or ``beta`` that is not above 0, or layers
+            none of which learn.
         MemoryError
             Where the matrix would take more than 4 GiB, before it is taken.
 
@@ -154,13 +160,15 @@ class SecondDerivatives:
         >>> net.laplace(X, X**2).standard_deviations([[0.0], [5.0]]).shape
         (2, 1)
         """
+        from .._training.options import learning_layers
         from . import gauss_newton
         from .laplace import approximation
 
         x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
         spec = kernels.Loss.of(name)
         gauss_newton.check(spec)
-        return approximation(self, (x, target, weight), spec, alpha, beta)
+        learning = learning_layers(trainable, len(self.architecture.sizes) - 1)
+        return approximation(self, (x, target, weight), spec, alpha, beta, learning)
 
     def input_hessian(self, X: ArrayLike, *, scores: bool = False) -> Array:
         """Second derivatives of the outputs, ``∂²Y_k / ∂X_i ∂X_j``, of every row.

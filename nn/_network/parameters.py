@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, overload
 
 import numpy as np
+from fastmlp.kernels import Architecture
 
 from .._typing import Array
 
@@ -69,6 +70,17 @@ class ParameterList(Sequence[Array]):
 
     def __repr__(self) -> str:
         return repr(self._views)
+
+
+def frozen(architecture: Architecture, learning: Sequence[bool]) -> Array | None:
+    """Which parameters stay where these layers learn, ``(n_parameters,)``; ``None`` for none."""
+    if all(learning):
+        return None
+    mask = np.zeros(architecture.n_parameters, bool)
+    for views in architecture.views(mask):
+        for view, learns in zip(views, learning, strict=True):
+            view[...] = not learns
+    return mask
 
 
 def _items(name: str, value: Any) -> Iterable[Any]:

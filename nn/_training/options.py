@@ -77,7 +77,7 @@ def collect(
         clip_value=options.clip_value,
         clip_norm=options.clip_norm,
         max_norm=options.max_norm,
-        trainable=_trainable(options.trainable, n_layers),
+        trainable=learning_layers(options.trainable, n_layers),
         track_gradient_norm=with_norm,
         n_threads=network.n_threads,
     )
@@ -101,7 +101,8 @@ def _dropout(value: Any, n_layers: int) -> tuple[float, ...]:
     return shares if any(shares) else ()
 
 
-def _trainable(value: Any, n_layers: int) -> tuple[bool, ...]:
+def learning_layers(value: Any, n_layers: int) -> tuple[bool, ...]:
+    """Which layers learn, from ``trainable``; none at all stands for all of them."""
     if value is True:
         return ()
     learning = tuple(value) if isinstance(value, Iterable) else ()

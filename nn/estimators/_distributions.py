@@ -89,7 +89,7 @@ class Distributions:
             levels = _levels(BAND if quantiles is None else quantiles)
             mean, deviation = loss.distribution(self._checked_outputs(X))
             steps = np.array([NormalDist().inv_cdf(q) for q in levels], mean.dtype)
-            values = mean[:, :, None] + deviation[:, :, None] * steps
+            values: Array = mean[:, :, None] + deviation[:, :, None] * steps
         else:
             known = np.atleast_1d(loss.quantile).tolist()
             levels = _levels(known if quantiles is None else quantiles)

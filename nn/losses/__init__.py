@@ -106,7 +106,7 @@ def get(loss: str | Loss | kernels.Loss | CustomLoss) -> Loss | CustomLoss:
         raise TypeError(
             f"loss must be a name or an object such as fastmlp.losses.Huber(), got {loss!r}"
         )
-    known = {**Loss.registry, GaussianNLL.name: GaussianNLL}
+    known: dict[str, type[Loss]] = {**Loss.registry, GaussianNLL.name: GaussianNLL}
     return known[_naming.find("loss", loss, known, "fastmlp.losses")]()
 
 

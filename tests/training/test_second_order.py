@@ -121,6 +121,42 @@ def test_laplace_of_a_linear_network_is_bayesian_linear_regression():
     np.testing.assert_allclose(noisy, np.sqrt(variance + 1 / 5))
 
 
+@pytest.mark.parametrize("learning", [[False, True], [True, False], [False, True, True]], ids=str)
+def test_laplace_of_some_layers_is_that_of_their_parameters(learning, backend):
+    """Covariance, deviations and evidence from a dense Jacobian of the parameters that learn."""
+    sizes = [2, 5, 2] if len(learning) == 2 else [2, 5, 4, 2]
+    net = MLP(sizes, "tanh", dtype="f8", random_state=1)
+    net.fit(X, Y, optimizer="levenberg_marquardt", epochs=5)
+    laplace = net.laplace(X, Y, None, WEIGHT, trainable=learning)
+    places = np.zeros(net.parameters.size, bool)
+    for views in net.architecture.views(places):
+        for view, learns in zip(views, learning, strict=True):
+            view[...] = learns
+    jacobian = net.parameter_jacobian(X)[:, :, places]
+    shares = WEIGHT / WEIGHT.mean()
+    matrix = np.einsum("n,nki,nkj->ij", shares, jacobian, jacobian)
+    curved = laplace.beta * matrix + laplace.alpha * np.eye(len(matrix))
+    inverse = np.linalg.inv(curved)
+    np.testing.assert_allclose(
+        laplace.covariance[np.ix_(places, places)], inverse, rtol=1e-6, atol=1e-12
+    )
+    assert not laplace.covariance[~places].any()
+    assert not laplace.covariance[:, ~places].any()
+    variance = np.einsum("nki,ij,nkj->nk", jacobian, inverse, jacobian)
+    np.testing.assert_allclose(laplace.standard_deviations(X), np.sqrt(variance), rtol=1e-6)
+    gamma = len(matrix) - laplace.alpha * np.trace(inverse)
+    assert laplace.effective_parameters == pytest.approx(gamma, rel=1e-6)
+    theta, error = net.parameters[places], (shares[:, None] * (net.predict(X) - Y) ** 2).sum()
+    assert laplace.alpha == pytest.approx(gamma / (theta @ theta), rel=1e-4)
+    assert laplace.beta == pytest.approx((Y.size - gamma) / error, rel=1e-4)
+
+
+def test_layers_of_laplace_are_checked():
+    for wrong, message in (([True], "list of 2 bools"), ([False, False], "let a layer learn")):
+        with pytest.raises(ValueError, match=message):
+            network().laplace(X, Y, trainable=wrong)
+
+
 def test_laplace_of_probabilities():
     net = network("softmax")
     labels = (X[:, 0] > 0).astype(int)

@@ -9,13 +9,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import TrainingOptions
 
 from ..._cluster.cluster import Cluster
 from ..._cluster.trainer import full_gradient, full_matrix
-from ..._network import blocks
+from ..._network import blocks, parameters
 from ..._streams import rows as streams
 from ..._streams.stream import Stream
 from ..._typing import Array
@@ -48,12 +47,7 @@ def trainer(
     cluster: Cluster | None = None,
 ) -> FullBatchTrainer:
     """The trainer of an optimizer that takes all rows, for the cost that ``engine`` describes."""
-    frozen = None
-    if not all(engine.trainable):
-        frozen = np.zeros(network.parameters.size, bool)
-        for views in network.architecture.views(frozen):
-            for view, learns in zip(views, engine.trainable, strict=True):
-                view[...] = not learns
+    frozen = parameters.frozen(network.architecture, engine.trainable)
     net = kernels.network(network.architecture, network.dtype, n_threads=network.n_threads)
 
     def cost(parameters: Array, x: Any, target: Array, weight: Any, out: Array) -> float:
