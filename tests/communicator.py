@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +36,9 @@ class Communicator:
         return self.world.size
 
     def _send(self, to, what):
-        self.world.boxes[self.rank, to].put(what)
+        # Other processes get copies, whatever the sender does with its own meanwhile.
+        sent = what if to == self.rank else pickle.loads(pickle.dumps(what))
+        self.world.boxes[self.rank, to].put(sent)
 
     def _receive(self, source):
         while not self.world.aborted.is_set():

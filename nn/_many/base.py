@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .._cluster.agreement import without_addresses
+from .._cluster.cluster import Cluster
 from .._inputs.numbers import count, number
 from .._typing import Array
 from ..estimators import MLPRegressor
+from ..estimators._fitting.ranks import FREE, as_first
 from ..estimators._methods import keep_parameters
 from ..estimators._sklearn.compat import (
     BaseEstimator,
@@ -20,7 +23,7 @@ from ..estimators._sklearn.compat import (
 )
 from ..estimators._sklearn.parameters import random_state_of
 from ..estimators._sklearn.split import train_and_validation
-from . import settings
+from . import ranks, settings
 from .estimating import Team, copy_of
 from .selection import moments
 
@@ -112,13 +115,17 @@ class Ensemble(BaseEstimator):
 
     # Fitting
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
-        self._check_parameters()
-        x, y = validate(self, X, y, reset=True, y_numeric=self._base is MLPRegressor)
-        y = self._learn_targets(y)
-        weight = row_weights(sample_weight, x, np.dtype(np.float64))
-        state = random_state_of(self.random_state)
-        n, space = x.shape[0], settings.check_space("vary", self.vary or {})
+    def _fit(self, X: Any, y: Any, sample_weight: Any, comm: Any) -> None:
+        cluster = None if comm is None else Cluster(comm, None)
+        if cluster is None:
+            x, y, weight, space = self._checked(X, y, sample_weight)
+        else:
+            x, y, weight, space = cluster.together(
+                lambda: self._checked(X, y, sample_weight), self._words
+            )
+        n, state = x.shape[0], random_state_of(self.random_state)
+        if cluster is not None:
+            state = as_first(cluster, state, self.random_state)
         train: Array | None = None
         if self.select:
             stratum = y if isinstance(self, ClassifierMixin) else None
@@ -133,15 +140,31 @@ class Ensemble(BaseEstimator):
             drawn.append(found)
             samples.append(self._sample(n, train, state))
         team = Team(x, y, weight, self.n_threads)
-        team.fit(fitted, samples)
-        self.estimators_, self.settings_ = fitted, drawn
-        self.estimators_samples_ = samples
+        self.estimators_ = fitted = team.fit(fitted, samples, cluster)
+        self.settings_, self.estimators_samples_ = drawn, samples
         self.counts_ = np.ones(len(fitted), np.intp)
         if self.select:
             rows, truth, weights = team.rows(held_out)
             self.counts_ = self._chosen(self._all(rows), truth, weights)
         if self.oob_score:
             self._score_out_of_bag(x, y, weight)
+
+    def _checked(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Any, Any]:
+        """Rows, targets, weights of rows, and what varies."""
+        self._check_parameters()
+        x, y = validate(self, X, y, reset=True, y_numeric=self._base is MLPRegressor)
+        y = self._learn_targets(y)
+        weight = row_weights(sample_weight, x, np.dtype(np.float64))
+        return x, y, weight, settings.check_space("vary", self.vary or {})
+
+    def _words(self, found: tuple[Any, Array, Any, Any]) -> list[str]:
+        """What ranks compare."""
+        params = {k: v for k, v in self.get_params(deep=False).items() if k not in FREE}
+        told = zip(("rows", "targets", "weights"), found, strict=False)
+        return [
+            *(without_addresses(f"{name}={value!r}") for name, value in params.items()),
+            *(f"the {name} {ranks.word(value)}" for name, value in told),
+        ]
 
     def _check_parameters(self) -> None:
         count("n_estimators", self.n_estimators, 1)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._inputs import sparse
 from .._typing import Array
+from . import ranks
 from .crew import Crew, threads_of
+
+if TYPE_CHECKING:
+    from .._cluster.cluster import Cluster
 
 
 def copy_of(estimator: Any, parameters: Mapping[str, Any]) -> Any:
@@ -44,12 +48,22 @@ class Team:
         weight = None if self._weight is None else self._weight[rows]
         return self._x[rows], self._y[rows], weight
 
-    def fit(self, estimators: Sequence[Any], rows: Sequence[Any]) -> None:
-        """Fit each estimator to its rows.
+    def fit(
+        self, estimators: Sequence[Any], rows: Sequence[Any], cluster: Cluster | None = None
+    ) -> list[Any]:
+        """Fit each estimator to its rows, of several ranks in one of them; return all.
 
         Ctrl-C or an exception ends the fits of the others between two steps.
         """
-        self.do(estimators, rows, lambda _, one, *given: fit(one, *given))
+
+        def fitted(jobs: Sequence[int]) -> list[Any]:
+            mine = [estimators[i] for i in jobs]
+            self.do(mine, [rows[i] for i in jobs], lambda _, one, *given: fit(one, *given))
+            return mine
+
+        if cluster is None:
+            return fitted(range(len(estimators)))
+        return ranks.spread(cluster, self._costs(estimators, rows), fitted)
 
     def do(
         self,
@@ -68,10 +82,12 @@ class Team:
             finally:
                 one.__dict__.pop("_halt", None)
 
-        crew = Crew([self._cost(*pair) for pair in zip(estimators, rows, strict=True)],
-                    self._n_threads, do)  # fmt: skip
+        crew = Crew(self._costs(estimators, rows), self._n_threads, do)
         crew.run()
         return results
+
+    def _costs(self, estimators: Sequence[Any], rows: Sequence[Any]) -> list[float]:
+        return [self._cost(*pair) for pair in zip(estimators, rows, strict=True)]
 
     def _cost(self, estimator: Any, rows: Any) -> float:
         """About how long a fit takes, in any unit."""

@@ -29,7 +29,9 @@ class MLPEnsembleClassifier(ClassifierMixin, Ensemble):
     classes_: Array
     _base = MLPClassifier
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPEnsembleClassifier:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, comm: Any = None
+    ) -> MLPEnsembleClassifier:
         """Fit all copies to rows and their labels.
 
         Parameters
@@ -40,13 +42,16 @@ class MLPEnsembleClassifier(ClassifierMixin, Ensemble):
             Labels.
         sample_weight : (n,) array-like, optional
             Factor of each row, not negative.
+        comm : communicator of mpi4py, optional
+            The ranks that share the copies, each called with the same arguments: a copy is fitted
+            by one of them, and all end with all copies, to the bit as without a communicator.
 
         Returns
         -------
         self
             The fitted ensemble.
         """
-        self._fit(X, y, sample_weight)
+        self._fit(X, y, sample_weight, comm)
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -123,7 +128,9 @@ class MLPEnsembleRegressor(RegressorMixin, Ensemble):
 
     _base = MLPRegressor
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPEnsembleRegressor:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, comm: Any = None
+    ) -> MLPEnsembleRegressor:
         """Fit all copies to rows and their targets.
 
         Parameters
@@ -134,13 +141,16 @@ class MLPEnsembleRegressor(RegressorMixin, Ensemble):
             Targets.
         sample_weight : (n,) array-like, optional
             Factor of each row, not negative.
+        comm : communicator of mpi4py, optional
+            The ranks that share the copies, each called with the same arguments: a copy is fitted
+            by one of them, and all end with all copies, to the bit as without a communicator.
 
         Returns
         -------
         self
             The fitted ensemble.
         """
-        self._fit(X, y, sample_weight)
+        self._fit(X, y, sample_weight, comm)
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:

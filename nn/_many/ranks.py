@@ -66,6 +66,27 @@ def train(cluster: Cluster, work: Work, run: Callable[[], list[History]]) -> lis
     return histories
 
 
+def spread(
+    cluster: Cluster, costs: Sequence[float], do: Callable[[list[int]], list[Any]]
+) -> list[Any]:
+    """What jobs lead to, each of which is done by one rank, on all ranks.
+
+    Parameters
+    ----------
+    costs : sequence of float
+        About what each job costs.
+    do : function
+        ``do(jobs)`` does those of the numbers ``jobs`` and returns what comes out of each.
+    """
+    with cluster.guard():
+        mine = shares(costs, cluster.size)[cluster.rank]
+        own = dict(zip(mine, do(mine), strict=True))
+        found: dict[int, Any] = {}
+        for others in cluster.comm.allgather(own):
+            found |= others
+    return [own.get(job, found[job]) for job in range(len(costs))]
+
+
 def _position(net: Network) -> Any:
     return net._generator.bit_generator.state
 
@@ -86,13 +107,14 @@ def _words(work: Work) -> list[str]:
 
 def _alike(values: Any) -> str:
     """The value of all, or a checksum of several values."""
-    words = [_word(value) for value in values]
+    words = [word(value) for value in values]
     return words[0] if len(set(words)) == 1 else f"of each with checksum {fingerprint(words)}"
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
+    """A value in words that are equal where it is."""
     if isinstance(value, (tuple, list)) and any(hasattr(part, "shape") for part in value):
-        return ", ".join(map(_word, value))
+        return ", ".join(map(word, value))
     if sparse.is_sparse(value):
         return f"sparse rows of shape {value.shape} ({fingerprint(np.asarray(value.data))})"
     return fingerprint(value) if hasattr(value, "dtype") else without_addresses(f"{value!r}")

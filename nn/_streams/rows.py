@@ -13,10 +13,9 @@ from .._network import class_weights
 from .._network.batch import Batch
 from .._training.run import Run
 from .._typing import Array
-from ..optimizers._directions import Curvature
 from ..schedules import Constant
 from .run import StreamRun
-from .stream import Stream, StreamBatch, network_stream, parts_of, weight_of
+from .stream import Stream, StreamBatch, network_stream, parts_of
 
 if TYPE_CHECKING:
     from .._network.network import Network
@@ -53,12 +52,10 @@ def training_rows(
     if known.full and not known.searches:
         raise ValueError(
             "batch_size='full' needs all rows in memory; a source takes a number of rows, or an "
-            "optimizer that makes full steps with a line search (GradientDescent, LBFGS)"
+            "optimizer whose steps take all rows (GradientDescent, LBFGS, LevenbergMarquardt)"
         )
     if known.subset is not None:
         raise ValueError("subset is for rows in an array, and X is a source")
-    if known.searches and isinstance(known.rule.method(), Curvature):  # type: ignore[attr-defined]
-        raise ValueError(f"{type(known.rule).__name__} needs all rows in memory, and X is a source")
     stream = network_stream(network, source, known.loss)
     found = factors(network, stream, known.loss, class_weight)
     if found is not None:
@@ -179,28 +176,6 @@ def by_blocks(
     if at != len(out):
         raise ValueError(f"out has {len(out)} rows, the source {at}")
     return out
-
-
-def loss_and_gradient(
-    net: Any, parameters: Array, stream: Stream, out: Array, **penalties: float
-) -> float:
-    """Mean loss of all rows with penalties, and its gradient, added up in float64."""
-    total, weights, summed = 0.0, 0.0, np.zeros(parameters.size)
-    for batch in stream.blocks():
-        share = weight_of(batch)
-        if share:
-            value, gradient = net.loss_and_gradient(
-                parameters, batch.x, batch.target, batch.loss, sample_weight=batch.weight
-            )
-            total += share * value
-            summed += share * gradient.astype(np.float64)
-            weights += share
-    out[...] = summed / weights if weights else 0.0
-    penalty, gradient = net.loss_and_gradient(
-        parameters, batch.x[:0], batch.target[:0], batch.loss, **penalties
-    )
-    out += gradient
-    return (total / weights if weights else 0.0) + float(penalty)
 
 
 def _pieces(source: Source, of_rows: Callable[[Any], Any], leave_out: bool) -> Iterator[Any]:

@@ -51,6 +51,9 @@ class Stream:
         """All rows, where they are known."""
         return self._n_rows
 
+    def __len__(self) -> int:
+        return self.count()
+
     def block(self, i: int) -> Batch:
         """Block ``i``, read and checked."""
         batch: Batch = self._checked(lambda: self.source[i], i, self.source.rows(i))

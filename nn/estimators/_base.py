@@ -22,6 +22,7 @@ from ._fitted import FittedArrays
 from ._fitting import ranks, sources
 from ._fitting.descent import check_watching
 from ._fitting.draws import generator_of
+from ._fitting.given import Given
 from ._fitting.optimizer import check_endless
 from ._fitting.single_step import check_finite
 from ._fitting.solvers import solve
@@ -81,6 +82,10 @@ class BaseMLP(
         """
         raise NotImplementedError
 
+    def _classes_of_partial_fit(self, classes: Any) -> Any:
+        """All labels that will ever come, sorted, where they were given."""
+        return classes
+
     def _check_validation_targets(self, y: Any) -> None:
         """Check targets of validation rows against those of the fit."""
         raise NotImplementedError
@@ -124,74 +129,57 @@ class BaseMLP(
     ) -> None:
         # Fits of one object wait for each other: none meets what another has half done.
         with self.__dict__.setdefault("_lock", threading.RLock()):
-            self._fit_alone(X, y, sample_weight, incremental, held_out, classes, comm)
+            self._fit_alone(Given(X, y, sample_weight, incremental, held_out, classes), comm)
 
-    def _fit_alone(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        incremental: bool,
-        held_out: tuple[Any, Any, Any],
-        classes: Any,
-        comm: Any,
-    ) -> None:
-        cluster = ranks.cluster_of(comm)
+    def _fit_alone(self, given: Given, comm: Any) -> None:
+        cluster, incremental = ranks.cluster_of(comm), given.incremental
         first_pass = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        given = X, y, sample_weight, incremental, held_out, classes, first_pass
-        rows, validation = ranks.read(cluster, self, lambda: self._checked_rows(*given))
+        rows, validation = ranks.read(
+            cluster, self, first_pass, lambda: self._checked_rows(given, first_pass)
+        )
         start_generator(self)
         ranks.begin(cluster, self)
         if first_pass:
             self._initialize(self.n_features_in_, rows.dtype)
-        told = X, y, sample_weight, 1 if incremental else None
-        context = Context.of(self, *told) if ranks.speaks(cluster) else None
+        context = Context.of(self, *given.shown) if ranks.speaks(cluster) else None
         solve(self, rows, validation, context, incremental=incremental, cluster=cluster)
         if context is not None:
             context.end()
         check_finite(self._packed())
 
-    def _checked_rows(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        incremental: bool,
-        held_out: tuple[Any, Any, Any],
-        classes: Any,
-        first_pass: bool,
-    ) -> tuple[Any, Any]:
+    def _checked_rows(self, given: Given, first_pass: bool) -> tuple[Any, Any]:
         """Training and validation rows, after a look at the parameters."""
+        incremental = given.incremental
+        if incremental:
+            given = given._replace(classes=self._classes_of_partial_fit(given.classes))
         if not (incremental and hasattr(self, "coefs_")):
             check_parameters(self)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         self._check_going_on(first_pass, incremental)
         rows: Any
-        if y is None and not incremental and is_source(X):
-            told = sample_weight, held_out, classes
-            rows, validation = sources.rows_of_fit(self, X, *told, first_pass)
+        if given.y is None and not incremental and is_source(given.X):
+            rows, validation = sources.rows_of_fit(self, given, first_pass)
         else:
-            rows, factors = self._rows(X, y, sample_weight, incremental, classes, first_pass)
-            validation = self._validation_rows(held_out, rows.dtype, factors)
+            rows, factors = self._rows(given, first_pass)
+            validation = self._validation_rows(given.held_out, rows.dtype, factors)
         if self.solver in STOCHASTIC_SOLVERS:
             check_watching(self, validation is not None)
         return rows, validation
 
-    def _rows(
-        self, X: Any, y: Any, given: Any, incremental: bool, classes: Any, first_pass: bool
-    ) -> tuple[Rows, Array | None]:
+    def _rows(self, given: Given, first_pass: bool) -> tuple[Rows, Array | None]:
         """Checked training rows in memory, and the factors of their classes."""
-        if classes is not None and not incremental:
+        incremental, own = given.incremental, given.sample_weight
+        if given.classes is not None and not incremental:
             raise ValueError("classes is for a source: the labels in an array are all known")
-        x, y = self._validate(X, y, first_pass)
+        x, y = self._validate(given.X, given.y, first_pass)
         y = self._shape_targets(y)
         dtype = self._dtype_of_fit(x.dtype, first_pass)
-        weight = self._weights(given, x, dtype)
-        self._learn_targets(y, first_pass, incremental, classes)
+        weight = self._weights(own, x, dtype)
+        self._learn_targets(y, first_pass, incremental, given.classes)
         factors = self._class_factors(y, weight, incremental)
         weight = self._weigh(factors, y, weight, dtype)
-        target, weight = self._weigh_targets(given, self._encode(y, dtype), weight, dtype)
+        target, weight = self._weigh_targets(own, self._encode(y, dtype), weight, dtype)
         return Rows(x.astype(dtype, copy=False), y, target, weight), factors
 
     def _check_going_on(self, first_pass: bool, incremental: bool) -> None:

@@ -174,7 +174,13 @@ class MLPClassifier(ClassifierMixin, Labelled):
 
     @available_if(stochastic)
     def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        classes: Any = None,
+        *,
+        comm: Any = None,
     ) -> MLPClassifier:
         """Go once over the rows, from the present parameters and optimizer state.
 
@@ -184,6 +190,9 @@ class MLPClassifier(ClassifierMixin, Labelled):
             As in :meth:`fit`.
         classes : (n_classes,) array-like
             All labels that will ever come; needed in the first call.
+        comm : communicator of mpi4py, optional
+            The ranks that go over these rows together, as in :meth:`fit`; each was fitted to the
+            same rows before.
 
         Returns
         -------
@@ -196,6 +205,10 @@ class MLPClassifier(ClassifierMixin, Labelled):
             Where ``classes`` are missing in the first call, differ from an earlier call's, or ``y``
             has others.
         """
+        self._fit(X, y, sample_weight, True, classes=classes, comm=comm)
+        return self
+
+    def _classes_of_partial_fit(self, classes: Any) -> Any:
         known = getattr(self, "classes_", None)
         if classes is None and known is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -205,8 +218,7 @@ class MLPClassifier(ClassifierMixin, Labelled):
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, "
                 f"was: {known!r}"
             )
-        self._fit(X, y, sample_weight, True, classes=given)
-        return self
+        return given
 
     def predict(self, X: Any, *, out: Any = None) -> Any:
         """Labels, ``(n,)``, or zeros and ones ``(n, n_labels)`` for multilabel targets.

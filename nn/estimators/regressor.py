@@ -179,7 +179,9 @@ class MLPRegressor(RegressorMixin, Distributions, TargetsWithHoles, BaseMLP):
         return self
 
     @available_if(stochastic, reason=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, comm: Any = None
+    ) -> MLPRegressor:
         """Go once over the rows, from the present parameters and optimizer state.
 
         Arguments and result as in :meth:`fit`.
@@ -192,14 +194,18 @@ class MLPRegressor(RegressorMixin, Distributions, TargetsWithHoles, BaseMLP):
             Their targets.
         sample_weight : (n,) or (n, n_outputs) array-like, optional
             As in :meth:`fit`.
+        comm : communicator of mpi4py, optional
+            The ranks that go over these rows together, as in :meth:`fit`; each was fitted to the
+            same rows before.
 
         Returns
         -------
         self
             With one more epoch.
         """
-        if sample_weight is not None or not step_alone(self, X, y):
-            self._fit(X, y, sample_weight, True)
+        alone = sample_weight is None and comm is None
+        if not (alone and step_alone(self, X, y)):
+            self._fit(X, y, sample_weight, True, comm=comm)
         return self
 
     def predict(self, X: Any, return_std: bool = False, *, out: Any = None) -> Any:

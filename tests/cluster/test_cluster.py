@@ -12,6 +12,7 @@ from communicator import Aborted, on_ranks
 from fastmlp import MLP, data
 from fastmlp._cluster import plan, sums
 from fastmlp._derivatives import gauss_newton
+from fastmlp._streams.stream import Stream
 from fastmlp.callbacks import Callback
 from fastmlp.stopping import TimeLimit
 from numpy.testing import assert_allclose, assert_array_equal
@@ -103,6 +104,35 @@ def test_a_source_is_trained_on_by_all_ranks():
         return net.parameters
 
     assert_array_equal(on_ranks(4, train)[3], on_ranks(1, train)[0])
+
+
+@pytest.mark.parametrize("rows", [9, 40], ids=["many blocks", "fewer blocks than ranks"])
+@pytest.mark.parametrize("optimizer", ["lbfgs", "levenberg_marquardt"])
+def test_full_steps_read_each_block_on_one_rank(optimizer, rows, monkeypatch):
+    read, block = [], Stream.block
+    options = {"optimizer": optimizer, "l2": 0.01, "epochs": 3}
+
+    def noted(stream, i):
+        read.append(i)
+        return block(stream, i)
+
+    def train(comm):
+        return fitted(comm, data.arrays(X, Y, block_rows=rows), None, **options)
+
+    (one, history), (alone, _) = on_ranks(1, train)[0], fitted(None, **options)
+    for size in (2, 4):
+        for parameters, other in on_ranks(size, train):
+            assert_array_equal(parameters, one)
+            assert other.loss == history.loss
+    assert_allclose(one, alone, atol=1e-3)
+    assert_allclose(train(None)[0], alone, atol=1e-3)
+    monkeypatch.setattr(Stream, "block", noted)
+    counts = []
+    for size in (1, 4):
+        read.clear()
+        on_ranks(size, train)
+        counts.append(len(read) - size * -(-len(X) // rows))  # targets are looked at by all
+    assert counts[0] == counts[1] > 0
 
 
 def test_any_other_number_of_ranks_agrees_with_a_warning():

@@ -9,7 +9,18 @@ import warnings
 import numpy as np
 import pytest
 from communicator import Aborted, on_ranks
-from fastmlp import MLP, MLPClassifier, MLPEnsemble, MLPRegressor, data, each, fit_many
+from fastmlp import (
+    MLP,
+    MLPClassifier,
+    MLPEnsemble,
+    MLPEnsembleClassifier,
+    MLPEnsembleRegressor,
+    MLPRegressor,
+    data,
+    each,
+    fit_many,
+)
+from fastmlp._many import estimating
 from fastmlp.callbacks import Callback
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -70,6 +81,43 @@ def test_an_estimator_of_a_source():
     assert_array_equal(second._packed(), first._packed())
     assert_array_equal(first._packed(), one._packed())
     assert first.validation_scores_ == second.validation_scores_
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_blocks_of_rows_come_one_after_the_other(classes):
+    """Moments go on from call to call, beside calls of each rank alone."""
+
+    def fitted(comm):
+        kind, y = (MLPClassifier, LABELS) if classes else (MLPRegressor, Y)
+        model = kind(**COMMON, batch_size=9)
+        more = {"classes": ["down", "up"]} if classes else {}
+        model.partial_fit(X[:60], y[:60], comm=comm, **more)
+        model.partial_fit(X[60:70], y[60:70])
+        return model.partial_fit(X[70:], y[70:], comm=comm)
+
+    (one,), alone = raised(on_ranks(1, fitted)), fitted(None)
+    for other in raised(on_ranks(4, fitted)):
+        assert_array_equal(other._packed(), one._packed())
+        assert other.loss_curve_ == one.loss_curve_
+    assert_allclose(one._packed(), alone._packed(), atol=1e-7)
+    assert one.t_ == alone.t_ == 101
+
+
+def test_ranks_that_have_seen_other_rows_are_refused():
+    def fitted(comm):
+        model = MLPClassifier(**COMMON)
+        if comm.rank:
+            model.partial_fit(X, LABELS, classes=["down", "up"])
+        model.partial_fit(X, LABELS, classes=["down", "up"], comm=comm)
+
+    for error in on_ranks(2, fitted):
+        with pytest.raises(ValueError, match="rows seen before=0 and rank 1 rows seen before=101"):
+            raise error
+
+
+def test_a_first_block_without_classes_ends_all_ranks():
+    found = on_ranks(2, lambda comm: MLPClassifier(**COMMON).partial_fit(X, LABELS, comm=comm))
+    assert [type(error) for error in found] == [ValueError, ValueError]
 
 
 def test_only_rank_0_speaks(capsys):
@@ -147,6 +195,41 @@ def test_an_ensemble_over_ranks_draws_what_rank_0_draws():
     assert first[0] == second[0]
     for one, other in zip(first[1], second[1], strict=True):
         assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_copies_of_an_ensemble_are_spread_over_ranks(classes, monkeypatch):
+    fits, fit = [], estimating.fit
+    monkeypatch.setattr(estimating, "fit", lambda *given: (fits.append(1), fit(*given))[1])
+    kind, y = (MLPEnsembleClassifier, LABELS) if classes else (MLPEnsembleRegressor, Y)
+    base = (MLPClassifier if classes else MLPRegressor)(hidden_layer_sizes=(4,), max_iter=2)
+
+    def fitted(comm, seed):
+        return kind(
+            base, 5, vary={"alpha": [0.1, 0.01]}, bootstrap=True, oob_score=True, select="greedy",
+            random_state=seed, n_threads=1,
+        ).fit(X, y, comm=comm)  # fmt: skip
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        alone = fitted(None, 0)
+        fits.clear()
+        for other in raised(on_ranks(2, lambda comm: fitted(comm, comm.rank))):
+            for one, own in zip(other.estimators_, alone.estimators_, strict=True):
+                assert_array_equal(one._packed(), own._packed())
+            assert other.settings_ == alone.settings_
+            assert_array_equal(other.counts_, alone.counts_)
+            assert_array_equal(other.predict(X), alone.predict(X))
+            assert other.oob_score_ == alone.oob_score_
+    assert len(fits) == 5
+
+
+def test_copies_on_ranks_that_disagree_are_refused():
+    found = on_ranks(2, lambda comm: MLPEnsembleRegressor(n_estimators=2).fit(
+        X, Y + comm.rank, comm=comm))  # fmt: skip
+    for error in found:
+        with pytest.raises(ValueError, match="rank 0 has the targets"):
+            raise error
 
 
 def test_networks_of_ranks_that_disagree_are_refused():

@@ -119,11 +119,18 @@ def test_a_step_takes_what_all_ranks_bring():
         assert_allclose(found, losses, rtol=1e-6)
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "levenberg_marquardt"])
-def test_full_steps_are_those_of_all_rows(optimizer):
-    net, history = trained(optimizer=optimizer, metrics="accuracy")
+@pytest.mark.parametrize("source", [False, True])
+@pytest.mark.parametrize("optimizer", ["lbfgs", "levenberg_marquardt", "bayesian_regularization"])
+def test_full_steps_are_those_of_all_rows(optimizer, source):
+    def blocks(own):
+        return (data.arrays(X[own], Y[own], block_rows=7),)
+
+    options = {"optimizer": optimizer, "metrics": "accuracy"}
+    if optimizer == "bayesian_regularization":
+        options["loss"] = "squared_error"
+    net, history = trained(**options, **({"rows": blocks} if source else {}))
     alone = network()
-    expected = alone.fit(X, Y, optimizer=optimizer, epochs=2, metrics="accuracy")
+    expected = alone.fit(X, Y, epochs=2, **options)
     assert_allclose(history.loss, expected.loss, rtol=1e-4)
     assert_allclose(net.parameters, alone.parameters, atol=1e-3)
 

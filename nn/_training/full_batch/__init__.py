@@ -6,7 +6,6 @@ it does, ``cholesky`` solves for the step of the latter.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastmlp import kernels
@@ -14,8 +13,9 @@ from fastmlp.kernels import TrainingOptions
 
 from ..._cluster.cluster import Cluster
 from ..._cluster.trainer import full_gradient, full_matrix
+from ..._derivatives import gauss_newton
 from ..._network import blocks, parameters
-from ..._streams import rows as streams
+from ..._streams import sums
 from ..._streams.stream import Stream
 from ..._typing import Array
 from ...optimizers._directions import Curvature, Method
@@ -51,13 +51,15 @@ def trainer(
     net = kernels.network(network.architecture, network.dtype, n_threads=network.n_threads)
 
     def cost(parameters: Array, x: Any, target: Array, weight: Any, out: Array) -> float:
+        if isinstance(x, Stream):
+            return sums.loss_and_gradient(
+                net, parameters, x, loss, out, cluster, l2=engine.l2, l1=engine.l1
+            )
         if cluster is not None:
             return full_gradient(
                 cluster, net, parameters, x, target, loss, weight, out,
                 l2=engine.l2, l1=engine.l1,
             )  # fmt: skip
-        if isinstance(x, Stream):
-            return streams.loss_and_gradient(net, parameters, x, out, l2=engine.l2, l1=engine.l1)
         value, _ = blocks.loss_and_gradient(
             net, parameters, x, target, loss, weight, out, l2=engine.l2, l1=engine.l1
         )
@@ -68,8 +70,16 @@ def trainer(
             raise ValueError(f"{method.name} needs a smooth cost: l1 must be 0, got {engine.l1}")
         from . import second_order  # of no use to others
 
+        def matrix(point: Any, x: Any, target: Array, spec: Any, weight: Any) -> Array:
+            if isinstance(x, Stream):
+                return sums.matrix(point, x, spec, cluster)
+            if cluster is not None:
+                return full_matrix(cluster, point, x, target, spec, weight)
+            return gauss_newton.total(point, x, target, spec, weight)
+
         damped = second_order.trainer(network, loss, method, cost, l2=engine.l2, frozen=frozen)
+        damped.matrix = matrix
         if cluster is not None:
-            damped.matrix = partial(full_matrix, cluster)
+            damped.of_all = cluster.total
         return damped
     return LineSearchTrainer(cost, method, network.parameters.size, network.dtype, frozen)

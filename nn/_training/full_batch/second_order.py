@@ -77,6 +77,8 @@ class DampedTrainer(FullBatchTrainer):
         self._architecture, self._n_threads = network.architecture, network.n_threads
         #: Computes the matrix; several ranks share it.
         self.matrix: Callable[..., Array] = gauss_newton.total
+        #: Of what this process has: that of all ranks, where each has rows of its own.
+        self.of_all: Callable[[float], float] = float
         n = self._architecture.n_parameters
         super().__init__(cost, n, network.dtype, frozen)
         self._loss, self._damping = loss, damping
@@ -104,8 +106,6 @@ class DampedTrainer(FullBatchTrainer):
         self._descend(matrix, value, gradient, rows)
 
     def _evaluate(self, parameters: Array, rows: Rows) -> tuple[float, Array]:
-        if not isinstance(rows[0], (np.ndarray, kernels.CSR)):
-            raise ValueError("an optimizer of second order needs rows in memory, and X is a source")
         value, gradient = super()._evaluate(parameters, rows)
         return value, gradient.astype(np.float64)
 
@@ -191,7 +191,7 @@ class EvidenceTrainer(DampedTrainer):
     def _descend(self, matrix: Array, value: float, gradient: Array, rows: Rows) -> None:
         if not self._alpha:  # the parameters as they begin, and residuals of that size
             self._begin(value, rows)
-        scale = self._beta * len(rows[0])
+        scale = self._beta * self._n(rows)
         matrix *= scale
         self._penalty[...] = self._alpha
         diagonal = matrix.reshape(-1)[:: len(matrix) + 1]
@@ -210,7 +210,7 @@ class EvidenceTrainer(DampedTrainer):
             self.stuck, self._lambda = None, math.nan  # the cost has become another one
 
     def _height(self, cost: float, parameters: Array, rows: Rows) -> float:
-        return self._beta * len(rows[0]) * cost + 0.5 * self._alpha * self._length(parameters)
+        return self._beta * self._n(rows) * cost + 0.5 * self._alpha * self._length(parameters)
 
     def _length(self, parameters: Array) -> float:
         """``‖θ‖²`` of the parameters that learn: the others are no part of the model's freedom."""
@@ -220,10 +220,15 @@ class EvidenceTrainer(DampedTrainer):
         """Take the first constants from where training begins, with a weak penalty."""
         learning = self._learning(self._parameters)
         self._alpha = 0.01 * len(learning) / max(self._length(self._parameters), 1e-12)
-        self._beta = self._targets(rows) / len(rows[0]) / max(2.0 * value, 1e-12)
+        self._beta = self._targets(rows) / self._n(rows) / max(2.0 * value, 1e-12)
 
     def _targets(self, rows: Rows) -> float:
-        return arguments.targets(len(rows[0]), self._architecture.sizes[-1], rows[2])
+        own = arguments.targets(len(rows[0]), self._architecture.sizes[-1], rows[2])
+        return self.of_all(own)
+
+    def _n(self, rows: Rows) -> float:
+        """How many rows there are."""
+        return self.of_all(len(rows[0]))
 
     def _learn_constants(self, curvature: Array, rows: Rows) -> None:
         """Take the ``α`` and ``β`` of the greatest evidence, for the curvature ``JᵀJ``."""
@@ -231,7 +236,7 @@ class EvidenceTrainer(DampedTrainer):
         p = int(learning.sum())
         targets = self._targets(rows)
         value = self._here[0] if self._here is not None else 0.0
-        error = max(2.0 * len(rows[0]) * value, np.finfo(np.float64).tiny)
+        error = max(2.0 * self._n(rows) * value, np.finfo(np.float64).tiny)
         curvature *= self._beta
         curvature.reshape(-1)[:: len(curvature) + 1] += self._alpha
         inside = cholesky.trace_of_inverse(curvature[np.ix_(learning, learning)])

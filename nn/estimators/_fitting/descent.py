@@ -56,7 +56,7 @@ def fit_stochastic(
         validation = held_out.watched(estimator, run.parameters.dtype)
     estimator.n_iter_ = 0
     train(run, EstimatorHooks(estimator, run, optimizer, validation, context))
-    if incremental:
+    if incremental and cluster is None:
         optimizer.single = single_step.prepare(estimator, optimizer, run, context)
     if not speaks(cluster):
         return

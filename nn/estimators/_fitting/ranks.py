@@ -44,6 +44,7 @@ def of_first(cluster: Cluster | None) -> Callable[[T], T]:
 def read(
     cluster: Cluster | None,
     estimator: Any,
+    first_pass: bool,
     rows: Callable[[], tuple[Rows | SourceRows, Rows | SourceRows | None]],
 ) -> tuple[Rows | SourceRows, Rows | SourceRows | None]:
     """Training and validation rows, the same on all ranks, as the parameters are.
@@ -61,6 +62,7 @@ def read(
     def words(found: tuple[Rows | SourceRows, Rows | SourceRows | None]) -> list[str]:
         params = {k: v for k, v in estimator.get_params().items() if k not in FREE}
         params["classes"] = getattr(estimator, "classes_", None)
+        params["rows seen before"] = 0 if first_pass else estimator.t_
         said = [without_addresses(f"{name}={value!r}") for name, value in params.items()]
         told = zip(("the rows", "the validation rows"), map(_told, found), strict=True)
         return [*said, *(f"{name} {what}" for name, what in told)]
@@ -72,12 +74,19 @@ def begin(cluster: Cluster | None, estimator: Any) -> None:
     """Draw from where rank 0's generator stands."""
     if cluster is None:
         return
-    if estimator.random_state is None:  # NumPy's own, of which rank 0 lends a copy
-        first = cluster.of_first(estimator._random_state)
-        if not cluster.leads:
-            estimator._random_state = first
-        return
-    set_position(estimator._random_state, cluster.of_first(position(estimator._random_state)))
+    estimator._random_state = as_first(cluster, estimator._random_state, estimator.random_state)
+
+
+def as_first(cluster: Cluster, state: Any, given: Any) -> Any:
+    """What draws as rank 0's generator ``state`` does; of the parameter that it was made of.
+
+    That is the own one, but for NumPy's (``None`` was given), of which rank 0 lends a copy.
+    """
+    if given is None:
+        first = cluster.of_first(state)
+        return state if cluster.leads else first
+    set_position(state, cluster.of_first(position(state)))
+    return state
 
 
 def train(cluster: Cluster | None, estimator: Any, fit: Callable[[], None]) -> None:

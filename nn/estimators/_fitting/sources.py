@@ -21,6 +21,7 @@ from ..._typing import Array
 from ...data._source import Source, as_source
 from .. import _labels
 from .._sklearn.parameters import STOCHASTIC_SOLVERS
+from .given import Given
 from .watching import Rows, Validation
 
 
@@ -83,14 +84,7 @@ class _Told(NamedTuple):
     n: int | None = None
 
 
-def rows_of_fit(
-    estimator: Any,
-    X: Any,
-    sample_weight: Any,
-    held_out: tuple[Any, Any, Any],
-    classes: Any,
-    first_pass: bool,
-) -> tuple[SourceRows, Any]:
+def rows_of_fit(estimator: Any, given: Given, first_pass: bool) -> tuple[SourceRows, Any]:
     """The training rows of a source, and the validation rows, checked.
 
     Raises
@@ -98,8 +92,8 @@ def rows_of_fit(
     ValueError, TypeError
         Naming what does not go with a source, or the block in which something is wrong.
     """
-    source = as_source(X)
-    _check(estimator, source, sample_weight, held_out)
+    source = as_source(given.X)
+    _check(estimator, source, given.sample_weight, given.held_out)
 
     def look(x: Any, y: Any, weight: Any) -> Batch:
         x, y = estimator._validate(x, _column(y), first_pass)
@@ -107,7 +101,7 @@ def rows_of_fit(
 
     first = Stream(source, look).first()
     dtype = estimator._dtype_of_fit(first.x.dtype, first_pass)
-    told = _told(estimator, source, classes, first.target, dtype)
+    told = _told(estimator, source, given.classes, first.target, dtype)
     estimator._learn_targets(told.labels, first_pass, False, None)
     y = told.labels if told.y is None else told.y
     factors = estimator._class_factors(y, told.weight, False)
@@ -115,7 +109,7 @@ def rows_of_fit(
     stream.first()
     if estimator.schedule is not None:
         stream.count()
-    return SourceRows(stream, dtype), estimator._validation_rows(held_out, dtype, factors)
+    return SourceRows(stream, dtype), estimator._validation_rows(given.held_out, dtype, factors)
 
 
 def validation_rows(estimator: Any, X: Any, dtype: Any, factors: Array | None) -> SourceRows:
