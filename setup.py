@@ -3,15 +3,18 @@
 Two C sources, ``kernels.c`` and ``lanes.c`` in ``kernels/compiled/src/passes``, are compiled once
 per instruction set and precision, each with its own flags; which of them runs is decided at import.
 Without a C compiler the build still succeeds and fastmlp runs on Numba or NumPy;
-``FASTMLP_REQUIRE_COMPILED=1`` turns that into an error.
+``FASTMLP_REQUIRE_COMPILED=1`` turns that into an error. ``FASTMLP_ISAS`` names the instruction sets
+that are built, as ``avx2,baseline``, or ``native`` for the best of this machine; by default all.
 """
 
 import os
 import platform
+import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy
 from setuptools import Extension, setup
@@ -69,7 +72,13 @@ ISA_FLAGS = {
     "arm": {"NEON": []},
     "other": {"BASELINE": []},
 }
-
+# What a compiler defines that is asked for this machine's own code, best set first; dispatch.c asks
+# the processor for the same.
+AVX2_MACROS = {"__AVX2__", "__FMA__", "__BMI__", "__BMI2__", "__F16C__", "__MOVBE__"}
+NATIVE = {
+    "AVX512": AVX2_MACROS | {f"__AVX512{part}__" for part in ("F", "BW", "CD", "DQ", "VL")},
+    "AVX2": AVX2_MACROS,
+}
 
 if "-g" not in os.environ.get("CFLAGS", "").split():
     # Python's own flags ask for debug information: seven eighths of the library, and never loaded.
@@ -85,6 +94,36 @@ def architecture() -> str:
     if "arm64" in machine or "aarch64" in machine:
         return "arm"
     return "x86" if "x86_64" in machine or "amd64" in machine else "other"
+
+
+def native(compiler: Any) -> str:
+    """The best instruction set of this machine, as its compiler sees it."""
+    command = [*getattr(compiler, "compiler_so", ["cc"]), "-march=native"]
+    command += ["-dM", "-E", "-x", "c", os.devnull]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ExecError(f"{command[0]} does not say what this machine is: {error}") from error
+    macros = set(found.split())
+    return next((name for name, needed in NATIVE.items() if macros >= needed), "BASELINE")
+
+
+def instruction_sets(compiler: Any) -> dict[str, list[str]]:
+    """Those that are built, with their flags."""
+    known = ISA_FLAGS[architecture()]
+    text = os.environ.get("FASTMLP_ISAS", "").strip().lower() or "all"
+    names = [name.strip().upper() for name in text.split(",")]
+    if names == ["ALL"]:
+        return known
+    if names == ["NATIVE"]:
+        names = [native(compiler)] if len(known) > 1 else list(known)
+    if not set(names) <= set(known):
+        possible = ", ".join(known).lower()
+        raise SystemExit(
+            f"FASTMLP_ISAS must be all, native or some of {possible} separated by commas, "
+            f"got {text!r}"
+        )
+    return {name: flags for name, flags in known.items() if name in names}
 
 
 def say_loudly(text: str) -> None:
@@ -105,11 +144,13 @@ class BuildKernels(build_ext):
         super().initialize_options()
         self.cython_c_in_temp = True  # no generated C beside the sources, or in an sdist
 
-    def compile_kernels(self, ext: Extension, isa: tuple[str, list[str]], bits: str) -> list[str]:
-        """One instruction set and precision."""
+    def compile_kernels(
+        self, ext: Extension, file: str, isa: tuple[str, list[str]], bits: str
+    ) -> list[str]:
+        """One source of one instruction set and precision."""
         name, flags = isa
         objects: list[str] = self.compiler.compile(
-            [str(SOURCES / f"passes/{file}.c") for file in ("kernels", "lanes")],
+            [str(SOURCES / f"passes/{file}.c")],
             output_dir=str(Path(self.build_temp, f"{name}_{bits}")),
             macros=[(f"FASTMLP_ISA_{name}", "1"), ("FASTMLP_REAL_BITS", bits)],
             include_dirs=ext.include_dirs,
@@ -117,13 +158,35 @@ class BuildKernels(build_ext):
         )
         return objects
 
+    def link_after(self, parts: list[Future[list[str]]]) -> None:
+        """Let everything else be compiled while the kernels are, and link what comes of both."""
+        link = self.compiler.link_shared_object
+
+        def link_all(objects: list[str], *args: Any, **options: Any) -> None:
+            link([*objects, *(one for part in parts for one in part.result())], *args, **options)
+
+        self.compiler.link_shared_object = link_all
+
+    def has_left_out(self, ext: Extension, names: list[str]) -> bool:
+        """Whether the library that lies there lacks these instruction sets and no others."""
+        built = Path(self.get_ext_fullpath(ext.name))
+        text = f"left out of this build: {' '.join(names).lower() or 'none'}\0"
+        return built.exists() and text.encode() in built.read_bytes()
+
     def build_extension(self, ext: Extension) -> None:
         try:
-            pairs = product(ISA_FLAGS[architecture()].items(), ("32", "64"))
+            chosen = instruction_sets(self.compiler)
+            left_out = [name for name in ISA_FLAGS[architecture()] if name not in chosen]
+            # Sources that are older than the library do not make it right.
+            self.force = self.force or not self.has_left_out(ext, left_out)
+            ext.define_macros += [(f"FASTMLP_NO_{name}", "1") for name in left_out]
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                for objects in pool.map(lambda pair: self.compile_kernels(ext, *pair), pairs):
-                    ext.extra_objects += objects
-            super().build_extension(ext)
+                parts = [  # the longest first
+                    pool.submit(self.compile_kernels, ext, *part)
+                    for part in product(("kernels", "lanes"), chosen.items(), ("32", "64"))
+                ]
+                self.link_after(parts)
+                super().build_extension(ext)
         except (CCompilerError, ExecError, PlatformError) as error:
             if os.environ.get("FASTMLP_REQUIRE_COMPILED", "") not in ("", "0"):
                 raise
@@ -152,7 +215,5 @@ extension = Extension(
     extra_link_args=["-static-libgcc"] if sys.platform == "win32" else ["-pthread"],
 )
 
-setup(
-    ext_modules=[extension],
-    cmdclass={"build_ext": BuildKernels},
-)
+if __name__ == "__main__":
+    setup(ext_modules=[extension], cmdclass={"build_ext": BuildKernels})

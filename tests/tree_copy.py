@@ -45,10 +45,11 @@ class Tree:
         assert old in text, f"{file} has no {old!r}"
         path.write_text(text.replace(old, new, 1), "utf-8")
 
-    def build(self, flags: str) -> None:
+    def build(self, flags: str, *, afresh: bool = True) -> None:
         """Build the extension in place, with more flags of the C compiler."""
         for old in (self.folder / "kernels/compiled").glob("_core*.so"):
-            old.unlink()
+            if afresh:
+                old.unlink()
         environment = os.environ | {"FASTMLP_REQUIRE_COMPILED": "1", "CFLAGS": flags}
         environment["LDFLAGS"] = flags
         command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]

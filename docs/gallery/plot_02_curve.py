@@ -30,4 +30,4 @@ left.plot(grid, net.predict(grid[:, None])[:, 0], color="#D55E00", label="networ
 left.set(xlabel="x", ylabel="y", title="data and network")
 left.legend()
 plot.learning_curves(history, ax=right)
-right.set_title("learning curves")
+right.set(title="learning curves", ylabel="loss (half squared error)")

@@ -19,23 +19,22 @@ net.fit(X, y, epochs=40)
 predicted = net.predict_classes(X_test)
 table = metrics.confusion(y_test, predicted)
 
-figure, axes = plt.subplot_mosaic([[9, 0, 1, 2, 3], [9, 4, 5, 6, 7], [9, 8, 10, 11, 12]],
-                                  figsize=(11, 5), width_ratios=[5, 1, 1, 1, 1])  # fmt: skip
-ax = axes[9]
+figure, ax = plt.subplots(figsize=(6.4, 5.2))
 image = ax.imshow(np.where(table > 0, table, np.nan), cmap="cividis", norm="log")
 for (i, j), count in np.ndenumerate(table):
     if count:
-        ax.text(j, i, count, ha="center", va="center", size=9,
+        ax.text(j, i, count, ha="center", va="center",
                 color="black" if count > 20 else "white")  # fmt: skip
-ax.set(xlabel="predicted", ylabel="true", xticks=range(10), yticks=range(10),
+ax.set(xlabel="predicted digit", ylabel="true digit", xticks=range(10), yticks=range(10),
        title=f"{(predicted == y_test).mean():.1%} of 700 are right")  # fmt: skip
-figure.colorbar(image, ax=ax, label="images")
+figure.colorbar(image, ax=ax, label="images", ticks=[1, 2, 5, 10, 20, 50], format="%d")
 
 # %%
-# Those with the smallest probability of what they are.
+# Those with the smallest probability of what they are: true digit, and what it was taken for.
 
 losses = -net.log_probabilities(X_test)[np.arange(700), y_test]
-for ax, row in zip((axes[i] for i in axes if i != 9), np.argsort(losses)[::-1]):
+figure, axes = plt.subplots(2, 6, figsize=(7.6, 3.2))
+for ax, row in zip(axes.flat, np.argsort(losses)[::-1]):
     ax.imshow(X_test[row].reshape(8, 8), cmap="gray_r")
-    ax.set_title(f"{y_test[row]} as {predicted[row]}", loc="center", size=11)
+    ax.set_title(f"{y_test[row]} as {predicted[row]}", loc="center")
     ax.axis("off")

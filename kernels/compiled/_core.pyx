@@ -63,7 +63,7 @@ cdef extern from "fastmlp.h" nogil:
         long target_outputs
     struct matrix:
         const char *data
-        long row_stride, column_stride
+        Py_ssize_t row_stride, column_stride
     struct csr:
         const void *values
         const void *columns
@@ -179,6 +179,7 @@ cdef extern from "fastmlp.h" nogil:
     const kernels *fastmlp_kernels(int)
     const char *fastmlp_select_isa(const char *)
     const char *fastmlp_isa()
+    const char *fastmlp_left_out
     int fastmlp_activation_code(const char *)
     int fastmlp_loss_code(const char *)
     int fastmlp_update_code(const char *)
@@ -218,45 +219,10 @@ cdef extern from "fastmlp.h" nogil:
     double fastmlp_gauss_newton(gauss_newton_call *, int)
 
 
-def _select_isa():
-    wanted = os.environ.get("FASTMLP_ISA", "").strip().lower().encode()
-    cdef const char *name = NULL
-    if wanted:
-        name = wanted
-    cdef const char *usable = fastmlp_select_isa(name)
-    if usable != NULL:
-        raise ImportError(
-            f"FASTMLP_ISA={wanted.decode()!r} cannot be used here; usable: {usable.decode()}"
-        )
-
-
-_select_isa()
 # More than any memory holds, and still far from the ends of a long.
 MAX_SIZE = 2**60
 cdef int default_threads = _threads.default_threads()
 fastmlp_set_default_threads(default_threads)
-
-
-def _cpuid_caches():
-    """What the processor says of its caches: bytes for a core, 0 for what it does not say."""
-    cdef caches found = fastmlp_cpuid_caches()
-    return found.l1, found.l2, found.l3
-
-
-def _use_caches(sizes):
-    """Cut predictions into blocks for caches of these sizes."""
-    cdef caches wanted
-    wanted.l1, wanted.l2, wanted.l3 = sizes
-    fastmlp_set_caches(wanted)
-
-
-_caches.use_cpuid(_cpuid_caches)
-_use_caches(_caches.sizes())
-
-
-def isa():
-    """Name of the instruction set whose kernels run."""
-    return fastmlp_isa().decode()
 
 
 def _caller():
@@ -275,6 +241,7 @@ cdef int raise_pending() except -1:
 
 # Parts of one module, not modules of their own: compiled code is shared between modules
 # through .pxd files, which a package mapped from another folder cannot use (cython#2452).
+include "_machine.pxi"
 include "_arrays.pxi"
 include "_calls.pxi"
 include "_second.pxi"

@@ -84,6 +84,7 @@ void check_bits(const char *what, const struct array *got, const struct array *w
 
 const char *activation_name(int activation);
 const char *loss_name(int loss);
+long double normal_cdf(long double z);
 double oracle_activate(int activation, double z); /* not softmax */
 /* What the derivative is computed from: the activation, or for some the score itself. */
 double oracle_kept(int activation, double z);

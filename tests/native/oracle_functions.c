@@ -2,14 +2,29 @@
 #include "native.h"
 #include "oracle_formulas.h"
 
+#include <float.h>
+
 #define NAME(X) #X,
 static const char *const activation_names[] = {FASTMLP_ACTIVATIONS(NAME) "softmax"};
 const char *activation_name(int activation) { return activation_names[activation]; }
 
 static double sigmoid(double z) { return 1 / (1 + exp(-z)); }
-static double normal(double z) { return (double)(0.5 * erfcl(-z / sqrtl(2))); }
 static const double PI = 3.14159265358979323846, LEAK = 0.01;
 static const double SELU_SCALE = 1.0507009873554804934, SELU_ALPHA = 1.6732632423543772848;
+
+/* erfc(-z / sqrt(2)) / 2, in whose tail the rounding of the argument x counts 2 x^2 times. musl's erfcl
+   is no better than its erfc where a long double has 113 bits: there the rest of the argument is taken
+   by the derivative. */
+long double normal_cdf(long double z)
+{
+#if LDBL_MANT_DIG == 64 || defined(__GLIBC__)
+    return erfcl(-z / sqrtl(2)) / 2;
+#else
+    const double high = 0.7071067811865476, low = -4.833646656726457e-17; /* 1 / sqrt(2) */
+    const double x = -(double)z * high, rest = fma(-(double)z, high, -x) - (double)z * low;
+    return 0.5 * erfc(x) - (isfinite(x) ? rest * exp(-x * x) * 0.56418958354775628695 : 0);
+#endif
+}
 
 int hidden_activation(long number)
 {
@@ -43,7 +58,7 @@ double oracle_activate(int activation, double z)
     case ACTIVATION_silu:
         return fmax(z, -1e4) * sigmoid(z);
     case ACTIVATION_gelu:
-        return fmax(z, -1e4) * normal(z);
+        return fmax(z, -1e4) * (double)normal_cdf(z);
     case ACTIVATION_gelu_tanh:
         z = fmax(z, -1e4);
         return z * sigmoid(2 * sqrt(2 / PI) * (z + 0.044715 * z * z * z));
@@ -89,7 +104,7 @@ double oracle_derivative(int activation, double a)
     case ACTIVATION_silu:
         return s + z * s * (1 - s);
     case ACTIVATION_gelu:
-        return normal(z) + z * exp(-0.5 * z * z) / sqrt(2 * PI);
+        return (double)normal_cdf(z) + z * exp(-0.5 * z * z) / sqrt(2 * PI);
     case ACTIVATION_gelu_tanh:
         t = tanh(sqrt(2 / PI) * (z + 0.044715 * z * z * z));
         return 0.5 * (1 + t) + 0.5 * z * (1 - t * t) * sqrt(2 / PI) * (1 + 3 * 0.044715 * z * z);

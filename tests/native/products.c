@@ -5,6 +5,8 @@
 #include "native.h"
 
 #include <math.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 enum kind { FORWARD, BACKWARD, GRADIENT };
@@ -134,9 +136,44 @@ static void test_product(const struct kernels *k, enum kind kind, long n, long d
     array_free(&o.activations);
 }
 
+/* Rows that lie 800 MB apart in memory of which only they are ever touched. */
+static void test_far_rows(const struct kernels *k)
+{
+#if UINTPTR_MAX > 0xffffffff && !defined(__SANITIZE_ADDRESS__)
+    enum { ROWS = 4, DEPTH = 3 };
+    const size_t apart = (size_t)800 << 20;
+    if (!begin_case("product forward: rows 800 MB apart"))
+        return;
+    char *memory = calloc((ROWS - 1) * apart + DEPTH * sizeof(double), 1);
+    if (memory == NULL)
+        return; /* where a process may not even ask for so much */
+    struct operands o = {
+        {.real_bytes = k->real_bytes, .rows = ROWS, .columns = DEPTH,
+         .m = {memory, (ptrdiff_t)apart, k->real_bytes}},
+        array_new(k->real_bytes, DEPTH, 2, LAYOUT_rows), array_new(k->real_bytes, 1, 2, LAYOUT_rows),
+        array_new(k->real_bytes, 0, 0, LAYOUT_rows), array_new(k->real_bytes, ROWS, 2, LAYOUT_rows),
+    };
+    double want[2 * ROWS], tolerance[2 * ROWS];
+    array_fill(&o.a, -1, 1);
+    array_fill(&o.b, -1, 1);
+    array_fill(&o.bias, -1, 1);
+    expect(&o, FORWARD, ACTIVATION_identity, 1, want, tolerance);
+    multiply(k, &o, FORWARD, ACTIVATION_identity, 1, 0, 1);
+    check_array("product", &o.c, want, tolerance);
+    array_free(&o.b);
+    array_free(&o.bias);
+    array_free(&o.activations);
+    array_free(&o.c);
+    free(memory);
+#else
+    (void)k;
+#endif
+}
+
 void test_products(const struct kernels *k)
 {
     long number = 0;
+    test_far_rows(k);
     for (int kind = FORWARD; kind <= GRADIENT; kind++) {
         for (int i = 0; i < N_SIZES * N_SIZES * N_SIZES; i++)
             test_product(k, kind, sizes[i % N_SIZES], sizes[i / N_SIZES % N_SIZES],

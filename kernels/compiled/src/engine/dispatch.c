@@ -1,5 +1,5 @@
 /* Which instruction set's kernels run: the best that the CPU and its operating system offer, or
-   the one that FASTMLP_ISA names. */
+   the one that FASTMLP_ISA names. The build leaves out those of which it defines FASTMLP_NO_… */
 #include <stddef.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@ extern const struct kernels fastmlp_avx2_f32, fastmlp_avx2_f64;
 extern const struct kernels fastmlp_avx512_f32, fastmlp_avx512_f64;
 extern const struct kernels fastmlp_neon_f32, fastmlp_neon_f64;
 
-#if defined(FASTMLP_X86)
+#if defined(FASTMLP_X86) && !(defined(FASTMLP_NO_AVX512) && defined(FASTMLP_NO_AVX2))
 #include <cpuid.h>
 
 /* Registers that the operating system keeps for every thread: what a CPU has and its system does not
@@ -40,30 +40,52 @@ static int has_avx2(void)
     return __get_cpuid(1, &a, &b, &c, &d) && (c & wanted) == wanted &&
            has(bit_AVX2 | bit_BMI | bit_BMI2, 0x6);
 }
+#if !defined(FASTMLP_NO_AVX512)
 static int has_avx512(void)
 {
     return has_avx2() &&
            has(bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL, 0xe6);
 }
 #endif
+#endif
+#if !defined(FASTMLP_NO_BASELINE)
 static int always(void) { return 1; }
+#endif
 
 static const struct table {
     const char *name;
     int (*usable)(void);
     const struct kernels *f32, *f64;
 } tables[] = {
-#if defined(FASTMLP_X86)
+#if defined(FASTMLP_X86) && !defined(FASTMLP_NO_AVX512)
     {"avx512", has_avx512, &fastmlp_avx512_f32, &fastmlp_avx512_f64},
+#endif
+#if defined(FASTMLP_X86) && !defined(FASTMLP_NO_AVX2)
     {"avx2", has_avx2, &fastmlp_avx2_f32, &fastmlp_avx2_f64},
 #endif
 #if defined(FASTMLP_ARM)
     {"neon", always, &fastmlp_neon_f32, &fastmlp_neon_f64},
-#else
+#elif !defined(FASTMLP_NO_BASELINE)
     {"baseline", always, &fastmlp_baseline_f32, &fastmlp_baseline_f64},
 #endif
 };
 enum { N_TABLES = sizeof tables / sizeof *tables };
+
+/* setup.py reads this in a library: one with the wrong sets is built again. */
+const char fastmlp_left_out[] = "left out of this build:"
+#if defined(FASTMLP_NO_BASELINE)
+    " baseline"
+#endif
+#if defined(FASTMLP_NO_AVX2)
+    " avx2"
+#endif
+#if defined(FASTMLP_NO_AVX512)
+    " avx512"
+#endif
+#if !defined(FASTMLP_NO_BASELINE) && !defined(FASTMLP_NO_AVX2) && !defined(FASTMLP_NO_AVX512)
+    " none"
+#endif
+    ;
 
 static const struct table *chosen;
 

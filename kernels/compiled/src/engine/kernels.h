@@ -3,14 +3,16 @@
 #ifndef FASTMLP_KERNELS_H
 #define FASTMLP_KERNELS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "names.h"
 
-/* A matrix of the caller's, any strides (in bytes). */
+/* A matrix of the caller's, any strides (in bytes). They are as wide as pointers, which `long` is not on
+   64-bit Windows: a place of it is found there beyond 2 GB as well. */
 struct matrix {
     const char *data;
-    long row_stride, column_stride;
+    ptrdiff_t row_stride, column_stride;
 };
 
 /* Rows in compressed sparse form: row r has the values starts[r] … starts[r + 1] - 1. */
@@ -89,5 +91,6 @@ struct kernels {
 const struct kernels *fastmlp_kernels(int real_bytes);
 const char *fastmlp_select_isa(const char *wanted); /* NULL, or what is wrong */
 const char *fastmlp_isa(void);
+extern const char fastmlp_left_out[]; /* instruction sets that were not built, in words */
 
 #endif

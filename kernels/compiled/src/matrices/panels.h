@@ -80,7 +80,7 @@ OUTLINE void transpose_some(long have, const real *from, long from_row, long wan
 }
 
 /* One row of `columns` elements into panels; the padding becomes zero, or stays with `pad` 0. */
-INLINE void scatter_row(const char *from, long stride, long columns, real *to, long panel,
+INLINE void scatter_row(const char *from, ptrdiff_t stride, long columns, real *to, long panel,
                         const int pad)
 {
     if (LIKELY(stride == (long)sizeof(real)))
@@ -113,7 +113,7 @@ INLINE void gather_row(const real *from, long panel, long columns, real *to)
 static void pack_panels(struct matrix m, long rows, long columns, real *to, long panel)
 {
     if (m.row_stride == (long)sizeof(real) && m.column_stride != (long)sizeof(real)) {
-        long step = m.column_stride / (long)sizeof(real);
+        ptrdiff_t step = m.column_stride / (long)sizeof(real);
         int aligned = m.column_stride % (long)sizeof(real) == 0;
         for (long c = 0; c < columns; c += PANEL, to += panel) {
             const real *from = (const real *)(m.data + c * m.column_stride);

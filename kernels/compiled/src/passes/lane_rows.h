@@ -13,7 +13,7 @@ INLINE void gather_vectors(const int packed, const struct matrix *const *matrice
                            const int64_t *rows, long columns, real *to)
 {
     const char *at[LANES];
-    long step[LANES];
+    ptrdiff_t step[LANES];
     UNROLL for (int lane = 0; lane < LANES; lane++) {
         at[lane] = matrices[lane]->data + rows[lane] * matrices[lane]->row_stride;
         step[lane] = packed ? (long)sizeof(real) : matrices[lane]->column_stride;

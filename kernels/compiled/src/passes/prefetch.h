@@ -27,7 +27,7 @@ INLINE void copy_few(const char *from, long n, real *to)
 
 /* scatter_row without padding. With every line that it copies it prefetches the same one of a row that
    is gathered soon: prefetches between stores cost next to nothing, those in a run wait for each other. */
-INLINE void scatter_and_prefetch(const char *from, const char *soon, long stride, long columns,
+INLINE void scatter_and_prefetch(const char *from, const char *soon, ptrdiff_t stride, long columns,
                                  real *to, long panel)
 {
     for (; stride == (long)sizeof(real) && columns >= PANEL; columns -= PANEL, to += panel) {

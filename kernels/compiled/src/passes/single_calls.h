@@ -57,7 +57,7 @@ static void product_over_rows(const struct product_space *s, long n, long deep, 
 }
 
 /* Copy a row of any stride into consecutive elements. */
-INLINE void copy_row(const char *from, long stride, long n, real *to)
+INLINE void copy_row(const char *from, ptrdiff_t stride, long n, real *to)
 {
     if (from == (const char *)to)
         return;
@@ -70,7 +70,7 @@ INLINE void copy_row(const char *from, long stride, long n, real *to)
 
 /* c <- c * activation'(a) for a row of activations of any stride. */
 static void derive_row(int activation, fastmlp_activation *custom, real *c, const char *a,
-                       long stride, long n)
+                       ptrdiff_t stride, long n)
 {
     real piece[PANEL];
     if (stride == (long)sizeof(real)) {
@@ -130,7 +130,7 @@ static void block_in_place(const struct product *p, long row, long n, long colum
     const char *b = p->b.data + column * p->b.column_stride;
     const real *bias = p->bias ? (const real *)p->bias + column : NULL;
     const int by_rows = p->b.column_stride == (long)sizeof(real);
-    const long step = (by_rows ? p->b.row_stride : p->b.column_stride) / (long)sizeof(real);
+    const ptrdiff_t step = (by_rows ? p->b.row_stride : p->b.column_stride) / (long)sizeof(real);
     for (long r = row; r < row + n; r++) {
         (by_rows ? row_product : row_dots)((const real *)(p->a.data + r * p->a.row_stride), p->depth,
                                            (const real *)b, step, columns, bias,
