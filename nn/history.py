@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __all__ = ["History"]
 
@@ -95,13 +95,15 @@ class History:
             if curve is not None:
                 setattr(self, name, curve)
 
-    def __getattr__(self, name: str) -> Any:
-        # Curves of which most runs have none are made when somebody looks: there may be many runs.
-        if name not in _LATER:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        curve: Any = {} if name == "metrics" else []
-        setattr(self, name, curve)
-        return curve
+    if not TYPE_CHECKING:  # which knows the attributes from above, and finds mistyped ones
+
+        def __getattr__(self, name: str) -> Any:
+            # Curves that most runs do not have are made when somebody looks: runs may be many.
+            if name not in _LATER:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            curve: Any = {} if name == "metrics" else []
+            setattr(self, name, curve)
+            return curve
 
     @property
     def epochs(self) -> int:

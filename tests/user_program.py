@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import fastmlp
 import numpy as np
 from fastmlp import MLP, History, MLPClassifier, losses, metrics, optimizers, schedules, stopping
@@ -56,6 +58,8 @@ def main() -> None:
     x, y = data(100)
     network, history = train(x, y)
     curve: list[float] = history.metrics["validation_auc"]
+    if TYPE_CHECKING:  # a mistyped name is found
+        history.validation_los  # type: ignore[attr-defined]  # noqa: B018
     classes = network.predict_classes(x)
     print(max(curve), metrics.mcc(y, classes), metrics.confusion(y, classes).tolist())
     model = MLPClassifier((8,), solver="lbfgs", max_iter=500, tol=1e-3, alpha=0.1).fit(x, y)
