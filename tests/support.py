@@ -8,12 +8,8 @@ grows with the length of the sums behind a value, and says everything about the 
 from __future__ import annotations
 
 import mmap
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -279,19 +275,4 @@ def assert_agrees(actual: Any, expected: Any, dtype: Any, inner: int, what: obje
         f"  {np.count_nonzero(~(excess <= 1))} of {excess.size} values are wrong; the worst at "
         f"{place}: got {have[worst]!r}, expected {want[worst]!r}, error "
         f"{abs(have[worst] - want[worst]):.3g}, allowed {limit:.3g}"
-    )
-
-
-def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a new interpreter, outside the repository, with more environment variables."""
-    kept = "FASTMLP_CACHE_DIR"  # what other tests have compiled serves here too
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("FASTMLP_") or k == kept}
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env=inherited | environment,
-        cwd=Path.home(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
     )

@@ -24,7 +24,7 @@ import fastmlp
 import numpy as np
 from fastmlp import MLP, GroupedMLP, MLPEnsemble, callbacks, kernels, load_model
 from fastmlp.cli import main
-from support import run_python
+from fresh import run_python
 
 RNG = np.random.default_rng(1)
 X, Y = RNG.random((500, 20)), RNG.integers(0, 3, 500)

@@ -12,7 +12,7 @@ import pytest
 from comparisons import check, moved, report
 from configurations import STEPS, draw, shrunk, simpler
 from fastmlp import kernels
-from support import run_python
+from fresh import run_with_numba
 
 
 def test_backends_agree(trials):
@@ -30,6 +30,7 @@ from comparisons import report, same_bits
 from configurations import draw
 from dataclasses import replace
 from fastmlp import kernels
+from fresh import run_with_numba
 kernels.use_backend({backend!r})
 for seed in {seeds!r}:
     c = draw(seed)
@@ -46,7 +47,7 @@ def test_bits_of_any_number_of_threads(fast_backend, trials):
     here = Path(__file__).parent
     paths = [str(here), str(here.parent)]
     code = BITS.format(paths=paths, backend=fast_backend, seeds=list(trials(4)))
-    done = run_python(code, NUMBA_NUM_THREADS="8")
+    done = run_with_numba(code, NUMBA_NUM_THREADS="8")
     assert done.returncode == 0, done.stderr
 
 

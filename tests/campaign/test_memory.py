@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 
 import pytest
-from support import run_python
+from fresh import run_python, run_with_numba
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="reads /proc and limits the address space"
 )
 
+RUN = {"compiled": run_python, "numba": run_with_numba}
 LIMITS = """
 import resource, sys
 import numpy as np
@@ -45,7 +46,7 @@ assert refused, "100 kB are not"
 def test_memory_that_is_not_there(fast_backend, trials):
     """``MemoryError``, and the network is as it was, whichever allocation fails."""
     for seed in trials(1):
-        done = run_python(LIMITS.format(backend=fast_backend, seed=seed, steps=12))
+        done = RUN[fast_backend](LIMITS.format(backend=fast_backend, seed=seed, steps=12))
         assert done.returncode == 0, f"seed {seed}: {done.stdout} {done.stderr}"
 
 
@@ -95,5 +96,5 @@ def test_memory_does_not_grow(fast_backend, kind, trials):
     if kind == "save":
         pytest.importorskip("safetensors")
     n = 150 * len(trials(1))
-    done = run_python(GROWTH.format(backend=fast_backend, kind=kind, n=n))
+    done = RUN[fast_backend](GROWTH.format(backend=fast_backend, kind=kind, n=n))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import run_python
+from fresh import run_with_numba
 
 pytest.importorskip("numba")
 
@@ -41,7 +41,7 @@ EVERYTHING = ["update_sgd_float32", "elements_float32"]
 
 
 def step(folder, change=""):
-    done = run_python(STEP.format(change=change), FASTMLP_CACHE_DIR=str(folder))
+    done = run_with_numba(STEP.format(change=change), FASTMLP_CACHE_DIR=str(folder))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -233,7 +233,7 @@ table.common = lambda: []
 def test_warmup_command(tmp_path):
     """Says what it compiles and where to; after it nothing is left to compile."""
     command = FEW + "from fastmlp.cli import main; main(['warmup', '--threads', '1'])"
-    done = run_python(command, FASTMLP_CACHE_DIR=str(tmp_path))
+    done = run_with_numba(command, FASTMLP_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert str(tmp_path) in done.stdout
     for name in ("function elements_float32", "common float32", "update sgd float32"):
@@ -241,7 +241,7 @@ def test_warmup_command(tmp_path):
     assert "float64" not in done.stdout
     assert "\n3 compiled, 0 were there" in done.stdout
     assert step(tmp_path)["compiled"] == []
-    again = run_python(command, FASTMLP_CACHE_DIR=str(tmp_path))
+    again = run_with_numba(command, FASTMLP_CACHE_DIR=str(tmp_path))
     assert "\n0 compiled, 3 were there" in again.stdout
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from support import run_python
+from fresh import run_with_numba
 
 pytest.importorskip("numba")
 
@@ -125,7 +125,7 @@ FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @FORKS
 def test_fork_while_another_thread_compiles(tmp_path):
     """The fork waits; where that takes too long, the child says why it cannot compile."""
-    done = run_python(FORKED, FASTMLP_CACHE_DIR=str(tmp_path))
+    done = run_with_numba(FORKED, FASTMLP_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0", "3", "0"]
 
@@ -133,7 +133,7 @@ def test_fork_while_another_thread_compiles(tmp_path):
 @FORKS
 def test_threads_that_fork_at_once(tmp_path):
     """Each lets go of what it has locked: all children may compile, and so may the parent."""
-    done = run_python(FORKED_AT_ONCE, FASTMLP_CACHE_DIR=str(tmp_path))
+    done = run_with_numba(FORKED_AT_ONCE, FASTMLP_CACHE_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["{0}", "80"], done.stderr
     assert not done.stderr

@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 from fastmlp import kernels
-from support import run_python
+from fresh import run_with_numba
 
 pytest.importorskip("numba")
 jit = pytest.importorskip("fastmlp.kernels.jit")
@@ -71,6 +71,7 @@ class TestChoice:
 @pytest.fixture
 def members(monkeypatch):
     """Numbers of threads that parallel regions are started with."""
+    team._start_pool()  # once a process, with as many as there may be
     started = []
     together = team._together
     monkeypatch.setattr(team, "_together", lambda n, steps: (started.append(n), together(n, steps)))
@@ -194,7 +195,7 @@ print(json.dumps([layer, answers]))
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_callers_and_forks(layer, two_cpus):
     """Numba's workqueue aborts where two threads enter it, and omp hangs after a fork."""
-    done = run_python(CALLERS, NUMBA_THREADING_LAYER=layer, PYTHONWARNINGS="ignore")
+    done = run_with_numba(CALLERS, NUMBA_THREADING_LAYER=layer)
     if "No threading layer could be loaded" in done.stderr:
         pytest.skip(f"Numba has no {layer} here")
     assert done.returncode == 0, done.stderr
@@ -222,8 +223,8 @@ def test_default_comes_from_the_environment():
         "from fastmlp.kernels.jit.threads import tuner\n"
         "print(tuner.Choice.of(None, 1e9).most, tuner.Choice.of(2, 1e9).most)\n"
     )
-    assert run_python(code, FASTMLP_NUM_THREADS="1").stdout.split() == ["1", "2"]
-    assert run_python(code, FASTMLP_NUM_THREADS="3").stdout.split() == ["3", "2"]
+    assert run_with_numba(code, FASTMLP_NUM_THREADS="1").stdout.split() == ["1", "2"]
+    assert run_with_numba(code, FASTMLP_NUM_THREADS="3").stdout.split() == ["3", "2"]
 
 
 def test_a_trainer_tries_both(members, two_cpus):
@@ -332,6 +333,6 @@ print(len({run(threads) for threads in (1, 2, 3, 4, 4, 4, 4, 4, 4)}))
 
 
 def test_one_seed_has_one_result():
-    done = run_python(REPEATED, NUMBA_NUM_THREADS="4")
+    done = run_with_numba(REPEATED, NUMBA_NUM_THREADS="4")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["1"]

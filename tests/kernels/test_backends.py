@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from fastmlp import kernels
 from fastmlp.kernels import _chooser, reference
-from support import FUNCTIONS, calls, run_python
+from fresh import run_python, run_with_numba
+from support import FUNCTIONS, calls
 
 AVAILABLE = kernels.available()
 ISAS = ("baseline", "avx2", "avx512", "neon")
@@ -118,7 +119,8 @@ class TestChooser:
 class TestEnvironment:
     @pytest.mark.parametrize("name", AVAILABLE)
     def test_backend(self, name):
-        done = run_python(SHOW, FASTMLP_BACKEND=name)
+        run = run_with_numba if name == "numba" else run_python
+        done = run(SHOW, FASTMLP_BACKEND=name)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["backend"] == name
 
@@ -209,14 +211,14 @@ class TestInstructionSets:
 @pytest.mark.skipif("numba" not in AVAILABLE, reason="numba is not installed")
 class TestNumbasInstructionSets:
     def test_what_this_machine_has_not_is_refused(self):
-        done = run_python(SHOW, FASTMLP_ISA="mmx", FASTMLP_BACKEND="numba")
+        done = run_with_numba(SHOW, FASTMLP_ISA="mmx", FASTMLP_BACKEND="numba")
         assert done.returncode
         assert "ValueError: FASTMLP_ISA='mmx' cannot be used here; usable: " in done.stderr
 
     def test_case_and_spaces(self):
-        done = run_python(SHOW, FASTMLP_ISA="mmx", FASTMLP_BACKEND="numba")
+        done = run_with_numba(SHOW, FASTMLP_ISA="mmx", FASTMLP_BACKEND="numba")
         last = done.stderr.strip().rpartition(", ")[2].rpartition(": ")[2]
-        done = run_python(SHOW, FASTMLP_ISA=f" {last.upper()} ", FASTMLP_BACKEND="numba")
+        done = run_with_numba(SHOW, FASTMLP_ISA=f" {last.upper()} ", FASTMLP_BACKEND="numba")
         assert json.loads(done.stdout)["isa"] == f"numba-{last}"
 
 
@@ -248,8 +250,9 @@ class TestImport:
             "    assert s > 0 and s + s == 2 * s and np.array([s], t)[0] + s > s\n"
             "    assert (np.full(100, s) + np.full(100, s) > s).all()\n"
         )
-        done = run_python("import warnings; warnings.simplefilter('error')\n" + code,
-                          FASTMLP_BACKEND=backend)  # fmt: skip
+        run = run_with_numba if backend == "numba" else run_python
+        code = "import warnings; warnings.simplefilter('error')\n" + code
+        done = run(code, FASTMLP_BACKEND=backend)
         assert done.returncode == 0, done.stderr
 
     def test_floating_point_state_is_left_alone(self, backend, rng):

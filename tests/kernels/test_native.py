@@ -1,6 +1,7 @@
 """The C kernels against plain loops in C: every sixth case of ``tests/native/run native``.
 
-Here for the instruction set that is in use; the command builds and runs all of them.
+Here for the instruction set that is in use, in the long suite, as the kernels are compiled a second
+time; ``.ci/run`` runs the command, which builds and tests all of them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ RUN = HERE / "native/run"
 SOURCES = HERE.parent / "kernels/compiled/src"
 
 
+@pytest.mark.sweep
 @pytest.mark.source_tree
 @pytest.mark.skipif(os.name != "posix", reason="the test program uses pthreads and fork")
 @pytest.mark.skipif(not RUN.exists() or not SOURCES.exists(), reason="needs the source tree")
