@@ -35,6 +35,7 @@ C_FILES = (
     "engine/dispatch",
     "engine/engine",
     "engine/gauss_newton",
+    "engine/hessian",
     "engine/lanes",
     "engine/memory",
     "engine/names",

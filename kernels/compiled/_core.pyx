@@ -15,6 +15,7 @@ from .._machine import caches as _caches
 from .._machine import threads as _threads
 from .._options import TrainingOptions
 from .._specs import CSR, Loss, check_loss
+from ..reference.hessian import bend_of, is_bent
 
 cimport cython
 cimport numpy as cnp
@@ -250,6 +251,7 @@ include "_steps.pxi"
 include "_single_step.pxi"
 include "_use.pxi"
 include "_derivatives.pxi"
+include "_hessian.pxi"
 include "_networks.pxi"
 include "_lanes.pxi"
 include "_for_tests.pxi"

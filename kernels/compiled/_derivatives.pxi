@@ -128,3 +128,11 @@ class Derivatives:
             engine, &d, aligned(parameters), rows, out, engine.calls_back or code.calls_back
         )
         return out
+
+    def hessian_product(self, parameters, direction, rows):
+        """The passes of a product with the Hessian, or ``None`` for other activations."""
+        _checks.flat("parameters", parameters, self.architecture, self.dtype)
+        _checks.flat("direction", direction, self.architecture, self.dtype)
+        if not is_bent(self.architecture):
+            return None
+        return HessianProduct(self, parameters, direction, rows)

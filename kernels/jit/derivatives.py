@@ -154,3 +154,9 @@ class Derivatives:
         for begin in range(0, len(x), block):
             part = slice(begin, begin + block)
             yield part, _Rows(self, parameters, x[part], scores)
+
+    def hessian_product(self, parameters: Array, direction: Array, rows: int) -> Any:
+        """``None``: the kernels of single layers make a product with the Hessian."""
+        _checks.flat("parameters", parameters, self.architecture, self.dtype)
+        _checks.flat("direction", direction, self.architecture, self.dtype)
+        return None

@@ -11,6 +11,7 @@ from .._architecture import Architecture
 from .._specs import Loss
 from .._typing import Array
 from . import activations, losses, outputs
+from .hessian import HessianProduct, is_bent
 from .numerics import quiet
 
 
@@ -119,3 +120,15 @@ class Derivatives:
             below = self._slope(level - 1)
             delta = below.backward(delta @ weights[level].T, kept[level - 1])
         return delta @ weights[0].T
+
+    def hessian_product(self, parameters: Array, direction: Array, rows: int) -> Any:
+        """The passes of a product with the Hessian, over ``rows`` rows at a time.
+
+        ``None`` where a backend has none for the activations of the hidden layers; the kernels of
+        single layers then make the product.
+        """
+        _checks.flat("parameters", parameters, self.architecture, self.dtype)
+        _checks.flat("direction", direction, self.architecture, self.dtype)
+        if not is_bent(self.architecture):
+            return None
+        return HessianProduct(self, parameters, direction, rows)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from fastmlp import kernels
 from fastmlp.kernels import CustomActivation, CustomLoss
 
 from .._typing import Array
-
-if TYPE_CHECKING:
-    from .tape import Tape
 
 
 def check(*functions: Any) -> None:
@@ -38,7 +35,7 @@ def bend(activation: str | CustomActivation) -> tuple[float, float] | None:
 
 
 def of_loss(
-    tape: Tape, target: Array, loss: Any, z_dot: Array, factors: Array | None = None
+    z: Array, output: str, target: Array, loss: Any, z_dot: Array, factors: Array | None = None
 ) -> Array:
     """The derivative of the output error ``δ^L`` where the scores move along ``z_dot``.
 
@@ -47,10 +44,10 @@ def of_loss(
     if isinstance(loss, CustomLoss):
         from .._graphs import custom
 
-        y = kernels.dense_target(target, tape.z.shape[1], tape.z.dtype, loss)
-        bent = custom.loss_hessian_product(loss, tape.z, y, z_dot)
+        y = kernels.dense_target(target, z.shape[1], z.dtype, loss)
+        bent = custom.loss_hessian_product(loss, z, y, z_dot)
         if factors is None:
             return bent
         each = np.repeat(factors, z_dot.shape[1] // factors.shape[1], axis=1)
         return np.where(each == 0, z_dot.dtype.type(0), each * bent)
-    return kernels.output_delta_along(tape.z, target, loss, tape.output, z_dot, factors)
+    return kernels.output_delta_along(z, target, loss, output, z_dot, factors)

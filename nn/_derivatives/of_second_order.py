@@ -28,6 +28,7 @@ class SecondDerivatives:
     parameters: Array
     _loss: Any
     _batch: Any
+    _connect: Any
 
     def hessian_product(
         self,
@@ -55,10 +56,9 @@ class SecondDerivatives:
 
         Notes
         -----
-        The R-operator of Pearlmutter (1994), at the cost of about 2.7 gradients.
+        The R-operator of Pearlmutter (1994), at the cost of about 2.5 gradients.
         """
         from . import curvature, second
-        from .tape import SMALL_BLOCK, tapes
 
         net = self.architecture
         x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
@@ -67,9 +67,8 @@ class SecondDerivatives:
         direction = arguments.like(v, "v", self.parameters.shape, self.dtype)
         result = np.zeros_like(self.parameters)
         scale = arguments.shares(len(x), weight).astype(self.dtype)
-        parts = net.views(direction), net.views(result)
-        for rows, tape in tapes(self, x, False, max(net.sizes), SMALL_BLOCK):
-            second.add_hessian_product(tape, target[rows], spec, scale[rows], *parts)
+        self._connect()
+        second.add_hessian_product(self, x, target, spec, scale, direction, result)
         return result
 
     def gauss_newton(

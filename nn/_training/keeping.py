@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 #: Settings, what makes the steps, and with how many rows at most.
 Kept: TypeAlias = "tuple[Settings, Any, int]"
-#: For which options and backend that is, itself, and what makes a fit of one batch with it.
-Found: TypeAlias = "tuple[list[Any], Any, Kept, Callable[..., History | None]]"
+#: For which options and backend that is, itself, and what makes a fit of one batch with it, if
+#: nothing but the options' epochs and weights of rows may ask for more.
+Found: TypeAlias = "tuple[list[Any], Any, Kept, Callable[..., History | None] | None]"
 #: Values that cannot change while they are kept.
 _FIXED = frozenset((type(None), str, int, float, bool))
 #: Where a key has options that have no part in what is kept: epochs and weights of rows.
@@ -70,11 +71,12 @@ def keep(network: Network, loss: Any, optimizer: Any, options: Options, trainer:
     given = trainer._engine.given_away()
     if given is None or given[1] * max(network.architecture.sizes) > BATCH:
         return
-    from .one_batch import fit
+    from .one_batch import fit, fits
 
     key = _key(loss, optimizer, options)
     if all(v.__class__ in _FIXED or (v.__class__ is tuple and not v) for v in key):
-        network._kept = key, kernels.active(), (trainer._known, *given), fit
+        of_one_batch = fit if fits(trainer._known, options) else None
+        network._kept = key, kernels.active(), (trainer._known, *given), of_one_batch
         hold(network, "_kept")
 
 

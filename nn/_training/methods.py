@@ -73,7 +73,7 @@ def fit(
     if trainer is None:
         found = keeping.take(network, loss, optimizer, options)
         kept = None if found is None else found[2]
-        if found is not None and resume is None:
+        if found is not None and found[3] is not None and resume is None:
             history = found[3](network, X, y, options, kept)
             if history is not None:
                 network._kept = found

@@ -42,43 +42,46 @@ def fit(network: Network, X: Any, y: Any, options: Options, kept: Kept) -> Histo
     History or None
     """
     known, steps, size = kept
+    parameters = network.parameters
     if (
         X.__class__ is not np.ndarray
         or options.epochs.__class__ is not int
         or options.epochs != 1
         or options.sample_weight is not None
-        or not (together.nothing_looks(known, options) and _is_plain(known, options))
         or not kernels.plain_samples(
-            network.architecture, network.dtype, X, y, None, *known.plain_targets
+            network.architecture, parameters.dtype, X, y, None, *known.plain_targets
         )
         or known.batch_size(len(X)) != size
         or size < len(X)
     ):
         return None
-    history, parameters, before = History(), network.parameters, network.parameters.copy()
-    generator, order = plan.generator(network, known, options), None
-    target = y if y.ndim == 2 or y.dtype.kind == "i" else y.reshape(-1, 1)
+    before, shown = parameters.copy(), parameters.copy()
+    generator, x, target = plan.generator(network, known, options), X, y
     steps.load(parameters)
     if generator is not None:
-        order = np.arange(len(target), dtype=np.intp)
+        order = np.arange(len(X))
         generator.shuffle(order)
-    started = time.perf_counter()
-    loss = steps.run_epoch(X, target, order, known.learning_rate)
-    history.seconds.append(time.perf_counter() - started)
-    history.loss.append(loss)
-    history.learning_rate.append(known.learning_rate)
-    if math.isfinite(loss):
-        steps.store(parameters)
-    if not (math.isfinite(loss) and np.isfinite(parameters).all()):
+        x, target = X.take(order, axis=0), y.take(order, axis=0)
+    rate, started = known.learning_rate, time.perf_counter()
+    loss = steps.run_step(x, target, rate, parameters, shown, None, False, *known.plain_targets)
+    seconds = time.perf_counter() - started
+    history = History([loss], None, [seconds], None, [rate], "epochs", "all 1 epochs are done")
+    if not math.isfinite(loss):
+        parameters[...] = before  # as where an epoch has not been finished
         stop_at_last_finite(history, parameters, before)
-    history.stop("epochs", "all 1 epochs are done")
+    elif not np.isfinite(parameters).all():
+        stop_at_last_finite(history, parameters, before)
     return warned(history)
 
 
-def _is_plain(known: plan.Settings, options: Options) -> bool:
-    """Whether the rows are taken as they are, at one learning rate."""
+def fits(known: plan.Settings, options: Options) -> bool:
+    """Whether such options ask for nothing but steps on rows as they are, at one learning rate.
+
+    Epochs and weights of rows have no part in the answer.
+    """
     return (
-        isinstance(known.schedule, schedules.Constant)
+        together.nothing_looks(known, options)
+        and isinstance(known.schedule, schedules.Constant)
         and options.class_weight is None
         and (options.shuffle is True or options.shuffle is False)
     )

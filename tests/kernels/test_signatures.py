@@ -18,7 +18,7 @@ METHODS = [
     for cls, names in {
         "Network": (
             *("__init__", "predict", "loss", "loss_and_gradient"),
-            *("vjp", "jvp", "jacobian", "input_gradients"),
+            *("vjp", "jvp", "jacobian", "input_gradients", "hessian_product"),
         ),
         "Trainer": ("__init__", "load", "store", "run_epoch", "run_epochs"),
     }.items()

@@ -40,6 +40,38 @@ struct derivative {
     long scratch_bytes, columns, plain;
 };
 
+/* A product with the Hessian, over some rows; passes/hessian.h says how. Places are elements of the memory. */
+struct hessian_layer {
+    double bend[2];         /* b, c of sigma'' = (b + c sigma) sigma' */
+    long kept, moved;       /* activations (scores at the top), and how they move, of all rows */
+    long error, error_dot;  /* of the rows at hand */
+    long turned, turned_along; /* panels of W^T and V^T */
+};
+
+struct hessian {
+    const struct design *design;
+    const void *flat, *direction; /* as users have them; only while it is made */
+    struct matrix x, delta, delta_dot; /* of a pass forward; of a pass back */
+    void *z, *z_dot;        /* (n, n_out), contiguous, of a pass forward */
+    long n;                 /* rows, at most `capacity` */
+    int n_threads;
+    /* set by its makers */
+    struct hessian_layer *layers;
+    char *memory;
+    long capacity, block_rows, panel, error_panel;
+    long weights, along, input, result;
+    long first, rows, back_rows; /* of the pass back: the rows at hand, and those of a block */
+};
+
+/* hessian.c: NULL where there is no memory for it, and the bytes that would be needed. `bends` has two numbers for
+   each hidden layer, none of which is custom. A pass forward leaves z and z_dot, a pass back, which follows it,
+   the product as a flat vector. */
+struct hessian *fastmlp_hessian_new(const struct design *, const void *flat, const void *direction, long capacity,
+                                    const double *bends, int n_threads, double *bytes);
+void fastmlp_hessian_free(struct hessian *);
+void fastmlp_hessian_forward(struct hessian *);
+void fastmlp_hessian_back(struct hessian *, void *product);
+
 /* derivatives.c; n >= 1. Returns 0, or the bytes of the memory that there was not. */
 double fastmlp_derivative(struct derivative *, int n_threads);
 

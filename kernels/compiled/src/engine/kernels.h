@@ -44,6 +44,7 @@ struct engine;
 struct product;
 struct forward;
 struct derivative;
+struct hessian;
 struct lanes;
 struct lane_step;
 
@@ -72,6 +73,10 @@ struct kernels {
     void (*forward_few)(const struct design *, const void *flat, struct forward *);
     void (*derivative_pack)(struct derivative *);
     void (*derivative_block)(void *derivative, long block, int thread);
+    void (*hessian_pack)(struct hessian *);
+    void (*hessian_forward)(void *hessian, long block, int thread);
+    void (*hessian_back)(void *hessian, long block, int thread);
+    void (*hessian_weights)(void *hessian, long task, int thread);
     void (*output_block)(void *output_rows, long block, int thread);
     void (*activate)(int activation, fastmlp_activation *custom, struct matrix z, long rows,
                      long columns, void *out);

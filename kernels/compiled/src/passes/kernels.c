@@ -6,6 +6,7 @@
 #include "vector/functions.h"
 #include "passes/derivatives.h"
 #include "passes/gauss_newton.h"
+#include "passes/hessian.h"
 #include "passes/single_calls.h"
 
 #define TABLE_NAME(isa, real_name) FASTMLP_JOIN(fastmlp_, isa, real_name)
@@ -40,6 +41,10 @@ const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
     .forward_few = forward_few,
     .derivative_pack = derivative_pack,
     .derivative_block = derivative_block,
+    .hessian_pack = hessian_pack,
+    .hessian_forward = hessian_forward,
+    .hessian_back = hessian_back,
+    .hessian_weights = hessian_weights,
     .output_block = output_block,
     .activate = activate,
     .activate_backward = activate_backward,
