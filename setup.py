@@ -14,6 +14,7 @@ import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy
@@ -159,11 +160,12 @@ class BuildKernels(build_ext):
         )
         return objects
 
-    def link_after(self, parts: list[Future[list[str]]]) -> None:
+    def link_after(self, parts: list[Future[list[str]]], rest_is_compiled: Event) -> None:
         """Let everything else be compiled while the kernels are, and link what comes of both."""
         link = self.compiler.link_shared_object
 
         def link_all(objects: list[str], *args: Any, **options: Any) -> None:
+            rest_is_compiled.set()
             link([*objects, *(one for part in parts for one in part.result())], *args, **options)
 
         self.compiler.link_shared_object = link_all
@@ -181,13 +183,19 @@ class BuildKernels(build_ext):
             # Sources that are older than the library do not make it right.
             self.force = self.force or not self.has_left_out(ext, left_out)
             ext.define_macros += [(f"FASTMLP_NO_{name}", "1") for name in left_out]
+            rest_is_compiled = Event()
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                parts = [  # the longest first
-                    pool.submit(self.compile_kernels, ext, *part)
-                    for part in product(("kernels", "lanes"), chosen.items(), ("32", "64"))
-                ]
-                self.link_after(parts)
-                super().build_extension(ext)
+                try:
+                    # One of the cores is this thread's until then.
+                    pool.submit(rest_is_compiled.wait)
+                    parts = [  # the longest first
+                        pool.submit(self.compile_kernels, ext, *part)
+                        for part in product(("kernels", "lanes"), chosen.items(), ("32", "64"))
+                    ]
+                    self.link_after(parts, rest_is_compiled)
+                    super().build_extension(ext)
+                finally:
+                    rest_is_compiled.set()
         except (CCompilerError, ExecError, PlatformError) as error:
             if os.environ.get("FASTMLP_REQUIRE_COMPILED", "") not in ("", "0"):
                 raise

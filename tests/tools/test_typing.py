@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import typing
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +17,9 @@ import fastmlp
 import pytest
 from fastmlp import _typing, initializers, kernels, metrics, optimizers, schedules, stopping
 
-PROGRAM = Path(__file__).parents[1] / "user_program.py"
-GALLERY = Path(__file__).parents[2] / "docs/gallery"
+ROOT = Path(__file__).parents[2]
+PROGRAM = ROOT / "tests/user_program.py"
+GALLERY = ROOT / "docs/gallery"
 #: Whose public functions are looked at; names of the package itself besides.
 MODULES = (
     *("metrics", "losses", "activations", "optimizers", "schedules", "stopping", "initializers"),
@@ -109,28 +111,69 @@ def test_the_users_program_runs():
     subprocess.run([sys.executable, PROGRAM], check=True, capture_output=True)
 
 
-@pytest.mark.source_tree
-@pytest.mark.sweep
-@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
-def test_programs_of_users_pass_strict_type_checks(tmp_path):
-    """A program, and the gallery, on a copy of the package in one folder, as it is installed."""
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with a copy of the package in one piece, as it is installed."""
+    folder = tmp_path_factory.mktemp("types")
     package = Path(fastmlp.__file__).parent
-    shutil.copytree(package, tmp_path / "fastmlp", ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copytree(package, folder / "fastmlp", ignore=shutil.ignore_patterns("*.pyc"))
     inner = Path(kernels.__file__).parent
-    shutil.copytree(inner, tmp_path / "fastmlp" / "kernels", dirs_exist_ok=True)
-    (tmp_path / "fastmlp" / "py.typed").touch()
-    programs = [PROGRAM, *sorted(GALLERY.glob("plot_*.py"))]
-    assert len(programs) > 20
+    shutil.copytree(inner, folder / "fastmlp" / "kernels", dirs_exist_ok=True)
+    (folder / "fastmlp" / "py.typed").touch()
+    (folder / "wrong.py").write_text(WRONG)
+    return folder
+
+
+#: What a checker finds that sees the annotations; one that sees none finds nothing anywhere.
+WRONG = """from fastmlp import MLP
+
+loss: str = MLP([4, 8, 2]).fit([[0.0] * 4], [0]).loss[-1]
+"""
+
+
+def with_mypy(folder, programs):
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", folder / "cache"]
     run = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", *programs],
-        env={**os.environ, "MYPYPATH": str(tmp_path)},
+        [*command, *programs],
+        env={**os.environ, "MYPYPATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
-    # Of an installed package mypy shows no errors.
-    names = [path.name for path in programs]
-    lines = [line for line in run.stdout.splitlines() if " error: " in line]
-    errors = [line for line in lines if any(name in line for name in names)]
     assert run.stdout
-    assert not errors
+    return run.stdout.splitlines()
+
+
+def with_basedpyright(folder, programs):
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pyright"]
+    (folder / "programs").mkdir()
+    for path in programs:
+        shutil.copy(path, folder / "programs")
+    configuration |= {"include": ["programs"], "extraPaths": ["."]}
+    (folder / "pyrightconfig.json").write_text(json.dumps(configuration))
+    command = [sys.executable, "-m", "basedpyright", "--project", str(folder)]
+    command += ["--pythonpath", sys.executable, "--outputjson"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = json.loads(run.stdout)
+    assert found["summary"]["filesAnalyzed"] >= len(programs)
+    return [
+        f"{entry['file']}: {entry['severity']} : {entry['message']}"
+        for entry in found["generalDiagnostics"]
+    ]
+
+
+@pytest.mark.source_tree
+@pytest.mark.sweep
+@pytest.mark.parametrize("checker", ["mypy", "basedpyright"])
+def test_programs_of_users_pass_strict_type_checks(installed, checker):
+    """A program, and the gallery; of an installed package no errors are shown."""
+    pytest.importorskip(checker)
+    programs = [PROGRAM, *sorted(GALLERY.glob("plot_*.py"))]
+    assert len(programs) > 20
+    check = {"mypy": with_mypy, "basedpyright": with_basedpyright}[checker]
+    lines = [
+        line for line in check(installed, [*programs, installed / "wrong.py"]) if " error" in line
+    ]
+    assert [line for line in lines if "wrong.py" in line]
+    names = [path.name for path in programs]
+    assert not [line for line in lines if any(name in line for name in names)]
