@@ -32,7 +32,7 @@ MOST_RANKS, BATCHES = 1024, (1024, 8192, 65536)
 COLORS = {"keras": "tab:blue", "wide": "tab:orange"}
 
 
-def fits(comm: Any, name: str, steps: int, rounds: int) -> dict[str, Any]:
+def fits(comm: Any, name: str, steps: int, rounds: int, link: dict[str, float]) -> dict[str, Any]:
     """Seconds of a step on one rank and on all, and what the plan says."""
     import fastmlp
     import numpy as np
@@ -55,12 +55,13 @@ def fits(comm: Any, name: str, steps: int, rounds: int) -> dict[str, Any]:
             wait(comm)
     alone.Free()
     lead = comm.rank == 0
-    plan = fastmlp.plan(sizes, batch, comm.size, latency=2e-6, bandwidth=4e9) if lead else []
+    plan = fastmlp.plan(sizes, batch, comm.size, **link) if lead else []
     wait(comm)
     return {
         "id": name,
         "ranks": comm.size,
         "seconds": seconds,
+        "link": link,
         "plan": [[line.ranks, line.seconds] for line in plan],
     }
 
@@ -90,6 +91,16 @@ def reductions(comm: Any, kilobytes: int, rounds: int) -> dict[str, Any]:
                 comm.Allreduce(vector, out)
             seconds[kind].append(time.perf_counter() - start)
     return {"id": f"{kilobytes} KB", "seconds": seconds}
+
+
+def link_of(records: list[dict[str, Any]]) -> dict[str, float]:
+    """Latency and bandwidth between two ranks, from sums of the shortest and longest vectors."""
+    short, long = (min(record["seconds"]["tree"]) for record in (records[0], records[-1]))
+    bandwidth = 1024 * (KILOBYTES[-1] - KILOBYTES[0]) / max(long - short, 1e-9)
+    return {
+        "latency": max(1e-7, (short - 1024 * KILOBYTES[0] / bandwidth) / 3),
+        "bandwidth": bandwidth,
+    }
 
 
 def picture(folder: Path, path: Path) -> None:
@@ -152,20 +163,21 @@ def main() -> int:
     if options.quick:
         options.steps, options.rounds = 1, 1
     comm = MPI.COMM_WORLD
-    records = [fits(comm, name, options.steps, options.rounds) for name in NETWORKS]
-    records += [reductions(comm, size, 10 * options.rounds) for size in KILOBYTES]
+    sums = [reductions(comm, size, 10 * options.rounds) for size in KILOBYTES]
+    link = link_of(sums) if comm.size == 2 else {"latency": 2e-6, "bandwidth": 1e9}
+    records = [fits(comm, name, options.steps, options.rounds, link) for name in NETWORKS] + sums
     if comm.rank:
         return 0
     for record in records[: len(NETWORKS)]:
         best = {kind: min(samples) for kind, samples in record["seconds"].items()}
         ratio = best["one rank"] / best["all ranks"]
         most = comm.size * best["one rank"] / best["each alone"]
-        planned = record["plan"][0][1] / record["plan"][-1][1]
+        plan = [1e3 * seconds for _, seconds in record["plan"]]
         print(
             f"{record['id']:8} fit {1e3 * best['fit']:.2f} ms, "
             f"1 rank {1e3 * best['one rank']:.2f} ms, "
             f"{comm.size} ranks {1e3 * best['all ranks']:.2f} ms: {ratio:.2f}x, "
-            f"of networks apart {most:.2f}x, plan {planned:.2f}x"
+            f"of networks apart {most:.2f}x, plan {plan[0]:.2f} and {plan[-1]:.2f} ms"
         )
     for record in records[len(NETWORKS) :]:
         best = {kind: 1e6 * min(samples) for kind, samples in record["seconds"].items()}

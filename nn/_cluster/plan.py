@@ -4,7 +4,8 @@ A step of ``b`` rows on ``r`` ranks, cut into ``s`` shards, takes
 
     T(r) = s/r · (c₀ + b/s · c₁)  +  u  +  M(r)
 
-where a gradient of ``n`` rows takes ``c₀ + n c₁`` and penalties, clipping and the update ``u``.
+where a shard of ``n`` rows takes ``c₀ + n c₁`` (they are gathered, and its gradient is computed and
+added to the others') and penalties, clipping and the update ``u``.
 A gradient of ``p`` bytes travels (see ``sums``), with latency ``λ`` and bandwidth ``β``, in
 
     M(r) = log₂ r · (λ + p/β)                     below 64 KiB
@@ -23,12 +24,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from fastmlp import kernels
 from fastmlp.kernels import Architecture, TrainingOptions, UpdateRule
 from numpy.typing import DTypeLike
 
 from .._inputs import numbers
+from .cluster import Cluster
 from .sums import LONG
+from .trainer import ClusterTrainer
 
 #: Seconds that a measurement of one number takes, and the fewest calls that it is the fastest of.
 SECONDS, CALLS = 0.03, 5
@@ -43,7 +45,7 @@ class Constants:
     Attributes
     ----------
     gradient : float
-        ``c₀``, of a gradient beside its rows.
+        ``c₀``, of a shard beside its rows.
     row : float
         ``c₁``, of each of them.
     update : float
@@ -160,8 +162,11 @@ def plan(
 
 
 def measured(network: Architecture, dtype: np.dtype[Any], few: int, many: int) -> Constants:
-    """The constants of a network on one thread of this machine, from gradients of so many rows."""
-    net = kernels.network(network, dtype, n_threads=1)
+    """The constants of a network on one thread of this machine, from steps of one rank.
+
+    Of one and of two shards of ``many`` rows, whose difference is a shard with all that belongs to
+    it (rows that are gathered, gradients that are added), and of one shard of ``few``.
+    """
     generator = np.random.default_rng(0)
     n_in, n_out = network.sizes[0], network.sizes[-1]
     scale = np.repeat(
@@ -170,28 +175,41 @@ def measured(network: Architecture, dtype: np.dtype[Any], few: int, many: int) -
     )
     parameters = np.zeros(network.n_parameters, dtype)
     parameters[: len(scale)] = generator.normal(size=len(scale)) * scale
-    out = np.empty_like(parameters)
-    seconds = []
-    for n in (few, many):
-        x = generator.normal(size=(n, n_in)).astype(dtype)
-        y = np.zeros((n, n_out), dtype)
-        seconds.append(
-            _fastest(
-                lambda x=x, y=y: net.loss_and_gradient(  # type: ignore[misc]
-                    parameters, x, y, "squared_error", out=out
-                )
-            )
-        )
-    row = max(0.0, (seconds[1] - seconds[0]) / (many - few))
+    x = generator.normal(size=(2 * many, n_in)).astype(dtype)
+    y = np.zeros((2 * many, n_out), dtype)
     rule = UpdateRule("adam", {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "epsilon_hat": 0.0})
-    state = rule.initial_state(len(parameters), 0.0, dtype)
-    options = TrainingOptions(batch_size=1, n_threads=1)
-    update = _fastest(
-        lambda: kernels.apply_gradient(
-            network, rule, options, parameters.copy(), out, state, 1, 1e-3
-        )
-    )
-    return Constants(max(0.0, seconds[1] - many * row), row, update)
+
+    def step(shards: int, rows: int) -> float:
+        n = shards * rows
+        options = TrainingOptions(batch_size=n, n_threads=1)
+        cluster = Cluster(_Alone(), shards)
+        trainer = ClusterTrainer(network, dtype, "squared_error", rule, options, cluster)
+        trainer.load(parameters)
+        order = generator.permutation(2 * many)[:n]
+        return _fastest(lambda: trainer.run_epoch(x, y, order, 1e-6))
+
+    less, one, two = step(1, few), step(1, many), step(2, many)
+    row = max(0.0, (one - less) / (many - few))
+    shard = max(two - one, many * row)
+    return Constants(shard - many * row, row, max(0.0, one - shard))
+
+
+class _Alone:
+    """The communicator of a rank without others."""
+
+    def Get_rank(self) -> int:
+        return 0
+
+    def Get_size(self) -> int:
+        return 1
+
+    def bcast(self, value: Any, root: int) -> Any:
+        return value
+
+    def allgather(self, value: Any) -> list[Any]:
+        return [value]
+
+    Sendrecv = Allgather = None  # nobody is there
 
 
 def _travel(ranks: int, volume: int, latency: float, bandwidth: float) -> tuple[float, int]:
