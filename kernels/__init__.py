@@ -42,7 +42,7 @@ from ._array_checks import threads as check_threads
 from ._chooser import active, available, backend, info, live, use_backend
 from ._custom import CustomActivation, CustomLoss, TargetWeights, targets_of_a_row
 from ._descent import apply_gradient, dropout_mask, lane_trainer, lanes
-from ._epochs import Halted, shuffled
+from ._epochs import Halted, shuffled, shuffled_each
 from ._layers import (
     activate,
     activation_backward,
@@ -167,6 +167,7 @@ __all__ = [
     "plain_samples",
     "sgd_update",
     "shuffled",
+    "shuffled_each",
     "supports",
     "targets_of_a_row",
     "trainer",

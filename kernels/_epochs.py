@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -83,12 +84,15 @@ def check_lanes(
                 f"{name} must hold one for each of {count} networks, got {len(values)}"
             )
     shapes, seen = set(), set()
+    first = orders[0], learning_rates[0], len(xs[0])
+    check(*first, batch_size, None)
     for x, target, order, rates in zip(xs, targets, orders, learning_rates, strict=True):
         if (id(x), id(target)) not in seen:
             seen.add((id(x), id(target)))
             _checks.array("x", x, ("n", architecture.sizes[0]), dtype)
             _checks.target(target, len(x), architecture.sizes[-1], dtype)
-        check(order, rates, len(x), batch_size, None)
+        if not _alike((order, rates, len(x)), first):
+            check(order, rates, len(x), batch_size, None)
         shapes.add((len(x) if order is None else order.shape, rates.shape, target.ndim))
     if len(shapes) > 1:
         raise ValueError(
@@ -102,6 +106,15 @@ def check_lanes(
         raise TypeError(f"out must be a float64 array of shape {shape}")
     out.fill(np.nan)
     return out
+
+
+def _alike(one: tuple[Any, Any, int], first: tuple[Any, Any, int]) -> bool:
+    """Whether what holds for order, rates and rows of one network holds for those of another."""
+    return all(
+        a.__class__ is b.__class__
+        and (a is None or (a.__class__ is np.ndarray and (a.shape, a.dtype) == (b.shape, b.dtype)))
+        for a, b in zip(one[:2], first[:2], strict=True)
+    ) and (one[0] is not None or one[2] == first[2])
 
 
 def shuffled(
@@ -135,12 +148,50 @@ def shuffled(
     array([[0, 1, 2, 3],
            [0, 1, 2, 3]])
     """
-    if len(order) < 2**31 and _draws_as_numpy():
-        if isinstance(generator, np.random.RandomState):  # another view of the same bits
-            generator = np.random.Generator(generator._bit_generator)
-        found: Array = _compiled().shuffled(generator, order, count)
+    found: Array = shuffled_each([generator], [order], count)[0]
+    return found
+
+
+def shuffled_each(
+    generators: Sequence[np.random.Generator | np.random.RandomState],
+    orders: Sequence[Array],
+    count: int,
+) -> Array:
+    """What :func:`shuffled` gives for several generators, in one call.
+
+    Parameters
+    ----------
+    generators : sequence of k numpy.random.Generator or RandomState
+        Each with bits of its own.
+    orders : sequence of k (n,) arrays of int
+        Of one length.
+    count : int
+        Number of epochs.
+
+    Returns
+    -------
+    (k, count, n) array
+        Row ``i`` of part ``j`` is the order of epoch ``i`` that generator ``j`` has drawn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> drawing = [np.random.default_rng(seed) for seed in (0, 1)]
+    >>> kernels.shuffled_each(drawing, [np.arange(4)] * 2, 3).shape
+    (2, 3, 4)
+    """
+    if len(orders[0]) < 2**31 and _draws_as_numpy():
+        generators = [  # of a RandomState another view of the same bits
+            np.random.Generator(one._bit_generator)
+            if isinstance(one, np.random.RandomState)
+            else one
+            for one in generators
+        ]
+        found: Array = _compiled().shuffled(generators, orders, count)
         return found
-    return _by_numpy(generator, order, count)
+    pairs = zip(generators, orders, strict=True)
+    return np.stack([_by_numpy(generator, order, count) for generator, order in pairs])
 
 
 def _by_numpy(generator: Any, order: Array, count: int) -> Array:
@@ -168,7 +219,8 @@ def _draws_as_numpy() -> bool:
     order, mine = np.arange(999, dtype=np.intp), np.random.default_rng(7)
     numpys: Any = np.random.default_rng(7)
     for _ in range(2):
-        same = np.array_equal(_compiled().shuffled(mine, order, 3), _by_numpy(numpys, order, 3))
+        found = _compiled().shuffled([mine], [order], 3)[0]
+        same = np.array_equal(found, _by_numpy(numpys, order, 3))
         if not (same and mine.random() == numpys.random()):
             return False
         mine, numpys = np.random.Generator(old), np.random.RandomState(7)

@@ -5,6 +5,7 @@ An argument that is not plainly right goes through the shared checks of ``_check
 the error that every backend raises; plain ones do not pay for them.
 """
 
+import contextlib
 import os
 
 import numpy as np

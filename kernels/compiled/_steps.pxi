@@ -56,23 +56,33 @@ cdef void shuffle(int64_t *order, long n, bitgen_t *bits) noexcept nogil:
         i -= fits
 
 
-def shuffled(generator, order, long count):
-    """Orders that a generator shuffles one from the other: ``(count, n)``, without the GIL."""
-    cdef cnp.ndarray last = np.ascontiguousarray(order, np.int64)
-    cdef long n = len(last), epoch
-    cdef cnp.ndarray orders = np.empty((count, n), np.int64)
-    cdef int64_t *now = <int64_t *>cnp.PyArray_DATA(orders)
-    cdef const int64_t *before = <const int64_t *>cnp.PyArray_DATA(last)
-    cdef bitgen_t *bits = <bitgen_t *>PyCapsule_GetPointer(
-        generator.bit_generator.capsule, "BitGenerator"
-    )
-    with generator.bit_generator.lock, nogil:
-        for epoch in range(count):
-            memcpy(now, before, n * sizeof(int64_t))
-            shuffle(now, n, bits)
-            before = now
-            now += n
-    return orders
+def shuffled(generators, orders, long count):
+    """Orders that generators shuffle, each one from the other: ``(k, count, n)``, without the GIL."""
+    cdef cnp.ndarray last = np.array(orders, np.int64)
+    cdef long k = cnp.PyArray_DIM(last, 0), n = cnp.PyArray_DIM(last, 1), i, epoch
+    cdef cnp.ndarray found = np.empty((k, count, n), np.int64)
+    cdef cnp.ndarray addresses = np.empty(k, np.uintp)
+    cdef bitgen_t **bits = <bitgen_t **>cnp.PyArray_DATA(addresses)
+    cdef int64_t *now = <int64_t *>cnp.PyArray_DATA(found)
+    cdef const int64_t *before
+    # One lock each, in an order that all callers have.
+    locks = {id(generator.bit_generator): generator.bit_generator.lock for generator in generators}
+    for i, generator in enumerate(generators):
+        bits[i] = <bitgen_t *>PyCapsule_GetPointer(
+            generator.bit_generator.capsule, "BitGenerator"
+        )
+    with contextlib.ExitStack() as held:
+        for name in sorted(locks):
+            held.enter_context(locks[name])
+        with nogil:
+            for i in range(k):
+                before = <const int64_t *>cnp.PyArray_DATA(last) + i * n
+                for epoch in range(count):
+                    memcpy(now, before, n * sizeof(int64_t))
+                    shuffle(now, n, bits[i])
+                    before = now
+                    now += n
+    return found
 
 
 cdef penalty penalty_of(options):

@@ -176,7 +176,8 @@ def _train_piece(
     if trainer.halt[0]:
         raise Halted
     count = min(together.how_many(pairs[i][0]) for i in staying)
-    pieces = {i: together.Piece(pairs[i][0], count) for i in staying}
+    pieces = {i: together.Piece(pairs[i][0], count, draw=False) for i in staying}
+    together.draw(list(pieces.values()), count)
     given = [pieces.get(i, pieces[staying[0]]) for i in range(len(pairs))]
     batches = [pairs[i][0].batch for i in range(len(pairs))]
     losses = np.full((len(pairs), count), np.nan)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,13 +69,14 @@ class Piece:
     Attributes
     ----------
     orders : (count, n) array or None
+        Drawn at once, or by :func:`draw` for several pieces together.
     rates : (count,) or (count, n_steps) float64 array
     losses : (count,) array
         NaN for epochs that have not been made.
     """
 
-    def __init__(self, run: Run, count: int) -> None:
-        self._run, self._count = run, count
+    def __init__(self, run: Run, count: int, draw: bool = True) -> None:
+        self.run, self._count = run, count
         self._step, self._order, first = run.trainer.step, run.order, run.history.epochs
         if run.rewinds:
             self._parameters = np.empty_like(run.parameters)
@@ -83,18 +85,18 @@ class Piece:
             self.rates = np.full(count, run.rates.of_epoch(first))
         else:
             self.rates = np.array([run.rates.of_epoch(first + epoch) for epoch in range(count)])
-        self.orders = _orders(run, run.order, count)
+        self.orders = _orders(run, run.order, count) if draw else None
         self.losses = np.full(count, np.nan)
 
     def _note(self, done: int, seconds: float) -> None:
-        history, rates = self._run.history, self.rates[:done]
+        history, rates = self.run.history, self.rates[:done]
         history.loss += self.losses[:done].tolist()
         history.seconds += [seconds] * done
         history.learning_rate += (rates if rates.ndim == 1 else rates[:, -1]).tolist()
 
     def interrupted(self, seconds: float) -> None:
         """Leave the run at the trainer's last finished step, after so many seconds."""
-        run = self._run
+        run = self.run
         done = (run.trainer.step - self._step) // run.n_steps
         self._note(done, seconds / max(done, 1))
         if not run.rewinds:
@@ -105,7 +107,7 @@ class Piece:
 
     def finish(self, seconds: float) -> bool:
         """Note the epochs, where all numbers stayed finite; else leave the run as it was before."""
-        run = self._run
+        run = self.run
         if run.rewinds and not self._stayed_finite():
             self._rewind()
             run.alone_until = run.history.epochs + self._count
@@ -117,7 +119,7 @@ class Piece:
 
     def _stayed_finite(self) -> bool:
         """Whether all numbers did; the run's parameters are then those that were learned."""
-        run = self._run
+        run = self.run
         if not np.isfinite(self.losses).all():
             return False
         run.trainer.store(run.parameters)
@@ -128,13 +130,29 @@ class Piece:
 
     def load(self) -> None:
         """Let the run's trainer begin where this piece has begun."""
-        self._run.trainer.load(self._parameters, self._moments, self._step)
+        self.run.trainer.load(self._parameters, self._moments, self._step)
 
     def _rewind(self) -> None:
         """Bring the generator and the order back to where they stood."""
-        self._run.order = self._order
-        if self._run.generator is not None:
-            set_position(self._run.generator, self._position)
+        self.run.order = self._order
+        if self.run.generator is not None:
+            set_position(self.run.generator, self._position)
+
+
+def draw(pieces: Sequence[Piece], count: int) -> None:
+    """Draw the orders of pieces of ``count`` epochs with equal numbers of rows, in one call."""
+    runs = [piece.run for piece in pieces]
+    if all(run.order is None for run in runs):
+        return
+    last = [np.arange(run.n_rows) if run.order is None else run.order for run in runs]
+    generators = [run.generator for run in runs]
+    found = (
+        [np.tile(order, (count, 1)) for order in last]
+        if None in generators
+        else kernels.shuffled_each(generators, last, count)
+    )
+    for piece, orders in zip(pieces, found, strict=True):
+        piece.orders = orders
 
 
 def train(run: Run, most: float = math.inf) -> bool:

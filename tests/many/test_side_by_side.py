@@ -237,3 +237,16 @@ def test_a_trainer_serves_all_networks_that_are_alike(monkeypatch):
     assert len(made) <= 2 + 2 * 2  # two are made by the check of each rate
     for net, other in zip(nets, others, strict=True):
         assert np.array_equal(net.parameters, other.parameters)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_rows_in_one_piece_and_apart_go_side_by_side(shuffle):
+    apart = np.arange(0, 60, 2)
+    rows, options = [slice(0, 30), apart, apart[::-1]], {"shuffle": shuffle, "epochs": 3}
+    nets, alone = ([MLP([4, 5, 3], random_state=i) for i in range(3)] for _ in range(2))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 4)), rng.normal(size=(60, 3))
+    fit_many(nets, x, y, rows=rows, lanes=True, **options)
+    for net, own, some in zip(nets, alone, rows, strict=True):
+        own.fit(x[some], y[some], **options)
+        np.testing.assert_array_equal(net.parameters, own.parameters)
