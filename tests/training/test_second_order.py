@@ -168,10 +168,11 @@ def test_laplace_of_probabilities():
         laplace.standard_deviations(X, noise=True)
 
 
-def test_without_scipy(monkeypatch):
-    """NumPy's Cholesky gives the same steps."""
-    matrix = np.array([[4.0, 1.0], [1.0, 3.0]])
-    right = np.array([1.0, 2.0])
+@pytest.mark.parametrize("n", [2, cholesky.BLOCK, cholesky.ALONE + 1, 2 * cholesky.BLOCK + 1])
+def test_without_scipy(n, monkeypatch):
+    """NumPy's Cholesky gives the same steps, of whole systems and block by block."""
+    half = np.random.default_rng(n).normal(size=(n, n + 3))
+    matrix, right = half @ half.T + np.eye(n), np.arange(1.0, n + 1)
     cases = []
     for missing in (False, True):
         if missing:
@@ -179,8 +180,11 @@ def test_without_scipy(monkeypatch):
         cases.append((cholesky.solve(matrix, right), cholesky.trace_of_inverse(matrix)))
         assert cholesky.solve(-matrix, right) is None
         assert cholesky.trace_of_inverse(-matrix) is None
-    np.testing.assert_allclose(cases[0][0], np.linalg.solve(matrix, right))
-    np.testing.assert_allclose(cases[0][0], cases[1][0])
+        late = matrix.copy()
+        late[-1, -1] = -1.0  # found in the last block
+        assert cholesky.solve(late, right) is None
+    np.testing.assert_allclose(cases[0][0], np.linalg.solve(matrix, right), rtol=1e-9)
+    np.testing.assert_allclose(cases[0][0], cases[1][0], rtol=1e-9)
     assert cases[0][1] == pytest.approx(np.linalg.inv(matrix).trace())
     assert cases[0][1] == pytest.approx(cases[1][1])
 

@@ -120,7 +120,7 @@ class DampedTrainer(FullBatchTrainer):
         undamped = diagonal.copy()
         while self._lambda <= _MOST_DAMPING * largest:
             diagonal[...] = undamped + self._lambda
-            step = cholesky.solve(matrix, -gradient)
+            step = cholesky.solve(matrix, -gradient, self._n_threads)
             if step is not None and self._try(step, value, rows):
                 self._lambda = max(self._lambda * self._damping.down, _LEAST_DAMPING)
                 return
@@ -239,7 +239,7 @@ class EvidenceTrainer(DampedTrainer):
         error = max(2.0 * self._n(rows) * value, np.finfo(np.float64).tiny)
         curvature *= self._beta
         curvature.reshape(-1)[:: len(curvature) + 1] += self._alpha
-        inside = cholesky.trace_of_inverse(curvature[np.ix_(learning, learning)])
+        inside = cholesky.trace_of_inverse(curvature[np.ix_(learning, learning)], self._n_threads)
         gamma = float(p) if inside is None else p - self._alpha * inside
         self._effective = min(max(gamma, 0.0), float(p))
         if self.step > _FIT_FIRST:
