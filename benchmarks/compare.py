@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -120,7 +121,7 @@ def stored_runs(storage: Path, words: list[str]) -> list[Run]:
     return found
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -134,7 +135,7 @@ def main() -> int:
     parser.add_argument("--append", type=Path, metavar="FILE", help="add the last run to a file")
     parser.add_argument("--trend", type=Path, metavar="FILE", help="draw all runs")
     parser.add_argument("--any-machine", action="store_true", help="compare unlike processors too")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.append:
         append(stored_runs(options.storage, options.runs)[-1], options.append)
         return 0

@@ -47,8 +47,9 @@ def test_multilabel(backend):
     np.testing.assert_array_equal(model.predict(x), model.predict_proba(x) > 0.5)
 
 
+@pytest.mark.covers("backend solver", "outputs solver")
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("outputs", [3, 1])
 def test_regression(backend, solver, outputs):
     if solver == "lbfgs":
         pytest.importorskip("scipy")

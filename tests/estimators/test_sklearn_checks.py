@@ -19,7 +19,7 @@ ESTIMATORS = (
     MLPClassifier(solver="lbfgs", alpha=0.1, max_iter=100),
     MLPRegressor(max_iter=100),
     MLPRegressor(solver="sgd", max_iter=100),
-    MLPRegressor(solver="lbfgs", max_iter=100),
+    MLPRegressor(hidden_layer_sizes=(10,), solver="lbfgs", max_iter=50),
     MLPRegressor(loss="gaussian_nll", max_iter=100),
     MLPRegressor(loss=losses.Quantile([0.1, 0.5, 0.9]), max_iter=100),
 )

@@ -26,7 +26,7 @@ from sklearn import base, neural_network  # noqa: E402
 
 #: scikit-learn 1.8 asks of classes that are texts whether they are NaN, where it stops early.
 TEXTS_STOP_EARLY = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9)
-EXAMPLES = int(os.environ.get("FASTMLP_STATEFUL_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("FASTMLP_STATEFUL_EXAMPLES", "60"))
 RNG = np.random.default_rng(0)
 # Exact in float32, so that only the arithmetic differs between dtypes.
 X = np.round(RNG.normal(size=(24, 3)) * 64) / 64

@@ -141,7 +141,7 @@ def assert_same(actual, expected):
         np.testing.assert_array_equal(have, want)
 
 
-@pytest.mark.covers("fast_backend", "dtype", without="numba float64")
+@pytest.mark.covers("fast_backend")
 def test_concurrent_callers(fast_backend, dtype):
     """Four Python threads that each use two threads of the kernels, all at once."""
     expected = everything(dtype, 1)

@@ -126,6 +126,7 @@ def test_peak_with_and_without_a_compiler(harness, monkeypatch, dtype):
     assert "stand-in" in stand_in.source
 
 
+@pytest.mark.sweep  # a program of its own, for seconds
 def test_table(tmp_path):
     options = ("--rivals", "numpy", "--backends", kernels.available()[0], "--rounds", "2")
     printed = run(tmp_path, "table.py", "--rows", "iris,gradient", *options)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,27 @@ def store(folder, number, minima, processor="a CPU"):
     (folder / f"000{number}_{number}.json").write_text(json.dumps(run))
 
 
-def compare(folder, *arguments):
-    command = [sys.executable, str(SCRIPT), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
+@pytest.fixture
+def compare(monkeypatch):
+    """Exit status and output of the command in a folder."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    module = importlib.import_module("compare")
+
+    def run(folder, *arguments):
+        monkeypatch.chdir(folder)
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            try:
+                code = module.main(arguments)
+            except SystemExit as error:
+                code = 1
+                print(error.code)
+        return code, said.getvalue()
+
+    return run
 
 
-def test_ratios_and_threshold(tmp_path):
+def test_ratios_and_threshold(compare, tmp_path):
     store(tmp_path, 1, {"t.py::test[digits]": 2e-6, "t.py::test[iris]": 4e-6, "t.py::gone": 1.0})
     store(tmp_path, 2, {"t.py::test[digits]": 3e-6, "t.py::test[iris]": 2e-6})
     code, out = compare(tmp_path)
@@ -51,7 +66,7 @@ def test_ratios_and_threshold(tmp_path):
     assert compare(tmp_path, "--limit", "1.4", "--only", "iris")[0] == 0
 
 
-def test_unlike_machines_are_refused(tmp_path):
+def test_unlike_machines_are_refused(compare, tmp_path):
     store(tmp_path, 1, {"t.py::a": 1e-6})
     store(tmp_path, 2, {"t.py::a": 1e-6}, "another CPU")
     code, out = compare(tmp_path)
@@ -60,7 +75,7 @@ def test_unlike_machines_are_refused(tmp_path):
     assert compare(tmp_path, "--any-machine")[0] == 0
 
 
-def test_trend_is_drawn(tmp_path):
+def test_trend_is_drawn(compare, tmp_path):
     pytest.importorskip("matplotlib")
     for number in (1, 2, 3):
         store(tmp_path, number, {"t.py::a": number * 1e-6})
@@ -69,7 +84,7 @@ def test_trend_is_drawn(tmp_path):
     assert (tmp_path / "trend.png").stat().st_size > 5000
 
 
-def test_runs_are_kept_in_a_file(tmp_path):
+def test_runs_are_kept_in_a_file(compare, tmp_path):
     """One of each commit and machine, which are read as the folder is."""
     for number in (1, 2):
         store(tmp_path, number, {"t.py::a": number * 1e-6})

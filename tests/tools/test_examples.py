@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from fastmlp import examples, kernels, optimizers
+from fastmlp import examples, optimizers
 
 NAMES = [name for _, name, _ in pkgutil.iter_modules(examples.__path__) if name[0] != "_"]
 DRAWS = importlib.util.find_spec("matplotlib") is not None
@@ -97,8 +97,7 @@ def test_descents(run):
 
 
 def test_optimizers_compared(run):
-    with kernels.use_backend("reference"):  # it has all of them
-        histories, _ = run("optimizers_compared")
+    histories, _ = run("optimizers_compared")
     small = {"levenberg_marquardt", "bayesian_regularization"}  # for small networks
     assert set(histories) == {*optimizers.Optimizer.registry, *optimizers._FULL_BATCH} - small
     for name, history in histories.items():
@@ -122,8 +121,7 @@ def test_line_search(run):
 
 
 def test_loss_surface(run):
-    with kernels.use_backend("reference"):  # it can freeze layers
-        small, large = run("loss_surface")[0]
+    small, large = run("loss_surface")[0]
     assert small < 0.01
     assert large < 0.5
 
