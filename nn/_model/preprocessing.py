@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .._typing import Array
 from ..datasets import Column, Dataset
 from ..datasets._dataset import Task, pixel_columns
+from ..losses import GaussianNLL, Quantile
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Preprocessing:
         The network predicts ``(y - target_offset) / target_scale``.
     target_columns : tuple of str
         Names of the columns that are predicted; empty for images.
+    loss : GaussianNLL or Quantile, optional
+        What says how several outputs of the network describe one target.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Preprocessing:
     target_offset: Array | float = 0.0
     target_scale: Array | float = 1.0
     target_columns: tuple[str, ...] = ()
+    loss: GaussianNLL | Quantile | None = None
 
     @property
     def n_features(self) -> int:
@@ -67,9 +71,26 @@ class Preprocessing:
         return np.ascontiguousarray(scaled, dtype)
 
     def values(self, output: Array) -> Array:
-        """Outputs of the network → real targets, shape (n, n_targets)."""
-        result: Array = output * self.target_scale + self.target_offset
+        """Outputs of the network → real targets, shape (n, n_targets); means or medians."""
+        point = output if self.loss is None else self.loss.point(output)
+        result: Array = point * self.target_scale + self.target_offset
         return result
+
+    def spread(self, output: Array) -> dict[str, Array]:
+        """What outputs say of each target beside one value, ``(n, n_targets)`` each, by name.
+
+        ``std`` is a standard deviation, ``q0.05`` a quantile; in the unit of the target.
+        """
+        if self.loss is None:
+            return {}
+        if isinstance(self.loss, GaussianNLL):
+            return {"std": self.loss.distribution(output)[1] * self.target_scale}
+        values, levels = self.loss.values(output), self.loss.quantile
+        assert isinstance(levels, tuple)
+        return {
+            f"q{level:g}": values[:, :, k] * self.target_scale + self.target_offset
+            for k, level in enumerate(levels)
+        }
 
     def classes(self, output: Array) -> NDArray[np.intp]:
         """Outputs of the network → class numbers; a single output is that of class 1."""

@@ -17,6 +17,7 @@ from .._typing import Array
 from ..datasets import Column
 from ..datasets._dataset import pixel_columns
 from ..datasets._text import DATE_FORMATS, NumberFormat, moment_of
+from ..losses import GaussianNLL, Quantile
 from .preprocessing import Preprocessing
 
 VERSION = 1
@@ -38,8 +39,26 @@ def to_text(preprocessing: Preprocessing) -> str:
             "columns": columns,
             "image_shape": preprocessing.image_shape,
             **{name: np.asarray(getattr(preprocessing, name)).tolist() for name in _PARTS},
+            **_of_loss(preprocessing.loss),
         }
     )
+
+
+def _of_loss(loss: GaussianNLL | Quantile | None) -> dict[str, Any]:
+    """What is written of a loss; nothing where each output is a target."""
+    if loss is None:
+        return {}
+    if isinstance(loss, GaussianNLL):
+        return {"loss": loss.name}
+    return {"loss": {"quantiles": loss.quantile, "ordered": loss.ordered}}
+
+
+def _loss(read: Any) -> GaussianNLL | Quantile | None:
+    if read is None or read == GaussianNLL.name:
+        return None if read is None else GaussianNLL()
+    _expect(isinstance(read, dict) and set(read) == {"quantiles", "ordered"}, "a known loss")
+    _expect(isinstance(read["quantiles"], list), "a list of quantiles")
+    return Quantile(read["quantiles"], read["ordered"])
 
 
 def from_text(text: str, architecture: Architecture) -> Preprocessing:
@@ -62,8 +81,11 @@ def from_text(text: str, architecture: Architecture) -> Preprocessing:
         task = read["task"]
         _expect(task in ("classification", "regression"), "a task")
         one_for_two = task == "classification" and (n_out, len(names)) == (1, 2)
-        _expect(len(names) == n_out or one_for_two, f"names for {n_out} outputs")
-        n_targets = 1 if task == "classification" else n_out
+        loss = _loss(read.get("loss"))
+        _expect(loss is None or task == "regression", "a loss of real targets")
+        each = 1 if loss is None else loss.outputs_a_target
+        _expect(len(names) * each == n_out or one_for_two, f"names for {n_out} outputs")
+        n_targets = 1 if task == "classification" else len(names)
         _expect(isinstance(read["name"], str), "a name")
         return Preprocessing(
             read["name"],
@@ -76,6 +98,7 @@ def from_text(text: str, architecture: Architecture) -> Preprocessing:
             target_offset=_numbers(read, "target_offset", n_targets),
             target_scale=_numbers(read, "target_scale", n_targets, divisor=True),
             target_columns=_texts(read, "target_columns"),
+            loss=loss,
         )
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         said = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)

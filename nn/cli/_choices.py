@@ -7,10 +7,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from fastmlp import kernels, optimizers, schedules, stopping
+from fastmlp import kernels, losses, optimizers, schedules, stopping
 
 from ._sources import Source
-from ._usage import OPTIMIZERS, UsageError
+from ._usage import GAUSSIAN, OPTIMIZERS, UsageError
 
 #: Options of that group, for the record.
 REGULARISATION = (
@@ -26,6 +26,7 @@ class Plan:
     sizes: tuple[int, ...]
     output: str
     loss: str
+    objective: Any  # the loss, as fit takes it
     optimizer: optimizers.Optimizer
     batch_size: int
     epochs: int
@@ -42,7 +43,11 @@ def plan(
     prepare = source.preprocessing
     classes = prepare.task == "classification"
     default = "softmax" if classes else "identity"
-    fitting = kernels.LOSS_OUTPUTS[options.loss] if options.loss else (default,)
+    described = described_by(options)
+    if classes and described is not None:
+        raise UsageError(f"{_said(options)} is for real values, and the target has classes")
+    wanted = options.loss if described is None else described
+    fitting = losses.get(wanted).outputs if wanted else (default,)
     output = options.output or (default if default in fitting else fitting[0])
     if not classes and output == "softmax":
         raise UsageError("softmax outputs are for classes, and the target has real values")
@@ -54,12 +59,18 @@ def plan(
     natural = kernels.ACTIVATION_SPECS[output].natural_loss or "squared_error"
     loss = options.loss or (natural if classes else "squared_error")
     n_out = len(prepare.target_names)
+    if described is not None:
+        loss, n_out = (
+            _said(options).removeprefix("--").removeprefix("loss "),
+            n_out * described.outputs_a_target,
+        )
     if classes and n_out == 2 and output == "sigmoid":
         n_out = 1
     return Plan(
         (prepare.n_features, *options.layers, n_out),
         output,
         loss,
+        loss if described is None else described,
         optimizer,
         options.batch_size,
         options.epochs or source.default_epochs,
@@ -70,7 +81,7 @@ def plan(
 def fit_arguments(options: argparse.Namespace, plan: Plan) -> dict[str, Any]:
     """Arguments of ``MLP.fit``, in the training and in each fold of a cross-validation."""
     return {
-        "loss": plan.loss,
+        "loss": plan.objective,
         "optimizer": plan.optimizer,
         "batch_size": plan.batch_size,
         "epochs": plan.epochs,
@@ -123,8 +134,25 @@ def stop_rules(options: argparse.Namespace) -> list[stopping.StopRule]:
     return rules
 
 
-def check_pair(output: str | None, loss: str | None) -> None:
+def described_by(options: argparse.Namespace) -> Any:
+    """The loss by which several outputs describe each target, or ``None``."""
+    if options.quantiles:
+        return losses.Quantile(options.quantiles, ordered=True)
+    return losses.GaussianNLL() if options.loss == GAUSSIAN else None
+
+
+def _said(options: argparse.Namespace) -> str:
+    if not options.quantiles:
+        return f"--loss {options.loss}"
+    return f"--quantiles {','.join(f'{q:g}' for q in options.quantiles)}"
+
+
+def check_pair(options: argparse.Namespace) -> None:
     """Complain about an output and a loss that do not go together."""
-    if output and loss and output not in kernels.LOSS_OUTPUTS[loss]:
-        allowed = " or ".join(kernels.LOSS_OUTPUTS[loss])
-        raise UsageError(f"--loss {loss} needs --output {allowed}, not {output}")
+    output, loss = options.output, options.loss
+    if options.quantiles and loss not in (None, "quantile"):
+        raise UsageError(f"--quantiles is for --loss quantile, not {loss}")
+    found = described_by(options) or (losses.get(loss) if loss else None)
+    if output and found is not None and output not in found.outputs:
+        allowed = " or ".join(found.outputs)
+        raise UsageError(f"--loss {loss or 'quantile'} needs --output {allowed}, not {output}")

@@ -95,6 +95,16 @@ def layers(text: str) -> tuple[int, ...]:
         ) from None
 
 
+def levels(text: str) -> tuple[float, ...]:
+    """Rising numbers between 0 and 1."""
+    found = tuple(open_share(part.strip()) for part in text.split(","))
+    if list(found) != sorted(set(found)):
+        raise argparse.ArgumentTypeError(
+            f"expected rising levels such as 0.05,0.5,0.95, got {text!r}"
+        )
+    return found
+
+
 def names(text: str) -> list[str]:
     """Names of columns, with commas between them."""
     return [name.strip() for name in text.split(",")]

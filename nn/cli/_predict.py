@@ -136,10 +136,13 @@ def _write(
 
 
 def _values(model: Model, output: Array) -> tuple[list[str], list[list[str]]]:
-    """Real values by target, with all their digits."""
-    prepare = model.preprocessing
-    values = prepare.values(output.astype(np.float64))
-    return list(prepare.target_names), [[repr(v) for v in row] for row in values.tolist()]
+    """Real values by target, with all their digits; beside them what is known of their spread."""
+    prepare, exact = model.preprocessing, output.astype(np.float64)
+    header, columns = list(prepare.target_names), [prepare.values(exact)]
+    for name, values in prepare.spread(exact).items():
+        header += [f"{target}_{name}" for target in prepare.target_names]
+        columns.append(values)
+    return header, [[repr(v) for v in row] for row in np.concatenate(columns, axis=1).tolist()]
 
 
 def _best(model: Model, output: Array) -> tuple[list[str], list[list[str]]]:

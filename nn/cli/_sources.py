@@ -21,7 +21,7 @@ from .._model import Preprocessing, of_images, of_table
 from .._model.in_blocks import Blocks, preprocessing_of, spooled
 from .._typing import Array
 from ..data._text import BLOCK, Lines, Text
-from ._usage import NAMED_DATA, UsageError
+from ._usage import GAUSSIAN, NAMED_DATA, UsageError
 
 DIGITS = tuple(str(digit) for digit in range(10))
 FASHION = (
@@ -297,7 +297,7 @@ def _scales_targets(options: argparse.Namespace, classes: bool) -> bool:
     return (
         not classes
         and options.output in (None, "identity")
-        and (options.loss is None or LOSS_OUTPUTS[options.loss] == OUTPUTS)
+        and (options.loss in (None, GAUSSIAN) or LOSS_OUTPUTS[options.loss] == OUTPUTS)
     )
 
 

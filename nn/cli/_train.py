@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import warnings
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def _prepare(options: argparse.Namespace) -> _Prepared:
     check_options(options)
     optimizer = choices.optimizer_of(options)
     stop = choices.stop_rules(options)
-    choices.check_pair(options.output, options.loss)
+    choices.check_pair(options)
     if options.backend:
         kernels.use_backend(options.backend)
     folder = Path(options.out or f"fastmlp-{default_name(options.data)}")
@@ -64,6 +65,9 @@ def _prepare(options: argparse.Namespace) -> _Prepared:
 
     source = load(options)
     plan = choices.plan(options, source, optimizer, stop)
+    described = choices.described_by(options)
+    prepared = dataclasses.replace(source.preprocessing, loss=described)
+    source = dataclasses.replace(source, preprocessing=prepared)
     recorder = None
     if can_save() and options.memory is None:  # which keeps no state of its rows
         recorder = _resume.Recorder(folder, options, source, plan)

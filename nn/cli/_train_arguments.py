@@ -8,7 +8,7 @@ from fastmlp import kernels
 
 from . import _parser as types
 from ._parser import Commands, add_command, add_machine, add_memory, add_text_format
-from ._usage import NAMED_DATA, OPTIMIZERS, SCHEDULES
+from ._usage import GAUSSIAN, NAMED_DATA, OPTIMIZERS, SCHEDULES
 
 EXAMPLES = """\
 examples:
@@ -138,7 +138,18 @@ def _add_network(network: argparse._ArgumentGroup) -> None:
     network.add_argument(
         "--output", choices=kernels.OUTPUTS, help="output activation (default: by task and loss)"
     )
-    network.add_argument("--loss", choices=kernels.LOSSES, help="(default: by the output)")
+    network.add_argument(
+        "--loss",
+        choices=(*kernels.LOSSES, GAUSSIAN),
+        help="(default: by the output); gaussian_nll learns a mean and a standard deviation",
+    )
+    network.add_argument(
+        "--quantiles",
+        type=types.levels,
+        default=(),
+        metavar="LEVELS",
+        help="learn these quantiles of each target, such as 0.05,0.5,0.95",
+    )
     network.add_argument("--dtype", choices=("float32", "float64"), default="float32")
 
 

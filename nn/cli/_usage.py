@@ -13,6 +13,8 @@ NAMED_DATA = ("digits", "mnist", "fashion-mnist")
 #: Names for the help text; they are checked where the modules are imported anyway.
 OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
 SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
+#: The loss of a mean and a variance, whose module the help text need not import.
+GAUSSIAN = "gaussian_nll"
 #: Exit codes: done, failed, wrong command line, some rows without prediction, interrupted.
 DONE, FAILED, USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 

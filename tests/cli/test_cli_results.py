@@ -45,6 +45,53 @@ def test_predictions_have_all_digits_and_all_probabilities(capsys):
     assert "no probabilities" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "columns"),
+    [
+        (("--loss", "gaussian_nll"), ["std"]),
+        (("--quantiles", "0.1,0.5,0.75"), ["q0.1", "q0.5", "q0.75"]),
+    ],
+)
+def test_predictions_of_distributions(words, columns, capsys):
+    """In the unit of the targets, from the outputs of the network and the loss's own values."""
+    path = table("a,y,w\n" + "".join(f"{i},{100 + 20 * (i % 7)},{i * i}\n" for i in range(60)))
+    train(path, "--target", "y,w", *words, capsys=capsys)
+    header, lines, _ = predict(path, capsys=capsys)
+    names = ["y", "w", *(f"{target}_{name}" for name in columns for target in ("y", "w"))]
+    found, model = np.array(lines, float), load_model("m")
+    assert header == names
+    prepare, loss = model.preprocessing, model.preprocessing.loss
+    outputs = model.outputs(np.arange(60.0)[:, None]).astype(float)
+    offset, scale = prepare.target_offset, prepare.target_scale
+    np.testing.assert_allclose(found[:, :2], loss.point(outputs) * scale + offset)
+    assert np.array_equal(found[:, :2], model.predict([[i] for i in range(60)]))
+    if columns == ["std"]:
+        np.testing.assert_allclose(found[:, 2:], loss.distribution(outputs)[1] * scale)
+    else:
+        values = loss.values(outputs) * np.asarray(scale)[:, None] + np.asarray(offset)[:, None]
+        np.testing.assert_allclose(found[:, 2:].reshape(60, 3, 2), values.transpose(0, 2, 1))
+        assert np.array_equal(found[:, :2], found[:, 4:6])  # the median
+    assert json.loads(Path("m/history.json").read_text())["loss"] in (words[1], " ".join(words)[2:])
+    with pytest.raises(ValueError, match="describe a distribution"):
+        model.raw_network()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--quantiles", "0.5,0.1"), "rising levels"),
+        (("--quantiles", "0.5,1"), "between 0 and 1"),
+        (("--quantiles", "0.5", "--loss", "huber"), "for --loss quantile, not huber"),
+        (("--loss", "gaussian_nll", "--output", "exp"), "needs --output identity"),
+        (("--loss", "gaussian_nll", "--task", "classification"), "the target has classes"),
+    ],
+)
+def test_distributions_that_there_are_not(words, message, capsys):
+    path = table(rows(lambda i: f"{i},{i % 7},{i % 2}"))
+    assert main(["train", path, "--target", "y", "--out", "m", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_a_loaded_model_predicts_on_frames_and_dictionaries(capsys):
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     path = table(rows(lambda i: f"{i / 8},{'uv'[i % 2]},{i}.5"))
