@@ -46,8 +46,8 @@ def plan(
     described = described_by(options)
     if classes and described is not None:
         raise UsageError(f"{_said(options)} is for real values, and the target has classes")
-    wanted = options.loss if described is None else described
-    fitting = losses.get(wanted).outputs if wanted else (default,)
+    chosen = _chosen(options)
+    fitting = (default,) if chosen is None else chosen.outputs
     output = options.output or (default if default in fitting else fitting[0])
     if not classes and output == "softmax":
         raise UsageError("softmax outputs are for classes, and the target has real values")
@@ -141,6 +141,11 @@ def described_by(options: argparse.Namespace) -> Any:
     return losses.GaussianNLL() if options.loss == GAUSSIAN else None
 
 
+def _chosen(options: argparse.Namespace) -> Any:
+    """The loss that was asked for, or ``None``."""
+    return described_by(options) or (losses.get(options.loss) if options.loss else None)
+
+
 def _said(options: argparse.Namespace) -> str:
     if not options.quantiles:
         return f"--loss {options.loss}"
@@ -152,7 +157,7 @@ def check_pair(options: argparse.Namespace) -> None:
     output, loss = options.output, options.loss
     if options.quantiles and loss not in (None, "quantile"):
         raise UsageError(f"--quantiles is for --loss quantile, not {loss}")
-    found = described_by(options) or (losses.get(loss) if loss else None)
+    found = _chosen(options)
     if output and found is not None and output not in found.outputs:
         allowed = " or ".join(found.outputs)
         raise UsageError(f"--loss {loss or 'quantile'} needs --output {allowed}, not {output}")
