@@ -55,7 +55,9 @@ class Distributions:
 
         Returns
         -------
-        mean, deviation : (n,) or (n, n_targets) arrays
+        mean : (n,) or (n, n_targets) array
+            Of each target.
+        deviation : (n,) or (n, n_targets) array
             Of the noise of a new target; what is uncertain about the network is not in it.
         """
         loss: Any = _names.described(self.loss)

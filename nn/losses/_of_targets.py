@@ -131,8 +131,10 @@ class GaussianNLL(Traced):
 
         Returns
         -------
-        mean, deviation : (n, n_targets) arrays
-            ``m`` and ``exp(s / 2)``.
+        mean : (n, n_targets) array
+            ``m``.
+        deviation : (n, n_targets) array
+            ``exp(s / 2)``.
         """
         return self.point(outputs), np.exp(0.5 * outputs[:, 1::2])
 

@@ -87,9 +87,9 @@ void test_functions(const struct kernels *k)
             }
         }
         if (!(worst <= (function == TAIL ? 8 : function == ROOT ? 1 : real == 4 ? 3 : 4)))
-            fail("%.2f ULP from the true value: x = %.17g, got %.17g, expected %.17Lg", worst,
+            fail("%.2f ULP from the true value: x = %.17g, got %.17g, expected %.17g", worst,
                  array_get(&x, 0, at), array_get(&y, 0, at),
-                 true_value(function, array_get(&x, 0, at)));
+                 (double)true_value(function, array_get(&x, 0, at)));
         array_free(&x);
         array_free(&y);
     }
