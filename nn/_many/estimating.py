@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,12 @@ def copy_of(estimator: Any, parameters: Mapping[str, Any]) -> Any:
     except ImportError:
         new = type(estimator)(**estimator.get_params(deep=False))
     return new.set_params(**parameters)
+
+
+def copies_of(estimator: Any, parameters: Mapping[str, Any], k: int) -> list[Any]:
+    """``k`` copies with these parameters, each fitted by one thread: nothing of them is shared."""
+    first = copy_of(estimator, {"n_threads": 1, **parameters})
+    return [first, *(copy.deepcopy(first) for _ in range(k - 1))]
 
 
 class Team:

@@ -137,15 +137,22 @@ class BaseMLP(
         rows, validation = ranks.read(
             cluster, self, first_pass, lambda: self._checked_rows(given, first_pass)
         )
-        start_generator(self)
+        if given.epochs is None or first_pass:
+            start_generator(self)
         ranks.begin(cluster, self)
         if first_pass:
             self._initialize(self.n_features_in_, rows.dtype)
         context = Context.of(self, *given.shown) if ranks.speaks(cluster) else None
-        solve(self, rows, validation, context, incremental=incremental, cluster=cluster)
+        solve(self, rows, validation, context, given, cluster=cluster)
         if context is not None:
             context.end()
         check_finite(self._packed())
+
+    def _go_on(self, X: Any, y: Any, sample_weight: Any, classes: Any, epochs: int) -> None:
+        """Make further epochs: calls lead to what one fit leads to that no plateau ends."""
+        with self.__dict__.setdefault("_lock", threading.RLock()):
+            given = Given(X, y, sample_weight, True, classes=classes, epochs=epochs)
+            self._fit_alone(given, None)
 
     def _checked_rows(self, given: Given, first_pass: bool) -> tuple[Any, Any]:
         """Training and validation rows, after a look at the parameters."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._many.estimating import copy_of, fit
+from .._many.estimating import copies_of, copy_of, fit
 from ..estimators import MLPClassifier
 from ..estimators._methods import stochastic
 from ._folds import Folds
@@ -35,13 +35,10 @@ def run(
     """
     epochs = _check(search.estimator, candidates)
     plan = rounds(len(candidates), epochs, search.factor)
-    known = {}
+    classes = None
     if isinstance(search.estimator, MLPClassifier):
-        known["classes"] = np.unique(np.asarray(y))
-    networks = [
-        [copy_of(search.estimator, {"n_threads": 1, **one}) for _ in range(len(folds))]
-        for one in candidates
-    ]
+        classes = np.unique(np.asarray(y))
+    networks = [copies_of(search.estimator, one, len(folds)) for one in candidates]
     alive = list(range(len(candidates)))
     table: list[Row] = []
     before = 0
@@ -56,8 +53,7 @@ def run(
 
         def work(i: int, one: Any, *rows: Any, more: int = until - before) -> Any:
             started = time.perf_counter()
-            for _ in range(more):
-                one.partial_fit(*rows, **known)
+            one._go_on(*rows, classes, more)
             spent = time.perf_counter() - started
             return _scored(search, folds, i % len(folds), one, spent)
 
@@ -73,11 +69,7 @@ def run(
 
 def run_whole(search: Any, candidates: list[dict[str, Any]], folds: Folds) -> tuple[list[Row], int]:
     """Each candidate fitted whole; the table, and its best row."""
-    flat = [
-        copy_of(search.estimator, {"n_threads": 1, **one})
-        for one in candidates
-        for _ in folds.train
-    ]
+    flat = [copy for one in candidates for copy in copies_of(search.estimator, one, len(folds))]
 
     def work(i: int, one: Any, *rows: Any) -> Any:
         started = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 
 import numpy as np
@@ -96,17 +97,17 @@ def test_rounds(n, epochs, factor, expected):
 def test_halving_goes_on_where_it_was(monkeypatch):
     """What the last round has scored are networks of as many epochs, and none had one twice."""
     calls = []
-    partial_fit = MLPRegressor.partial_fit
+    go_on = MLPRegressor._go_on
     monkeypatch.setattr(
         MLPRegressor,
-        "partial_fit",
-        lambda self, *rest: (calls.append(1), partial_fit(self, *rest))[1],
+        "_go_on",
+        lambda self, *rest: (calls.append(rest[-1]), go_on(self, *rest))[1],
     )
     space = {"learning_rate_init": loguniform(1e-5, 1e-1), "alpha": [0.0, 1e-3]}
     search = MLPSearchCV(REGRESSOR, space, 9, cv=2, random_state=0, n_threads=2)
     search.fit(X, VALUES)
     assert (search.n_candidates_, search.n_resources_) == ([9, 3, 1], [1, 3, 9])
-    assert len(calls) == 2 * (9 * 1 + 3 * 2 + 1 * 6)
+    assert sum(calls) == 2 * (9 * 1 + 3 * 2 + 1 * 6)
     table = search.cv_results_
     assert table["iter"].tolist() == [0] * 9 + [1] * 3 + [2]
     assert search.best_index_ == 12
@@ -117,12 +118,46 @@ def test_halving_goes_on_where_it_was(monkeypatch):
     scores = []
     for half in (slice(75, None), slice(0, 75)):
         model = MLPRegressor(**{**REGRESSOR.get_params(), **search.best_params_})
-        for _ in range(9):
-            partial_fit(model, X[half], VALUES[half])
+        model.set_params(max_iter=9, n_iter_no_change=100)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(X[half], VALUES[half])
         other = slice(0, 75) if half.start else slice(75, None)
         scores.append(model.score(X[other], VALUES[other]))
     assert search.best_score_ == pytest.approx(np.mean(scores), abs=1e-12)
     assert search.best_estimator_.get_params()["alpha"] == search.best_params_["alpha"]
+
+
+GOING_ON = {
+    "adam": {},
+    "adaptive": {"solver": "sgd", "learning_rate": "adaptive", "tol": 10.0},
+    "invscaling": {"solver": "sgd", "learning_rate": "invscaling"},
+    "in order": {"shuffle": False},
+    "schedule": {"schedule": "inverse_time"},
+    "random state": {"random_state": np.random.RandomState(3)},
+}
+
+
+@pytest.mark.parametrize("name", GOING_ON)
+def test_epochs_of_some_calls_are_those_of_one_fit(name):
+    given = {"batch_size": 16, "random_state": 2, "n_threads": 1, "max_iter": 9, **GOING_ON[name]}
+    given |= {"n_iter_no_change": 2 if name == "adaptive" else 100}
+    one, other = (copy.deepcopy(MLPClassifier((5,), **given)) for _ in range(2))
+    for epochs in (2, 1, 6):
+        one._go_on(X, LABELS, None, np.unique(LABELS), epochs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other.fit(X, LABELS)
+    assert np.array_equal(one._packed(), other._packed())
+    assert one.loss_curve_ == other.loss_curve_
+    assert one.t_ == other.t_
+
+
+def test_a_plateau_does_not_end_a_candidate():
+    model = MLPClassifier((5,), n_iter_no_change=1, tol=10.0, random_state=0, n_threads=1)
+    for epochs in (4, 3):
+        model._go_on(X, LABELS, None, np.unique(LABELS), epochs)
+    assert len(model.loss_curve_) == 7
 
 
 def test_equal_seeds_give_equal_searches_on_any_number_of_threads():

@@ -16,6 +16,7 @@ from .._sklearn.parameters import dropout_of
 from .._sklearn.split import train_and_validation
 from .._sklearn.warn import warn
 from . import single_step
+from .given import Given
 from .optimizer import StochasticOptimizer
 from .ranks import speaks
 from .sources import SourceRows
@@ -29,11 +30,11 @@ def fit_stochastic(
     estimator: Any,
     rows: Rows | SourceRows,
     held_out: Rows | SourceRows | None,
-    incremental: bool,
+    given: Given,
     context: Any,
     cluster: Cluster | None = None,
 ) -> None:
-    """Minibatch descent: one epoch for ``incremental``, else up to ``max_iter``.
+    """Minibatch descent: ``given.more`` epochs on from where it is, or up to ``max_iter``.
 
     Parameters
     ----------
@@ -44,25 +45,29 @@ def fit_stochastic(
     cluster : Cluster, optional
         The ranks that make this fit together.
     """
+    more, kept = given.more, given.epochs is not None
     if estimator.early_stopping and held_out is None and isinstance(rows, Rows):
         rows, held_out = split(estimator, rows)
     start_curves(estimator, watching=held_out is not None)
-    optimizer = estimator.__dict__.get("_optimizer") if incremental else None
+    optimizer = None if more is None else estimator.__dict__.get("_optimizer")
     if optimizer is None:
         optimizer = estimator._optimizer = StochasticOptimizer(estimator)
-    run = new_run(estimator, optimizer, rows, incremental, cluster)
+    run = new_run(estimator, optimizer, rows, more, cluster)
+    if kept and optimizer.order is not None:
+        run.order = optimizer.order.copy()
     validation = None
     if held_out is not None:
         validation = held_out.watched(estimator, run.parameters.dtype)
     estimator.n_iter_ = 0
-    train(run, EstimatorHooks(estimator, run, optimizer, validation, context))
-    if incremental and cluster is None:
+    train(run, EstimatorHooks(estimator, run, optimizer, validation, context, more is not None))
+    optimizer.order = run.order if kept else None
+    if more is not None and cluster is None:
         optimizer.single = single_step.prepare(estimator, optimizer, run, context)
     if not speaks(cluster):
         return
     if run.history.stop_reason == "interrupted":
         warn("Training interrupted by user.")
-    elif run.history.stop_reason == "epochs" and not incremental:
+    elif run.history.stop_reason == "epochs" and more is None:
         warn(
             f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
             "optimization hasn't converged yet.",
@@ -86,7 +91,7 @@ def new_run(
     estimator: Any,
     optimizer: StochasticOptimizer,
     rows: Rows | SourceRows,
-    incremental: bool,
+    more: int | None,
     cluster: Cluster | None = None,
 ) -> Run:
     """A run from the estimator's parameters and the optimizer's state on."""
@@ -100,7 +105,7 @@ def new_run(
     with_norm = any(rule.needs_gradient_norm for rule in rules)
     dropout = dropout_of(estimator, len(estimator.coefs_) - 1)
     trainer = estimator._trainer(
-        incremental,
+        more is not None,
         estimator._architecture(),
         dtype,
         loss,
@@ -123,9 +128,9 @@ def new_run(
     state, optimizer.single = optimizer.state, None
     # Rows of one call may be float32 and those of the next float64.
     trainer.load(flat, None if state is None else state.astype(dtype, copy=False), optimizer.step)
-    epochs = 1 if incremental else estimator.max_iter
+    epochs = estimator.max_iter if more is None else more
     n_steps = -(-rows.n_rows // batch_size)
-    optimizer.plan(estimator.schedule, math.inf if incremental else epochs, n_steps)
+    optimizer.plan(estimator.schedule, epochs if more is None else math.inf, n_steps)
     return kind(
         **given,
         trainer=trainer,
@@ -184,7 +189,10 @@ class EstimatorHooks(Hooks):
         optimizer: StochasticOptimizer,
         validation: Validation | None,
         context: Any,
+        going_on: bool = False,
     ) -> None:
+        #: Whether a plateau ends nothing, as it does not where each epoch is a call.
+        self.going_on = going_on
         self.owner, self.optimizer, self.context = estimator, optimizer, context
         self.validation, self.dtype = validation, run.parameters.dtype
         self.shared = estimator._owns_views() and run.parameters is estimator._packed()
@@ -212,6 +220,8 @@ class EstimatorHooks(Hooks):
         # Each of them can be one without improvement.
         estimator: Any = self.owner
         left: float = estimator.n_iter_no_change + 1 - estimator._no_improvement_count
+        if self.going_on and not self.optimizer.adapts:
+            left = math.inf
         return 1 if self.alone or estimator.early_stopping else left
 
     def epochs_trained(self, run: Run) -> None:
@@ -265,6 +275,8 @@ class EstimatorHooks(Hooks):
             f"{estimator.n_iter_no_change:g} consecutive epochs."
         )
         if self.optimizer.no_improvement(message, self.verbose):
+            if self.going_on and run.history.epochs < run.epochs:
+                return None
             return "early_stopping" if estimator.early_stopping else "plateau", message
         estimator._no_improvement_count = 0
         return None

@@ -18,6 +18,9 @@ class Given(NamedTuple):
         Validation rows, of three times ``None`` where there are none.
     classes : array-like or None
         All labels that will ever come.
+    epochs : int or None
+        Of an incremental fit that goes on with its generator; one of ``partial_fit`` has one, and
+        begins with a new generator where ``random_state`` is a number, as in scikit-learn.
     """
 
     X: Any
@@ -26,8 +29,14 @@ class Given(NamedTuple):
     incremental: bool
     held_out: tuple[Any, Any, Any] = (None, None, None)
     classes: Any = None
+    epochs: int | None = None
 
     @property
     def shown(self) -> tuple[Any, ...]:
         """What scikit-learn's callbacks are told: rows, and how many epochs where that is known."""
-        return self.X, self.y, self.sample_weight, 1 if self.incremental else None
+        return self.X, self.y, self.sample_weight, self.more
+
+    @property
+    def more(self) -> int | None:
+        """Epochs to make from where the estimator is; ``None`` for a fit as its parameters say."""
+        return (self.epochs or 1) if self.incremental else None

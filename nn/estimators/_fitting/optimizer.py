@@ -46,7 +46,7 @@ class StochasticOptimizer:
     """
 
     __slots__ = (
-        *("rate", "rule", "step", "epochs", "rows_seen", "single"),
+        *("rate", "rule", "step", "epochs", "rows_seen", "single", "order"),
         *(
             "_initial_rate",
             "_schedule",
@@ -73,6 +73,8 @@ class StochasticOptimizer:
         self._initial_rate = self.rate
         self.state = None
         self.step = self.epochs = self.rows_seen = 0
+        #: Order of the rows in the last epoch, where the next call shuffles it.
+        self.order: Array | None = None
         #: The schedule of the package at work, and when (epochs, steps) it has begun.
         self._planned: Rates | None = None
         self._begun = (0, 0)
@@ -120,6 +122,11 @@ class StochasticOptimizer:
     def constant(self) -> bool:
         """Whether the learning rate stays what it is."""
         return self._planned is None and self._schedule == "constant"
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the learning rate falls where the loss does not."""
+        return self._schedule == "adaptive"
 
     @property
     def known_ahead(self) -> bool:
@@ -220,10 +227,11 @@ class StochasticOptimizer:
         return stop
 
     def __getstate__(self) -> dict[str, Any]:
-        names = [name for name in self.__slots__ if name not in ("_state", "single")]
+        names = [name for name in self.__slots__ if name not in ("_state", "single", "order")]
         return {name: getattr(self, name) for name in (*names, "state")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self.order = None
         for name, value in state.items():
             setattr(self, name, value)
 

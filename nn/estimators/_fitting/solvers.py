@@ -8,6 +8,7 @@ from .._sklearn.callbacks import Context
 from .._sklearn.parameters import STOCHASTIC_SOLVERS
 from . import ranks
 from .descent import fit_stochastic
+from .given import Given
 from .lbfgs import fit_lbfgs
 from .sources import SourceRows
 from .watching import Rows
@@ -21,8 +22,8 @@ def solve(
     rows: Any,
     validation: Rows | SourceRows | None,
     context: Context | None,
+    given: Given,
     *,
-    incremental: bool,
     cluster: Cluster | None,
 ) -> None:
     """Fit an estimator whose parameters are drawn to checked rows."""
@@ -35,6 +36,6 @@ def solve(
 
             fit_second_order(estimator, rows, context, cluster)
         else:
-            fit_stochastic(estimator, rows, validation, incremental, context, cluster)
+            fit_stochastic(estimator, rows, validation, given, context, cluster)
 
     ranks.train(cluster, estimator, fit)
