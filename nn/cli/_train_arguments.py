@@ -146,7 +146,6 @@ def _add_network(network: argparse._ArgumentGroup) -> None:
     network.add_argument(
         "--quantiles",
         type=types.levels,
-        default=(),
         metavar="LEVELS",
         help="learn these quantiles of each target, such as 0.05,0.5,0.95",
     )

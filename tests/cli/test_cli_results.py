@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import QUICK, predict, rows, table, train
-from fastmlp import MLP, load_model
+from fastmlp import MLP, load_model, losses
+from fastmlp._model import Preprocessing, stored
 from fastmlp.cli import _report, main
+from fastmlp.datasets import Column
+from fastmlp.kernels import Architecture
 
 pytest.importorskip("safetensors")
 
@@ -90,6 +93,24 @@ def test_distributions_that_there_are_not(words, message, capsys):
     path = table(rows(lambda i: f"{i},{i % 7},{i % 2}"))
     assert main(["train", path, "--target", "y", "--out", "m", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "loss",
+    ["huber", 1, {"quantiles": 0.5, "ordered": True}, {"quantiles": [0.9, 0.1], "ordered": 1}],
+)
+def test_a_file_with_another_loss_is_refused(loss):
+    prepare = Preprocessing("t", "regression", ("y",), (Column("a"),), target_columns=("y",))
+    good, net = (
+        replace(prepare, loss=losses.Quantile([0.1, 0.9], True)),
+        Architecture((1, 2), (), "identity"),
+    )
+    text = stored.to_text(good)
+    assert stored.from_text(text, net).loss == good.loss
+    with pytest.raises(ValueError, match="preprocessing cannot be used"):
+        stored.from_text(json.dumps({**json.loads(text), "loss": loss}), net)
+    with pytest.raises(ValueError, match="names for 2 outputs"):
+        stored.from_text(stored.to_text(prepare), net)
 
 
 def test_a_loaded_model_predicts_on_frames_and_dictionaries(capsys):
