@@ -63,6 +63,27 @@ def test_further_exceptions_are_noted(fast_backend):
     assert "also raised in this call: ValueError:" in caught.value.__notes__[0]
 
 
+def test_a_type_error_is_the_functions_own(fast_backend):
+    """It is not taken for one of arguments, after which the call would be made once more."""
+    seen = []
+
+    def tanh(z):
+        seen.append(len(z))
+        if len(seen) > runs:
+            raise TypeError("of the function")
+        return np.tanh(z), 1 - np.tanh(z) ** 2
+
+    runs = 100
+    net = kernels.Architecture((5, 3, 1), (CustomActivation("typed", tanh),), "identity")
+    network = kernels.network(net, "f4", n_threads=1)
+    flat = np.ones(net.n_parameters, "f4")
+    network.predict(flat, X[:2])
+    runs = len(seen)
+    with pytest.raises(TypeError, match="of the function"):
+        network.predict(flat, X[:2])
+    assert len(seen) == 2 * runs
+
+
 def test_arrays_belong_to_the_function(backend):
     """It may keep them and write to them: neither the engine's memory nor results change."""
     kept = []

@@ -73,7 +73,7 @@ class Call:
         self.job.steps(0, steps, steps - 1)
         self.matrix = np.zeros((1, 1), space.dtype)  # where a kernel has fewer operands
         self.vector = self.matrix[0]
-        self._enter = entrance_of("enter", space.dtype.itemsize)
+        self._enter, self._address = entrance_of("enter", space.dtype.itemsize), self.job.address
         self._at_once = RUN if choice.most == 1 else 0
 
     def with_panels(self, panels: int) -> Call:
@@ -90,9 +90,15 @@ class Call:
         kind = self.dtype
         if x.dtype is kind and m.dtype is kind and third.dtype is kind and flat.dtype is kind:
             try:
-                return self._run(flags, x, m, third, flat, labels, out)
+                done = self._enter(
+                    self._address, flags | self._at_once, x, m, third, flat, labels, out
+                )
             except TypeError:
-                pass
+                return False
+            if not self._at_once:
+                return self._run_threads(done)
+            raise_pending()
+            return done
         return False
 
     def on_checked(
@@ -109,14 +115,18 @@ class Call:
     def _run(
         self, flags: int, x: Any, m: Any, third: Any, flat: Any, labels: Any, out: Array
     ) -> bool:
-        done = self._enter(self.job.address, flags | self._at_once, x, m, third, flat, labels, out)
-        if self._at_once:
-            raise_pending()
-        if done and not self._at_once:
+        done = self._enter(self._address, flags | self._at_once, x, m, third, flat, labels, out)
+        if not self._at_once:
+            return self._run_threads(done)
+        raise_pending()
+        return done
+
+    def _run_threads(self, ready: bool) -> bool:
+        if ready:
             start = time.perf_counter()
             self.job.run(self.choice.threads)
             self.choice.note(1, time.perf_counter() - start)
-        return bool(done)
+        return ready
 
 
 class _Shelves:
