@@ -108,7 +108,7 @@ def trend(runs: list[Run], only: str, path: Path) -> None:
             [s / seconds[0] for s in seconds],
             color=COLOURS[number % len(COLOURS)],
             marker=MARKERS[number % len(MARKERS)],
-            label=name.split("::")[-1],
+            label=name.rpartition("[")[2].rstrip("]"),
         )
     ax.axhline(1, color="#333333", lw=0.8)
     ax.set_ylim(bottom=0)
