@@ -30,12 +30,13 @@ SANITIZERS = {
 SUPPRESSIONS = Path(__file__).with_name("tsan_suppressions.txt")
 #: Python itself leaks at its end, and libraries that were not built with it race for tsan. Memory
 #: that was freed is kept for a while to find who still uses it, but not so much of it that tests of
-#: memory fail.
+#: memory fail. Children of a fork may start threads.
 OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:allocator_may_return_null=1:"
     "quarantine_size_mb=16",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-    "TSAN_OPTIONS": f"halt_on_error=1:ignore_noninstrumented_modules=1:suppressions={SUPPRESSIONS}",
+    "TSAN_OPTIONS": "halt_on_error=1:ignore_noninstrumented_modules=1:die_after_fork=0:"
+    f"suppressions={SUPPRESSIONS}",
 }
 #: What cannot hold under a sanitizer: it allocates by itself, and limits of memory stop it.
 EXCEPT = "not allocates_nothing and not not_there and not does_not_grow and not numba and not Numba"
