@@ -86,15 +86,10 @@ def test_max_time_leaves_the_others_as_they_were():
         ({"rows": [None] * 3}, "rows is for rows in arrays, and X is a source"),
         ({"sample_weight": np.ones(90)}, "sample_weight is for rows in arrays"),
         ({"lanes": True}, "lanes is for rows in arrays"),
-        ({"optimizer": "levenberg_marquardt"}, "needs all rows in memory"),
-        ({"shuffle": "rows"}, None),
     ],
 )
 def test_what_a_source_does_not_have(options, words):
     nets = networks()
-    if words is None:
-        fit_many(nets, source(), epochs=1, **options)
-        return
     before = nets[0].parameters.copy()
     with pytest.raises(ValueError, match=words):
         fit_many(nets, source(), epochs=1, **options)
@@ -102,6 +97,15 @@ def test_what_a_source_does_not_have(options, words):
     once = data.batches((X, Y) for _ in range(1))
     with pytest.raises(ValueError, match="gone through once, and 3 networks"):
         fit_many(nets, once, epochs=1)
+
+
+@pytest.mark.parametrize("options", [{"optimizer": "levenberg_marquardt"}, {"shuffle": "rows"}])
+def test_each_takes_all_rows_where_its_own_fit_does(options):
+    nets, alone = networks(), networks()
+    fit_many(nets, source(), epochs=2, **options)
+    for net, other in zip(nets, alone, strict=True):
+        other.fit(source(), epochs=2, **options)
+        assert_array_equal(net.parameters, other.parameters)
 
 
 def test_others_say_that_they_take_arrays():

@@ -71,7 +71,8 @@ def test_rows_and_classes(side_by_side, n_threads):
     options = {"epochs": 4, "batch_size": 16, "optimizer": "sgd", "learning_rate": 0.1}
     assert_as_alone(many, X, LABELS, alone, rows, **options, n_threads=n_threads)
     if kernels.info()["isa"] == "avx2":  # eight lanes; three at least must be used
-        assert side_by_side == {1: [8], 3: [4, 4]}[n_threads]
+        # One that is done may serve the next ones.
+        assert set(side_by_side) == {8 if n_threads == 1 else 4}
 
 
 @pytest.mark.parametrize("more", [{"shuffle": False}, {"batch_size": "full"}, {"epochs": 1}])
