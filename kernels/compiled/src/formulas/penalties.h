@@ -84,8 +84,11 @@ static void scale_run(double factor, real *g, long n)
 static void bound_column(double length, real *w, long rows, long row)
 {
     double largest = 0, squares = 0;
-    for (long r = 0; r < rows; r++)
-        largest = fmax(largest, fabs((double)w[r * row]));
+    for (long r = 0; r < rows; r++) { /* GCC 12 cannot compile fmax of it for 64-bit Arm */
+        const double size = fabs((double)w[r * row]);
+        if (size > largest)
+            largest = size;
+    }
     if (!(largest > 0 && isfinite(largest)))
         return;
     const double by = ldexp(1, -ilogb(largest));
