@@ -2,6 +2,7 @@
 
     python benchmarks/table.py                          # everything that is installed
     python benchmarks/table.py --rows iris,fashion --dtype float32 --threads 1 --rivals numpy,jax
+    python benchmarks/table.py --compare FILE           # two machines, from what they have stored
 
 Every contender is verified before it is timed. Writes ``table.json``, ``table.md`` and
 ``table.png`` into the folder ``--out``. Exits with 1 if a contender failed.
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness import contenders, isolated, machine, plots, results, shapes
+from harness import contenders, isolated, machine, plots, results, shapes, side_by_side
 
 HERE = Path(__file__).resolve().parent
 
@@ -86,6 +87,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rivals", default=",".join(contenders.RIVALS), help="'' for none")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path, default=HERE / "results")
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: set the table.json of --out beside that of another machine",
+    )
     parser.add_argument("--quick", action="store_true", help="few steps: does everything work?")
     return parser.parse_args()
 
@@ -121,6 +128,10 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> int:
     options = arguments()
+    if options.compare is not None:
+        stored = (side_by_side.read(file) for file in (options.out / "table.json", options.compare))
+        print(side_by_side.markdown(*stored))
+        return 0
     wanted = plan(options)
     description = machine.describe()
     records: list[results.Record] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -146,6 +147,34 @@ def test_table(tmp_path):
     assert "FMA peak" in markdown
     if importlib.util.find_spec("matplotlib"):
         assert (tmp_path / "table.png").stat().st_size > 10_000
+
+
+def test_tables_of_two_machines(harness, tmp_path):
+    """A row that only one has is left out; times, shares of the peak and multiples of each."""
+    side_by_side = harness("side_by_side")
+
+    def record(shape, seconds):
+        peak = {"flops": 1e9, "seconds": [1.0]}
+        contenders = {name: {"seconds": [s]} for name, s in seconds.items()}
+        about = {"shape": shape, "dtype": "float32", "threads": 1, "flops": 1000}
+        return {**about, "peak": peak, "contenders": contenders}
+
+    machines = [{"processor": name, "instruction_set": "avx2"} for name in ("One", "Other")]
+    machines[1]["caches"] = {"l2": 524288}
+    first = [record("iris", {"compiled": 2e-6, "torch": 8e-6}), record("wide", {"compiled": 1.0})]
+    second = [record("iris", {"compiled": 4e-6})]
+    files = [tmp_path / "table.json", tmp_path / "other.json"]
+    for file, machine, results in zip(files, machines, (first, second), strict=True):
+        file.write_text(json.dumps({"machine": machine, "results": results}))
+    text = side_by_side.markdown(*map(side_by_side.read, files))
+    assert "- A: One, avx2\n- B: Other, avx2; L2 512 KB\n" in text
+    assert text.splitlines()[-1] == "| iris | 2.00 (50 %) / 4.00 (25 %) | 4.0× / – |"
+    files[1].write_text('{"machine": {}, "results": [{}]}')
+    for file in (files[1], tmp_path / "missing.json"):
+        with pytest.raises(SystemExit, match=re.escape(str(file))):
+            side_by_side.read(file)
+    with pytest.raises(SystemExit, match="no row in common"):
+        side_by_side.markdown(*({"machine": m, "results": []} for m in machines))
 
 
 def test_table_names_what_it_does_not_know(tmp_path):
