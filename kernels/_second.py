@@ -71,8 +71,7 @@ def activation_bend(activation: str) -> tuple[float, float] | None:
     >>> kernels.activation_bend("tanh")
     (0.0, -2.0)
     """
-    found = _formulas()[0].TABLE[activation]
-    bend: tuple[float, float] | None = (0.0, 0.0) if found.curvature is None else found.bend
+    bend: tuple[float, float] | None = _formulas()[0].bend_of(activation)
     return bend
 
 

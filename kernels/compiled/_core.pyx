@@ -16,7 +16,8 @@ from .._machine import caches as _caches
 from .._machine import threads as _threads
 from .._options import TrainingOptions
 from .._specs import CSR, Loss, check_loss
-from ..reference.hessian import bend_of, is_bent
+from ..reference.activations import bend_of
+from ..reference.hessian import is_bent
 
 cimport cython
 cimport numpy as cnp

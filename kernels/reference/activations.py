@@ -267,6 +267,12 @@ TABLE = {
 }
 
 
+def bend_of(activation: str) -> tuple[float, float] | None:
+    """``(b, c)`` of ``σ'' = (b + c σ) σ'``, 0 for straight lines; or ``None``."""
+    found = TABLE[activation]
+    return (0.0, 0.0) if found.curvature is None else found.bend
+
+
 def of(activation: str | CustomActivation) -> Activation:
     """The activation of a name, or one that a user has defined."""
     if isinstance(activation, str):

@@ -19,7 +19,6 @@ import numpy as np
 
 from .. import _checks
 from .._architecture import Architecture
-from .._specs import needs_scores
 from .._typing import Array
 from . import activations
 from .numerics import quiet
@@ -82,20 +81,12 @@ class HessianProduct:
             d = delta @ self._weights[layer].T
             d_dot = delta_dot @ self._weights[layer].T + delta @ self._v[layer].T
             delta = activations.activation_backward(d, a, name)
-            b, c = cast("tuple[float, float]", bend_of(name))
+            b, c = cast("tuple[float, float]", activations.bend_of(name))
             delta_dot = activations.activation_backward(d_dot, a, name) + (b + c * a) * d * a_dot
         return product
-
-
-def bend_of(activation: str) -> tuple[float, float] | None:
-    """``(b, c)`` of ``σ'' = (b + c σ) σ'``, or ``None``."""
-    found = activations.TABLE[activation]
-    if needs_scores(activation):  # then σ does not tell
-        return None
-    return (0.0, 0.0) if found.curvature is None else found.bend
 
 
 def is_bent(architecture: Architecture) -> bool:
     """Whether all hidden activations are such."""
     names = architecture.activations
-    return all(isinstance(name, str) and bend_of(name) is not None for name in names)
+    return all(isinstance(name, str) and activations.bend_of(name) is not None for name in names)

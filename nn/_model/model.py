@@ -164,16 +164,17 @@ class Model:
         ValueError
             Where several outputs describe one target.
         """
-        prepare, network = self.preprocessing, copy.deepcopy(self.network)
-        weights = network.weights[0].astype(np.float64)
-        scaled = weights / np.broadcast_to(prepare.scale, len(weights))[:, None]
-        moved = np.broadcast_to(prepare.offset, len(weights)) @ scaled
-        network.weights[0], network.biases[0] = scaled, network.biases[0] - moved
+        prepare = self.preprocessing
         if prepare.loss is not None:
             raise ValueError(
                 f"the outputs of this model describe a distribution ({prepare.loss}), and a "
                 "network alone has no place for its scale: predict with the model"
             )
+        network = copy.deepcopy(self.network)
+        weights = network.weights[0].astype(np.float64)
+        scaled = weights / np.broadcast_to(prepare.scale, len(weights))[:, None]
+        moved = np.broadcast_to(prepare.offset, len(weights)) @ scaled
+        network.weights[0], network.biases[0] = scaled, network.biases[0] - moved
         if prepare.task == "regression":
             network.weights[-1] = network.weights[-1] * prepare.target_scale
             network.biases[-1] = network.biases[-1] * prepare.target_scale + prepare.target_offset

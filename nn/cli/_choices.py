@@ -60,10 +60,7 @@ def plan(
     loss = options.loss or (natural if classes else "squared_error")
     n_out = len(prepare.target_names)
     if described is not None:
-        loss, n_out = (
-            _said(options).removeprefix("--").removeprefix("loss "),
-            n_out * described.outputs_a_target,
-        )
+        loss, n_out = _named(options), n_out * described.outputs_a_target
     if classes and n_out == 2 and output == "sigmoid":
         n_out = 1
     return Plan(
@@ -146,10 +143,16 @@ def _chosen(options: argparse.Namespace) -> Any:
     return described_by(options) or (losses.get(options.loss) if options.loss else None)
 
 
-def _said(options: argparse.Namespace) -> str:
+def _named(options: argparse.Namespace) -> str:
+    """The loss that was asked for in words: its name, or the quantiles."""
     if not options.quantiles:
-        return f"--loss {options.loss}"
-    return f"--quantiles {','.join(f'{q:g}' for q in options.quantiles)}"
+        return str(options.loss)
+    return f"quantiles {','.join(f'{q:g}' for q in options.quantiles)}"
+
+
+def _said(options: argparse.Namespace) -> str:
+    """The option by which it was asked for."""
+    return f"--{'' if options.quantiles else 'loss '}{_named(options)}"
 
 
 def check_pair(options: argparse.Namespace) -> None:

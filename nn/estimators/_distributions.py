@@ -100,7 +100,7 @@ class Distributions:
             values = loss.values(self._checked_outputs(X))
             if quantiles is not None:
                 values = values[:, :, [known.index(q) for q in levels]]
-        return values[:, 0] if values.shape[1] == 1 else values
+        return _as_targets(values)
 
     def _checked_outputs(self, X: Any) -> Array:
         """Outputs of the network, which are those of the loss."""
