@@ -41,7 +41,7 @@ from ._array_checks import plain_samples
 from ._array_checks import threads as check_threads
 from ._chooser import active, available, backend, info, live, use_backend
 from ._custom import CustomActivation, CustomLoss, TargetWeights, targets_of_a_row
-from ._descent import apply_gradient, dropout_mask, lane_trainer, lanes
+from ._descent import apply_gradient, dropout_mask, lane_trainer, lanes, shard_trainer
 from ._epochs import Halted, shuffled, shuffled_each
 from ._layers import (
     activate,
@@ -92,6 +92,7 @@ from ._specs import (
     loss_spec,
     needs_scores,
 )
+from ._steps import shard_groups, shard_rows
 from ._typing import Array
 from ._updates import adam_update, momentum_update, sgd_update, update
 
@@ -166,6 +167,9 @@ __all__ = [
     "output_jacobian_product",
     "plain_samples",
     "sgd_update",
+    "shard_groups",
+    "shard_rows",
+    "shard_trainer",
     "shuffled",
     "shuffled_each",
     "supports",

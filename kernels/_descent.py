@@ -16,7 +16,7 @@ from ._typing import Array
 from ._updates import update
 
 if TYPE_CHECKING:
-    from .reference import LaneTrainer
+    from .reference import LaneTrainer, ShardTrainer
 
 
 def dropout_mask(
@@ -225,3 +225,51 @@ def lane_trainer(
         architecture, dtype, loss, update_rule, options, count
     )
     return result
+
+
+def shard_trainer(
+    architecture: Architecture,
+    dtype: Any,
+    loss: str | Loss,
+    update_rule: UpdateRule,
+    options: TrainingOptions,
+) -> ShardTrainer:
+    """Make a trainer whose steps several processes share.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Layers and activations.
+    dtype : float32 or float64
+        Type of the parameters.
+    loss : str or Loss
+        Loss of a row.
+    update_rule : UpdateRule
+        How a gradient changes the parameters.
+    options : TrainingOptions
+        ``batch_size`` are the rows of one call of ``differentiate`` at most.
+
+    Returns
+    -------
+    ShardTrainer
+        See :class:`fastmlp.kernels.reference.ShardTrainer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> net = kernels.Architecture((2, 3, 1), ("tanh",), "identity")
+    >>> options = kernels.TrainingOptions(batch_size=8)
+    >>> rule = kernels.UpdateRule("sgd")
+    >>> trainer = kernels.shard_trainer(net, np.float64, "squared_error", rule, options)
+    >>> x, y = np.ones((8, 2)), np.ones((8, 1))
+    >>> trainer.differentiate(x, y, [0, 4, 8], total=8.0).tolist()
+    [0.25, 0.25]
+    >>> trainer.descend(0.1, total=8.0), trainer.step
+    (0.0, 1)
+    """
+    _checks.precision(dtype)
+    found: ShardTrainer = _chooser.active().ShardTrainer(
+        architecture, dtype, loss, update_rule, options
+    )
+    return found

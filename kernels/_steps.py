@@ -1,13 +1,18 @@
-"""Single steps of a trainer: whether arrays can be taken as they are."""
+"""Single steps of a trainer: whether arrays can be taken as they are; the shards of a step."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ._architecture import Architecture
 from ._typing import Array
+
+#: Shards of one call of a ``ShardTrainer``, and rows of several of them together.
+MOST_SHARDS, SHARD_ROWS = 8, 1024
 
 
 def _reals(value: Any, shape: tuple[int, ...], dtype: Any, low: float, high: float) -> bool:
@@ -73,3 +78,72 @@ def fits(parameters: Any, n: int, dtype: Any) -> bool:
 def changed(parameters: Array, shown: Array) -> bool:
     """Whether the two differ, as bytes, so that NaN equals itself."""
     return not np.array_equal(parameters.view(np.uint8), shown.view(np.uint8))
+
+
+def shard_groups(cuts: Sequence[int], sparse: bool) -> list[list[int]]:
+    """Cut shards into calls of a ``ShardTrainer``; the tree over their sums is that of the shards.
+
+    As many shards as there is memory for at once are added up while their gradients are in the
+    cache: a power of two of them.
+
+    Parameters
+    ----------
+    cuts : sequence of int
+        Where the rows are cut into shards, of which there are a power of two.
+    sparse : bool
+        Whether the rows are sparse: then each shard is a call of its own.
+
+    Returns
+    -------
+    list of list of int
+        The cuts of each call.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.shard_groups([0, 400, 800, 1200, 1600], False)
+    [[0, 400, 800], [800, 1200, 1600]]
+    """
+    count = len(cuts) - 1
+    size = 1 if sparse else min(count, MOST_SHARDS)
+    while size > 1 and (count % size or _most(cuts, size) > SHARD_ROWS):
+        size //= 2
+    return [list(cuts[first : first + size + 1]) for first in range(0, count, size)]
+
+
+def shard_rows(of_shard: int, count: int) -> int:
+    """Say how many rows a call of a ``ShardTrainer`` takes at most, of so many shards.
+
+    Parameters
+    ----------
+    of_shard : int
+        Rows of the largest shard.
+    count : int
+        How many there are.
+
+    Returns
+    -------
+    int
+        The ``batch_size`` of the trainer.
+    """
+    return max(of_shard, min(of_shard * count, SHARD_ROWS))
+
+
+def _most(cuts: Sequence[int], size: int) -> int:
+    """Rows of the largest group of so many shards."""
+    return max(cuts[first + size] - cuts[first] for first in range(0, len(cuts) - size, size))
+
+
+def check_shards(cuts: Sequence[int], n: int, batch_size: int, sparse: bool) -> None:
+    """Raise ``ValueError`` where these are no shards of ``n`` rows for one call."""
+    count = len(cuts) - 1
+    if count < 1 or count & (count - 1) or count > MOST_SHARDS or (sparse and count > 1):
+        raise ValueError(
+            f"a call takes a power of two of shards, at most {MOST_SHARDS} and one of sparse rows, "
+            f"got {count}"
+        )
+    if cuts[0] != 0 or cuts[-1] != n or any(b < a for a, b in pairwise(cuts)):
+        raise ValueError(f"shards must be cut from 0 to the {n} rows, got {list(cuts)}")
+    most = min(batch_size, SHARD_ROWS) if count > 1 else batch_size
+    if n > most:
+        raise ValueError(f"{count} shards take at most {most} rows together, got {n}")

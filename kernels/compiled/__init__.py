@@ -8,6 +8,7 @@ from . import _threadpool
 from ._core import (
     LaneTrainer,
     Network,
+    ShardTrainer,
     Trainer,
     activate,
     activation_backward,
@@ -28,6 +29,7 @@ from ._core import shuffled as shuffled  # for _epochs.py: no backend's own comp
 __all__ = [
     "LaneTrainer",
     "Network",
+    "ShardTrainer",
     "Trainer",
     "activate",
     "activation_backward",

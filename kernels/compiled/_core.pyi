@@ -3,6 +3,7 @@ from typing import Any
 
 from ..reference import LaneTrainer as LaneTrainer
 from ..reference import Network as Network
+from ..reference import ShardTrainer as ShardTrainer
 from ..reference import Trainer as _Trainer
 from ..reference import activate as activate
 from ..reference import activation_backward as activation_backward

@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from .. import _callbacks, _checks, _epochs
+from .. import _callbacks, _checks, _epochs, _steps
 from .._custom import CustomLoss, TargetWeights
 from .._machine import caches as _caches
 from .._machine import threads as _threads
@@ -90,11 +90,15 @@ cdef extern from "fastmlp.h" nogil:
     struct design:
         c_loss loss
         int output
+        long n_packed
+    struct arena:
+        void *gradient
     struct c_pass "pass":
         int fault
         int (*interrupted)() noexcept nogil
     struct engine:
         design design
+        arena arena
         c_pass c_pass "pass"
         tuner tuner
         double gradient_norm
@@ -107,7 +111,7 @@ cdef extern from "fastmlp.h" nogil:
         int output, rule
         c_loss loss
         long batch
-        int sparse, n_threads
+        int sparse, shards, n_threads
         const double *dropout
         uint64_t seed
         const int *frozen
@@ -116,6 +120,10 @@ cdef extern from "fastmlp.h" nogil:
     struct penalty:
         double l2, l1
         int over_batch
+    struct shards:
+        const long *cuts
+        long n, position
+        double total
     struct product:
         const kernels *kernels
         matrix a, b, activations
@@ -202,6 +210,8 @@ cdef extern from "fastmlp.h" nogil:
     double fastmlp_step(
         engine *, const samples *, long, long, long, const penalty *, const c_update *
     )
+    void fastmlp_shards(engine *, const samples *, const shards *, long, double *)
+    double fastmlp_descend(engine *, double, const penalty *, const c_update *)
     void fastmlp_tuner_pause(tuner *)
     int fastmlp_reals_within(const void *, long, int, double, double)
     int fastmlp_labels_within(const int64_t *, long, long)
@@ -255,5 +265,6 @@ include "_use.pxi"
 include "_derivatives.pxi"
 include "_hessian.pxi"
 include "_networks.pxi"
+include "_shards.pxi"
 include "_lanes.pxi"
 include "_for_tests.pxi"

@@ -23,6 +23,7 @@ cdef class Engine:
 
     def __cinit__(
         self, architecture, dtype, loss, rule, long batch, options, bint sparse=False,
+        bint shards=False,
     ):
         cdef request d
         cdef fastmlp_activation *custom
@@ -58,7 +59,7 @@ cdef class Engine:
         if rule is not None:
             self.update = update_of(rule)
             d.rule = self.update.rule
-        d.batch, d.sparse, d.n_threads = batch, sparse, self.threads
+        d.batch, d.sparse, d.shards, d.n_threads = batch, sparse, shards, self.threads
         if probabilities.size:
             d.dropout = <const double *>cnp.PyArray_DATA(probabilities)
         d.seed = options.seed

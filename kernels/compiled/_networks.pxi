@@ -129,6 +129,8 @@ def _new_network(architecture, dtype, n_threads):
 class Trainer:
     """See :class:`fastmlp.kernels.reference.Trainer`."""
 
+    _shards = False  # whether steps are made in two halves
+
     def __init__(self, architecture, dtype, loss, update_rule, options):
         _checks.training(architecture, loss, options)
         self._architecture, self._dtype = architecture, np.dtype(dtype)
@@ -147,6 +149,7 @@ class Trainer:
         return Engine(
             self._architecture, self._dtype, self._loss, self._rule,
             self._sparse_rows or self._options.batch_size, self._options, self._sparse_rows > 0,
+            self._shards,
         )
 
     def _prepare(self, sparse, rows):

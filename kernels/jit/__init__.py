@@ -31,6 +31,7 @@ from .losses import loss_value, output_delta
 from .network import Network
 from .optimizers import update
 from .second import gauss_newton
+from .shards import ShardTrainer
 from .threads.limit import register as _register
 from .training import Trainer
 from .vector.host import host
@@ -38,6 +39,7 @@ from .vector.host import host
 __all__ = [
     "LaneTrainer",
     "Network",
+    "ShardTrainer",
     "Trainer",
     "activate",
     "activation_backward",

@@ -26,8 +26,8 @@ from .passes.weights_pass import bound_task, norm_task, update_task, weights_tas
 from .threads.tuner import STRETCH, Choice
 from .threads.use import Use
 
-_CHUNK_SECONDS = 0.06  # between two looks for Ctrl-C
-_LONG_SECONDS = 0.12  # of a step whose rows are done in pieces, for the same reason
+CHUNK_SECONDS = 0.06  # between two looks for Ctrl-C
+LONG_SECONDS = 0.12  # of a step whose rows are done in pieces, for the same reason
 
 
 class Trainer:
@@ -36,6 +36,8 @@ class Trainer:
     The same as :class:`fastmlp.kernels.reference.Trainer`. All memory of a step is laid out here;
     steps run in compiled code without the GIL, in chunks between which Python can answer Ctrl-C.
     """
+
+    _shards = False  # whether steps are made in two halves
 
     def __init__(
         self,
@@ -59,7 +61,7 @@ class Trainer:
             architecture.activations,
             self._dtype,
             self._batch_size,
-            stores=1 + self._n_slots + self._with_norm,
+            stores=1 + self._n_slots + self._with_norm + self._shards,
             with_errors=True,
             n_threads=self._choice.most,
             with_slopes=True,
@@ -110,7 +112,7 @@ class Trainer:
         # rows would lose its digits in the weights.
         penalised = self._with_penalty or clipped or self._with_norm or update.weight_decay
         plain = kernel_of(self._rule) == "sgd" and not penalised
-        plan.sparse.direct = plain and not many_rows(space)
+        plan.sparse.direct = plain and not many_rows(space) and not self._shards
         return tasks
 
     def _set_rule(self, clipped: bool) -> None:
@@ -296,16 +298,16 @@ class Trainer:
             if cut != self._cut:
                 self._share(threads, rest)
                 self._cut = cut
-            seconds = STRETCH if self._choice.trying else _CHUNK_SECONDS
+            seconds = STRETCH if self._choice.trying else CHUNK_SECONDS
             count = min(steps - step, max(1, int(seconds / self._step_seconds)))
             finished = None
             if self._calls_back:
                 count, finished = 1, self._copies()
             start = time.perf_counter()
             try:
-                if self._step_seconds > _LONG_SECONDS and finished is None:
+                if self._step_seconds > LONG_SECONDS and finished is None:
                     phases = self._phases(rest if step == steps - 1 else self._batch_size)
-                    piece = max(threads, int(phases[0] * _CHUNK_SECONDS / self._step_seconds))
+                    piece = max(threads, int(phases[0] * CHUNK_SECONDS / self._step_seconds))
                     self._job.run_in_pieces(step, steps - 1, phases, piece, threads)
                 else:
                     self._job.run(step, step + count, steps - 1, threads)

@@ -15,7 +15,7 @@ other backends are checked against it. It also runs wherever NumPy does.
 ``regularisation``  penalties, dropout, clipping, bounded norms
 ``derivatives``     derivatives of a network by its inputs
 ``network``         a network's predictions and gradients;  ``trainer``  the steps of an epoch
-``lanes``           some networks in one trainer
+``lanes``           some networks in one trainer;  ``shards``  steps of several processes
 """
 
 from .._steps import plain_samples
@@ -26,11 +26,13 @@ from .losses import loss_value, output_delta
 from .network import Network
 from .optimizers import update
 from .second import gauss_newton
+from .shards import ShardTrainer
 from .trainer import Trainer
 
 __all__ = [
     "LaneTrainer",
     "Network",
+    "ShardTrainer",
     "Trainer",
     "activate",
     "activation_backward",

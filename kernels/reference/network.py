@@ -139,18 +139,21 @@ class Network(PlainPredictions, Derivatives):
         sample_weight: Array | None,
         gradient: Array,
         dropout: Dropout | None = None,
+        total: float | None = None,
     ) -> float:
         """Write the gradient of the mean loss into ``gradient`` and return the loss.
 
-        Without a loss ``target`` holds the derivatives by the outputs of one that is a sum over
-        rows, and 0 is returned.
+        Both are sums over the rows, divided by ``total`` (by default the rows' weight). Without a
+        loss ``target`` holds the derivatives by the outputs of one that is a sum over rows, and 0
+        is returned.
         """
         net = self.architecture
         weights, _ = net.views(parameters)
         d_weights, d_biases = net.views(gradient)
         n, n_out = len(x), net.sizes[-1]
         weight, factors = losses.parts_of(sample_weight)
-        total = float(n) if weight is None else float(weight.sum(dtype=np.float64))
+        own = float(n) if weight is None else float(weight.sum(dtype=np.float64))
+        total = own if total is None else total
         scale = self.dtype.type(1 / total if total else 0)
 
         # Rows pass: forward, output error, hidden errors back.
@@ -180,4 +183,5 @@ class Network(PlainPredictions, Derivatives):
         if loss is None:
             return 0.0
         rows = losses.row_losses(scores, y, loss, net.output, factors) if n else np.zeros(0)
-        return losses.weighted_mean(rows.astype(np.float64), weight)
+        mean = losses.weighted_mean(rows.astype(np.float64), weight)
+        return mean if total == own else mean * own / total

@@ -55,6 +55,6 @@ def kept(
     counter[..., 0] = np.arange(counter.shape[1])
     counter[..., 1] = np.arange(first_row, first_row + n)[:, None]
     counter[..., 2], counter[..., 3] = step % 2**32, layer
-    words = philox(counter, (seed % 2**32, seed // 2**32)).reshape(n, -1)[:, :width]
+    words = philox(counter, (seed % 2**32, seed // 2**32)).reshape(n, 4 * -(-width // 4))[:, :width]
     result: Array = words >= math.floor(p * 2**32)
     return result

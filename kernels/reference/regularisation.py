@@ -37,12 +37,14 @@ class Dropout:
     """Inverted dropout in one step: units are dropped with probability ``p``, and what is kept is
     multiplied by ``1 / (1 - p)`` (Srivastava and others, 2014). See :func:`philox.kept`.
 
-    ``probabilities`` are of the input and of each hidden layer.
+    ``probabilities`` are of the input and of each hidden layer, ``first_row`` the place in the
+    batch of the first row.
     """
 
     probabilities: Sequence[float]
     seed: int
     step: int
+    first_row: int = 0
 
     def forward(self, a: Array | CSR, layer: int) -> Array | CSR:
         """What is left of a layer's values, or of the stored entries of sparse rows."""
@@ -62,7 +64,8 @@ class Dropout:
 
     def _kept(self, shape: tuple[int, ...], layer: int) -> Array:
         n, width = shape
-        return philox.kept(n, width, self.probabilities[layer], self.seed, self.step, layer)
+        probability = self.probabilities[layer]
+        return philox.kept(n, width, probability, self.seed, self.step, layer, self.first_row)
 
     @staticmethod
     def _scaled(values: Array, kept: Array, p: float) -> Array:

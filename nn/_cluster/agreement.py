@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from fastmlp.kernels import TargetWeights
+from fastmlp import kernels
+from fastmlp.kernels import CSR, TargetWeights
 
 from .._network.batch import Batch
 from .._streams.stream import StreamBatch
@@ -32,6 +33,7 @@ def words(
     given |= {"full steps": known.full, "metrics": options.metrics, "epochs": options.epochs}
     given |= {"shuffle": options.shuffle, "class_weight": options.class_weight}
     given |= {"partitioned": options.partitioned}
+    given |= {"backend": kernels.info()["backend"]}
     common, watched = not options.partitioned, options.validation_data
     return [
         f"the network {network!r}",
@@ -75,7 +77,8 @@ def _kind_of_rows(batch: Batch | StreamBatch) -> str:
     weighed = "" if first.weight is None else ", weighed"
     if isinstance(first.weight, TargetWeights):
         weighed += " target by target"
-    return f"with {first.x.shape[1]} features and {first.target.ndim}-dimensional targets{weighed}"
+    features = f"{first.x.shape[1]} {'sparse ' if isinstance(first.x, CSR) else ''}features"
+    return f"with {features} and {first.target.ndim}-dimensional targets{weighed}"
 
 
 def _of_validation(given: Any) -> str:

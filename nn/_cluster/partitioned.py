@@ -13,12 +13,12 @@ import time
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels import TargetWeights
+from fastmlp.kernels import Architecture, TargetWeights
 
 from .._inputs import sparse, weights
 from .._typing import Array
 from . import sums
-from .trainer import ClusterTrainer, shared_gradient
+from .trainer import ClusterTrainer
 
 
 class PartitionedTrainer(ClusterTrainer):
@@ -29,6 +29,15 @@ class PartitionedTrainer(ClusterTrainer):
     over : bool
         Whether rank 0's clock has ended the epoch.
     """
+
+    def __init__(self, architecture: Architecture, dtype: Any, *arguments: Any) -> None:
+        super().__init__(architecture, dtype, *arguments)
+        #: No rows, of the kind that this rank has.
+        ends = architecture.sizes[0], architecture.sizes[-1]
+        self._nothing: tuple[Any, Array] = (
+            np.empty((0, ends[0]), dtype),
+            np.empty((0, ends[1]), dtype),
+        )
 
     over = False
     _deadline = math.inf
@@ -55,7 +64,7 @@ class PartitionedTrainer(ClusterTrainer):
         with self._cluster.guard():
             while not self.over and self._meet(0, 0.0):
                 rate = float(rates[min(step, len(rates) - 1)])
-                self._step(self._no_rows, self._no_rows, None, none, rate)
+                self._step(*self._nothing, None, none, rate)
                 step += 1
         return self._summed / max(self._visited, 1), self._visited
 
@@ -80,10 +89,6 @@ class PartitionedTrainer(ClusterTrainer):
                 self._step(x, target, sample_weight, rows, rate)
         return (self._summed - before[0]) / max(self._visited - before[1], 1)
 
-    @property
-    def _no_rows(self) -> Array:
-        return np.empty((0, self._architecture.sizes[0]), self._dtype)
-
     def _meet(self, rows: int, weight: float) -> bool:
         """Tell the ranks what this one adds to the next step; whether there is one."""
         late = bool(self._visited) and time.perf_counter() >= self._deadline
@@ -103,20 +108,8 @@ class PartitionedTrainer(ClusterTrainer):
         return True
 
     def _step(self, x: Any, target: Array, weight: Array | None, rows: Array, rate: float) -> float:
-        weights = None if weight is None else weight[rows]
-
-        def differentiate(part: slice, out: Array) -> float:
-            return self._differentiate(x, target, weight, rows, part, out)
-
-        self.step += 1
-        try:
-            loss, gradient = shared_gradient(
-                self._cluster, self._gradients, len(rows), weights, self._total, differentiate
-            )
-        except BaseException:
-            self.step -= 1
-            raise
-        loss += self._update(gradient, rate, self._total)
+        self._nothing = sparse.part(x, slice(0, 0)), target[:0]
+        loss = self._shared_step(x, target, weight, rows, rate, self._total)
         self._summed += self._of_all * loss
         self._visited += self._of_all
         return loss

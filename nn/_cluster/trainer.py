@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import Architecture, TrainingOptions, UpdateRule
+from fastmlp.kernels import CSR, Architecture, TrainingOptions, UpdateRule
 
 from .._derivatives import gauss_newton
 from .._inputs import sparse
@@ -15,7 +16,6 @@ from .._network import blocks
 from .._typing import Array
 from . import sums
 from .cluster import Cluster
-from .dropout import loss_and_gradient_with_dropout
 
 
 class ClusterTrainer:
@@ -41,34 +41,39 @@ class ClusterTrainer:
         options: TrainingOptions,
         cluster: Cluster,
     ) -> None:
-        self._architecture, self._dtype = architecture, np.dtype(dtype)
-        self._net = kernels.network(architecture, dtype, n_threads=options.n_threads)
-        self._loss, self._rule, self._options, self._cluster = loss, rule, options, cluster
-        n = architecture.n_parameters
-        self._parameters = np.zeros(n, dtype)
-        self._state = rule.initial_state(n, 0.0, dtype)
-        self.step = 0
-        self.gradient_norm: float | None = None
-        #: Gradients of this rank's shards.
-        self._gradients = buffers(cluster, self._parameters)
+        self._options, self._cluster = options, cluster
+        most = options.batch_size
+        if not cluster.partitioned:
+            most = kernels.shard_rows(-(-most // cluster.shards), len(cluster.mine))
+        self._trainer = kernels.shard_trainer(
+            architecture, dtype, loss, rule, dataclasses.replace(options, batch_size=most)
+        )
+        self._shape = len(rule.slots), architecture.n_parameters
+        self._dtype = np.dtype(dtype)
+        #: Sums of calls of the trainer, where a step takes several.
+        self._waiting = np.empty((0, 0), dtype)
         #: Whether somebody, such as a callback of rank 0, has set the parameters.
         self._loaded = False
 
-    #: Place of the rows that this rank is given in the batch.
+    #: Place in the batch of the first of the rows that this rank is given.
     _first_row = 0
+
+    @property
+    def step(self) -> int:
+        return self._trainer.step
+
+    @property
+    def gradient_norm(self) -> float | None:
+        return self._trainer.gradient_norm
 
     def load(self, parameters: Array, state: Array | None = None, step: int = 0) -> None:
         """Copy parameters in, and optimizer state, by default that before the first step."""
-        if state is None:
-            state = self._rule.initial_state(len(parameters), 0.0, self._dtype)
-        self._parameters[...], self._state[...], self.step = parameters, state, int(step)
+        self._trainer.load(parameters, state, step)
         self._loaded = True
 
     def store(self, parameters: Array, state: Array | None = None) -> None:
         """Copy parameters (and optimizer state) out, as of the last finished step."""
-        parameters[...] = self._parameters
-        if state is not None:
-            state[...] = self._state
+        self._trainer.store(parameters, state)
 
     def run_epoch(
         self,
@@ -118,59 +123,63 @@ class ClusterTrainer:
 
     def _follow(self) -> None:
         """Take parameters, moments and the number of steps from rank 0."""
-        found = self._cluster.of_first((self._parameters, self._state, self.step))
-        self._parameters[...], self._state[...], self.step = found
+        given = None
+        if self._cluster.leads:
+            given = np.empty(self._shape[1], self._dtype), np.empty(self._shape, self._dtype)
+            self.store(*given)
+        found = self._cluster.of_first((given, self.step))
+        assert found[0] is not None
+        self._trainer.load(*found[0], found[1])
 
     def _step(self, x: Any, target: Array, weight: Array | None, rows: Array, rate: float) -> float:
         weights = None if weight is None else weight[rows]
         total = float(len(rows) if weights is None else weights.sum(dtype=np.float64))
-        self.step += 1
-        try:
-            loss, gradient = shared_gradient(
-                self._cluster,
-                self._gradients,
-                len(rows),
-                weights,
-                total,
-                lambda part, out: self._differentiate(x, target, weight, rows, part, out),
-            )
-        except BaseException:
-            self.step -= 1
-            raise
-        return loss + self._update(gradient, rate, total)
+        return self._shared_step(x, target, weight, rows, rate, total)
 
-    def _update(self, gradient: Array, rate: float, total: float) -> float:
-        """Make the step along a gradient of so many rows; return the penalty before it."""
-        penalty, self.gradient_norm = kernels.apply_gradient(
-            self._architecture,
-            self._rule,
-            self._options,
-            self._parameters,
-            gradient,
-            self._state,
-            self.step,
-            rate,
-            total,
-        )
-        return penalty
-
-    def _differentiate(
-        self, x: Any, target: Array, weight: Array | None, rows: Array, part: slice, out: Array
+    def _shared_step(
+        self, x: Any, target: Array, weight: Array | None, rows: Array, rate: float, total: float
     ) -> float:
-        """Mean loss and gradient of some rows of a batch."""
-        chosen = rows[part]
-        weights = None if weight is None else weight[chosen]
-        batch = (sparse.take(x, chosen), target[chosen], self._loss)
-        options = self._options
-        if options.dropout:
-            return loss_and_gradient_with_dropout(
-                self._architecture, self._parameters, *batch, weights, options, self.step,
-                self._first_row + part.start, out,
-            )  # fmt: skip
-        value, _ = self._net.loss_and_gradient(
-            self._parameters, *batch, sample_weight=weights, out=out
-        )
-        return float(value)
+        """Make the step of a batch of which ``rows`` are known here; its mean loss.
+
+        Parameters
+        ----------
+        total : float
+            Weight of the whole batch.
+        """
+        trainer, mine = self._trainer, self._cluster.mine
+        cuts = self._cluster.cuts(len(rows))[mine.start : mine.stop + 1]
+        calls = kernels.shard_groups(cuts, isinstance(x, CSR))
+        losses: list[Array] = []
+
+        def made(number: int, call: list[int]) -> Array:
+            chosen = rows[call[0] : call[-1]]
+            losses.append(
+                trainer.differentiate(
+                    sparse.take(x, chosen),
+                    target[chosen],
+                    [cut - call[0] for cut in call],
+                    total,
+                    sample_weight=None if weight is None else weight[chosen],
+                    position=self._first_row + call[0],
+                )
+            )
+            if len(calls) == 1:
+                return trainer.gradient
+            if self._waiting.shape != (len(calls).bit_length(), trainer.gradient.size):
+                shape = len(calls).bit_length(), trainer.gradient.size
+                self._waiting = np.empty(shape, self._dtype)
+            kept: Array = self._waiting[number.bit_count()]
+            kept[...] = trainer.gradient
+            return kept
+
+        gradient = sums.tree(made(number, call) for number, call in enumerate(calls))
+        if len(calls) > 1:
+            trainer.gradient[...] = gradient
+        each = np.concatenate(losses)
+        loss = sums.tree(each[k : k + 1] for k in range(len(each)))
+        sums.over_ranks(self._cluster.comm, trainer.gradient)
+        sums.over_ranks(self._cluster.comm, loss)
+        return float(loss[0]) + trainer.descend(rate, total)
 
 
 def buffers(cluster: Cluster, parameters: Array) -> Array:

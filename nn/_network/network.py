@@ -48,7 +48,7 @@ class Network(Arguments):
         # Made when somebody looks: of ten thousand small networks they would be a third of all.
         self._lists: tuple[ParameterList, ParameterList] | None = None
         #: Numbers of rows that are predicted in one call.
-        self._few = blocks.rows_of_block(architecture) * architecture.sizes[0]
+        self._few: int = blocks.rows_of_block(architecture) * architecture.sizes[0]
         # The backend's network object, its predictions of plain rows, and the backend of both.
         self._network: Any = None
         self._plain: Any = None

@@ -21,6 +21,7 @@ METHODS = [
             *("vjp", "jvp", "jacobian", "input_gradients", "hessian_product"),
         ),
         "Trainer": ("__init__", "load", "store", "run_epoch", "run_epochs"),
+        "ShardTrainer": ("differentiate", "descend"),
     }.items()
     for name in names
 ]

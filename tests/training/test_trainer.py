@@ -279,8 +279,8 @@ def test_numba_makes_the_rows_of_a_huge_step_in_pieces(monkeypatch, options, row
         whole, pieces = (MLP([8, 20, 1], random_state=0, n_threads=1) for _ in range(2))
         trainers = [net.trainer(batch_size="full", **options) for net in (whole, pieces)]
         want = [trainers[0].step(x, y) for _ in range(2)]
-        monkeypatch.setattr(training, "_LONG_SECONDS", 0.0)
-        monkeypatch.setattr(training, "_CHUNK_SECONDS", 1e-9)
+        monkeypatch.setattr(training, "LONG_SECONDS", 0.0)
+        monkeypatch.setattr(training, "CHUNK_SECONDS", 1e-9)
         run, calls = Job.run, []
 
         def counted(job, n_threads):

@@ -15,6 +15,7 @@ from .table import INDEX
 
 __all__ = [
     "accumulate",
+    "add",
     "bound_columns",
     "column_sums",
     "dropout",
@@ -59,6 +60,7 @@ sparse_forward = KernelCalls(sparse.forward)
 # Single kernels
 column_sums = _single("column_sums", tiles.column_sums)
 accumulate = _single("accumulate", tiles.accumulate)
+add = _single("add", tiles.add)
 rounded = _single("rounded", tiles.rounded)
 gather = _single("gather", panels.gather)
 scatter = _single("scatter", panels.scatter)

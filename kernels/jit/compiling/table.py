@@ -44,6 +44,7 @@ _SINGLE: Mapping[str, Writer] = {
     "sparse_gradient": sparse.gradient,
     "sparse_gradient_sums": sparse.gradient_sums,
     "bound_columns": penalties.bound_columns,
+    "add": tiles.add,
 }
 _REGULARISED = tuple(f"{name} regularised" for name in update_rules.RULES)
 _FAMILIES: Mapping[str, tuple[Writer, tuple[str, ...]]] = {

@@ -99,8 +99,13 @@ def _leave_room(space: Workspace, counts: Array) -> None:
     space.hold(room, starts)
 
 
-def set_weights(space: Workspace, weights: Array | TargetWeights | None) -> None:
-    """Point the plan at weights of rows or targets, in visiting order, and their sums."""
+def set_weights(
+    space: Workspace, weights: Array | TargetWeights | None, total: float | None = None
+) -> None:
+    """Point the plan at weights of rows or targets, in visiting order, and their sums.
+
+    ``total`` is the weight of a batch of which the rows, at most a step's, are a part.
+    """
     plan = space.plan
     if weights is None:
         plan.weights = space.no_weights
@@ -114,6 +119,8 @@ def set_weights(space: Workspace, weights: Array | TargetWeights | None) -> None
     doubles = of_rows.astype(np.float64)
     starts = np.arange(0, len(doubles), plan.batch)
     totals = np.add.reduceat(doubles, starts) if len(doubles) else doubles
+    if total is not None:
+        totals = np.full(len(starts), total)
     # What errors are multiplied by, one weight over a step's total, has to be a normal number.
     shares = totals
     largest = np.maximum.reduceat(doubles, starts) if len(doubles) else doubles
@@ -121,6 +128,8 @@ def set_weights(space: Workspace, weights: Array | TargetWeights | None) -> None
         each = np.repeat(np.frexp(largest)[1], np.diff(np.append(starts, len(doubles))))
         scaled = np.ldexp(doubles, -each)
         of_rows, shares = scaled.astype(of_rows.dtype), np.add.reduceat(scaled, starts)
+        if total is not None:
+            shares = np.ldexp(totals, -np.frexp(largest)[1])
     plan.weights = RowWeights(
         address=address(of_rows),
         step_bytes=space.dtype.itemsize,

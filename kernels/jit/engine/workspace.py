@@ -58,6 +58,8 @@ class Workspace:
     layers : array of Layer
     stores : list of int
         Addresses of the stores.
+    store_bytes : int
+        Bytes of each.
     no_weights : RowWeights
         A one as the weight of all rows.
     constants : array, shape (2, N_CONSTANTS)
@@ -94,8 +96,8 @@ class Workspace:
         # An odd number of lines between panels spreads them over the sets of the cache.
         row_step_bytes = (max(rows, 1) | 1) * LINE
         self._arena = arena = Arena()
-        store_bytes = lay_out_store(self.layers, itemsize)
-        where = [arena.take(store_bytes) for _ in range(stores)]
+        self.store_bytes = lay_out_store(self.layers, itemsize)
+        where = [arena.take(self.store_bytes) for _ in range(stores)]
         lay_out_batch(self.layers, arena, row_step_bytes, with_errors)
         block = row_block(rows, n_threads)
         if predicts:

@@ -135,6 +135,17 @@ def accumulate(code: Code, *, source: Int, sums: Int, lines: Int, known: Int) ->
 
 
 @kernel
+def add(code: Code, *, source: Int, target: Int, lines: Int, known: Int) -> None:
+    """Add lines to others; where those are not ``known``, they become the first."""
+    zero = code.real(0.0)
+    with code.loop(lines) as i:
+        for _, at in _registers(code, 1):
+            place = target + i * LINE + at
+            before = code.choose_real(known > 0, code.load(place), zero)
+            code.store(before + code.load(source + i * LINE + at), place)
+
+
+@kernel
 def rounded(code: Code, *, sums: Int, target: Int, lines: Int) -> None:
     """Lines of the dtype of sums in float64."""
     with code.loop(lines) as i:

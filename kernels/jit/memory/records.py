@@ -134,13 +134,13 @@ class RowWeights(ctypes.Structure):
     # Of the dtype; 0 bytes apart for one weight for all.
     address: Address
     step_bytes: Bytes
-    # The same as doubles, and their sums for each step: of the doubles, and of those of the dtype,
-    # which are scaled by a power of two where they are very large or small.
+    # As doubles, and their sums for each step: of the doubles, and of those of the dtype, which are
+    # scaled by a power of two where they are very large or small.
     doubles: Address
     totals: Address
     shares: Address
-    # Factors of each target of a row beside its weight (0 for none): those of one target of all
-    # rows lie together, in visiting order; bytes from one target's to the next.
+    # Factors of each target of a row beside its weight (0 for none), those of one target together,
+    # in visiting order; bytes from one target's to the next.
     factors: Address
     factor_step_bytes: Bytes
 
@@ -157,10 +157,10 @@ class Sparse(ctypes.Structure):
     # What dropout leaves of a step's values, and where each row begins there.
     left: Address
     left_starts: Address
-    # Memory for the gradient of the first layer, unless it is direct: plain descent needs none.
+    # Memory for the gradient of the first layer, unless it is direct: plain descent needs none; the
+    # same in float64, for sums over many rows in float32 (else 0).
     gradient: Address
     direct: Flag
-    # The same in float64, for sums over many rows in float32 (else 0).
     sums: Address
 
 
@@ -172,8 +172,7 @@ class Update(ctypes.Structure):
     # The rule's kernel, and that of what collects gradients.
     rule: Index
     collect: Index
-    # The task that prepares the constants from those of the rule (0: they are there), in every step
-    # or once.
+    # The task that prepares the constants (0: they are there), in every step or once.
     prepare: Address
     varying: Flag
     constants: Address
@@ -202,14 +201,13 @@ class Plan(ctypes.Structure):
     n_layers: Count
     blocks: Address
     n_blocks: Count
-    # Rows: of the job, of a step, of a task; the task that a piece of a step's rows begins with.
+    # Rows: of the job, a step, a task; the task that a piece of a step's rows begins with.
     n_rows: Count
     batch: Count
     row_block: Count
     first_block: Count
     row_step_bytes: Bytes
-    # What a call is given: input rows; targets (see TARGETS) or a second matrix; a third one; a
-    # flat vector (and the store that belongs to it); results.
+    # Operands: input rows; targets or a second matrix; a third; a flat vector and its store; out.
     x: Operand
     target: Operand
     third: Operand
@@ -255,18 +253,23 @@ class Plan(ctypes.Structure):
     lowest: Count
     update: Update
     # Sums of squares of the gradient before and after clipping its elements, one place for each
-    # square of panels and each panel of biases, so that no sum depends on how the work is cut (0:
-    # not needed); their number.
+    # square of panels and panel of biases, however the work is cut (0: not needed); their number.
     norms: Address
     n_norms: Count
-    # Dropout.
+    # Dropout: its seed, and the place of a step's first row in the whole batch.
     seed: int
-    # Steps made before this job and until now; whether penalties are divided by the rows; whether
-    # transposed weights are kept up to date.
+    position: Count
+    # Steps made before this job, and in all; penalties over the rows; transposed weights kept.
     steps_before: Count
     steps_made: Count
     penalty_per_row: Flag
     refresh: Flag
+    # Of a step that several processes share: cuts of its rows into shards and their number, the sum
+    # of their gradients; the weight of the whole batch (0: that of the rows).
+    cuts: Address
+    n_shards: Count
+    shard_sum: Address
+    total: float
     # Value of the labels' rows apart from the label; constant of the loss.
     label_low: float
     loss_constant: float

@@ -168,6 +168,8 @@ def output_rows(plan: Any, layer: Any, row: int, rows: int, columns: int) -> Non
 @inline
 def step_total(plan: Any, step: int, rows: int) -> Any:
     """Total row weight of a step."""
+    if plan.total != 0.0:
+        return plan.total
     if plan.weights.totals:
         return doubles(plan.weights.totals)[step]
     return float(rows)
@@ -178,7 +180,7 @@ def scaled_total(plan: Any, step: int, rows: int) -> Any:
     """The same of the weights in the dtype, which are scaled where they are very large or small."""
     if plan.weights.shares:
         return doubles(plan.weights.shares)[step]
-    return float(rows)
+    return step_total(plan, step, rows)
 
 
 @inline
@@ -193,7 +195,7 @@ def drop(plan: Any, layer: Any, level: int, slope: int, t: int, row: int, rows: 
             a=layer.a + at,
             s=slope + at,
             n=rows * plan.panel,
-            row=row,
+            row=plan.position + row,
             group=panel * groups,
             step=t,
             layer=level,

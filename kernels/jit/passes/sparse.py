@@ -116,6 +116,7 @@ def add_rows(plan: Any, d: int, first: int, rows: int, target: int, factor: floa
 def drop_entries(plan: Any, layer: Any, t: int, place: int, row: int) -> None:
     """Dropout of the stored entries of a row, into the memory for what is left."""
     source = load_int(plan.order + 8 * place) if plan.order else place
+    row += plan.position
     begin = load_int(plan.sparse.starts + 8 * source)
     count = load_int(plan.sparse.starts + 8 * (source + 1)) - begin
     columns = plan.sparse.columns + 8 * begin

@@ -29,8 +29,8 @@ from .gradients import GROUP, is_narrow, narrow_gradient, plain_gradient
 from .rows import constants_of, layers_of, rows_of_step, step_total
 from .sparse import sparse_gradient
 
-_SCRATCH = host().gradient_panels * GROUP * LINE
-_SUMS = 2 * _SCRATCH  # of float32 in float64
+SCRATCH = host().gradient_panels * GROUP * LINE
+_SUMS = 2 * SCRATCH  # of float32 in float64
 
 
 @inline
@@ -133,7 +133,7 @@ def weights_task(plan_address: int, step: int, index: int) -> None:
     block = records(plan.blocks, Block)[index]
     layer = layers_of(plan)[block.layer]
 
-    gradient = scratch(_SCRATCH)
+    gradient = scratch(SCRATCH)
     d = layer.d + block.panel * plan.row_step_bytes
     if plan.sparse.present and block.layer == 0:  # all lines of one panel
         at = layer.weights_bytes + block.panel * layer.weight_step_bytes
@@ -152,8 +152,18 @@ def weights_task(plan_address: int, step: int, index: int) -> None:
 
 
 @inline
-def dense_gradient(plan: Any, layer: Any, block: Any, rows: int, gradient: int) -> None:
-    """The gradient of a block of weights, a group of features at a time, and what is done to it.
+def group_gradient(
+    plan: Any,
+    layer: Any,
+    block: Any,
+    first: int,
+    rows: int,
+    feature: int,
+    features: int,
+    gradient: int,
+    ahead_bytes: int,
+) -> None:
+    """The gradient of a group of features of a block, over ``rows`` rows from ``first`` on.
 
     Sums over more rows than keep their digits in float32 are made of runs, which are added in
     float64. Runs begin at the same rows in every block, whatever the number of threads.
@@ -161,28 +171,35 @@ def dense_gradient(plan: Any, layer: Any, block: Any, rows: int, gradient: int) 
     narrow = is_narrow(plan, layer, block, rows)
     run = RUN if plan.itemsize == 4 and rows > RUN else max(rows, 1)
     sums = scratch(_SUMS)
+    for begin in range(0, max(rows, 1), run):
+        here, done, row = min(run, rows - begin), 0, first + begin
+        ahead = min(ahead_bytes // max(here, 1), 2 * LINE) if begin == 0 else 0
+        if narrow:
+            done = narrow_gradient(
+                plan, layer, block, row, here, feature, features, gradient, ahead
+            )
+        plain_gradient(plan, layer, block, row, here, feature, done, features, gradient, ahead)
+        if run < rows:
+            for p in range(block.panels):
+                at = p * GROUP * LINE
+                source, whole = gradient + at, sums + 2 * at
+                accumulate(plan, source=source, sums=whole, lines=features, known=begin)
+    if run < rows:
+        for p in range(block.panels):
+            at = p * GROUP * LINE
+            rounded(plan, sums=sums + 2 * at, target=gradient + at, lines=features)
+
+
+@inline
+def dense_gradient(plan: Any, layer: Any, block: Any, rows: int, gradient: int) -> None:
+    """The gradient of a block of weights, a group of features at a time, and what is done to it."""
     for feature in range(block.begin, block.end, GROUP):
         features = min(GROUP, block.end - feature)
-        for row in range(0, max(rows, 1), run):
-            here, done = min(run, rows - row), 0
-            ahead = min(GROUP * LINE // max(here, 1), 2 * LINE) if row == 0 else 0
-            if narrow:
-                done = narrow_gradient(
-                    plan, layer, block, row, here, feature, features, gradient, ahead
-                )
-            plain_gradient(plan, layer, block, row, here, feature, done, features, gradient, ahead)
-            if run < rows:
-                for p in range(block.panels):
-                    at = p * GROUP * LINE
-                    source, whole = gradient + at, sums + 2 * at
-                    accumulate(plan, source=source, sums=whole, lines=features, known=row)
+        group_gradient(plan, layer, block, 0, rows, feature, features, gradient, GROUP * LINE)
         for p in range(block.panels):
             column = block.panel + p
             at = layer.weights_bytes + column * layer.weight_step_bytes + feature * LINE
             found = gradient + p * GROUP * LINE
-            if run < rows:
-                whole = sums + 2 * p * GROUP * LINE
-                rounded(plan, sums=whole, target=found, lines=features)
             finish(plan, layer, column, feature, at, found, features, plan.update.constants)
             if plan.gradient == 0:
                 transpose_lines(plan, layer, column, feature, feature + features)

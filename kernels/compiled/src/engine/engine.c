@@ -80,17 +80,18 @@ static double sum_of_weights(const struct samples *s, int real_bytes, long first
     return total;
 }
 
-/* Set the unit of the batch's weights, and the inverse of their sum in it. */
+/* Set the unit of the batch's weights, and the inverse of their sum in it. With shards that is known. */
 static void weigh(struct engine *e, const struct samples *s, long first, long n)
 {
     const int real = e->design.kernels->real_bytes;
-    double total = (double)n;
+    const struct shards *shards = e->pass.shards;
+    double total = shards ? shards->total : (double)n;
     e->pass.unit = 1;
     if (s->sample_weight) {
-        total = sum_of_weights(s, real, first, n, 1);
+        total = shards ? total : sum_of_weights(s, real, first, n, 1);
         if (!(total > 1e-250 && total < 1e250)) {
             e->pass.unit = total < 1 ? 0x1p400 : 0x1p-400;
-            total = sum_of_weights(s, real, first, n, e->pass.unit);
+            total = shards ? total * e->pass.unit : sum_of_weights(s, real, first, n, e->pass.unit);
         }
     }
     e->pass.scale = total > 0 ? 1 / total : 0;
@@ -98,22 +99,22 @@ static void weigh(struct engine *e, const struct samples *s, long first, long n)
         e->pass.scale = e->pass.unit = 1;
 }
 
-static double pass_loss(const struct engine *e, const struct samples *s)
+/* Of the rows of the pass from `first` on, before `n`. */
+static double pass_loss(const struct engine *e, const struct samples *s, long first, long n)
 {
     double total = 0;
     const int real = e->design.kernels->real_bytes;
-    const long n = e->pass.n_rows;
     const void *losses = e->arena.row_loss;
     if (s->sample_weight)
-        for (long r = 0; r < n; r++) {
+        for (long r = first; r < n; r++) {
             const long at = row_at(s->order, e->pass.first_row + r);
             total += weight_at(s->sample_weight, real, at, e->pass.unit) * real_at(losses, real, r);
         }
     else if (real == 4)
-        for (long r = 0; r < n; r++)
+        for (long r = first; r < n; r++)
             total += ((const float *)losses)[r];
     else
-        for (long r = 0; r < n; r++)
+        for (long r = first; r < n; r++)
             total += ((const double *)losses)[r];
     return total;
 }
@@ -168,6 +169,15 @@ static void bound_columns(struct engine *e, int threads)
     fastmlp_parallel(threads, panels, e->design.kernels->bound_task, e);
 }
 
+/* What a step does behind its weights pass. */
+static void finish_update(struct engine *e, int threads)
+{
+    if (e->design.clip_norm > 0)
+        clip_and_update(e, threads);
+    if (e->design.max_norm > 0)
+        bound_columns(e, threads);
+}
+
 /* Whether somebody wants the step to end, asked about every 50 ms of it. */
 static int interrupted(struct engine *e)
 {
@@ -219,40 +229,30 @@ static void run_pass(struct engine *e)
     if (e->pass.fault) /* parameters are still as the last step left them */
         return;
     fastmlp_parallel(threads, e->design.n_groups, e->design.kernels->weights_group, e);
-    if (e->pass.finish && e->design.clip_norm > 0)
-        clip_and_update(e, threads);
-    if (e->pass.finish && e->design.max_norm > 0)
-        bound_columns(e, threads);
+    if (e->pass.finish && !e->pass.shards)
+        finish_update(e, threads);
 }
 
-/* One batch: returns its mean loss with the penalty, both before the update; or NaN, without an update,
-   where e->pass.fault says what is wrong with the samples. */
-double fastmlp_step(struct engine *e, const struct samples *samples, long first_row, long n_rows,
-                    long step, const struct penalty *penalty, const struct update *update)
+/* Rows of a batch, as many passes as it takes: the sum of their losses, of shards that of each in `losses`;
+   or NaN, without an update, where e->pass.fault says what is wrong with the samples. */
+static double run_passes(struct engine *e, const struct samples *samples, long first_row, long n_rows, double *losses)
 {
+    const struct shards *shards = e->pass.shards;
     double loss = 0;
-    weigh(e, samples, first_row, n_rows);
-    const double share = penalty->over_batch ? e->pass.scale * e->pass.unit : 1;
     e->pass.samples = samples;
-    e->pass.step = step;
     e->pass.fault = FAULT_none;
-    e->pass.l2 = penalty->l2 * share;
-    e->pass.l1 = penalty->l1 * share;
-    if (update)
-        e->pass.update = *update;
-    fastmlp_begin_step(e, update);
     e->pass.looked = 0;
     long done = 0;
     do {
         e->pass.first_row = first_row + done;
-        e->pass.position = done;
+        e->pass.position = done + (shards ? shards->position : 0);
         e->pass.n_rows = min(n_rows - done, e->design.capacity);
         e->pass.accumulate = done > 0;
         e->pass.finish = done + e->pass.n_rows == n_rows;
         run_pass(e);
         if (e->pass.fault)
             return NAN;
-        loss += pass_loss(e, samples);
+        loss += pass_loss(e, samples, 0, e->pass.n_rows);
         fastmlp_tuner_end(&e->tuner, e->pass.n_rows);
         done += e->pass.n_rows;
         if (done < n_rows && interrupted(e)) { /* nothing has been updated yet */
@@ -260,6 +260,33 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
             return NAN;
         }
     } while (done < n_rows);
+    for (long s = 0; shards && s < shards->n; s++)
+        losses[s] = (shards->n == 1 ? loss : pass_loss(e, samples, shards->cuts[s], shards->cuts[s + 1])) * e->pass.scale;
+    return loss;
+}
+
+static void set_penalty(struct engine *e, const struct penalty *penalty, double over_batch)
+{
+    const double share = penalty->over_batch ? over_batch : 1;
+    e->pass.l2 = penalty->l2 * share;
+    e->pass.l1 = penalty->l1 * share;
+}
+
+/* One batch: returns its mean loss with the penalty, both before the update; or NaN, without an update,
+   where e->pass.fault says what is wrong with the samples. */
+double fastmlp_step(struct engine *e, const struct samples *samples, long first_row, long n_rows,
+                    long step, const struct penalty *penalty, const struct update *update)
+{
+    e->pass.shards = NULL;
+    weigh(e, samples, first_row, n_rows);
+    set_penalty(e, penalty, e->pass.scale * e->pass.unit);
+    e->pass.step = step;
+    if (update)
+        e->pass.update = *update;
+    fastmlp_begin_step(e, update);
+    double loss = run_passes(e, samples, first_row, n_rows, NULL);
+    if (e->pass.fault)
+        return NAN;
     loss *= e->pass.scale;
     if (e->pass.l2 != 0 || e->pass.l1 != 0)
         loss += fastmlp_sum_of_penalties(e);
@@ -269,6 +296,36 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
     if (e->design.with_norm)
         e->gradient_norm = sqrt(sum_of_tasks(e, e->arena.task_norm));
     return loss;
+}
+
+/* The first half of a step that several processes share: the gradient of some shards of its batch, with
+   their losses, left in e->arena.gradient. Nothing is changed; e->pass.fault says what is wrong. */
+void fastmlp_shards(struct engine *e, const struct samples *samples, const struct shards *shards, long step,
+                    double *losses)
+{
+    e->pass.shards = shards;
+    weigh(e, samples, 0, samples->n_rows);
+    e->pass.l2 = e->pass.l1 = 0;
+    e->pass.step = step;
+    e->pass.lazy = 0;
+    run_passes(e, samples, 0, samples->n_rows, losses);
+    e->pass.shards = NULL;
+}
+
+/* The other half, along the sum of all gradients in e->arena.gradient: penalties, clipping, the update.
+   Returns the penalty before it. */
+double fastmlp_descend(struct engine *e, double total, const struct penalty *penalty, const struct update *update)
+{
+    const int threads = e->tuner.threads[e->tuner.best];
+    e->pass.shards = NULL;
+    set_penalty(e, penalty, total > 0 ? 1 / total : 0);
+    e->pass.update = *update;
+    e->pass.lazy = 0;
+    fastmlp_parallel(threads, e->design.n_tasks, e->design.kernels->descend_task, e);
+    finish_update(e, threads);
+    if (e->design.with_norm)
+        e->gradient_norm = sqrt(sum_of_tasks(e, e->arena.task_norm));
+    return e->pass.l2 != 0 || e->pass.l1 != 0 ? fastmlp_sum_of_penalties(e) : 0;
 }
 
 double fastmlp_gradient(struct engine *e, const void *parameters, const struct samples *samples,

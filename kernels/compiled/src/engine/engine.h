@@ -69,6 +69,7 @@ struct design {
     int with_norm;              /* the gradient's norm is wanted */
     int lowest;                 /* layer that is not frozen, n_layers if all are */
     int sparse;                 /* for sparse rows: weights of layer 0 lie by rows, see sparse.h */
+    int shards;                 /* gradients are sums of shards, see fastmlp_shards */
     int n_threads;              /* at most */
     long n_packed;              /* elements of the packed parameters */
     long capacity;              /* rows of a pass at most */
@@ -99,6 +100,15 @@ struct arena {
     double squares;             /* of those weights in memory, below 0 where unknown */
 };
 
+/* Shards of a batch: parts of its rows whose gradients are added up in a binary tree. */
+enum { MAX_SHARDS = 8, SHARD_LEVELS = 4 }; /* of one call, and the partial sums that wait at once */
+struct shards {
+    const long *cuts; /* n + 1 places among the rows of the call, from 0 to all of them */
+    long n;           /* a power of two; 1 where all rows do not fit into one pass, or are sparse */
+    long position;    /* of the first row in the whole batch */
+    double total;     /* weight of the whole batch, by which the sums are divided */
+};
+
 /* The pass at hand: some rows of the batch of one step. */
 struct pass {
     const struct samples *samples;
@@ -117,6 +127,7 @@ struct pass {
     double l2, l1;
     double factor;              /* of the gradient, by clip_norm */
     struct update update;
+    const struct shards *shards; /* whose gradients are wanted, and no update; else NULL */
 };
 
 struct engine {
@@ -138,6 +149,7 @@ struct request {
     struct loss loss;
     long batch;                                    /* rows at most; 0: it only describes a network */
     int sparse;                                    /* for sparse rows, see sparse.h */
+    int shards;                                    /* steps are made by fastmlp_shards and _descend */
     int n_threads;
     const double *dropout;                         /* of the input and of hidden layers */
     uint64_t seed;
@@ -170,6 +182,8 @@ void fastmlp_leave_steps(unsigned long mode);
 double fastmlp_operations(const struct engine *, long rows);
 double fastmlp_step(struct engine *, const struct samples *, long first_row, long n_rows, long step,
                     const struct penalty *, const struct update *);
+void fastmlp_shards(struct engine *, const struct samples *, const struct shards *, long step, double *losses);
+double fastmlp_descend(struct engine *, double total, const struct penalty *, const struct update *);
 double fastmlp_gradient(struct engine *, const void *parameters, const struct samples *,
                         long n_rows, const struct penalty *, void *gradient);
 

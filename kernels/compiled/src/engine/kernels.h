@@ -67,6 +67,7 @@ struct kernels {
     void (*weights_group)(void *engine, long group, int thread);
     void (*update_task)(void *engine, long task, int thread);
     void (*bound_task)(void *engine, long panel, int thread);
+    void (*descend_task)(void *engine, long task, int thread);
     long (*product_scratch)(const struct product *);
     void (*product_block)(void *product, long block, int thread);
     void (*forward_block)(void *forward, long block, int thread);

@@ -65,7 +65,7 @@ static void lay_out_parameters(struct engine *e, const struct request *r, char *
     e->arena.parameters = reals(e, memory, used, e->design.n_packed);
     for (int i = 0; i < fastmlp_states(r->rule); i++)
         e->arena.state[i] = reals(e, memory, used, e->design.n_packed);
-    if (r->rule == UPDATE_none || several || e->design.clip_norm > 0)
+    if (r->rule == UPDATE_none || r->shards || several || e->design.clip_norm > 0)
         e->arena.gradient = reals(e, memory, used, e->design.n_packed);
     if (several)
         e->arena.rest = reals(e, memory, used, e->design.n_packed);
@@ -130,6 +130,7 @@ static long lay_out(struct engine *e, const struct request *r, char *memory)
     lay_out_rows(e, memory, &used);
     e->arena.scratch_bytes = max((e->design.kernels->task_features + 1) * max_group_panels(e) * LINE,
                                  e->design.kernels->output_scratch(top->n_out));
+    e->arena.scratch_bytes *= e->design.shards ? SHARD_LEVELS : 1;
     if (e->design.sparse)
         e->arena.scratch_bytes =
             max(e->arena.scratch_bytes, max(SPARSE_SCRATCH, times(e->design.layers[0].out_panels, LINE)));
@@ -279,6 +280,7 @@ struct engine *fastmlp_engine_new(const struct request *r, double *wanted)
     e->design.with_norm = r->with_norm || e->design.clip_norm > 0;
     e->design.n_threads = r->n_threads;
     e->design.sparse = r->sparse;
+    e->design.shards = r->shards;
     e->arena.shrink = e->arena.next_shrink = 1;
     e->arena.squares = -1;
     describe_layers(e, r);

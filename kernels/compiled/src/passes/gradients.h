@@ -36,24 +36,30 @@
 #include "matrices/tile_tables.h"
 #include "work.h"
 
+/* The rows of a pass that a gradient is the sum of. */
+struct rows {
+    long first, n;
+};
+
 /* The gradient of a narrow task's whole panels of features, as delta^T a: the task's columns are then
    the rows of the tiles, which need no padding. Every element is the same sum as in the other loop.
    Returns how many features are done. */
 OUTLINE long narrow_loop(const struct engine *e, const struct weight_task *task,
-                         const struct task_gradient *g, struct share *share)
+                         const struct rows rows, const struct task_gradient *g, struct share *share)
 {
     enum { BLOCK = PANEL * PANEL };
     const struct layer *layer = &e->design.layers[task->layer];
     const long features = (task->last - task->first) / PANEL * PANEL, panel = e->design.batch_panel;
-    const real *a = task->layer ? e->design.layers[task->layer - 1].output : e->arena.input;
-    const real *delta = (const real *)layer->delta + task->panel * panel;
-    const long block = depth_block(e->pass.n_rows);
+    const real *a = (const real *)(task->layer ? e->design.layers[task->layer - 1].output : e->arena.input) +
+                    rows.first * PANEL;
+    const real *delta = (const real *)layer->delta + task->panel * panel + rows.first * PANEL;
+    const long block = depth_block(rows.n);
     const struct runs runs = runs_of(e, task);
     struct coming coming = {0};
     struct gradient_call call = {.d_panel = panel, .c_panel = BLOCK};
     real c[TILE_PANELS * BLOCK] __attribute__((aligned(64))); /* panels of a few features, transposed */
-    if (e->pass.finish)
-        coming = coming_update(e, &runs, min(e->pass.n_rows, block));
+    if (e->pass.finish && !e->pass.shards)
+        coming = coming_update(e, &runs, min(rows.n, block));
     for (long f = 0, wide; f < features; f += wide * PANEL) {
         wide = min((features - f) / PANEL, TILE_PANELS);
         gradient_tile *const *tiles = gradient_tiles[wide - 1];
@@ -64,8 +70,8 @@ OUTLINE long narrow_loop(const struct engine *e, const struct weight_task *task,
             const struct parts parts = parts_of(columns, TILE_FEATURES);
             for (long i = 0; i < wide * BLOCK; i += LANES)
                 store(c + i, (vec){0});
-            for (long k = 0; k < e->pass.n_rows; k += block) {
-                const long deep = min(e->pass.n_rows - k, block);
+            for (long k = 0; k < rows.n; k += block) {
+                const long deep = min(rows.n - k, block);
                 const real *d = delta + p * panel + k * PANEL, *a_k = a_f + k * PANEL;
                 for (long q = 0; p == 0 && q < wide; q++)
                     prefetch_rows(share);
@@ -215,31 +221,32 @@ static double descent_strip(const struct engine *e, const struct strip *s, struc
     return squares;
 }
 
-/* The gradient of a group of tasks, `wide` being all of it as one task, is left in `g`, or, with `descend`,
-   the last pass of a batch descends along it; then `squares` of each task are the sum of its squared
+/* The gradient of a group of tasks over some rows, `wide` being all of it as one task, is left in `g`, or, with
+   `descend`, the last pass of a batch descends along it; then `squares` of each task are the sum of its squared
    weights where that has needed them, else 0. */
-static void gradient_loop(const struct engine *e, long index, const struct weight_task *wide,
+static void gradient_loop(const struct engine *e, long index, const struct weight_task *wide, const struct rows rows,
                           const struct task_gradient *g, int descend, double *squares)
 {
     const struct layer *layer = &e->design.layers[wide->layer];
     const long features = wide->last - wide->first, panel = e->design.batch_panel;
-    const real *a = wide->layer ? e->design.layers[wide->layer - 1].output : e->arena.input;
-    const real *delta = (const real *)layer->delta + wide->panel * panel;
+    const real *a = (const real *)(wide->layer ? e->design.layers[wide->layer - 1].output : e->arena.input) +
+                    rows.first * PANEL;
+    const real *delta = (const real *)layer->delta + wide->panel * panel + rows.first * PANEL;
     const struct runs runs = runs_of(e, wide);
     const struct descent by = {e->pass.update.rate, e->pass.l2, panel, g->panel, runs.step};
-    const long block = depth_block(e->pass.n_rows), vectors = vectors_of(columns_of(e, wide));
+    const long block = depth_block(rows.n), vectors = vectors_of(columns_of(e, wide));
     const int triples = TILE_VECTORS == 3 && !(descend && e->pass.l2 != 0); /* squares are of tasks */
     const long turns = blocks_of(features, PANEL) * blocks_of(vectors, TILE_VECTORS);
     struct share share = share_of(e, index, turns, block);
-    const long done = is_narrow(e, wide) ? narrow_loop(e, wide, g, &share) : 0;
+    const long done = is_narrow(e, wide, rows.n) ? narrow_loop(e, wide, rows, g, &share) : 0;
     struct coming coming = {0};
     struct gradient_call call = {.d_panel = panel, .c_panel = g->panel};
     long k = 0;
     do { /* once even for no rows: their gradient is zero */
-        const int last = k + block >= e->pass.n_rows;
-        struct strip s = {.rows = min(e->pass.n_rows - k, block), .accumulate = k > 0};
+        const int last = k + block >= rows.n;
+        struct strip s = {.rows = min(rows.n - k, block), .accumulate = k > 0};
         call.accumulate = k > 0;
-        if (last && e->pass.finish && !descend)
+        if (last && e->pass.finish && !descend && !e->pass.shards)
             coming = coming_update(e, &runs, s.rows);
         for (struct columns_of_tile columns = next_columns(0, vectors, triples); columns.n > 0;
              columns = next_columns(columns.first + columns.n, vectors, triples)) {
@@ -267,7 +274,38 @@ static void gradient_loop(const struct engine *e, long index, const struct weigh
                     gradient_strip(&s, columns, &coming, &call, c);
             }
         }
-    } while ((k += block) < e->pass.n_rows);
+    } while ((k += block) < rows.n);
+}
+
+/* Sum of the rows of one panel: blocks as of the tiles, each as four chains of every fourth row. */
+static void sum_rows(const real *d, long rows, real *to)
+{
+    const long block = depth_block(rows);
+    for (int v = 0; v < VECTORS; v++, d += LANES, to += LANES) {
+        vec total = {0};
+        for (long first = 0; first < rows; first += block) {
+            const long end = min(first + block, rows);
+            vec sum[4] = {{0}, {0}, {0}, {0}};
+            long r = first;
+            for (; r + 4 <= end; r += 4)
+                UNROLL for (int i = 0; i < 4; i++)
+                    sum[i] += load(d + (r + i) * PANEL);
+            for (; r < end; r++)
+                sum[0] += load(d + r * PANEL);
+            const vec here = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+            total = first ? total + here : here;
+        }
+        store(to, total);
+    }
+}
+
+/* The gradient of the biases of some panels of a layer. */
+static void bias_gradient(const struct engine *e, const struct layer *layer, long first, long panels,
+                          const struct rows rows, real *g)
+{
+    const real *delta = (const real *)layer->delta + first * e->design.batch_panel + rows.first * PANEL;
+    for (long p = 0; p < panels; p++)
+        sum_rows(delta + p * e->design.batch_panel, rows.n, g + p * PANEL);
 }
 
 #endif

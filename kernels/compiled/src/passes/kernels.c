@@ -35,6 +35,7 @@ const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
     .weights_group = weights_group,
     .update_task = update_task,
     .bound_task = bound_task,
+    .descend_task = descend_task,
     .product_scratch = product_scratch,
     .product_block = product_block,
     .forward_block = forward_block,

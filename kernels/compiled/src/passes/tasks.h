@@ -91,17 +91,17 @@ static long columns_of(const struct engine *e, const struct weight_task *task)
 }
 
 /* Whether multiplying a task's padding would cost more than transposing its gradient. */
-static int is_narrow(const struct engine *e, const struct weight_task *task)
+static int is_narrow(const struct engine *e, const struct weight_task *task, long rows)
 {
     const long columns = columns_of(e, task), padding = vectors_of(columns) * LANES - columns;
-    return padding * e->pass.n_rows >= NARROW_PADDING * task->panels && task->last - task->first >= PANEL;
+    return padding * rows >= NARROW_PADDING * task->panels && task->last - task->first >= PANEL;
 }
 
 /* Whether the update needs nothing but each tile's own gradient and weights. */
 static int descends_in_tiles(const struct engine *e, const struct weight_task *task)
 {
     return e->arena.rest == NULL && e->pass.update.rule == UPDATE_sgd && e->pass.update.decay == 0 && e->pass.l1 == 0 &&
-           !e->design.with_norm && e->design.clip_value <= 0 && !is_narrow(e, task);
+           !e->design.with_norm && e->design.clip_value <= 0 && !is_narrow(e, task, e->pass.n_rows);
 }
 
 #endif

@@ -12,31 +12,10 @@
 #include "passes/gradients.h"
 #include "passes/predictions.h"
 #include "formulas/penalties.h"
+#include "passes/shards.h"
 #include "passes/sparse.h"
 #include "formulas/update_rules.h"
 #include "work.h"
-
-/* Sum of the rows of one panel: blocks as of the tiles, each as four chains of every fourth row. */
-static void sum_rows(const real *d, long rows, real *to)
-{
-    const long block = depth_block(rows);
-    for (int v = 0; v < VECTORS; v++, d += LANES, to += LANES) {
-        vec total = {0};
-        for (long first = 0; first < rows; first += block) {
-            const long end = min(first + block, rows);
-            vec sum[4] = {{0}, {0}, {0}, {0}};
-            long r = first;
-            for (; r + 4 <= end; r += 4)
-                UNROLL for (int i = 0; i < 4; i++)
-                    sum[i] += load(d + (r + i) * PANEL);
-            for (; r < end; r++)
-                sum[0] += load(d + r * PANEL);
-            const vec here = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-            total = first ? total + here : here;
-        }
-        store(to, total);
-    }
-}
 
 /* What a task adds to sums over the whole gradient. */
 struct sums {
@@ -47,6 +26,8 @@ struct sums {
 static void finish_run(const struct engine *e, long at, real *g, long n, int weights,
                        struct sums *sums)
 {
+    if (e->pass.shards) /* of one process of several */
+        return;
     if (weights && (e->pass.l2 != 0 || e->pass.l1 != 0))
         sums->penalty += penalise_run(e->pass.l2, e->pass.l1, (const real *)e->arena.parameters + at, g, n);
     if (e->design.with_norm)
@@ -74,10 +55,9 @@ static void keep_sums(const struct engine *e, long index, const struct sums *sum
 static void finish_bias(const struct engine *e, const struct layer *layer, long first, long panels,
                         real *g, struct sums *sums)
 {
-    const real *delta = (const real *)layer->delta + first * e->design.batch_panel;
     const long at = layer->bias + first * PANEL, n = panels * PANEL;
-    for (long p = 0; p < panels; p++)
-        sum_rows(delta + p * e->design.batch_panel, e->pass.n_rows, g + p * PANEL);
+    if (!e->pass.shards || e->pass.shards->n == 1) /* else the tree of their sums is there */
+        bias_gradient(e, layer, first, panels, (struct rows){0, e->pass.n_rows}, g);
     if (e->arena.rest) {
         add_pass(e, at, g, n);
         g = (real *)e->arena.gradient + at;
@@ -145,7 +125,7 @@ static void finish_task(const struct engine *e, long index, const struct task_gr
         finish_bias(e, &e->design.layers[task->layer], task->panel, task->panels, g->bias, &sums);
     for (long i = 0; i < runs.n && e->arena.rest; i++)
         add_pass(e, runs.at + i * runs.step, g->weights + i * g->panel, runs.length);
-    if (!e->pass.finish)
+    if (!e->pass.finish || e->pass.shards)
         return;
     for (long i = 0; i < runs.n && !descended; i++) {
         const long at = runs.at + i * runs.step;
@@ -174,14 +154,16 @@ static void weights_group(void *engine, long index, int thread)
     }
     wide.panels *= (int)group->n;
     struct task_gradient g = gradient_of(e, &wide, thread);
-    const int descend = descends_in_tiles(e, &wide);
+    const int descend = !e->pass.shards && descends_in_tiles(e, &wide);
     double squares[MAX_GROUP];
     for (long n = 0; n < group->n; n++)
         squares[n] = 0;
     if (descend && e->pass.l2 == 0 && e->pass.n_rows <= FEW_DESCENT && e->pass.n_rows > 0)
         descend_few(e, &wide);
+    else if (e->pass.shards && e->pass.shards->n > 1)
+        shards_gradient(e, index, &wide, &g, thread);
     else
-        gradient_loop(e, index, &wide, &g, descend, squares);
+        gradient_loop(e, index, &wide, (struct rows){0, e->pass.n_rows}, &g, descend, squares);
     for (long i = group->first, n = 0; n < group->n; i += group->step, n++) {
         finish_task(e, i, &g, descend, squares[n]);
         g.weights += TILE_PANELS * g.panel;
@@ -214,6 +196,33 @@ static void update_task(void *engine, long index, int thread)
         scale_and_update(e, layer->bias + task->panel * PANEL, panels * PANEL);
     }
     transpose_task(e, task);
+}
+
+/* What a task does with its part of a gradient that is complete in arena.gradient. */
+static void descend_task(void *engine, long index, int thread)
+{
+    (void)thread;
+    const struct engine *e = engine;
+    const struct weight_task *task = &e->arena.tasks[index];
+    const struct layer *layer = &e->design.layers[task->layer];
+    if (layer->frozen) {
+        e->arena.task_penalty[index] = e->pass.l2 != 0 || e->pass.l1 != 0 ? frozen_penalty(e, task) : 0;
+        return;
+    }
+    const struct runs runs = runs_of(e, task);
+    struct sums sums = {0, 0, 0};
+    if (task->first == 0) {
+        const long panels = e->design.sparse && task->layer == 0 ? layer->out_panels : task->panels;
+        const long at = layer->bias + task->panel * PANEL;
+        finish_run(e, at, (real *)e->arena.gradient + at, panels * PANEL, 0, &sums);
+    }
+    for (long i = 0; i < runs.n; i++) {
+        const long at = runs.at + i * runs.step;
+        finish_run(e, at, (real *)e->arena.gradient + at, runs.length, 1, &sums);
+    }
+    keep_sums(e, index, &sums);
+    if (e->design.clip_norm <= 0)
+        transpose_task(e, task);
 }
 
 /* Bound the columns of one panel of weights, counted through all layers. */
