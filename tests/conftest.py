@@ -10,6 +10,11 @@ import os
 import signal
 from collections.abc import Hashable, Iterator
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # BLAS reads it when NumPy is imported. Threads of several processes that share the CPUs wait
+    # for each other in loops, which took a quarter of the suite's time.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 from covering import cover

@@ -13,7 +13,14 @@ def in_own_folder(tmp_path, monkeypatch):
         yield
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
-    """Drawing would take most of the time."""
+    """Drawing would take most of the time; the tests that look at pictures ask for ``pictures``."""
     monkeypatch.setattr(_report, "can_draw", lambda: False)
+
+
+@pytest.fixture
+def pictures(no_pictures, monkeypatch):
+    """Learning curves are drawn, as where matplotlib is installed."""
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(_report, "can_draw", lambda: True)

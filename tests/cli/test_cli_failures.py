@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from data_files import houses, idx
 from fastmlp import MLP
-from fastmlp.cli import _report, _train, main
+from fastmlp.cli import _train, main
 
 USAGE = [
     ([], "arguments are required: COMMAND"),
@@ -103,7 +103,6 @@ def test_divergence_is_said_and_nothing_is_written(capsys):
 
 def test_without_the_extras_training_goes_on_and_says_what_is_missing(monkeypatch, capsys):
     monkeypatch.setattr(_train, "can_save", lambda: False)
-    monkeypatch.setattr(_report, "can_draw", lambda: False)
     assert main(["train", "digits", "--epochs", "1"]) == 0
     out, err = capsys.readouterr()
     assert "pip install 'fastmlp[io]'" in err

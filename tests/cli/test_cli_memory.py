@@ -13,7 +13,6 @@ from fastmlp.cli import main
 from numpy.testing import assert_allclose
 
 pytest.importorskip("safetensors")
-pytestmark = pytest.mark.usefixtures("no_pictures")
 
 RNG = np.random.default_rng(5)
 

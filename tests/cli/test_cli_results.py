@@ -16,14 +16,11 @@ import pytest
 from commands import QUICK, predict, rows, table, train
 from fastmlp import MLP, load_model, losses
 from fastmlp._model import Preprocessing, stored
-from fastmlp.cli import _report, main
+from fastmlp.cli import main
 from fastmlp.datasets import Column
 from fastmlp.kernels import Architecture
 
 pytest.importorskip("safetensors")
-
-
-pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 # What predictions look like
@@ -245,9 +242,8 @@ def test_files_of_different_names_have_different_outputs(capsys):
     ]
 
 
-def test_strange_names_of_files_and_columns(monkeypatch, capsys):
-    pytest.importorskip("matplotlib")
-    monkeypatch.setattr(_report, "can_draw", lambda: True)
+@pytest.mark.usefixtures("pictures")
+def test_strange_names_of_files_and_columns(capsys):
     for raw in (b"cost$_{x$.csv", b"\xff\xfe.csv", b"a\x1b[31m.csv"):
         name = os.fsdecode(raw)
         Path(name).write_text(rows(lambda i: f"{i},{i % 7},{i}.5", header="a\x1b[1m,b,y"))

@@ -18,7 +18,7 @@ SHORT = ["--target", "y", "--quiet", "--layers", "4", "--threads", "1", "--batch
 
 
 @pytest.fixture(autouse=True)
-def a_table(in_own_folder, no_pictures):
+def a_table(in_own_folder):
     table(TABLE)
 
 

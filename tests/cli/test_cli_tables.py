@@ -18,9 +18,6 @@ from fastmlp.datasets import train_test_split
 pytest.importorskip("safetensors")
 
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
-
 # What files look like
 
 

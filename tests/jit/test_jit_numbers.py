@@ -22,6 +22,7 @@ def test_bias_gradient_of_many_rows(value, n):
     np.testing.assert_allclose(jit.bias_gradient(delta), expected, rtol=2e-6)
 
 
+@pytest.mark.covers("shape", "n")
 @pytest.mark.parametrize("shape", [(1, 1), (70, 5), (5, 40)], ids=str)
 @pytest.mark.parametrize("n", [256, 257, 100_001])
 def test_weight_gradient_of_many_rows(n, shape, rng):

@@ -295,6 +295,7 @@ class TestSums:
         trainer.store(flat)
         return found, flat.tobytes()
 
+    @pytest.mark.covers("name sparse", "name dtype")
     @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
     @pytest.mark.parametrize("name", OPTIONS)
     def test_training(self, as_many_as_asked, name, dtype, sparse):
@@ -326,9 +327,9 @@ kernels.use_backend("numba")
 g = np.random.default_rng(0); x = g.normal(size=(512, 256)); y = g.integers(0, 10, 512)
 def run(threads):
     net = MLP([256, 128, 10], output="softmax", dtype="f8", random_state=0, n_threads=threads)
-    net.fit(x, y, epochs=4, batch_size=128, clip_norm=0.1, track_gradient_norm=True)
+    net.fit(x, y, epochs=2, batch_size=128, clip_norm=0.1, track_gradient_norm=True)
     return net.parameters.tobytes()
-print(len({run(threads) for threads in (1, 2, 3, 4, 4, 4, 4, 4, 4)}))
+print(len({run(threads) for threads in (1, 2, 3, 4, 4, 4)}))
 """
 
 

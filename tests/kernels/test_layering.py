@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import fastmlp
-import pytest
 from fastmlp import kernels
 
 PACKAGE = Path(fastmlp.__file__).parent
@@ -28,8 +28,14 @@ def modules():
 MODULES = dict(modules())
 
 
-def imports(name, path):
-    """Absolute names of the modules that a file imports, and whether the import is relative."""
+@functools.cache
+def imports(name):
+    """Absolute names of what a module imports, each with whether the import is relative."""
+    return list(_imports(name, MODULES[name]))
+
+
+def _imports(name, path):
+    """Find them one after the other."""
     if path.suffix != ".py":  # not Python's grammar: its plain import lines are enough
         lines = [line.strip() for line in path.read_text().splitlines()]
         source = "\n".join(line for line in lines if line.startswith(("import ", "from .")))
@@ -56,20 +62,26 @@ def test_all_modules_are_seen():
         assert name in MODULES
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("fastmlp.kernels")])
-def test_kernels_import_only_kernels(name):
+def all_imports(kernels):
+    """Module, what it imports, whether relatively: of the one package or of the other."""
+    for name in MODULES:
+        if name.startswith("fastmlp.kernels") == kernels:
+            for imported, relative in imports(name):
+                yield name, imported, relative
+
+
+def test_kernels_import_only_kernels():
     """Nothing of ``fastmlp`` but ``kernels``, and that by relative imports."""
-    for imported, relative in imports(name, MODULES[name]):
+    for name, imported, relative in all_imports(kernels=True):
         if imported.split(".")[0] == "fastmlp":
             assert relative, f"{name} imports {imported} absolutely"
             assert imported.startswith("fastmlp.kernels"), f"{name} imports {imported}"
         assert imported.split(".")[0] not in ("nn", "kernels"), f"{name} imports {imported}"
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if "fastmlp.kernels" not in name])
-def test_fastmlp_reaches_kernels_across_the_packages(name):
+def test_fastmlp_reaches_kernels_across_the_packages():
     """``from fastmlp.kernels import …`` or ``from fastmlp import kernels``; else relative."""
-    for imported, relative in imports(name, MODULES[name]):
+    for name, imported, relative in all_imports(kernels=False):
         if (name, imported) == ("fastmlp", "fastmlp.kernels"):
             continue  # the package names its own part, for its users
         if imported.startswith("fastmlp.kernels"):
@@ -81,16 +93,16 @@ def test_fastmlp_reaches_kernels_across_the_packages(name):
 
 def test_backends_stand_alone():
     """The fast backends may use the reference's plain parts; nobody needs a fast backend."""
-    for name, path in MODULES.items():
-        for imported, _ in imports(name, path):
+    for name in MODULES:
+        for imported, _ in imports(name):
             for other in ("jit", "compiled"):
                 if imported.startswith(f"fastmlp.kernels.{other}"):
                     assert name.startswith(f"fastmlp.kernels.{other}"), f"{name} needs {imported}"
 
 
 def test_numba_is_imported_by_its_backend_only():
-    for name, path in MODULES.items():
-        for imported, _ in imports(name, path):
+    for name in MODULES:
+        for imported, _ in imports(name):
             if imported.split(".")[0] in ("numba", "llvmlite"):
                 assert name.startswith("fastmlp.kernels.jit"), f"{name} imports {imported}"
 
@@ -98,7 +110,7 @@ def test_numba_is_imported_by_its_backend_only():
 def circles(within):
     """Sets of modules that import each other, late imports and those for types included."""
     names = [name for name in MODULES if name.startswith(within)]
-    arrows = {name: {to for to, _ in imports(name, MODULES[name]) if to in names} for name in names}
+    arrows = {name: {to for to, _ in imports(name) if to in names} for name in names}
     for middle in names:
         for name in names:
             if middle in arrows[name]:

@@ -126,7 +126,7 @@ def everything(dtype, n_threads):
     results = [
         call.run(n_threads=n_threads)
         for function in FUNCTIONS
-        for call in islice(calls(function, (150, 40, 60), np.dtype(dtype), rng), 0, None, 3)
+        for call in islice(calls(function, (150, 40, 60), np.dtype(dtype), rng), 0, None, 9)
     ]
     network = kernels.network(net, dtype, n_threads=n_threads)
     results.append(network.predict(flat, x))

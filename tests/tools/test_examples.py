@@ -96,6 +96,7 @@ def test_descents(run):
         assert lowest - 1e-5 <= cost < 1.5 * lowest
 
 
+@pytest.mark.sweep  # trains for seconds
 def test_optimizers_compared(run):
     histories, _ = run("optimizers_compared")
     small = {"levenberg_marquardt", "bayesian_regularization"}  # for small networks
@@ -105,6 +106,7 @@ def test_optimizers_compared(run):
         assert history.loss[-1] < 0.9 * history.loss[0], name
 
 
+@pytest.mark.sweep  # trains for seconds
 def test_second_order(run):
     histories, out = run("second_order")
     losses = {name: history.loss[-1] for name, history in histories.items()}
@@ -120,6 +122,7 @@ def test_line_search(run):
     assert "strong Wolfe" in out
 
 
+@pytest.mark.sweep  # trains for seconds
 def test_loss_surface(run):
     small, large = run("loss_surface")[0]
     assert small < 0.01
@@ -136,6 +139,7 @@ def test_without_matplotlib_there_is_no_picture(monkeypatch, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.sweep  # trains for seconds
 def test_custom_loss(run):
     costs, out = run("custom_loss")
     assert costs["own cost"] < 0.9 * costs["squared error"]

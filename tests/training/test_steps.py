@@ -149,6 +149,7 @@ def wide_rows(dtype, rng):
     return rows, rng.integers(0, 2, n)
 
 
+@pytest.mark.covers("fast_backend", "dtype")
 def test_sparse_rows_are_not_written_out(fast_backend, dtype, wide_rows, rng):
     """Memory is that of the parameters and of what a step needs for them."""
     resource = pytest.importorskip("resource")
