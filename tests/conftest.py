@@ -6,6 +6,7 @@ folder of compiled Numba kernels for all tests that run beside each other.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Hashable, Iterator
@@ -42,6 +43,21 @@ def pytest_xdist_auto_num_workers() -> int:
         os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     )
     return min(len(cpus), 8)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the collector of garbage away from thousands of tests and modules, which all stay.
+
+    It would look through them again and again, here and whenever a test collects.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before ``-m`` is looked at

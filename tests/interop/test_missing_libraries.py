@@ -33,13 +33,16 @@ def run(code):
 
 
 def test_missing_libraries_are_named_with_what_to_install():
-    lines = ["import sys, fastmlp", f"sys.modules.update(dict.fromkeys({list(CALLS)}))"]
-    for call, message in (pair for pairs in CALLS.values() for pair in pairs):
-        lines += [
-            f"try:\n    {call}\nexcept ImportError as error:\n    print(error)",
-            f"    assert {message!r} in str(error), error",
-            f"else:\n    raise AssertionError({call!r})",
-        ]
+    lines = ["import sys, fastmlp"]
+    for library, calls in CALLS.items():
+        lines.append(f"sys.modules[{library!r}] = None")
+        for call, message in calls:
+            lines += [
+                f"try:\n    {call}\nexcept ImportError as error:\n    print(error)",
+                f"    assert {message!r} in str(error), error",
+                f"else:\n    raise AssertionError({call!r})",
+            ]
+        lines.append(f"del sys.modules[{library!r}]")
     done = run("\n".join(lines))
     assert done.returncode == 0, done.stderr
 
