@@ -1,7 +1,8 @@
 """Tables of the measurements in ``benchmarks/results``, written when the site is built.
 
-A page includes ``api/results/NAME.md``: what was measured, the shortest time of each contender, and
-the machine with its load, so that a number never stands without where it comes from.
+A page includes ``api/results/NAME.md``: what was measured, the shortest time of each contender (the
+median where the record says so), and the machine with its load, so that a number never stands
+without where it comes from.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -20,14 +22,14 @@ NAMES = ("many", "steps", "predict", "streams", "contention", "cluster")
 TITLES = {"sklearn": "scikit-learn", "numpy": "NumPy", "torch": "torch", "jax": "JAX"}
 
 
-def shortest(seconds: Any) -> dict[str, float]:
-    """The shortest time of each contender; of two conditions those of each."""
+def of_each(seconds: Any, statistic: Any = min) -> dict[str, float]:
+    """The shortest time of each contender, or a statistic; of two conditions those of each."""
     found: dict[str, float] = {}
     for name, value in seconds.items():
         if isinstance(value, dict):
-            found |= {f"{name}: {inner}": time for inner, time in shortest(value).items()}
+            found |= {f"{name}: {inner}": time for inner, time in of_each(value, statistic).items()}
         elif value:
-            found[name] = min(value) if isinstance(value, list) else value
+            found[name] = statistic(value) if isinstance(value, list) else value
     return found
 
 
@@ -35,15 +37,16 @@ def records(stored: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
     """What was measured, and the times of the contenders."""
     results = stored.get("results")
     if results is None:
-        yield from ((name, shortest(times)) for name, times in stored["seconds"].items())
+        yield from ((name, of_each(times)) for name, times in stored["seconds"].items())
         return
     for record in results["records"] if isinstance(results, dict) else results:
         labels = [
             f"{key} {value}" if isinstance(value, int) else str(value)
             for key, value in record.items()
-            if isinstance(value, (str, int)) and key not in ("epochs", "grown")
+            if isinstance(value, (str, int)) and key not in ("epochs", "grown", "statistic")
         ]
-        times = shortest(record.get("seconds") or {"a row": record.get("seconds_per_row")})
+        seconds = record.get("seconds") or {"a row": record.get("seconds_per_row")}
+        times = of_each(seconds, median if record.get("statistic") == "median" else min)
         if times:
             yield ", ".join(labels), times
 

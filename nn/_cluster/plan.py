@@ -1,12 +1,12 @@
 """How long a step takes on so many ranks: a formula with constants measured on this machine.
 
-A step of ``b`` rows on ``r`` ranks, cut into ``s`` shards, takes
+A step of ``b`` rows on ``r`` ranks takes
 
-    T(r) = s/r · (c₀ + b/s · c₁)  +  u  +  M(r)
+    T(r) = c₀ + b/r · c₁ + M(r)
 
-where a shard of ``n`` rows takes ``c₀ + n c₁`` (they are gathered, and its gradient is computed and
-added to the others') and penalties, clipping and the update ``u``.
-A gradient of ``p`` bytes travels (see ``sums``), with latency ``λ`` and bandwidth ``β``, in
+where a step of ``n`` rows of one rank takes ``c₀ + n c₁``: rows are gathered, gradients of shards
+computed and added up, and the update, which each rank makes, does not depend on the rows. A
+gradient of ``p`` bytes travels (see ``sums``), with latency ``λ`` and bandwidth ``β``, in
 
     M(r) = log₂ r · (λ + p/β)                     below 64 KiB
     M(r) = 2 log₂ r · λ + 2 (1 - 1/r) · p/β       from there on
@@ -32,9 +32,9 @@ from .cluster import Cluster
 from .sums import LONG
 from .trainer import ClusterTrainer
 
-#: Seconds that a measurement of one number takes, and the fewest calls that it is the fastest of.
-SECONDS, CALLS = 0.03, 5
-#: Rows of a gradient at most that is measured; from there on time is in proportion to them.
+#: Seconds that the measurement of a network takes, and the fewest calls that it is the median of.
+SECONDS, CALLS = 0.2, 5
+#: Rows of a step at most that is measured; from there on time is in proportion to them.
 MOST_ROWS = 1024
 
 
@@ -44,17 +44,14 @@ class Constants:
 
     Attributes
     ----------
-    gradient : float
-        ``c₀``, of a shard beside its rows.
+    fixed : float
+        ``c₀``, of a step beside its rows.
     row : float
         ``c₁``, of each of them.
-    update : float
-        ``u``.
     """
 
-    gradient: float
+    fixed: float
     row: float
-    update: float
 
 
 @dataclass(frozen=True)
@@ -143,16 +140,15 @@ def plan(
     for name, value in (("latency", latency), ("bandwidth", bandwidth)):
         if not numbers.number(name, value) > 0:
             raise ValueError(f"{name} must be above 0, got {value}")
-    # Shards of one rank and of the most: what lies between them follows from both.
-    many = min(MOST_ROWS, max(2, size // shards))
-    few = min(max(1, size // max(shards, most)), many // 2)
-    found = constants or measured(network, np.dtype(dtype), few, many)
+    # Steps of one rank and of the most: what lies between them follows from both.
+    many = min(MOST_ROWS, max(2, size))
+    few = max(1, min(size // most, many // 8))
+    found = constants or measured(network, np.dtype(dtype), few, many, shards)
     volume = network.n_parameters * np.dtype(dtype).itemsize
     lines: list[Estimate] = []
     count = 1
     while count <= most:
-        pieces = max(shards, count)
-        computing = pieces / count * found.gradient + size / count * found.row + found.update
+        computing = found.fixed + size / count * found.row
         travelling, sent = _travel(count, volume, latency, bandwidth)
         seconds = computing + travelling
         speedup = lines[0].seconds / seconds if lines else 1.0
@@ -161,11 +157,14 @@ def plan(
     return lines
 
 
-def measured(network: Architecture, dtype: np.dtype[Any], few: int, many: int) -> Constants:
+def measured(
+    network: Architecture, dtype: np.dtype[Any], few: int, many: int, shards: int
+) -> Constants:
     """The constants of a network on one thread of this machine, from steps of one rank.
 
-    Of one and of two shards of ``many`` rows, whose difference is a shard with all that belongs to
-    it (rows that are gathered, gradients that are added), and of one shard of ``few``.
+    Of ``many`` rows in so many shards, and of one shard of ``few``, in turn: the line through the
+    medians of both. Processors change their speed; a training that takes minutes sees their median
+    as well.
     """
     generator = np.random.default_rng(0)
     n_in, n_out = network.sizes[0], network.sizes[-1]
@@ -175,23 +174,21 @@ def measured(network: Architecture, dtype: np.dtype[Any], few: int, many: int) -
     )
     parameters = np.zeros(network.n_parameters, dtype)
     parameters[: len(scale)] = generator.normal(size=len(scale)) * scale
-    x = generator.normal(size=(2 * many, n_in)).astype(dtype)
-    y = np.zeros((2 * many, n_out), dtype)
+    x = generator.normal(size=(many, n_in)).astype(dtype)
+    y = np.zeros((many, n_out), dtype)
     rule = UpdateRule("adam", {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "epsilon_hat": 0.0})
 
-    def step(shards: int, rows: int) -> float:
-        n = shards * rows
-        options = TrainingOptions(batch_size=n, n_threads=1)
+    def step(rows: int, shards: int) -> Callable[[], object]:
+        options = TrainingOptions(batch_size=rows, n_threads=1)
         cluster = Cluster(_Alone(), shards)
         trainer = ClusterTrainer(network, dtype, "squared_error", rule, options, cluster)
         trainer.load(parameters)
-        order = generator.permutation(2 * many)[:n]
-        return _fastest(lambda: trainer.run_epoch(x, y, order, 1e-6))
+        order = generator.permutation(many)[:rows]
+        return lambda: trainer.run_epoch(x, y, order, 1e-6)
 
-    less, one, two = step(1, few), step(1, many), step(2, many)
-    row = max(0.0, (one - less) / (many - few))
-    shard = max(two - one, many * row)
-    return Constants(shard - many * row, row, max(0.0, one - shard))
+    less, more = _medians(step(few, 1), step(many, shards))
+    row = max(0.0, (more - less) / (many - few))
+    return Constants(max(0.0, less - few * row), row)
 
 
 class _Alone:
@@ -222,11 +219,15 @@ def _travel(ranks: int, volume: int, latency: float, bandwidth: float) -> tuple[
     return 3 * rounds * latency + sent / bandwidth, sent
 
 
-def _fastest(call: Callable[[], object]) -> float:
-    call()
-    best, calls, began = math.inf, 0, time.perf_counter()
-    while calls < CALLS or time.perf_counter() - began < SECONDS:
-        start = time.perf_counter()
+def _medians(*calls: Callable[[], object]) -> list[float]:
+    """Seconds of each call, made in turn."""
+    samples: list[list[float]] = [[] for _ in calls]
+    for call in calls:
         call()
-        best, calls = min(best, time.perf_counter() - start), calls + 1
-    return best
+    began = time.perf_counter()
+    while len(samples[0]) < CALLS or time.perf_counter() - began < SECONDS:
+        for call, seconds in zip(calls, samples, strict=True):
+            start = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - start)
+    return [float(np.median(seconds)) for seconds in samples]

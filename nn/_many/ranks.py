@@ -57,12 +57,11 @@ def train(cluster: Cluster, work: Work, run: Callable[[], list[History]]) -> lis
     nets = work.networks
     with cluster.guard():
         histories = run()
-        own = [(i, nets[i].parameters, _position(nets[i]), histories[i]) for i in work.mine]
-        for found in cluster.comm.allgather(own):
-            for i, parameters, position, history in found:
-                if i not in work.mine:
-                    _set(nets[i], parameters, position)
-                    histories[i] = history
+        own = {i: (nets[i].parameters, _position(nets[i]), histories[i]) for i in work.mine}
+        for i, (parameters, position, history) in _exchanged(cluster, own).items():
+            if i not in own:
+                _set(nets[i], parameters, position)
+                histories[i] = history
     return histories
 
 
@@ -80,11 +79,16 @@ def spread(
     """
     with cluster.guard():
         mine = shares(costs, cluster.size)[cluster.rank]
-        own = dict(zip(mine, do(mine), strict=True))
-        found: dict[int, Any] = {}
-        for others in cluster.comm.allgather(own):
-            found |= others
-    return [own.get(job, found[job]) for job in range(len(costs))]
+        found = _exchanged(cluster, dict(zip(mine, do(mine), strict=True)))
+    return [found[job] for job in range(len(costs))]
+
+
+def _exchanged(cluster: Cluster, own: dict[int, Any]) -> dict[int, Any]:
+    """What belongs to the number of each job, of all ranks; this rank's objects stay its own."""
+    found: dict[int, Any] = {}
+    for others in cluster.comm.allgather(own):
+        found |= others
+    return found | own
 
 
 def _position(net: Network) -> Any:

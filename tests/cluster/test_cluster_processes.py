@@ -14,12 +14,20 @@ from fastmlp.kernels import info
 from numpy.testing import assert_array_equal
 
 pytest.importorskip("mpi4py")
+#: Open MPI's launcher refuses more ranks than cores, and a container's root, unless it is told.
+OPEN_MPI = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
 #: In a program of its own, as a cluster runs it. Arguments: what to do, and a file.
 PROGRAM = """
 import os, signal, sys, threading, time
 import numpy as np
 from mpi4py import MPI
-from fastmlp import MLP, MLPClassifier, callbacks, data, fit_many
+from fastmlp import (
+    MLP, MLPClassifier, MLPEnsembleClassifier, MLPRegressor, callbacks, data, fit_many
+)
 comm, (what, path) = MPI.COMM_WORLD, sys.argv[1:]
 rng = np.random.default_rng(0)
 X = rng.normal(size=(101, 30)).astype(np.float32)
@@ -45,6 +53,24 @@ if what == "train":
     many = [network(30, 4, 1) for _ in range(3)]
     fit_many(many, X, y, epochs=2, n_threads=1, comm=comm)
     found |= {"estimator": model.coefs_[0], "many": [net.parameters for net in many]}
+    step = MLPRegressor(hidden_layer_sizes=(5,), random_state=1, n_threads=1)
+    for part in (slice(0, 60), slice(60, 101)):
+        step.partial_fit(X[part], X[part, 0], comm=comm)
+    ensemble = MLPEnsembleClassifier(
+        MLPClassifier((5,), max_iter=2, random_state=0, n_threads=1), n_estimators=3
+    )
+    ensemble.fit(X, y.ravel(), comm=comm)
+    blocks = data.arrays(X, y, block_rows=13)
+    for name in ("lbfgs", "levenberg_marquardt"):
+        net = network(30, 4, 1)
+        history = net.fit(blocks, comm=comm, optimizer=name, epochs=2)
+        found |= {"blocks " + name: net.parameters, "losses " + name: history.loss}
+    found |= {"partial_fit": step.coefs_[0], "ensemble": ensemble.predict_proba(X)}
+    own = slice(60 * comm.rank, 60 + 60 * comm.rank)
+    net = network(30, 4, 1)
+    net.fit(X[own] if comm.size == 2 else X, y[own] if comm.size == 2 else y, comm=comm,
+            partitioned=True, epochs=2)
+    assert len(set(comm.allgather(net.parameters.tobytes()))) == 1
     everywhere = comm.allgather([np.asarray(found[k]).tobytes() for k in sorted(found)])
     assert all(one == everywhere[0] for one in everywhere)
     if comm.rank == 0:
@@ -80,7 +106,7 @@ def with_mpi(ranks, *arguments, program=PROGRAM):
     command = shutil.which("mpiexec", path=":".join(places)) or shutil.which("mpiexec")
     if command is None:
         pytest.skip("needs mpiexec")
-    environment = {"PATH": ":".join([*places, "/usr/bin", "/bin"]), "HOME": "/tmp"}
+    environment = {"PATH": ":".join([*places, "/usr/bin", "/bin"]), "HOME": "/tmp"} | OPEN_MPI
     environment["LD_LIBRARY_PATH"] = str(library / "lib")
     environment["FASTMLP_BACKEND"] = info()["backend"]
     return subprocess.run(
@@ -97,7 +123,7 @@ def test_the_same_bits(ranks, tmp_path):
         result = with_mpi(n, "train", path)
         assert result.returncode == 0, result.stderr
         found.append(dict(np.load(path)))
-    assert len(found[0]) == 8
+    assert len(found[0]) == 14
     for name, one in found[0].items():
         assert_array_equal(found[1][name], one, err_msg=name)
 
