@@ -42,7 +42,7 @@ from ._array_checks import threads as check_threads
 from ._chooser import active, available, backend, info, live, use_backend
 from ._custom import CustomActivation, CustomLoss, TargetWeights, targets_of_a_row
 from ._descent import apply_gradient, dropout_mask, lane_trainer, lanes, shard_trainer
-from ._epochs import Halted, shuffled, shuffled_each
+from ._epochs import Halted, Plateau, Shuffle, shuffled, shuffled_each
 from ._layers import (
     activate,
     activation_backward,
@@ -126,8 +126,10 @@ __all__ = [
     "LossName",
     "LossSpec",
     "OutputName",
+    "Plateau",
     "Program",
     "RuleSpec",
+    "Shuffle",
     "Step",
     "TargetWeights",
     "TrainingOptions",

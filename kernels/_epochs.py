@@ -3,14 +3,76 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import _checks, _chooser
 from ._architecture import Architecture
 from ._typing import Array
+
+
+class Plateau(NamedTuple):
+    """Epochs that bring too little, and how many of them in a row end training.
+
+    An epoch is one of them where its loss is above ``best - tol``.
+
+    Attributes
+    ----------
+    best : float
+        Least loss so far.
+    count : int
+        Such epochs so far, without another in between.
+    tol : float
+        By how much a loss must be lower than the best one.
+    patience : float
+        More of them than that reach the plateau; infinite for never.
+    """
+
+    best: float
+    count: int
+    tol: float
+    patience: float
+
+    def after(self, losses: Iterable[float]) -> Plateau:
+        """The same after further epochs.
+
+        Parameters
+        ----------
+        losses : iterable of float
+            Theirs.
+
+        Returns
+        -------
+        Plateau
+            With another ``best`` and ``count``.
+        """
+        best, count, tol, patience = self
+        for loss in losses:
+            count = count + 1 if loss > best - tol else 0
+            best = min(best, loss)
+        return Plateau(best, count, tol, patience)
+
+    @property
+    def reached(self) -> bool:
+        """Whether training ends."""
+        return self.count > self.patience
+
+
+class Shuffle(NamedTuple):
+    """An order of rows that each epoch shuffles before its first step.
+
+    Attributes
+    ----------
+    generator : numpy.random.Generator or RandomState
+        Makes the draws, epoch by epoch: it stands where the last one that has begun has put it.
+    order : (n,) array of intp
+        Changed in place.
+    """
+
+    generator: np.random.Generator | np.random.RandomState
+    order: Array
 
 
 class Halted(Exception):
@@ -43,7 +105,11 @@ def check(orders: Any, learning_rates: Any, n: int, batch_size: int, out: Any) -
     if not isinstance(learning_rates, np.ndarray) or learning_rates.dtype != np.float64:
         raise TypeError("learning_rates must be a float64 array, with one or more for each epoch")
     n_epochs = learning_rates.shape[0] if learning_rates.ndim else 0
-    if orders is not None:
+    if isinstance(orders, Shuffle):
+        n = len(orders.order)
+        if orders.order.dtype != np.intp or orders.order.ndim != 1:
+            raise TypeError("the order that epochs shuffle must be an array of numpy.intp")
+    elif orders is not None:
         if not isinstance(orders, np.ndarray) or orders.dtype != np.intp or orders.ndim != 2:
             raise TypeError("orders must be a two-dimensional numpy.intp array")
         if len(orders) != n_epochs:
@@ -181,17 +247,22 @@ def shuffled_each(
     >>> kernels.shuffled_each(drawing, [np.arange(4)] * 2, 3).shape
     (2, 3, 4)
     """
-    if len(orders[0]) < 2**31 and _draws_as_numpy():
-        generators = [  # of a RandomState another view of the same bits
-            np.random.Generator(one._bit_generator)
-            if isinstance(one, np.random.RandomState)
-            else one
-            for one in generators
-        ]
-        found: Array = _compiled().shuffled(generators, orders, count)
+    alike = [drawing_alike(one) for one in generators]
+    if len(orders[0]) < 2**31 and None not in alike:
+        found: Array = _compiled().shuffled(alike, orders, count)
         return found
     pairs = zip(generators, orders, strict=True)
     return np.stack([_by_numpy(generator, order, count) for generator, order in pairs])
+
+
+def drawing_alike(generator: Any) -> np.random.Generator | None:
+    """A generator of the same bits, where the compiled backend draws from it what NumPy does."""
+    if not _draws_as_numpy():
+        return None
+    if isinstance(generator, np.random.RandomState):
+        state: Any = generator
+        return np.random.Generator(state._bit_generator)
+    return generator if isinstance(generator, np.random.Generator) else None
 
 
 def _by_numpy(generator: Any, order: Array, count: int) -> Array:
@@ -228,16 +299,31 @@ def _draws_as_numpy() -> bool:
 
 
 def one_by_one(
-    trainer: Any, x: Any, target: Any, orders: Any, learning_rates: Any, weight: Any, out: Array
+    trainer: Any,
+    x: Any,
+    target: Any,
+    orders: Any,
+    learning_rates: Any,
+    weight: Any,
+    plateau: Plateau | None,
+    out: Array,
 ) -> Array:
     """``run_epochs`` by calls of ``run_epoch``."""
     for epoch in range(len(learning_rates)):
-        rate = learning_rates[epoch]
+        rate, order = learning_rates[epoch], None
+        if isinstance(orders, Shuffle):
+            orders.generator.shuffle(order := orders.order)
+        elif orders is not None:
+            order = orders[epoch]
         out[epoch] = trainer.run_epoch(
             x,
             target,
-            None if orders is None else orders[epoch],
+            order,
             rate if learning_rates.ndim == 2 else float(rate),
             sample_weight=weight,
         )
+        if plateau is not None:
+            plateau = plateau.after([float(out[epoch])])
+            if plateau.reached:
+                break
     return out

@@ -249,7 +249,7 @@ def gauss_newton(
 
     Notes
     -----
-    In float32 blocks of 256 rows are summed in float32, in several chains; blocks in float64.
+    In float32 blocks of 128 rows (256 on Numba) are summed in float32, and the blocks in float64.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from types import FrameType
@@ -49,7 +50,12 @@ def _users(frame: FrameType) -> FrameType:
 
 def _module(frame: FrameType) -> str:
     """Top of the module's name; by its file for a worker, which runs as ``__main__``."""
-    name = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    if name == "__main__" and "/joblib/" in frame.f_code.co_filename.replace("\\", "/"):
+    return _top(str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename)
+
+
+@functools.lru_cache(maxsize=256)
+def _top(name: str, filename: str) -> str:
+    name = name.partition(".")[0]
+    if name == "__main__" and "/joblib/" in filename.replace("\\", "/"):
         return "joblib"
     return "joblib" if name in ("", "_frozen_importlib") else name

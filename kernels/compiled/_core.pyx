@@ -14,6 +14,7 @@ from .. import _callbacks, _checks, _epochs, _steps
 from .._custom import CustomLoss, TargetWeights
 from .._machine import caches as _caches
 from .._machine import threads as _threads
+from .._epochs import Shuffle
 from .._options import TrainingOptions
 from .._specs import CSR, Loss, check_loss
 from ..reference.activations import bend_of
@@ -259,6 +260,7 @@ include "_arrays.pxi"
 include "_calls.pxi"
 include "_second.pxi"
 include "_engine.pxi"
+include "_orders.pxi"
 include "_steps.pxi"
 include "_single_step.pxi"
 include "_use.pxi"

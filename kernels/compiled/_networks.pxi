@@ -263,15 +263,23 @@ class Trainer:
         finally:
             use.end()
 
-    def run_epochs(self, x, target, orders, learning_rates, *, sample_weight=None, out=None):
+    def run_epochs(
+        self, x, target, orders, learning_rates, *, sample_weight=None, plateau=None, out=None
+    ):
         """Visit the rows once for each row of ``orders``, without Python in between."""
         cdef Samples rows
         cdef Use use = self._use
         cdef cnp.ndarray rates, losses
+        generator = None
         if not few_plain_rows(self._engine, x, target, sample_weight):
             _checks.rows(self._architecture, self._dtype, x, target, sample_weight, self._loss)
         out = _epochs.check(orders, learning_rates, len(x), self._options.batch_size, out)
         rows = Samples(x, target, sample_weight, self._dtype)
+        if isinstance(orders, Shuffle):
+            if (generator := drawing(self._engine, x, orders)) is None:
+                given = x, target, orders, learning_rates, sample_weight
+                return _epochs.one_by_one(self, *given, plateau, out)
+            orders, last = orders.order[None], orders.order
         if orders is not None:
             orders = orders.copy()
             every = orders.reshape(-1)
@@ -284,11 +292,13 @@ class Trainer:
             self._prepare(isinstance(x, CSR), rows.s.n_rows)
             run_steps(
                 self, self._engine, &rows.s, rates, learning_rates.ndim == 2, len(out),
-                <double *>cnp.PyArray_DATA(losses),
+                <double *>cnp.PyArray_DATA(losses), generator, plateau,
             )
             return out
         finally:
             out[...] = losses
+            if generator is not None:
+                last[...] = rows.keep[len(rows.keep) - 1][0]
             use.end()
 
     def run_step(

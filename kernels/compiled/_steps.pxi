@@ -35,56 +35,6 @@ cdef int reserve_entries(Engine engine, const samples *s, long batch, long n_epo
     return 0
 
 
-cdef void shuffle(int64_t *order, long n, bitgen_t *bits) noexcept nogil:
-    """Shuffle as NumPy's generators do, with numbers of so many bits, drawn until one fits.
-
-    A draw in four does not, and which nobody can predict: instead of a loop until one does, every draw
-    swaps two places, of which one that does not fit makes the same one twice.
-    """
-    cdef uint32_t mask = 0xffffffff
-    cdef long i = n - 1, j, fits
-    cdef int64_t here
-    while i > 0:
-        while mask >> 1 >= <uint32_t>i:
-            mask >>= 1
-        j = bits.next_uint32(bits.state) & mask
-        fits = j <= i
-        j = i + (j - i) * fits
-        here = order[i]
-        order[i] = order[j]
-        order[j] = here
-        i -= fits
-
-
-def shuffled(generators, orders, long count):
-    """Orders that generators shuffle, each one from the other: ``(k, count, n)``, without the GIL."""
-    cdef cnp.ndarray last = np.array(orders, np.int64)
-    cdef long k = cnp.PyArray_DIM(last, 0), n = cnp.PyArray_DIM(last, 1), i, epoch
-    cdef cnp.ndarray found = np.empty((k, count, n), np.int64)
-    cdef cnp.ndarray addresses = np.empty(k, np.uintp)
-    cdef bitgen_t **bits = <bitgen_t **>cnp.PyArray_DATA(addresses)
-    cdef int64_t *now = <int64_t *>cnp.PyArray_DATA(found)
-    cdef const int64_t *before
-    # One lock each, in an order that all callers have.
-    locks = {id(generator.bit_generator): generator.bit_generator.lock for generator in generators}
-    for i, generator in enumerate(generators):
-        bits[i] = <bitgen_t *>PyCapsule_GetPointer(
-            generator.bit_generator.capsule, "BitGenerator"
-        )
-    with contextlib.ExitStack() as held:
-        for name in sorted(locks):
-            held.enter_context(locks[name])
-        with nogil:
-            for i in range(k):
-                before = <const int64_t *>cnp.PyArray_DATA(last) + i * n
-                for epoch in range(count):
-                    memcpy(now, before, n * sizeof(int64_t))
-                    shuffle(now, n, bits[i])
-                    before = now
-                    now += n
-    return found
-
-
 cdef penalty penalty_of(options):
     cdef penalty p
     p.l2, p.l1, p.over_batch = options.l2, options.l1, options.l2_over_batch
@@ -114,64 +64,93 @@ cdef int check_callbacks(trainer, finished) except -1:
     return 0
 
 
+cdef struct epochs:
+    long at, n, batch, step, epoch, n_epochs  # rows of this epoch that were visited, and of all …
+    double total                              # their losses
+    const double *rate
+    bint rate_of_step
+    double *losses
+    bitgen_t *bits
+    const volatile int32_t *halted
+    plateau_so_far plateau
+
+
+cdef void steps_for_a_while(
+    Engine engine, samples *s, epochs *e, penalty *p, c_update *u, long most
+) noexcept nogil:
+    """Make some steps, or fewer where epochs end, a step fails or somebody halts them."""
+    cdef long here
+    while e.epoch < e.n_epochs and most > 0:
+        if e.bits != NULL and e.at == 0:
+            shuffle(<int64_t *>s.order, e.n, e.bits)
+        if e.at < e.n:
+            here = e.batch if e.n - e.at > e.batch else e.n - e.at
+            fastmlp_update_at(u, <double>(e.step + 1), e.rate[0])
+            e.total += here * fastmlp_step(engine.e, s, e.at, here, e.step + 1, p, u)
+            if engine.e.c_pass.fault:
+                break
+            e.step += 1
+            e.at += here
+            e.rate += e.rate_of_step
+        if e.at >= e.n:
+            fastmlp_end_epoch(engine.e)
+            e.losses[e.epoch] = e.total / e.n if e.n else 0.0
+            if reached_after(&e.plateau, e.losses[e.epoch]):
+                e.n_epochs = e.epoch + 1
+            e.epoch += 1
+            e.at, e.total, e.rate = 0, 0, e.rate + (not e.rate_of_step)
+            if s.order != NULL and e.bits == NULL:
+                s.order += e.n
+        most -= 1
+        if e.halted != NULL and e.halted[0]:
+            break
+    fastmlp_tuner_pause(&engine.e.tuner)
+
+
 cdef int run_steps(
     trainer, Engine engine, samples *s, cnp.ndarray rates, bint rate_of_step, long n_epochs,
-    double *losses,
+    double *losses, generator=None, plateau=None,
 ) except -1:
     """The steps of some epochs; the mean loss of the rows of each is written to ``losses``.
 
     ``rates`` has one for each step (``rate_of_step``), or epoch; an order one epoch after the other.
+    With a generator the order is one, which each epoch shuffles before its first step. Epochs end
+    where a :class:`fastmlp.kernels.Plateau` is reached.
     """
+    cdef epochs e
     cdef c_update u = engine.update
-    cdef const double *rate = <const double *>cnp.PyArray_DATA(rates)
-    cdef long at = 0, n = s.n_rows, batch = trainer._options.batch_size, step = trainer.step, here
-    cdef long epoch = 0, uninterrupted, steps_between_signals
-    cdef double total = 0
     cdef unsigned long mode
     cdef penalty p = penalty_of(trainer._options)
     cdef object finished, halt = trainer._halt  # held here: the trainer may get another meanwhile
-    cdef const volatile int32_t *halted = switch_of(halt)
+    cdef long steps_between_signals
+    memset(&e, 0, sizeof(epochs))
+    e.n, e.batch, e.step, e.n_epochs = s.n_rows, trainer._options.batch_size, trainer.step, n_epochs
+    e.rate, e.rate_of_step, e.losses = <const double *>cnp.PyArray_DATA(rates), rate_of_step, losses
+    e.bits, e.halted, e.plateau = bits_of(generator), switch_of(halt), plateau_at(plateau)
+    lock = nothing if generator is None else generator.bit_generator.lock
     engine.e.c_pass.fault = 0
     try:
         if trainer._sparse_rows:
-            reserve_entries(engine, s, min(batch, max(n, 1)), n_epochs)
-        steps_between_signals = 1 if engine.calls_back else steps_in_a_while(engine, min(batch, n))
-        while epoch < n_epochs:
-            if halted != NULL and halted[0]:
+            reserve_entries(engine, s, min(e.batch, max(e.n, 1)), n_epochs)
+        steps_between_signals = 1
+        if not engine.calls_back:
+            steps_between_signals = steps_in_a_while(engine, min(e.batch, e.n))
+        while e.epoch < e.n_epochs:
+            if e.halted != NULL and e.halted[0]:
                 raise _epochs.Halted
             finished = trainer._copies() if engine.calls_back else None
-            with nogil:
-                mode = fastmlp_enter_steps(not engine.calls_back)
-                uninterrupted = steps_between_signals
-                while epoch < n_epochs and uninterrupted > 0:
-                    if at < n:
-                        here = batch if n - at > batch else n - at
-                        fastmlp_update_at(&u, <double>(step + 1), rate[0])
-                        total += here * fastmlp_step(engine.e, s, at, here, step + 1, &p, &u)
-                        if engine.e.c_pass.fault:
-                            break
-                        step += 1
-                        at += here
-                        rate += rate_of_step
-                    if at >= n:
-                        fastmlp_end_epoch(engine.e)
-                        losses[epoch] = total / n if n else 0.0
-                        epoch += 1
-                        at, total, rate = 0, 0, rate + (not rate_of_step)
-                        if s.order != NULL:
-                            s.order += n
-                    uninterrupted -= 1
-                    if halted != NULL and halted[0]:
-                        break
-                fastmlp_tuner_pause(&engine.e.tuner)
-                fastmlp_leave_steps(mode)
+            with lock:
+                with nogil:
+                    mode = fastmlp_enter_steps(not engine.calls_back)
+                    steps_for_a_while(engine, s, &e, &p, &u, steps_between_signals)
+                    fastmlp_leave_steps(mode)
             if engine.custom:
                 check_callbacks(trainer, finished)
-            trainer.step = step
+            trainer.step = e.step
             check_fault(engine.e.c_pass.fault)
             PyErr_CheckSignals()
     finally:
         fastmlp_end_epoch(engine.e)
-        if trainer._options.with_norm and n:
+        if trainer._options.with_norm and e.n:
             trainer.gradient_norm = engine.e.gradient_norm
     return 0

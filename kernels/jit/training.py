@@ -121,9 +121,7 @@ class Trainer:
         update, name = plan.update, kernel_of(rule)
         update.weight_decay = rule.constants["weight_decay"]
         regularised = clipped or update.weight_decay or plan.l1
-        update.rule = self._space.use(
-            f"update {name} regularised" if regularised else f"update {name}"
-        )
+        update.rule = self._space.use(f"update {name}" + " regularised" * bool(regularised))
         self._constants = np.array(constants_of(rule))
         update.rule_constants = address(self._constants)
         update.n_rule_constants = len(self._constants)
@@ -201,15 +199,17 @@ class Trainer:
         self,
         x: Array | CSR,
         target: Array,
-        orders: Array | None,
+        orders: Array | _epochs.Shuffle | None,
         learning_rates: Array,
         *,
         sample_weight: Array | None = None,
+        plateau: _epochs.Plateau | None = None,
         out: Array | None = None,
     ) -> Array:
         """Visit the rows once for each row of ``orders``."""
         out = _epochs.check(orders, learning_rates, len(x), self._batch_size, out)
-        return _epochs.one_by_one(self, x, target, orders, learning_rates, sample_weight, out)
+        rows = x, target, orders, learning_rates, sample_weight
+        return _epochs.one_by_one(self, *rows, plateau, out)
 
     def run_step(
         self,

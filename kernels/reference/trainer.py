@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _checks, _epochs, _steps
 from .._architecture import Architecture
+from .._epochs import Plateau, Shuffle
 from .._options import TrainingOptions
 from .._specs import CSR, Loss, UpdateRule
 from .._typing import Array
@@ -130,20 +131,24 @@ class Trainer:
         self,
         x: Array | CSR,
         target: Array,
-        orders: Array | None,
+        orders: Array | Shuffle | None,
         learning_rates: Array,
         *,
         sample_weight: Array | None = None,
+        plateau: Plateau | None = None,
         out: Array | None = None,
     ) -> Array:
         """Visit the rows once for each row of ``orders``: several epochs in one call.
 
         Parameters
         ----------
-        orders : (n_epochs, m) array of intp, or None
-            The order of each epoch; ``None`` takes the rows as they come in all of them.
+        orders : (n_epochs, m) array of intp, Shuffle, or None
+            The order of each epoch, or one that each epoch shuffles; ``None`` takes the rows as
+            they come in all of them.
         learning_rates : (n_epochs,) or (n_epochs, n_steps) array of float64
             One for each epoch, or one for each step.
+        plateau : Plateau, optional
+            No further epoch is made after the one that reaches it.
         out : (n_epochs,) array of float64, optional
             Receives the losses of the epochs that were finished, also where an exception ends the
             call; those of the others are NaN.
@@ -156,7 +161,9 @@ class Trainer:
         net = self._network
         out = _epochs.check(orders, learning_rates, len(x), self._options.batch_size, out)
         _checks.rows(net.architecture, net.dtype, x, target, sample_weight, self._loss)
-        return _epochs.one_by_one(self, x, target, orders, learning_rates, sample_weight, out)
+        return _epochs.one_by_one(
+            self, x, target, orders, learning_rates, sample_weight, plateau, out
+        )
 
     @quiet
     def run_step(

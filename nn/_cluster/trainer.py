@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -243,7 +243,13 @@ def _share(part: slice, weight: Array | None, total: float) -> float:
 
 
 def full_matrix(
-    cluster: Cluster, network: Any, x: Any, target: Array, loss: Any, weight: Array | None
+    cluster: Cluster,
+    network: Any,
+    x: Any,
+    target: Array,
+    loss: Any,
+    weight: Array | None,
+    learning: Sequence[bool] = (),
 ) -> Array:
     """The Gauss–Newton matrix of the mean loss over all rows, in float64.
 
@@ -251,6 +257,8 @@ def full_matrix(
     ----------
     network : Point
         Architecture, parameters and number of threads.
+    learning : sequence of bool
+        The layers whose parameters it is of; all by default.
     """
     total = cluster.total(float(len(target) if weight is None else weight.sum(dtype=np.float64)))
     cuts = cluster.cuts(len(target))
@@ -259,9 +267,10 @@ def full_matrix(
         part = slice(cuts[shard], cuts[shard + 1])
         share = _share(part, weight, total)
         if not share:
-            return np.zeros((network.parameters.size,) * 2)
+            return np.zeros((gauss_newton.order(network.architecture, learning),) * 2)
         weights = None if weight is None else weight[part]
-        matrix = gauss_newton.total(network, sparse.part(x, part), target[part], loss, weights)
+        rows = sparse.part(x, part), target[part]
+        matrix = gauss_newton.total(network, *rows, loss, weights, learning)
         matrix *= share
         return matrix
 

@@ -45,10 +45,13 @@ def output_jacobian(tape: Tape) -> Array:
     return np.array(tape.through_output(one_each))
 
 
-def errors_of_outputs(tape: Tape, error: Array) -> list[Array]:
-    """Errors of all layers, ``(n, k, n_out^l)``, from ``k`` of the output layer for each row."""
+def errors_of_outputs(tape: Tape, error: Array, lowest: int = 0) -> list[Array]:
+    """Errors ``(n, k, n_out^l)`` from layer ``lowest`` up, from ``k`` of the output layer a row."""
     found = [error]
-    for layer in range(tape.top, 0, -1):
+    for layer in range(tape.top, lowest, -1):
+        if error.shape[1] == 1:
+            found.insert(0, tape.error_below(layer, found[0][:, 0])[:, None])
+            continue
         below = tape.times_transposed(layer, found[0])
         below *= tape.slope(layer - 1)[:, None, :]
         found.insert(0, below)

@@ -55,6 +55,12 @@ def check(loss: Any) -> None:
         )
 
 
+def check_learning(learning: Sequence[bool]) -> None:
+    """Raise ``ValueError`` where no layer learns; an empty sequence stands for all of them."""
+    if learning and not any(learning):
+        raise ValueError(f"trainable must let a layer learn, got {list(learning)}")
+
+
 def root(tape: Tape, target: Array, loss: Any) -> Array:
     """``R`` of every row, ``(n, n_out, n_out)``."""
     n_out, name = tape.z.shape[1], loss.name
@@ -82,6 +88,14 @@ def root(tape: Tape, target: Array, loss: Any) -> Array:
     return rooted
 
 
+def order(net: kernels.Architecture, learning: Sequence[bool] = ()) -> int:
+    """How many parameters the layers have that are ``learning``, by default all."""
+    if not learning:
+        return net.n_parameters
+    shapes = zip(net.sizes, net.sizes[1:], learning, strict=False)
+    return sum((n_in + 1) * width for n_in, width, learns in shapes if learns)
+
+
 def total(
     network: Point, x: Any, target: Array, loss: Any, weight: Any, learning: Sequence[bool] = ()
 ) -> Array:
@@ -90,14 +104,14 @@ def total(
     Where not all layers are ``learning`` it is that of the parameters of those which are.
     """
     net = network.architecture
-    n_out, chosen = net.sizes[-1], learning or (True,) * (len(net.sizes) - 1)
-    shapes = zip(net.sizes, net.sizes[1:], chosen, strict=False)
-    order = sum((n_in + 1) * width for n_in, width, learns in shapes if learns)
-    out = np.zeros(arguments.affordable((order, order), 8))
+    n_out, chosen = net.sizes[-1], tuple(learning) or (True,) * (len(net.sizes) - 1)
+    size = order(net, learning)
+    out = np.zeros(arguments.affordable((size, size), 8))
     roots = np.sqrt(arguments.shares(len(x), weight)).astype(network.parameters.dtype)
+    lowest = chosen.index(True)
     for rows, tape in tapes(network, x, False, max(1, sum(net.sizes) * n_out // 4)):
         error = root(tape, target[rows], loss) * roots[rows, :, None]
-        of_layers = errors_of_outputs(tape, error)
-        inputs, errors = (list(compress(found, chosen)) for found in (tape.inputs, of_layers))
+        of_layers = tape.inputs[lowest:], errors_of_outputs(tape, error, lowest)
+        inputs, errors = (list(compress(found, chosen[lowest:])) for found in of_layers)
         kernels.gauss_newton(inputs, errors, out=out, n_threads=tape.n_threads)
     return out

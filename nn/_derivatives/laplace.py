@@ -126,8 +126,7 @@ def approximation(
     x, target, weight = batch
     n, noisy = len(x), loss.name == "squared_error"
     stays = parameters.frozen(network.architecture, learning)
-    if stays is not None and stays.all():
-        raise ValueError(f"trainable must let a layer learn, got {list(learning)}")
+    gauss_newton.check_learning(learning)
     free = None if stays is None else np.flatnonzero(~stays)
     theta = network.parameters if free is None else network.parameters[free]
     matrix = gauss_newton.total(network, x, target, loss, weight, learning)

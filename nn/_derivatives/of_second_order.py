@@ -77,6 +77,8 @@ class SecondDerivatives:
         y: ArrayLike,
         loss: Any = None,
         sample_weight: ArrayLike | None = None,
+        *,
+        trainable: bool | Sequence[bool] = True,
     ) -> Array:
         """The generalised Gauss–Newton matrix of the mean loss, ``(n_parameters, n_parameters)``.
 
@@ -87,6 +89,9 @@ class SecondDerivatives:
         ----------
         X, y, loss, sample_weight : arrays, and a loss
             As in :meth:`fit`.
+        trainable : bool or sequence of bool, default True
+            As in :meth:`fit`: which layers learn. The matrix is that of their parameters alone, and
+            costs what they cost.
 
         Returns
         -------
@@ -96,16 +101,20 @@ class SecondDerivatives:
         Raises
         ------
         ValueError
-            For a loss without curvature, such as ``"absolute_error"`` or ``"hinge"``.
+            For a loss without curvature, such as ``"absolute_error"`` or ``"hinge"``, or layers
+            none of which learn.
         MemoryError
             Where the matrix would take more than 4 GiB, before it is taken.
         """
+        from .._training.options import learning_layers
         from . import gauss_newton
 
         x, target, weight, name = self._batch(X, y, self._loss(loss), sample_weight)
         spec = kernels.Loss.of(name)
         gauss_newton.check(spec)
-        return gauss_newton.total(self, x, target, spec, weight)
+        learning = learning_layers(trainable, len(self.architecture.sizes) - 1)
+        gauss_newton.check_learning(learning)
+        return gauss_newton.total(self, x, target, spec, weight, learning)
 
     def laplace(
         self,

@@ -7,7 +7,7 @@ gives the same bits for 1, 2, 4 and 8 ranks. A source of fewer blocks than ranks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,16 +80,23 @@ def loss_and_gradient(
     return float(mean[-1]) + float(penalty)
 
 
-def matrix(point: Point, stream: Stream, loss: Any, cluster: Cluster | None) -> Array:
-    """The Gauss–Newton matrix of the mean loss over all rows, in float64."""
-    n = point.parameters.size
+def matrix(
+    point: Point, stream: Stream, loss: Any, cluster: Cluster | None, learning: Sequence[bool] = ()
+) -> Array:
+    """The Gauss–Newton matrix of the mean loss over all rows, in float64.
+
+    Where not all layers are ``learning`` it is that of the parameters of those which are.
+    """
+    n = gauss_newton.order(point.architecture, learning)
 
     def add_up(blocks: Iterable[Batch]) -> Array:
         summed = np.zeros(n * n + 1)
         for batch in blocks:
             share = weight_of(batch)
             if share:
-                found = gauss_newton.total(point, batch.x, batch.target, loss, batch.weight)
+                found = gauss_newton.total(
+                    point, batch.x, batch.target, loss, batch.weight, learning
+                )
                 found *= share
                 summed[:-1] += found.reshape(-1)
                 summed[-1] += share

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from fastmlp import kernels
 
 from .._typing import Array
 from ..callbacks import Callback
@@ -50,9 +51,13 @@ class Hooks:
         """How many of the coming epochs may be made in one call.
 
         Nothing below but ``judge`` and ``finish`` has to run after each of them, and before the
-        last one nothing would stop.
+        last one nothing would stop but the plateau.
         """
         return 1
+
+    def plateau(self, run: Run) -> kernels.Plateau | None:
+        """A plateau at which ``judge`` would stop, where epochs are made in one call."""
+        return None
 
     def epochs_trained(self, run: Run) -> None:
         """Run in the place of ``epoch_trained`` after some epochs that were made in one call."""
@@ -85,7 +90,11 @@ def train(run: Run, hooks: Hooks) -> None:
         while history.epochs < run.epochs and not history.stop_reason:
             hooks.epoch_begins(run)
             most = hooks.unseen(run)
-            if most > 1 and together.possible(run) and together.train(run, most):
+            if (
+                most > 1
+                and together.possible(run)
+                and together.train(run, most, hooks.plateau(run))
+            ):
                 hooks.epochs_trained(run)
                 _judge(run, hooks)
                 continue

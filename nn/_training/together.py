@@ -1,9 +1,10 @@
 """Several epochs in one call of the engine: where nothing has to look at each of them.
 
-Orders and learning rates are known before the epochs are made. What comes out is what epoch by
-epoch would come out, to the bit, and so is what an exception leaves behind: the generator stands
-where the epoch at hand has put it, and the history ends with the last finished epoch. Where a loss
-or the parameters become infinite, the epochs are made again one by one, which finds out in which.
+Learning rates are known before the epochs are made, and each epoch shuffles the order of the one
+before, until all are made or a plateau is reached. What comes out is what epoch by epoch would come
+out, to the bit, and so is what an exception leaves behind: the generator stands where the epoch at
+hand has put it, and the history ends with the last finished epoch. Where a loss or the parameters
+become infinite, the epochs are made again one by one, which finds out in which.
 """
 
 from __future__ import annotations
@@ -68,15 +69,17 @@ class Piece:
 
     Attributes
     ----------
-    orders : (count, n) array or None
-        Drawn at once, or by :func:`draw` for several pieces together.
+    orders : (count, n) array, Shuffle or None
+        What the trainer takes; arrays are made by :func:`draw`, for several pieces together.
     rates : (count,) or (count, n_steps) float64 array
     losses : (count,) array
         NaN for epochs that have not been made.
     """
 
-    def __init__(self, run: Run, count: int, draw: bool = True) -> None:
-        self.run, self._count = run, count
+    def __init__(
+        self, run: Run, count: int, draw: bool = True, plateau: kernels.Plateau | None = None
+    ) -> None:
+        self.run, self._count, self.plateau = run, count, plateau
         self._step, self._order, first = run.trainer.step, run.order, run.history.epochs
         if run.rewinds:
             self._parameters = np.empty_like(run.parameters)
@@ -85,7 +88,7 @@ class Piece:
             self.rates = np.full(count, run.rates.of_epoch(first))
         else:
             self.rates = np.array([run.rates.of_epoch(first + epoch) for epoch in range(count)])
-        self.orders = _orders(run, run.order, count) if draw else None
+        self.orders = _orders(run, count) if draw else None
         self.losses = np.full(count, np.nan)
 
     def _note(self, done: int, seconds: float) -> None:
@@ -99,28 +102,37 @@ class Piece:
         run = self.run
         done = (run.trainer.step - self._step) // run.n_steps
         self._note(done, seconds / max(done, 1))
-        if not run.rewinds:
-            return
-        self._rewind()
-        again = _orders(run, self._order, min(done + 1, self._count))
-        run.order = None if again is None else again[-1]
+        if run.rewinds and run.generator is not None and isinstance(self.orders, np.ndarray):
+            self._rewind()
+            count = min(done + 1, self._count)
+            run.order = kernels.shuffled(run.generator, self._order, count)[-1]
+        else:
+            run.order = self._last_order()
 
     def finish(self, seconds: float) -> bool:
         """Note the epochs, where all numbers stayed finite; else leave the run as it was before."""
-        run = self.run
-        if run.rewinds and not self._stayed_finite():
+        run, done = self.run, self._count
+        if self.plateau is not None:
+            done = (run.trainer.step - self._step) // run.n_steps
+        if run.rewinds and not self._stayed_finite(done):
             self._rewind()
-            run.alone_until = run.history.epochs + self._count
+            run.alone_until = run.history.epochs + done
             return False
-        self._note(self._count, seconds / self._count)
-        run.order = None if self.orders is None else self.orders[-1].copy()
+        self._note(done, seconds / done)
+        run.order = self._last_order()
         run.visited, run.epoch_seconds = run.n_rows, run.history.seconds[-1]
         return True
 
-    def _stayed_finite(self) -> bool:
+    def _last_order(self) -> Array | None:
+        """The order of the last epoch that has begun."""
+        if isinstance(self.orders, kernels.Shuffle):
+            return self.orders.order
+        return None if self.orders is None else self.orders[-1].copy()
+
+    def _stayed_finite(self, done: int) -> bool:
         """Whether all numbers did; the run's parameters are then those that were learned."""
         run = self.run
-        if not np.isfinite(self.losses).all():
+        if not np.isfinite(self.losses[:done]).all():
             return False
         run.trainer.store(run.parameters)
         if np.isfinite(run.parameters).all():
@@ -155,16 +167,20 @@ def draw(pieces: Sequence[Piece], count: int) -> None:
         piece.orders = orders
 
 
-def train(run: Run, most: float = math.inf) -> bool:
+def train(run: Run, most: float = math.inf, plateau: kernels.Plateau | None = None) -> bool:
     """Train for some epochs, at most ``most``; return whether all numbers stayed finite.
+
+    They end where the plateau is reached.
 
     Where they did not the run is where it was, and makes as many epochs one by one.
     """
-    piece, batch = Piece(run, int(min(how_many(run), most))), run.batch
+    piece, batch = Piece(run, int(min(how_many(run), most)), plateau=plateau), run.batch
     arrays = batch.x, batch.target, piece.orders, piece.rates
     started = time.perf_counter()
     try:
-        run.trainer.run_epochs(*arrays, sample_weight=batch.weight, out=piece.losses)
+        run.trainer.run_epochs(
+            *arrays, sample_weight=batch.weight, plateau=plateau, out=piece.losses
+        )
     except BaseException:
         piece.interrupted(time.perf_counter() - started)
         raise
@@ -186,10 +202,10 @@ def how_many(run: Run) -> int:
     return max(1, min(run.epochs - run.history.epochs, by_time, by_memory))
 
 
-def _orders(run: Run, order: Array | None, count: int) -> Array | None:
+def _orders(run: Run, count: int) -> Array | kernels.Shuffle | None:
     """The orders of the next epochs: each reorders the one before."""
-    if order is None:
+    if run.order is None:
         return None
     if run.generator is None:
-        return np.tile(order, (count, 1))
-    return kernels.shuffled(run.generator, order, count)
+        return np.tile(run.order, (count, 1))
+    return kernels.Shuffle(run.generator, run.order.copy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from itertools import pairwise
 from typing import Any
@@ -270,10 +271,10 @@ class BaseMLP(
             return weights.astype(dtype, copy=False), np.zeros(fan_out, dtype)
         several = isinstance(self.activation, (list, tuple))
         names = self.activation if several else [self.activation]
-        bound = np.sqrt((2.0 if "logistic" in names else 6.0) / (fan_in + fan_out))
-        weights = self._random_state.uniform(-bound, bound, (fan_in, fan_out))
-        biases = self._random_state.uniform(-bound, bound, fan_out)
-        return weights.astype(dtype, copy=False), biases.astype(dtype, copy=False)
+        bound = math.sqrt((2.0 if "logistic" in names else 6.0) / (fan_in + fan_out))
+        drawn = self._random_state.uniform(-bound, bound, (fan_in + 1, fan_out))
+        drawn = drawn.astype(dtype, copy=False)
+        return drawn[:-1], drawn[-1]
 
     # Prediction
 

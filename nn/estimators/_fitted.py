@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: What is made again from the rest where it is needed, and never copied or pickled.
 _MADE_AGAIN = (
-    *("_flat", "_views", "_networks", "_ready", "_lock", "_halt"),
+    *("_flat", "_views", "_networks", "_ready", "_lock", "_halt", "_checked"),
     *("_random_state", "_own_random", "_kept_trainer"),
 )
 _FLOAT32 = np.dtype(np.float32)

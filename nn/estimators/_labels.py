@@ -51,7 +51,7 @@ class LabelCodes:
         sparse = is_sparse(y)
         if sparse or check_kind(y):
             return cls(np.arange(y.shape[1]), MULTILABEL, sparse)
-        return cls.of_classes(np.unique(plain(y)))
+        return cls.of_classes(distinct(plain(y)))
 
     @classmethod
     def of_classes(cls, classes: Array) -> LabelCodes:
@@ -95,6 +95,18 @@ def plain(y: Any) -> Array:
     return native
 
 
+def distinct(labels: Array) -> Array:
+    """The labels that there are, sorted; numbers of a small range are counted, not sorted."""
+    if labels.dtype.kind in "iu" and labels.size:
+        # Seen without their sign, negative numbers are those from half of the range on.
+        most, half = labels.view(f"u{labels.itemsize}").max(), 1 << 8 * labels.itemsize - 1
+        if most < min(labels.size, half):
+            counts = np.bincount(labels.astype(np.intp, copy=False))
+            found: Array = counts.nonzero()[0].astype(labels.dtype, copy=False)
+            return found
+    return np.unique(labels)
+
+
 def flatten_column(y: Array) -> Array:
     """``(n, 1)`` becomes ``(n,)``, with a warning."""
     if y.ndim == 2 and y.shape[1] == 1:
@@ -126,7 +138,8 @@ def check_kind(y: Array) -> bool:
 
 def indices(y: Array, classes: Array) -> Array:
     """Positions in ``classes`` of labels that are all among them."""
-    return np.searchsorted(classes, y).astype(np.intp, copy=False)
+    found: Array = classes.searchsorted(y)
+    return found.astype(np.intp, copy=False)
 
 
 def encode(y: Any, labels: Any, n_outputs: int, dtype: Any, low: float = 0.0) -> Array:

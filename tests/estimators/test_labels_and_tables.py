@@ -9,6 +9,7 @@ from decimal import Decimal
 import fastmlp
 import numpy as np
 import pytest
+from fastmlp.estimators import _labels
 
 N = 24
 X = np.random.default_rng(0).normal(size=(N, 3))
@@ -226,3 +227,18 @@ def test_masked_arrays_are_refused_wherever_they_come(name):
     ):
         with pytest.raises(TypeError, match=f"{name} is a masked array"):
             model.fit(X, **arguments)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "i4", "i8", "u8", "b1"])
+def test_labels_are_found_whatever_their_range(dtype):
+    """Numbers that are counted give what sorting gives, of the same type."""
+    rng = np.random.default_rng(0)
+    ends = (0, 1) if dtype == "b1" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    cases = [np.array(ends, dtype), np.array(ends[:1], dtype), rng.integers(0, 2, 50).astype(dtype)]
+    if dtype != "b1":
+        cases.append(rng.integers(3, 90, 200).astype(dtype))
+        cases.append(np.resize(np.arange(ends[0], ends[0] + 100, 7).astype(dtype), 300))
+    for labels in cases:
+        found, expected = _labels.distinct(labels), np.unique(labels)
+        assert found.dtype == expected.dtype
+        assert np.array_equal(found, expected)

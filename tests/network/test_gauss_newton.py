@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fastmlp import kernels
+from fastmlp import MLP, kernels
 from fastmlp.kernels import reference
 from support import LAYOUTS, laid_out
 
-#: Rows, sizes, outputs: one and several blocks of rows, of pairs of inputs and of errors; few and
-#: many of either; no input, no output at all.
+#: Rows, sizes, outputs: one and several blocks of rows, and stretches of blocks, of pairs of inputs
+#: and of errors; few and many of either; no input, no output at all.
 SHAPES = [
     (5, (3, 4, 2), 2),
     (193, (1, 17, 1), 1),
     (200, (14, 15, 3), 3),
     (385, (2, 9, 5, 1), 1),
+    (1100, (14, 17, 1), 1),
     (3, (0, 2), 4),
     (0, (3, 2, 1), 1),
     (4, (3, 2), 0),
@@ -116,3 +117,40 @@ def test_wrong_inputs(backend):
         kernels.gauss_newton([a], [d], out=np.zeros((21, 21)))
     with pytest.raises(TypeError, match="out must be float64"):
         kernels.gauss_newton([a], [d], out=np.zeros((20, 20), "f4"))
+
+
+@pytest.mark.parametrize("n_out", range(1, 40))
+def test_pairs_of_any_width_lie_side_by_side(n_out, rng):
+    """The last vector of a row of pairs may run over, and must not reach the next row."""
+    for dtype in ("f4", "f8"):
+        args = layers(9, (1, n_out), 2, dtype, rng)
+        j = jacobian(*args)
+        close(kernels.gauss_newton(*args), j.T @ j, dtype)
+
+
+@pytest.mark.parametrize("learning", [(True, False, True), (False, True, False)])
+def test_layers_that_stay_cost_nothing(backend, learning, monkeypatch, rng):
+    """The matrix is the part of the whole one, and the kernel is given no other layers."""
+    net = MLP([3, 5, 4, 2], "tanh", dtype="f8", random_state=0)
+    x, y = rng.normal(size=(30, 3)), rng.normal(size=(30, 2))
+    whole, mask = net.gauss_newton(x, y), np.zeros(net.parameters.size, bool)
+    for views in net.architecture.views(mask):
+        for view, learns in zip(views, learning, strict=True):
+            view[...] = learns
+    given, sum_up = [], kernels.gauss_newton
+
+    def noted(inputs, errors, **options):
+        given.append(len(inputs))
+        return sum_up(inputs, errors, **options)
+
+    monkeypatch.setattr(kernels, "gauss_newton", noted)
+    found = net.gauss_newton(x, y, trainable=learning)
+    np.testing.assert_allclose(found, whole[np.ix_(mask, mask)], rtol=1e-12, atol=1e-15)
+    before = net.parameters.copy()
+    net.fit(x, y, optimizer="levenberg_marquardt", epochs=2, trainable=learning)
+    net.laplace(x, y, trainable=learning)
+    assert set(given) == {sum(learning)}
+    assert np.array_equal(net.parameters[~mask], before[~mask])
+    assert not np.array_equal(net.parameters[mask], before[mask])
+    with pytest.raises(ValueError, match="trainable must let a layer learn"):
+        net.gauss_newton(x, y, trainable=[False] * 3)

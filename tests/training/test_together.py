@@ -54,9 +54,9 @@ def test_the_engine_is_entered_once_for_many_epochs(monkeypatch):
     calls = []
     run_epochs = kernels.active().Trainer.run_epochs
 
-    def counted(self, x, target, orders, *rest, **more):
-        calls.append(len(orders))
-        return run_epochs(self, x, target, orders, *rest, **more)
+    def counted(self, x, target, orders, rates, **more):
+        calls.append(len(rates))
+        return run_epochs(self, x, target, orders, rates, **more)
 
     monkeypatch.setattr(kernels.active().Trainer, "run_epochs", counted)
     trained(False, monkeypatch, epochs=50)
@@ -81,16 +81,15 @@ def test_an_exception_leaves_the_last_finished_step(monkeypatch):
     """Ctrl-C after 2 epochs of a call leaves what it would leave epoch by epoch."""
     run_epochs = kernels.active().Trainer.run_epochs
 
-    def interrupted(self, x, target, orders, rates, *, sample_weight, out):
-        run_epochs(self, x, target, orders[:2], rates[:2], out=out[:2])
+    def interrupted(self, x, target, orders, rates, *, sample_weight, plateau, out):
+        run_epochs(self, x, target, orders, rates[:2], out=out[:2])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(kernels.active().Trainer, "run_epochs", interrupted)
     net = MLP([3, 5, 2], random_state=1)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, Y, epochs=9, batch_size=10)
-    two, _, _ = trained(True, monkeypatch, epochs=2)
-    *_, drawn = trained(True, monkeypatch, epochs=3)
+    two, _, drawn = trained(True, monkeypatch, epochs=2)
     assert np.array_equal(net.parameters, two)
     assert net._generator.integers(1 << 30) == drawn
 
@@ -166,3 +165,41 @@ def test_another_numpy_shuffles_for_itself(monkeypatch):
     first = kernels.shuffled(np.random.default_rng(0), np.arange(50), 3)
     monkeypatch.setattr(_epochs, "_draws_as_numpy", lambda: False)
     assert np.array_equal(first, kernels.shuffled(np.random.default_rng(0), np.arange(50), 3))
+
+
+@pytest.mark.parametrize("rows", ["dense", "sparse"])
+@pytest.mark.parametrize("generator", [np.random.RandomState, np.random.default_rng])
+def test_epochs_shuffle_until_a_plateau(backend, rows, generator):
+    """As epoch by epoch: losses, bits, the last order, and where the generator stands."""
+    x, y = X.astype(np.float32), Y.astype(np.float32)
+    if rows == "sparse":
+        n = len(x)
+        x = kernels.CSR(x.ravel(), np.tile(np.arange(3), n), np.arange(0, 3 * n + 1, 3), (n, 3))
+    net = MLP([3, 5, 2], random_state=1)
+    trainers = [
+        kernels.trainer(net.architecture, net.dtype, "squared_error", rule, batch_size=10)
+        for rule in [Adam().update_rule()] * 2
+    ]
+    for trainer in trainers:
+        trainer.load(net.parameters)
+    one, several = (kernels.Shuffle(generator(4), np.arange(len(X))) for _ in range(2))
+    plateau, losses = kernels.Plateau(np.inf, 0, 0.005, 2), []
+    now = plateau
+    while not now.reached:
+        one.generator.shuffle(one.order)
+        losses.append(trainers[0].run_epoch(x, y, one.order, 0.01))
+        now = now.after(losses[-1:])
+    found = trainers[1].run_epochs(x, y, several, np.full(500, 0.01), plateau=plateau)
+    assert 3 < len(losses) < 500
+    assert found[: len(losses)].tolist() == losses
+    assert np.isnan(found[len(losses) :]).all()
+    assert trainers[0].step == trainers[1].step
+    stored = [np.empty_like(net.parameters) for _ in trainers]
+    for trainer, parameters in zip(trainers, stored, strict=True):
+        trainer.store(parameters)
+    assert np.array_equal(*stored)
+    assert np.array_equal(one.order, several.order)
+    assert one.generator.random() == several.generator.random()
+    assert plateau.after(losses) == now
+    with pytest.raises(TypeError, match=r"numpy\.intp"):
+        trainers[0].run_epochs(x, y, kernels.Shuffle(generator(4), stored[0]), np.ones(2))

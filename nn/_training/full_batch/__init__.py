@@ -6,6 +6,7 @@ it does, ``cholesky`` solves for the step of the latter.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastmlp import kernels
@@ -70,14 +71,18 @@ def trainer(
             raise ValueError(f"{method.name} needs a smooth cost: l1 must be 0, got {engine.l1}")
         from . import second_order  # of no use to others
 
-        def matrix(point: Any, x: Any, target: Array, spec: Any, weight: Any) -> Array:
+        def matrix(
+            point: Any, x: Any, target: Array, spec: Any, weight: Any, learning: Sequence[bool]
+        ) -> Array:
             if isinstance(x, Stream):
-                return sums.matrix(point, x, spec, cluster)
+                return sums.matrix(point, x, spec, cluster, learning)
             if cluster is not None:
-                return full_matrix(cluster, point, x, target, spec, weight)
-            return gauss_newton.total(point, x, target, spec, weight)
+                return full_matrix(cluster, point, x, target, spec, weight, learning)
+            return gauss_newton.total(point, x, target, spec, weight, learning)
 
-        damped = second_order.trainer(network, loss, method, cost, l2=engine.l2, frozen=frozen)
+        damped = second_order.trainer(
+            network, loss, method, cost, l2=engine.l2, learning=engine.trainable
+        )
         damped.matrix = matrix
         if cluster is not None:
             damped.of_all = cluster.total

@@ -18,7 +18,7 @@ from fastmlp import kernels
 from ..._typing import Array
 
 #: Equations that LAPACK solves by itself, on one thread; and those of a block of larger systems.
-ALONE, BLOCK = 120, 80
+ALONE, BLOCK = 120, 64
 
 
 @functools.cache
@@ -48,23 +48,21 @@ class Factor:
     """
 
     def __init__(self, matrix: Array, n_threads: int | None = None) -> None:
-        self._lower, self._n_threads = matrix.copy(), n_threads
+        self._lower, self._n_threads = np.empty_like(matrix), n_threads
         #: Inverses of the diagonal blocks.
         self._inverses: list[Array] = []
         lower = self._lower
         for here in self._blocks():
-            half, inverse = _of_block(lower[here, here])
+            column = matrix[here.start :, here]
+            if here.start:  # what the columns before take away, in one product
+                known = slice(0, here.start)
+                column = column - self._product(lower[here.start :, known], lower[here, known].T)
+            size = here.stop - here.start
+            half, inverse = _of_block(column[:size])
             lower[here, here] = half
             self._inverses.append(inverse)
-            rest = lower[here.stop :]
-            if not len(rest):
-                break
-            below = self._product(rest[:, here], inverse.T)
-            rest[:, here] = below
-            for first in range(0, len(below), BLOCK):
-                part = below[first : first + BLOCK]
-                columns = slice(here.stop + first, here.stop + first + len(part))
-                rest[first:, columns] -= self._product(below[first:], part.T)
+            if size < len(column):
+                lower[here.stop :, here] = self._product(column[size:], inverse.T)
 
     def solve(self, right: Array) -> Array:
         """``x`` of ``L Lᵀ x = right``, ``(n,)``."""

@@ -9,13 +9,14 @@ damping until one lowers the cost. ``fit`` uses these where the optimizer is a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from fastmlp import kernels
 
 from ..._derivatives import arguments, gauss_newton
+from ..._network import parameters
 from ..._typing import Array
 from ...optimizers._directions import Curvature
 from . import cholesky
@@ -44,7 +45,7 @@ class DampedTrainer(FullBatchTrainer):
     """Levenberg–Marquardt: ``(G + l2 D + λ I) s = -∇C``.
 
     ``G`` is the generalised Gauss–Newton matrix of the mean loss, ``D`` 1 for weights and 0 for
-    biases, ``λ`` the damping.
+    biases, ``λ`` the damping. All of it is of the parameters that learn: others are no unknowns.
 
     Parameters
     ----------
@@ -55,8 +56,8 @@ class DampedTrainer(FullBatchTrainer):
     loss : Loss
     damping : Curvature
     l2 : float
-    frozen : (n_parameters,) array of bool, optional
-        Parameters that stay.
+    learning : sequence of bool
+        Which layers learn; all of them by default.
 
     Attributes
     ----------
@@ -72,7 +73,7 @@ class DampedTrainer(FullBatchTrainer):
         damping: Curvature,
         *,
         l2: float = 0.0,
-        frozen: Array | None = None,
+        learning: Sequence[bool] = (),
     ) -> None:
         self._architecture, self._n_threads = network.architecture, network.n_threads
         #: Computes the matrix; several ranks share it.
@@ -80,10 +81,14 @@ class DampedTrainer(FullBatchTrainer):
         #: Of what this process has: that of all ranks, where each has rows of its own.
         self.of_all: Callable[[float], float] = float
         n = self._architecture.n_parameters
-        super().__init__(cost, n, network.dtype, frozen)
-        self._loss, self._damping = loss, damping
-        self._penalty = np.zeros(n)
-        self._penalty[: n - sum(self._architecture.sizes[1:])] = l2
+        stays = parameters.frozen(self._architecture, learning)
+        super().__init__(cost, n, network.dtype, stays)
+        self._loss, self._damping, self._learning = loss, damping, tuple(learning)
+        #: Where the parameters that learn are.
+        self._free: Any = slice(None) if stays is None else np.flatnonzero(~stays)
+        penalty = np.zeros(n)
+        penalty[: n - sum(self._architecture.sizes[1:])] = l2
+        self._penalty = penalty[self._free]
         self._lambda = math.nan
 
     @property
@@ -102,8 +107,8 @@ class DampedTrainer(FullBatchTrainer):
     def _iterate(self, value: float, gradient: Array, rows: Rows) -> None:
         x, target, weight = rows
         point = _Point(self._architecture, self._parameters, self._n_threads)
-        matrix = self.matrix(point, x, target, self._loss, weight)
-        self._descend(matrix, value, gradient, rows)
+        matrix = self.matrix(point, x, target, self._loss, weight, self._learning)
+        self._descend(matrix, value, gradient[self._free], rows)
 
     def _evaluate(self, parameters: Array, rows: Rows) -> tuple[float, Array]:
         value, gradient = super()._evaluate(parameters, rows)
@@ -113,8 +118,7 @@ class DampedTrainer(FullBatchTrainer):
         """Step with more and more damping, until the cost is lower."""
         diagonal = matrix.reshape(-1)[:: len(matrix) + 1]
         diagonal += self._penalty
-        self._freeze(matrix)
-        largest = max(float(self._learning(diagonal).max(initial=0.0)), _LEAST_DAMPING)
+        largest = max(float(diagonal.max(initial=0.0)), _LEAST_DAMPING)
         if math.isnan(self._lambda):
             self._lambda = self._damping.initial * largest
         undamped = diagonal.copy()
@@ -127,20 +131,10 @@ class DampedTrainer(FullBatchTrainer):
             self._lambda *= self._damping.up
         self.stuck = "no step lowers the loss, however much it is damped"
 
-    def _freeze(self, matrix: Array) -> None:
-        """Let parameters that stay take no part."""
-        if self._frozen is not None:
-            matrix[self._frozen] = 0
-            matrix[:, self._frozen] = 0
-            matrix[self._frozen, self._frozen] = 1
-
-    def _learning(self, values: Array) -> Array:
-        """Those of the parameters that do not stay."""
-        return values if self._frozen is None else values[~self._frozen]
-
     def _try(self, step: Array, value: float, rows: Rows) -> bool:
         """Go along a step if that lowers what is descended."""
-        there = (self._parameters + step).astype(self._parameters.dtype)
+        there = self._parameters.copy()
+        there[self._free] = there[self._free] + step
         if np.array_equal(there, self._parameters):
             return False
         new = self._evaluate(there, rows)
@@ -196,13 +190,10 @@ class EvidenceTrainer(DampedTrainer):
         self._penalty[...] = self._alpha
         diagonal = matrix.reshape(-1)[:: len(matrix) + 1]
         bare = diagonal.copy()
-        theta = self._parameters.astype(np.float64)
-        if self._frozen is not None:
-            theta[self._frozen] = 0
+        theta = self._parameters[self._free].astype(np.float64)
         whole = self._height(value, self._parameters, rows)
         super()._descend(matrix, whole, scale * gradient + self._alpha * theta, rows)
         diagonal[...] = bare
-        self._freeze(matrix)
         before = self._alpha, self._beta
         self._learn_constants(matrix / self._beta, rows)
         self._lambda *= self._beta / before[1]
@@ -214,12 +205,11 @@ class EvidenceTrainer(DampedTrainer):
 
     def _length(self, parameters: Array) -> float:
         """``‖θ‖²`` of the parameters that learn: the others are no part of the model's freedom."""
-        return float(np.square(self._learning(parameters), dtype=np.float64).sum())
+        return float(np.square(parameters[self._free], dtype=np.float64).sum())
 
     def _begin(self, value: float, rows: Rows) -> None:
         """Take the first constants from where training begins, with a weak penalty."""
-        learning = self._learning(self._parameters)
-        self._alpha = 0.01 * len(learning) / max(self._length(self._parameters), 1e-12)
+        self._alpha = 0.01 * len(self._penalty) / max(self._length(self._parameters), 1e-12)
         self._beta = self._targets(rows) / self._n(rows) / max(2.0 * value, 1e-12)
 
     def _targets(self, rows: Rows) -> float:
@@ -232,14 +222,13 @@ class EvidenceTrainer(DampedTrainer):
 
     def _learn_constants(self, curvature: Array, rows: Rows) -> None:
         """Take the ``α`` and ``β`` of the greatest evidence, for the curvature ``JᵀJ``."""
-        learning = np.ones(len(curvature), bool) if self._frozen is None else ~self._frozen
-        p = int(learning.sum())
+        p = len(curvature)
         targets = self._targets(rows)
         value = self._here[0] if self._here is not None else 0.0
         error = max(2.0 * self._n(rows) * value, np.finfo(np.float64).tiny)
         curvature *= self._beta
         curvature.reshape(-1)[:: len(curvature) + 1] += self._alpha
-        inside = cholesky.trace_of_inverse(curvature[np.ix_(learning, learning)], self._n_threads)
+        inside = cholesky.trace_of_inverse(curvature, self._n_threads)
         gamma = float(p) if inside is None else p - self._alpha * inside
         self._effective = min(max(gamma, 0.0), float(p))
         if self.step > _FIT_FIRST:
@@ -260,7 +249,7 @@ def trainer(
     """
     spec = kernels.Loss.of(loss)
     gauss_newton.check(spec)
-    n = network.architecture.n_parameters
+    n = gauss_newton.order(network.architecture, options.get("learning", ()))
     if n > method.max_parameters:
         raise ValueError(
             f"{method.name} takes {_MATRICES} matrices of {n} x {n} numbers, "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from fastmlp import kernels
+
 from ... import schedules, stopping
 from ..._training.loop import Hooks, train
 from ..._training.run import Run
@@ -20,7 +22,15 @@ from .given import Given
 from .optimizer import StochasticOptimizer
 from .ranks import speaks
 from .sources import SourceRows
-from .watching import MeanOverOutputs, Rows, Validation, note_losses, note_score, start_curves
+from .watching import (
+    MeanOverOutputs,
+    Rows,
+    Validation,
+    note_losses,
+    note_score,
+    plateau_of,
+    start_curves,
+)
 
 if TYPE_CHECKING:
     from ..._cluster.cluster import Cluster
@@ -217,12 +227,12 @@ class EstimatorHooks(Hooks):
         self.task = self.context and self.context.begin_epoch()
 
     def unseen(self, run: Run) -> float:
-        # Each of them can be one without improvement.
-        estimator: Any = self.owner
-        left: float = estimator.n_iter_no_change + 1 - estimator._no_improvement_count
+        return 1 if self.alone or self.owner.early_stopping else math.inf
+
+    def plateau(self, run: Run) -> kernels.Plateau | None:
         if self.going_on and not self.optimizer.adapts:
-            left = math.inf
-        return 1 if self.alone or estimator.early_stopping else left
+            return None
+        return plateau_of(self.owner)
 
     def epochs_trained(self, run: Run) -> None:
         estimator, optimizer = self.owner, self.optimizer
@@ -267,7 +277,7 @@ class EstimatorHooks(Hooks):
 
     def judge(self, run: Run) -> tuple[str, str] | None:
         estimator = self.owner
-        if estimator._no_improvement_count <= estimator.n_iter_no_change:
+        if not plateau_of(estimator).reached:
             return None
         what = "Validation score" if estimator.early_stopping else "Training loss"
         message = (

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from fastmlp import kernels
 
 from ..._inputs import sparse
 from ..._network import blocks
@@ -125,13 +126,20 @@ def forget_curves(estimator: Any) -> None:
         estimator.__dict__.pop(name, None)
 
 
+def plateau_of(estimator: Any) -> kernels.Plateau:
+    """Epochs without improvement so far, and how many of them end a fit."""
+    return kernels.Plateau(
+        estimator.best_loss_,
+        estimator._no_improvement_count,
+        estimator.tol,
+        estimator.n_iter_no_change,
+    )
+
+
 def note_losses(estimator: Any, losses: Sequence[float]) -> None:
     """Count epochs whose loss is not below the best before them by ``tol``."""
-    best, count, tol = estimator.best_loss_, estimator._no_improvement_count, estimator.tol
-    for loss in losses:
-        count = count + 1 if loss > best - tol else 0
-        best = min(best, loss)
-    estimator.best_loss_, estimator._no_improvement_count = best, count
+    found = plateau_of(estimator).after(losses)
+    estimator.best_loss_, estimator._no_improvement_count = found.best, found.count
 
 
 def note_score(estimator: Any, score: float, loss: float, count: bool) -> bool:

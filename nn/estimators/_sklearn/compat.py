@@ -6,6 +6,7 @@ scikit-learn carries no types.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -69,9 +70,23 @@ else:
             RegressorMixin,
         )
     try:  # since scikit-learn 1.9
-        from sklearn.callback import CallbackSupportMixin, with_callbacks
+        from sklearn.callback import CallbackSupportMixin
+        from sklearn.callback import with_callbacks as _managed
     except ImportError:
         from .standalone import CallbackSupportMixin, with_callbacks
+    else:
+
+        def with_callbacks(method):
+            """Let scikit-learn look after the callbacks of a fit, where the estimator has some."""
+            managed = _managed(method)
+
+            @functools.wraps(method)
+            def fit(estimator, *args, **kwargs):
+                looked_after = estimator.__dict__.get("_skl_callbacks")
+                return (managed if looked_after else method)(estimator, *args, **kwargs)
+
+            return fit
+
 
 _FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 #: Stands for "no targets to check".

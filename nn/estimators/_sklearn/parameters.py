@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
@@ -162,13 +163,19 @@ NOT_FOR_ALL_ROWS: dict[str, tuple[Any, ...]] = {
 
 def check_parameters(estimator: Any) -> None:
     """Raise for the first constructor parameter of a wrong type or value."""
-    key = _plain_values(estimator)
+    kept = estimator.__dict__
+    values: tuple[Any, ...] = tuple(map(kept.get, _NAMES, _MISSING))
+    skips, before = skip_parameter_validation(), kept.get("_checked")
+    if before is not None and before[0] is skips and all(map(operator.is_, before[1], values)):
+        return
+    key = _plain_values(estimator, skips, values)
     if key is None or key not in _passed:
         _check_each(estimator)
         if key is not None:
             if len(_passed) >= _MOST_PASSED:
                 _passed.clear()
             _passed.add(key)
+    estimator._checked = None if key is None else (skips, values)
 
 
 #: Parameters of numbers and names that have passed: nothing about them can change.
@@ -179,9 +186,8 @@ _MISSING = (...,) * len(_NAMES)
 _UNCHANGING = frozenset((int, float, str, bool, type(None), type(...)))  # the last: it has none
 
 
-def _plain_values(estimator: Any) -> tuple[Any, ...] | None:
+def _plain_values(estimator: Any, skips: bool, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """All parameters with their types, or ``None`` where one is an object that might change."""
-    values: tuple[Any, ...] = tuple(map(estimator.__dict__.get, _NAMES, _MISSING))
     kinds = tuple(map(type, values))
     others = set(kinds) - _UNCHANGING
     if others:
@@ -190,7 +196,7 @@ def _plain_values(estimator: Any) -> tuple[Any, ...] | None:
         for value in values:
             if type(value) is tuple and not set(map(type, value)) <= {int}:
                 return None
-    return type(estimator), skip_parameter_validation(), kinds, values
+    return type(estimator), skips, kinds, values
 
 
 def _check_each(estimator: Any) -> None:
@@ -224,6 +230,9 @@ def loss_rule(estimator: Any) -> Rule:
 def hidden_sizes(estimator: Any) -> tuple[int, ...]:
     """Neurons of the hidden layers, one number or a sequence."""
     value = estimator.hidden_layer_sizes
+    if value.__class__ is tuple and set(map(type, value)) == {int} and min(value) > 0:
+        plain: tuple[int, ...] = value
+        return plain
     sizes = [value] if isinstance(value, Integral) else list(value)
     for size in sizes:
         if isinstance(size, Real) and not isinstance(size, Integral):

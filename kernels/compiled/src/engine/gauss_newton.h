@@ -6,9 +6,12 @@
 
 enum {
     MAX_GAUSS_LAYERS = 129, /* one of them for the residuals */
-    GAUSS_ROWS = 192, /* of a block, a multiple of every vector's lanes */
-    GAUSS_LEFT = 96,  /* pairs of inputs of a task, a multiple of a thin tile's */
-    GAUSS_RIGHT = 96, /* pairs of errors, whole panels of every tile */
+    GAUSS_ROWS = 128,   /* of a block, a multiple of every vector's lanes and of GAUSS_GROUP */
+    GAUSS_GROUP = 4,   /* rows whose right numbers are formed side by side */
+    GAUSS_LEFT = 96,   /* left numbers of a task */
+    GAUSS_RIGHT = 128, /* right numbers, whole tiles of every instruction set */
+    GAUSS_MIRROR = 32, /* rows that are mirrored at a time */
+    GAUSS_STRETCH = 1 << 20, /* bytes of the blocks that tasks go through in turns, at least one block */
 };
 
 struct gauss_layer {
@@ -16,13 +19,26 @@ struct gauss_layer {
     const void *errors;   /* (n, n_errors, n_out), contiguous */
     long n_in, n_out;
     long weights, bias;   /* places of the first ones in the vector of parameters */
-    long a, d;            /* numbers of the first column */
+    /* Of a block of rows: numbers of a row, errors before inputs and a 1, with their padding; and
+       where the rows, and behind them the columns, begin. */
+    long row, rows, columns;
 };
 
-/* Some pairs of inputs, and of errors, of layers l <= m. */
+/* The block between layers l <= m is a sum over rows of left numbers times right numbers, each of
+   them the product of two: pairs of inputs times pairs of errors, of a layer with itself only pairs
+   i <= j of either. Of a layer with one output it is the products of inputs and error with each
+   other: there are as many rows as columns then, and half of them are enough. */
+struct gauss_block {
+    int same, single;
+    int turned; /* errors of m come first: vectors hold those of l, which are more */
+    long left, right;
+};
+
+/* Some left and right numbers of a block. */
 struct gauss_task {
     int l, m;
     long left, n_left, right, n_right;
+    long sums, sums_row; /* where its sums begin, and numbers of a row of them */
 };
 
 struct gauss_newton {
@@ -30,15 +46,31 @@ struct gauss_newton {
     long n, n_errors;
     int n_layers;
     struct gauss_layer *layers;
-    double *out; /* (order, order), contiguous: added to */
+    double *out; /* (order, order), contiguous, symmetric: added to */
     long order;
     /* set by the call */
-    long n_columns, n_blocks, n_tasks;
-    char *columns;
+    long block_numbers, n_blocks, n_tasks;
+    long first_block; /* of the present stretch; blocks of a stretch at most */
+    long stretch;
+    char *blocks;     /* those of a stretch */
     struct gauss_task *tasks;
-    char *scratch;
+    double *sums;
+    char *scratch;    /* of each thread: left numbers, and then right ones */
     long scratch_bytes;
 };
+
+static inline long gauss_pairs(int same, long n, long m) { return same ? n * (n + 1) / 2 : n * m; }
+
+static inline struct gauss_block gauss_block_of(const struct gauss_newton *g, int l, int m)
+{
+    const struct gauss_layer *a = &g->layers[l], *b = &g->layers[m];
+    struct gauss_block k = {.same = l == m};
+    k.single = k.same && a->n_out == 1 && g->n_errors == 1;
+    k.turned = a->n_out > b->n_out;
+    k.left = k.single ? a->n_in + 1 : gauss_pairs(k.same, a->n_in + 1, b->n_in + 1);
+    k.right = k.single ? a->n_in + 1 : gauss_pairs(k.same, a->n_out, b->n_out);
+    return k;
+}
 
 /* gauss_newton.c; n >= 1, n_errors >= 1. Returns 0, or the bytes of the memory that there was not. */
 double fastmlp_gauss_newton(struct gauss_newton *, int n_threads);

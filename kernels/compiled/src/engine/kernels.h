@@ -88,7 +88,7 @@ struct kernels {
                    long n);
     int lanes; /* networks that are trained side by side */
     void (*lane_step)(struct lanes *, struct lane_step *);
-    void (*gauss_columns)(void *gauss_newton, long block, int thread);
+    void (*gauss_rows)(void *gauss_newton, long block, int thread);
     void (*gauss_task)(void *gauss_newton, long task, int thread);
     void (*function)(int which, const void *x, void *out, long n);
 };

@@ -53,7 +53,7 @@ const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
     .update = update,
     .lanes = LANES,
     .lane_step = LANE_STEP,
-    .gauss_columns = gauss_columns,
+    .gauss_rows = gauss_rows,
     .gauss_task = gauss_task,
     .function = function,
 };
