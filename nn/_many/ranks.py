@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ..history import History
 if TYPE_CHECKING:
     from .work import Work
 
+K = TypeVar("K")
 #: Options of which each rank has its own: objects, which look alike in no two processes.
 FREE = ("callbacks",)
 
@@ -58,7 +59,7 @@ def train(cluster: Cluster, work: Work, run: Callable[[], list[History]]) -> lis
     with cluster.guard():
         histories = run()
         own = {i: (nets[i].parameters, _position(nets[i]), histories[i]) for i in work.mine}
-        for i, (parameters, position, history) in _exchanged(cluster, own).items():
+        for i, (parameters, position, history) in exchanged(cluster, own).items():
             if i not in own:
                 _set(nets[i], parameters, position)
                 histories[i] = history
@@ -79,13 +80,13 @@ def spread(
     """
     with cluster.guard():
         mine = shares(costs, cluster.size)[cluster.rank]
-        found = _exchanged(cluster, dict(zip(mine, do(mine), strict=True)))
+        found = exchanged(cluster, dict(zip(mine, do(mine), strict=True)))
     return [found[job] for job in range(len(costs))]
 
 
-def _exchanged(cluster: Cluster, own: dict[int, Any]) -> dict[int, Any]:
-    """What belongs to the number of each job, of all ranks; this rank's objects stay its own."""
-    found: dict[int, Any] = {}
+def exchanged(cluster: Cluster, own: dict[K, Any]) -> dict[K, Any]:
+    """What belongs to each job, of all ranks; this rank's objects stay its own."""
+    found: dict[K, Any] = {}
     for others in cluster.comm.allgather(own):
         found |= others
     return found | own

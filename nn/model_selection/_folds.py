@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from .._cluster.cluster import Cluster
 from .._inputs import sparse, tables
+from .._many import ranks
 from .._many.estimating import Team
 from .._typing import Array
 from ..estimators import MLPClassifier
@@ -27,15 +30,56 @@ class Folds:
         The threads, and the arrays.
     score : function
         ``score(estimator, X, y, sample_weight)``; greater is better.
+    cluster : Cluster or None
+        The ranks that share the work.
     """
 
     train: list[Array]
     test: list[Array]
     team: Team
     score: Callable[[Any, Any, Any, Any], float]
+    cluster: Cluster | None = None
 
     def __len__(self) -> int:
         return len(self.train)
+
+    def do(
+        self, copies: Mapping[int, Sequence[Any]], work: Callable[..., Any]
+    ) -> dict[int, list[Any]]:
+        """``work(estimator, fold, X, y, sample_weight)`` on every fold; what it returns.
+
+        Of several ranks each does some, in every call the same candidates' folds, and all get what
+        all return.
+
+        Parameters
+        ----------
+        copies : mapping
+            Number of a candidate → its estimators, one for each fold.
+        """
+        cluster = self.cluster
+        jobs = [(c, fold) for c in copies for fold in range(len(self))]
+        mine = jobs
+        if cluster is not None:
+            mine = [(c, fold) for c, fold in jobs if (c + fold) % cluster.size == cluster.rank]
+        with contextlib.nullcontext() if cluster is None else cluster.guard():
+            found = self.team.do(
+                [copies[c][fold] for c, fold in mine],
+                [self.train[fold] for _, fold in mine],
+                lambda i, one, *rows: work(one, mine[i][1], *rows),
+            )
+            known = dict(zip(mine, found, strict=True))
+            if cluster is not None:
+                known = ranks.exchanged(cluster, known)
+        return {c: [known[c, fold] for fold in range(len(self))] for c in copies}
+
+    def words(self) -> list[str]:
+        """What ranks must have in common."""
+        every = slice(None)
+        rows = zip(("X", "y", "sample_weight"), self.team.rows(every), strict=True)
+        return [
+            *(f"{name} {ranks.word(value)}" for name, value in rows),
+            f"the folds {ranks.word([*self.train, *self.test])}",
+        ]
 
     def timed_score(self, estimator: Any, rows: Any) -> tuple[float, float]:
         """Score on some rows, and the seconds that it took."""
@@ -53,6 +97,7 @@ def of(
     scoring: Any,
     sample_weight: Any,
     n_threads: int | None,
+    cluster: Cluster | None = None,
 ) -> Folds:
     """The folds of a cross-validation; see :func:`fastmlp.model_selection.cross_validate`."""
     x = X if sparse.is_sparse(X) else np.asarray(X)
@@ -66,7 +111,7 @@ def of(
     weight = row_weights(sample_weight, x, np.dtype(np.float64))
     score = _own_score if scoring is None else scorer_of(scoring)
     train, test = [a for a, _ in pairs], [b for _, b in pairs]
-    return Folds(train, test, Team(x, target, weight, n_threads), score)
+    return Folds(train, test, Team(x, target, weight, n_threads), score, cluster)
 
 
 def _own_score(estimator: Any, X: Any, y: Any, weight: Array | None) -> float:

@@ -49,18 +49,14 @@ def run(
             alive = sorted(row.candidate for row in ranked[:n])
         search.n_candidates_.append(len(alive))
         search.n_resources_.append(until)
-        flat = [networks[c][fold] for c in alive for fold in range(len(folds))]
 
-        def work(i: int, one: Any, *rows: Any, more: int = until - before) -> Any:
+        def work(one: Any, fold: int, *rows: Any, more: int = until - before) -> Any:
             started = time.perf_counter()
             one._go_on(*rows, classes, more)
-            spent = time.perf_counter() - started
-            return _scored(search, folds, i % len(folds), one, spent)
+            return _scored(search, folds, fold, one, time.perf_counter() - started)
 
-        results = folds.team.do(flat, folds.train * len(alive), work)
-        for place, c in enumerate(alive):
-            mine = results[place * len(folds) : (place + 1) * len(folds)]
-            table.append(Row(c, candidates[c], number, until, mine))
+        for c, found in folds.do({c: networks[c] for c in alive}, work).items():
+            table.append(Row(c, candidates[c], number, until, found))
         before = until
     last = table[-len(alive) :]
     best = min(last, key=lambda row: row.order())
@@ -69,18 +65,15 @@ def run(
 
 def run_whole(search: Any, candidates: list[dict[str, Any]], folds: Folds) -> tuple[list[Row], int]:
     """Each candidate fitted whole; the table, and its best row."""
-    flat = [copy for one in candidates for copy in copies_of(search.estimator, one, len(folds))]
+    copies = {c: copies_of(search.estimator, one, len(folds)) for c, one in enumerate(candidates)}
 
-    def work(i: int, one: Any, *rows: Any) -> Any:
+    def work(one: Any, fold: int, *rows: Any) -> Any:
         started = time.perf_counter()
         fit(one, *rows)
-        return _scored(search, folds, i % len(folds), one, time.perf_counter() - started)
+        return _scored(search, folds, fold, one, time.perf_counter() - started)
 
-    results = folds.team.do(flat, folds.train * len(candidates), work)
-    table = [
-        Row(c, one, None, None, results[c * len(folds) : (c + 1) * len(folds)])
-        for c, one in enumerate(candidates)
-    ]
+    results = folds.do(copies, work)
+    table = [Row(c, one, None, None, results[c]) for c, one in enumerate(candidates)]
     return table, table.index(min(table, key=lambda row: row.order()))
 
 

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._cluster.cluster import Cluster
 from .._inputs.numbers import count
-from .._many import settings
+from .._many import ranks, settings
 from .._many.estimating import copy_of
 from .._typing import Array
 from ..estimators import MLPClassifier, MLPRegressor
+from ..estimators._fitting.ranks import FREE
 from ..estimators._methods import available_if, keep_parameters
 from ..estimators._sklearn.compat import BaseEstimator, NotFittedError
 from ..estimators._sklearn.parameters import random_state_of
@@ -118,7 +120,15 @@ class MLPSearchCV(BaseEstimator):
     ) -> None:
         keep_parameters(self, locals())
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> MLPSearchCV:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        comm: Any = None,
+    ) -> MLPSearchCV:
         """Search, and fit the best candidate to all rows where ``refit`` asks for it.
 
         Parameters
@@ -129,16 +139,27 @@ class MLPSearchCV(BaseEstimator):
             Weights in fits and, where the score takes them, in scores.
         groups : (n,) array-like, optional
             For splitters that keep groups together.
+        comm : mpi4py.MPI.Comm, optional
+            Its ranks share candidates and folds, and the last fit; all end with the same results.
 
         Returns
         -------
         self
             With what was found.
         """
-        candidates = self._candidates()
-        folds = _folds.of(
-            self.estimator, X, y, self.cv, groups, self.scoring, sample_weight, self.n_threads
-        )
+        cluster = None if comm is None else Cluster(comm, None)
+
+        def begin() -> tuple[list[dict[str, Any]], _folds.Folds]:
+            return self._candidates(), _folds.of(
+                self.estimator, X, y, self.cv, groups, self.scoring, sample_weight,
+                self.n_threads, cluster,
+            )  # fmt: skip
+
+        if cluster is None:
+            candidates, folds = begin()
+        else:
+            candidates, folds = cluster.together(begin, self._words)
+            candidates = cluster.of_first(candidates)
         if self.halving:
             table, best = _halving.run(self, candidates, folds, y)
         else:
@@ -151,9 +172,22 @@ class MLPSearchCV(BaseEstimator):
         if self.refit:
             started = time.perf_counter()
             chosen = copy_of(self.estimator, self.best_params_)
-            chosen.fit(X, y, *(() if sample_weight is None else (sample_weight,)))
+            shared = {} if comm is None else {"comm": comm}
+            chosen.fit(X, y, *(() if sample_weight is None else (sample_weight,)), **shared)
             self.best_estimator_, self.refit_time_ = chosen, time.perf_counter() - started
         return self
+
+    def _words(self, found: tuple[list[dict[str, Any]], _folds.Folds]) -> list[str]:
+        """What ranks must have in common, in words."""
+        names = ("space", "n_candidates", "scoring", "halving", "factor", "refit")
+        told = {name: getattr(self, name) for name in names}
+        told |= {"return_train_score": self.return_train_score}
+        told |= {k: v for k, v in self.estimator.get_params().items() if k not in FREE}
+        return [
+            f"the estimator {type(self.estimator).__name__}",
+            *(f"{name}={ranks.word(value)}" for name, value in told.items()),
+            *found[1].words(),
+        ]
 
     def _candidates(self) -> list[dict[str, Any]]:
         """Check the parameters; the candidates."""

@@ -21,7 +21,9 @@ from fastmlp import (
     fit_many,
 )
 from fastmlp._many import estimating
+from fastmlp._many.estimating import Team
 from fastmlp.callbacks import Callback
+from fastmlp.model_selection import MLPSearchCV, loguniform
 from numpy.testing import assert_allclose, assert_array_equal
 
 RNG = np.random.default_rng(3)
@@ -254,3 +256,45 @@ def test_a_network_that_fails_ends_all_ranks(capsys):
     )
     assert [type(error) for error in found] == [Aborted, Aborted]
     assert "OSError: the disk is full" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("halving", [True, False])
+def test_candidates_and_folds_of_a_search_are_shared_by_ranks(halving, monkeypatch):
+    trained, do = [], Team.do
+    monkeypatch.setattr(
+        Team, "do", lambda self, *given: (trained.append(len(given[0])), do(self, *given))[1]
+    )
+
+    def searched(comm, seed=0):
+        model = MLPClassifier((4,), max_iter=4, random_state=0, n_threads=1)
+        space = {"alpha": loguniform(1e-5, 1.0), "batch_size": [20, 40]}
+        search = MLPSearchCV(
+            model, space, 4, cv=3, halving=halving, factor=2, random_state=seed,
+            return_train_score=True, n_threads=1,
+        )  # fmt: skip
+        return search.fit(X, LABELS, comm=comm)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        alone, (one,) = searched(None), raised(on_ranks(1, searched))
+        jobs = sum(trained) // 2
+        trained.clear()
+        for other in raised(on_ranks(2, lambda comm: searched(comm, comm.rank))):
+            for name in ("mean_test_score", "split1_test_score", "mean_train_score"):
+                assert_array_equal(other.cv_results_[name], alone.cv_results_[name])
+            assert other.best_params_ == alone.best_params_
+            assert_array_equal(other.best_estimator_._packed(), one.best_estimator_._packed())
+            assert_allclose(other.best_estimator_._packed(), alone.best_estimator_._packed())
+            assert_array_equal(other.cv_results_["mean_fit_time"] > 0, True)
+    assert sum(trained) == jobs
+    assert len(trained) == 2 * (3 if halving else 1)
+
+
+def test_ranks_that_search_for_different_things_are_refused():
+    def searched(comm):
+        model = MLPClassifier((4,), max_iter=2, random_state=0)
+        space = {"alpha": [0.1] if comm.rank else [0.1, 0.2]}
+        return MLPSearchCV(model, space, cv=2).fit(X, LABELS, comm=comm)
+
+    with pytest.raises(ValueError, match=r"rank 0 has space=.* and rank 1 space="):
+        raised(on_ranks(2, searched))

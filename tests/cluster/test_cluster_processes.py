@@ -28,6 +28,7 @@ from mpi4py import MPI
 from fastmlp import (
     MLP, MLPClassifier, MLPEnsembleClassifier, MLPRegressor, callbacks, data, fit_many
 )
+from fastmlp.model_selection import MLPSearchCV
 comm, (what, path) = MPI.COMM_WORLD, sys.argv[1:]
 rng = np.random.default_rng(0)
 X = rng.normal(size=(101, 30)).astype(np.float32)
@@ -50,6 +51,7 @@ if what == "train":
              for k, v in nets.items()}
     np.random.seed(5 * comm.rank)  # without random_state rank 0's generator draws
     model = MLPClassifier((9,), max_iter=2, n_threads=1).fit(X, y.ravel(), comm=comm)
+    model.set_params(random_state=1)
     many = [network(30, 4, 1) for _ in range(3)]
     fit_many(many, X, y, epochs=2, n_threads=1, comm=comm)
     found |= {"estimator": model.coefs_[0], "many": [net.parameters for net in many]}
@@ -60,6 +62,8 @@ if what == "train":
         MLPClassifier((5,), max_iter=2, random_state=0, n_threads=1), n_estimators=3
     )
     ensemble.fit(X, y.ravel(), comm=comm)
+    search = MLPSearchCV(model, {"alpha": [0.1, 0.001]}, cv=2, refit=False, n_threads=1)
+    found["search"] = search.fit(X, y.ravel(), comm=comm).cv_results_["mean_test_score"]
     blocks = data.arrays(X, y, block_rows=13)
     for name in ("lbfgs", "levenberg_marquardt"):
         net = network(30, 4, 1)
@@ -123,7 +127,7 @@ def test_the_same_bits(ranks, tmp_path):
         result = with_mpi(n, "train", path)
         assert result.returncode == 0, result.stderr
         found.append(dict(np.load(path)))
-    assert len(found[0]) == 14
+    assert len(found[0]) == 15
     for name, one in found[0].items():
         assert_array_equal(found[1][name], one, err_msg=name)
 
