@@ -80,6 +80,9 @@ static double sum_of_weights(const struct samples *s, int real_bytes, long first
     return total;
 }
 
+/* Of the weight of a batch, which may be none. */
+static double inverse(double total) { return total > 0 ? 1 / total : 0; }
+
 /* Set the unit of the batch's weights, and the inverse of their sum in it. With shards that is known. */
 static void weigh(struct engine *e, const struct samples *s, long first, long n)
 {
@@ -94,7 +97,7 @@ static void weigh(struct engine *e, const struct samples *s, long first, long n)
             total = shards ? total * e->pass.unit : sum_of_weights(s, real, first, n, e->pass.unit);
         }
     }
-    e->pass.scale = total > 0 ? 1 / total : 0;
+    e->pass.scale = inverse(total);
     if (e->design.loss.code == LOSS_of_output) /* which are of the sum over the rows */
         e->pass.scale = e->pass.unit = 1;
 }
@@ -318,7 +321,7 @@ double fastmlp_descend(struct engine *e, double total, const struct penalty *pen
 {
     const int threads = e->tuner.threads[e->tuner.best];
     e->pass.shards = NULL;
-    set_penalty(e, penalty, total > 0 ? 1 / total : 0);
+    set_penalty(e, penalty, inverse(total));
     e->pass.update = *update;
     e->pass.lazy = 0;
     fastmlp_parallel(threads, e->design.n_tasks, e->design.kernels->descend_task, e);
