@@ -99,6 +99,8 @@ INLINE void rows_body(const int rows, const int vectors, const int plain, const 
     end_rows(rows, vectors, p, sum, c);
 }
 
+BEGIN_TILES
+
 typedef void row_tile(const struct row_call *, const real *a, const real *b, long ahead,
                       const real *start, real *c);
 
@@ -136,6 +138,8 @@ static row_tile *const row_tiles[TILE_PANELS][TILE_ROWS] = {
 EACH_HALF(HALF_TILE, 1)
 static row_tile *const half_tiles[HALF_ROWS] = {EACH_HALF(HALF_NAME, 1)};
 #endif
+
+END_TILES
 
 /* A block of rows, and where their product goes. */
 struct row_block {

@@ -4,6 +4,8 @@
 
 #include "matrices/tiles.h"
 
+BEGIN_TILES
+
 typedef void forward_tile(long depth, const real *a, const real *b, const real *init, real *c,
                           const struct forward_call *);
 typedef void gradient_tile(long rows, const real *a, const real *d, real *c, const struct gradient_call *);
@@ -138,6 +140,8 @@ STEP_TILES(1x3v0, TRIPLE_FEATURES, 0, 3)
 STEP_TILES(1x3v1, TRIPLE_FEATURES, 1, 3)
 #endif
 #endif
+
+END_TILES
 
 /* n split into the fewest parts of at most `limit`, as equal as can be: the first `larger` ones have
    one more than `size`. A remainder of one or two rows would run at a fraction of the speed. */

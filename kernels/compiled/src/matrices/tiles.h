@@ -34,6 +34,7 @@ enum {
 #endif
 };
 
+enum { LINE_BYTES = PANEL * (int)sizeof(real) };
 enum { SUM_ROWS = 1024 / (int)sizeof(real) }; /* rows that are summed in one chain, at most */
 
 /* a + b; what rounding takes from it is added to `rest` (Knuth, The art of computer programming, 2,
@@ -95,78 +96,98 @@ INLINE void end_forward(const int rows, const int vectors, vec sum[][TILE_PANELS
                   v < vectors ? maximum(lowest, sum[r][v]) : (vec){0});
 }
 
+/* One step down the depth: row k of A and of B, in which B has been prefetched `ahead` elements further on. */
+INLINE void forward_step(const int rows, const int vectors, const int k, const real *x, const real *b,
+                         long b_panel, long ahead, vec sum[][TILE_PANELS * VECTORS])
+{
+    const int panels = whole_panels(vectors) / VECTORS;
+    vec right[TILE_PANELS * VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++)
+        right[v] = load(b + k * PANEL + VECTOR_AT(v, b_panel));
+    UNROLL for (int p = 0; p < panels; p++)
+        __builtin_prefetch(b + k * PANEL + p * b_panel + ahead, 0, 2);
+    UNROLL for (int r = 0; r < rows; r++) {
+        const vec left = SPLAT(x[r * PANEL + k]);
+        UNROLL for (int v = 0; v < vectors; v++)
+            sum[r][v] = FMA(left, right[v], sum[r][v]);
+    }
+}
+
 /* ROWS x VECTORS vectors of C over a depth that may end inside a panel of A. Prefetches as much of B, `ahead`
    elements further on. */
 INLINE void forward_body(const int rows, const int vectors, long depth, const real *a, const real *b,
                          const real *init, real *c, const struct forward_call *call)
 {
     vec sum[TILE_ROWS][TILE_PANELS * VECTORS];
-    const int panels = whole_panels(vectors) / VECTORS;
     const long a_panel = call->a_panel, b_panel = call->b_panel, ahead = call->ahead;
     begin_forward(rows, vectors, init, call->init_row, call->init_panel, sum);
-    for (; depth > 0; depth -= PANEL, a += a_panel) {
-        const real *end = b + (depth < PANEL ? depth : PANEL) * PANEL;
-        const real *x = a;
+    for (; depth >= DEPTH_STEPS; a += a_panel) {
+        const long run = depth < PANEL ? depth & -DEPTH_STEPS : PANEL;
+        const real *x = a, *end = b + run * PANEL;
+        depth -= run;
         INNER_LOOP do {
-            vec right[TILE_PANELS * VECTORS];
-            UNROLL for (int v = 0; v < vectors; v++)
-                right[v] = load(b + VECTOR_AT(v, b_panel));
-            UNROLL for (int p = 0; p < panels; p++)
-                __builtin_prefetch(b + p * b_panel + ahead, 0, 2);
-            UNROLL for (int r = 0; r < rows; r++) {
-                vec left = SPLAT(x[r * PANEL]);
-                UNROLL for (int v = 0; v < vectors; v++)
-                    sum[r][v] = FMA(left, right[v], sum[r][v]);
-            }
-            b += PANEL;
-            x += 1;
+            UNROLL for (int k = 0; k < DEPTH_STEPS; k++)
+                forward_step(rows, vectors, k, x, b, b_panel, ahead, sum);
+            b += DEPTH_STEPS * PANEL;
+            x += DEPTH_STEPS;
         } while (b != end);
+        if (DEPTH_STEPS > 1 && run < PANEL) {
+            a += run;
+            break;
+        }
     }
+    if (DEPTH_STEPS > 1)
+        INNER_LOOP for (; depth > 0; depth--, a++, b += PANEL)
+            forward_step(rows, vectors, 0, a, b, b_panel, ahead, sum);
     end_forward(rows, vectors, sum, call->epilogue, c, call->c_row, call->c_panel);
 }
 
 /* What gradient tiles are told beside their operands: distances, whether C adds to earlier blocks of rows,
-   and what to prefetch: a line of `tiles` for later tiles, and for the update `step` <= 128 bytes with each
-   row. */
+   and what to prefetch: `step` bytes with each row, of what the update or later tiles read. */
 struct gradient_call {
     long d_panel, c_panel; /* elements from one panel to the next */
     int accumulate;
-    const real *tiles;
-    const char *update;
+    const char *coming;
     long step;
 };
 
-/* What a gradient tile prefetches. */
-enum prefetched { NOTHING, TILES, UPDATES };
+/* What a gradient tile prefetches: nothing, a line with each row for later tiles, or what is coming. */
+enum prefetched { NOTHING, TILES, COMING };
+
+/* One row of A and D. */
+INLINE void gradient_step(const int features, const int first, const int vectors, const int row,
+                          const real *a, const real *d, long d_panel, vec sum[][TILE_VECTORS])
+{
+    vec right[TILE_VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++)
+        right[v] = load(d + row * PANEL + VECTOR_AT(first + v, d_panel));
+    UNROLL for (int i = 0; i < features; i++) {
+        const vec left = SPLAT(a[row * PANEL + i]);
+        UNROLL for (int v = 0; v < vectors; v++)
+            sum[i][v] = FMA(left, right[v], sum[i][v]);
+    }
+}
 
 /* FEATURES rows of C and its vectors FIRST ... FIRST + VECTORS - 1, over all rows of A and D; features lie
-   next to each other in A's panel. */
+   next to each other in A's panel. `steps` rows, a power of two, are written one after the other. */
 INLINE void gradient_sums(const int features, const int first, const int vectors,
-                          const enum prefetched prefetched, long rows, const real *a, const real *d,
-                          long d_panel, const real *tiles, const char *update, long step,
-                          vec sum[][TILE_VECTORS])
+                          const enum prefetched prefetched, const int steps, long rows, const real *a, const real *d,
+                          long d_panel, const char *coming, long step, vec sum[][TILE_VECTORS])
 {
-    const long next = tiles - a;
     UNROLL for (int i = 0; i < features; i++)
         UNROLL for (int v = 0; v < vectors; v++)
             sum[i][v] = (vec){0};
-    for (const real *end = a + rows * PANEL; a != end; a += PANEL, d += PANEL) {
-        if (prefetched != NOTHING)
-            __builtin_prefetch(a + next, 0, 3);
-        if (prefetched == UPDATES) {
-            __builtin_prefetch(update, 1, 2);
-            __builtin_prefetch(update + 64, 1, 2);
-            update += step;
+    const real *end = a + (rows & -steps) * PANEL;
+    INNER_LOOP for (; a != end; a += steps * PANEL, d += steps * PANEL)
+        UNROLL for (int r = 0; r < steps; r++, coming += step) {
+            if (prefetched != NOTHING)
+                __builtin_prefetch(coming, prefetched == COMING, prefetched == COMING ? 2 : 3);
+            gradient_step(features, first, vectors, r, a, d, d_panel, sum);
         }
-        vec right[TILE_VECTORS];
-        UNROLL for (int v = 0; v < vectors; v++)
-            right[v] = load(d + VECTOR_AT(first + v, d_panel));
-        UNROLL for (int i = 0; i < features; i++) {
-            vec left = SPLAT(a[i]);
-            UNROLL for (int v = 0; v < vectors; v++)
-                sum[i][v] = FMA(left, right[v], sum[i][v]);
-        }
-    }
+    end += (rows & (steps - 1)) * PANEL;
+    if (steps > 1)
+        INNER_LOOP for (; a != end; a += PANEL, d += PANEL)
+            gradient_step(features, first, vectors, 0, a, d, d_panel, sum);
 }
 
 /* sum += what is in memory, of earlier blocks of rows. */
@@ -183,8 +204,7 @@ INLINE void gradient_body(const int features, const int first, const int vectors
 {
     vec sum[PANEL][TILE_VECTORS];
     const long c_panel = call->c_panel;
-    gradient_sums(features, first, vectors, UPDATES, rows, a, d, call->d_panel, call->tiles, call->update,
-                  call->step, sum);
+    gradient_sums(features, first, vectors, COMING, GRADIENT_STEPS, rows, a, d, call->d_panel, call->coming, call->step, sum);
     if (call->accumulate)
         add_tile(features, first, vectors, c, c_panel, sum);
     UNROLL for (int i = 0; i < features; i++)
@@ -205,7 +225,7 @@ INLINE double descent_body(const int features, const int first, const int vector
                            const struct descent *by)
 {
     vec sum[PANEL][TILE_VECTORS];
-    gradient_sums(features, first, vectors, TILES, rows, a, d, by->d_panel, next, NULL, 0, sum);
+    gradient_sums(features, first, vectors, TILES, 1, rows, a, d, by->d_panel, (const char *)next, LINE_BYTES, sum);
     if (init)
         add_tile(features, first, vectors, init, by->init_panel, sum);
     const vec rate = SPLAT((real)-by->rate), l2 = SPLAT((real)by->l2);
@@ -239,7 +259,8 @@ INLINE void step_tile(const int features, const int first, const int vectors,
                       const real *next, real *w, const struct descent *by)
 {
     vec sum[PANEL][TILE_VECTORS];
-    gradient_sums(features, first, vectors, prefetched, rows, a, d, by->d_panel, next, NULL, 0, sum);
+    gradient_sums(features, first, vectors, prefetched, DESCENT_STEPS, rows, a, d, by->d_panel, (const char *)next, LINE_BYTES,
+                  sum);
     const vec rate = SPLAT((real)-by->rate);
     const long w_panel = by->w_panel;
     UNROLL for (int i = 0; i < features; i++)

@@ -56,7 +56,7 @@ OUTLINE long narrow_loop(const struct engine *e, const struct weight_task *task,
     const long block = depth_block(rows.n);
     const struct runs runs = runs_of(e, task);
     struct coming coming = {0};
-    struct gradient_call call = {.d_panel = panel, .c_panel = BLOCK};
+    struct gradient_call call = {.d_panel = panel, .c_panel = BLOCK, .coming = (const char *)a};
     real c[TILE_PANELS * BLOCK] __attribute__((aligned(64))); /* panels of a few features, transposed */
     if (e->pass.finish && !e->pass.shards)
         coming = coming_update(e, &runs, min(rows.n, block));
@@ -77,8 +77,7 @@ OUTLINE long narrow_loop(const struct engine *e, const struct weight_task *task,
                     prefetch_rows(share);
                 for (long i = 0, t = 0, part; i < columns; i += part, t++) {
                     part = part_at(parts, t);
-                    const real *next = a_k + (wide + t % wide) * panel;
-                    prefetch_next(&coming, next, &call);
+                    prefetch_next(&coming, &call);
                     call.accumulate = k > 0;
                     tiles[part - 1](deep, d + i, a_k, c + i * PANEL, &call);
                 }
@@ -97,7 +96,7 @@ OUTLINE double descend_apart(const struct engine *e, long panels, long deep, con
                              long c_panel, real *w, long w_panel)
 {
     double penalty = 0;
-    const struct gradient_call call = {e->design.batch_panel, c_panel, accumulate, a, (const char *)a, 0};
+    const struct gradient_call call = {e->design.batch_panel, c_panel, accumulate, (const char *)a, 0};
     gradient_tiles[panels - 1][features - 1](deep, a, d, c, &call);
     for (long p = 0; p < panels; p++) {
         penalty += penalise_run(e->pass.l2, 0, w + p * w_panel, c + p * c_panel, features * PANEL);
@@ -145,7 +144,7 @@ INLINE struct parts feature_parts(long features, const long limit)
 /* The gradient of a group by a panel of features (or fewer) and a set of columns, over one block of rows. */
 struct strip {
     const real *a, *d;            /* rows of activations and errors, of the set's first panel */
-    const real *next_a, *next_d;  /* what is prefetched */
+    const real *next_a, *next_d;  /* what descent prefetches */
     long rows, features;
     int accumulate;
 };
@@ -161,12 +160,10 @@ static void gradient_strip(const struct strip *s, struct columns_of_tile columns
         parts = feature_parts(s->features, TRIPLE_FEATURES);
     }
 #endif
-    const real *next = s->next_a;
     for (long i = 0, t = 0, part; i < s->features; i += part, t++) {
         part = part_at(parts, t);
-        prefetch_next(coming, next, call);
+        prefetch_next(coming, call);
         tiles[part - 1](s->rows, s->a + i, s->d, c + i * PANEL, call);
-        next = s->next_d;
     }
 }
 
@@ -240,7 +237,7 @@ static void gradient_loop(const struct engine *e, long index, const struct weigh
     struct share share = share_of(e, index, turns, block);
     const long done = is_narrow(e, wide, rows.n) ? narrow_loop(e, wide, rows, g, &share) : 0;
     struct coming coming = {0};
-    struct gradient_call call = {.d_panel = panel, .c_panel = g->panel};
+    struct gradient_call call = {.d_panel = panel, .c_panel = g->panel, .coming = (const char *)a};
     long k = 0;
     do { /* once even for no rows: their gradient is zero */
         const int last = k + block >= rows.n;
@@ -255,8 +252,8 @@ static void gradient_loop(const struct engine *e, long index, const struct weigh
             s.d = s.next_d = delta + p * panel + k * PANEL;
             for (long f = done; f < features; f += PANEL) {
                 prefetch_rows(&share);
-                /* The first tile of a panel of features prefetches the next panel; with the last one the
-                   others prefetch the errors of the next columns or block of rows. */
+                /* Where they descend, the first tile of a panel of features prefetches the next panel; with the
+                   last one the others prefetch the errors of the next columns or block of rows. */
                 s.a = a_k + f / PANEL * panel;
                 s.next_a = s.a + panel;
                 s.features = min(features - f, PANEL);

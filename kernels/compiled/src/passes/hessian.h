@@ -142,8 +142,7 @@ INLINE void add_gradient_tiles(const struct hessian *h, const struct layer *laye
         const struct parts parts = parts_of(features, TILE_FEATURES);
         for (long i = 0, t = 0, part; i < features; i += part, t++) {
             part = part_at(parts, t);
-            call.tiles = a;
-            call.update = (const char *)a;
+            call.coming = (const char *)a;
             tiles[part - 1](h->rows, a + i, d + p * h->error_panel, c + p * c_panel + i * PANEL, &call);
         }
     }

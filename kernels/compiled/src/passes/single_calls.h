@@ -45,8 +45,7 @@ static void product_over_rows(const struct product_space *s, long n, long deep, 
         for (long r = 0; r < n; r += PANEL) {
             const struct parts parts = parts_of(n - r < PANEL ? n - r : PANEL, TILE_FEATURES);
             const real *a_r = a + r / PANEL * s->a_panel;
-            call.tiles = a_r + s->a_panel;
-            call.update = (const char *)call.tiles;
+            call.coming = (const char *)(a_r + s->a_panel); /* its first line, again and again */
             for (long i = 0, t = 0, part; i < PANEL && r + i < n; i += part, t++) {
                 part = part_at(parts, t);
                 gradient_tiles[wide - 1][part - 1](deep, a_r + i, b + j * s->b_panel,

@@ -52,36 +52,45 @@ static struct task_gradient gradient_of(const struct engine *e, const struct wei
 }
 
 /* What is left to prefetch for the update of a group: the runs that it goes over, of the weights and then of
-   each state, one with each tile. */
+   each state, a piece of one with each tile. A panel of features has at least as many tiles as pieces. */
 struct coming {
-    const real *run;
+    const real *piece, *run;
     void *const *states;
-    long left, first, step, runs; /* runs of this store; where they begin, elements between them, all */
-    long bytes;                   /* with each row of a tile */
+    long pieces, runs;  /* left of this run, of this store */
+    long length, bytes; /* of a piece: elements, and bytes with each row of a tile */
+    struct runs all;
 };
+enum { PIECES = 4 };
 
 static struct coming coming_update(const struct engine *e, const struct runs *runs, long rows)
 {
-    return (struct coming){.run = (const real *)e->arena.parameters + runs->at, .states = e->arena.state,
-                           .left = runs->n, .first = runs->at, .step = runs->step, .runs = runs->n,
-                           .bytes = min(2 * LINE, (unsigned)(runs->length * (long)sizeof(real)) /
-                                                      (unsigned)max(rows, 1))};
+    const real *first = (const real *)e->arena.parameters + runs->at;
+    const long length = runs->length / PIECES, bytes = length * (long)sizeof(real);
+    return (struct coming){.piece = first, .run = first, .states = e->arena.state, .pieces = PIECES,
+                           .runs = runs->n, .length = length, .all = *runs,
+                           .bytes = min(LINE, (unsigned)bytes / (unsigned)max(rows, 1))};
 }
 
-/* What the next tile prefetches: that, and `next` for later tiles. */
-INLINE void prefetch_next(struct coming *c, const real *next, struct gradient_call *call)
+/* What the next tile prefetches. */
+INLINE void prefetch_next(struct coming *c, struct gradient_call *call)
 {
-    call->tiles = next;
-    call->step = c->run ? c->bytes : 0;
-    call->update = c->run ? (const char *)c->run : (const char *)next;
-    if (c->run == NULL)
+    if (c->run == NULL) {
+        call->step = 0;
         return;
-    c->run += c->step;
-    if (--c->left == 0) { /* behind the last state there is NULL */
-        const real *store = *c->states++;
-        c->run = store ? store + c->first : NULL;
-        c->left = c->runs;
     }
+    call->step = c->bytes;
+    call->coming = (const char *)c->piece;
+    c->piece += c->length;
+    if (--c->pieces > 0)
+        return;
+    c->pieces = PIECES;
+    c->run += c->all.step;
+    if (--c->runs == 0) { /* behind the last state there is NULL */
+        const real *store = *c->states++;
+        c->run = store ? store + c->all.at : NULL;
+        c->runs = c->all.n;
+    }
+    c->piece = c->run;
 }
 
 /* Columns of a task that are not padding. */
