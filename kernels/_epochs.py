@@ -106,8 +106,14 @@ def check(orders: Any, learning_rates: Any, n: int, batch_size: int, out: Any) -
         raise TypeError("learning_rates must be a float64 array, with one or more for each epoch")
     n_epochs = learning_rates.shape[0] if learning_rates.ndim else 0
     if isinstance(orders, Shuffle):
-        n = len(orders.order)
-        if orders.order.dtype != np.intp or orders.order.ndim != 1:
+        n, kinds = len(orders.order), (np.random.Generator, np.random.RandomState)
+        if not isinstance(orders.generator, kinds):
+            kind = type(orders.generator).__name__
+            raise TypeError(
+                f"what shuffles orders must be a numpy.random.Generator or RandomState, got {kind}"
+            )
+        order = orders.order
+        if not isinstance(order, np.ndarray) or order.dtype != np.intp or order.ndim != 1:
             raise TypeError("the order that epochs shuffle must be an array of numpy.intp")
     elif orders is not None:
         if not isinstance(orders, np.ndarray) or orders.dtype != np.intp or orders.ndim != 2:

@@ -203,3 +203,5 @@ def test_epochs_shuffle_until_a_plateau(backend, rows, generator):
     assert plateau.after(losses) == now
     with pytest.raises(TypeError, match=r"numpy\.intp"):
         trainers[0].run_epochs(x, y, kernels.Shuffle(generator(4), stored[0]), np.ones(2))
+    with pytest.raises(TypeError, match="or RandomState, got int"):
+        trainers[0].run_epochs(x, y, kernels.Shuffle(4, one.order), np.ones(2))

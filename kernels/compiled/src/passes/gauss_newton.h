@@ -139,7 +139,7 @@ static void list_steps(const struct gauss_newton *g, const struct gauss_task *ta
     right->single = kind.turned ? m : l, right->vector = kind.turned ? l : m;
     right->single_step = right->single->n_out, right->vector_step = right->vector->n_out;
     right->terms = g->n_errors;
-    right->row = ((task->n_right + LANES - 2) / PANEL + 1 | 1) * PANEL; /* the last step may run over */
+    right->row = (((task->n_right + LANES - 2) / PANEL + 1) | 1) * PANEL; /* the last step may run over */
     right->n_steps = 0;
     const long n = kind.single ? l->n_in + 1 : right->vector->n_out, inputs = kind.single ? 1 : 0;
     struct pair p = pair_at(task->right, same, n);
@@ -187,6 +187,10 @@ OUTLINE void form_right(const struct gauss_newton *g, const struct right_numbers
         form_right_terms(g, right, right->terms, block, rows, to);
 }
 
+/* As many doubles as a vector has lanes. */
+typedef double doubles __attribute__((vector_size(VECTOR_BYTES / (FASTMLP_REAL_BITS / 8) * 8)));
+typedef doubles doubles_unaligned __attribute__((aligned(sizeof(double)), may_alias));
+
 /* Vectors of a tile, and left numbers: of one vector more of them, so that the sums are as many. */
 enum { GAUSS_VECTORS = TILE_PANELS * VECTORS, GAUSS_TALL = TILE_FEATURES, GAUSS_TALLEST = 12 };
 
@@ -210,13 +214,9 @@ INLINE void gauss_tile(const int features, const int vectors, long rows, const r
                 sum[i][v] = FMA(left, right[v], sum[i][v]);
         }
     }
-    real part[GAUSS_VECTORS * LANES] __attribute__((aligned(64)));
-    UNROLL for (int i = 0; i < features; i++) {
+    UNROLL for (int i = 0; i < features; i++)
         UNROLL for (int v = 0; v < vectors; v++)
-            store(part + v * LANES, sum[i][v]);
-        for (int j = 0; j < vectors * LANES; j++)
-            c[i * c_row + j] += (double)part[j];
-    }
+            *(doubles_unaligned *)(c + i * c_row + v * LANES) += __builtin_convertvector(sum[i][v], doubles);
 }
 typedef void gauss_tile_function(long rows, const real *x, const real *y, long y_row, double *c, long c_row);
 #define GAUSS_TILE_OF(NAME, F, N)                                                                  \
