@@ -22,7 +22,7 @@ class Plateau(NamedTuple):
     ----------
     best : float
         Least loss so far.
-    count : int
+    worse : int
         Such epochs so far, without another in between.
     tol : float
         By how much a loss must be lower than the best one.
@@ -31,7 +31,7 @@ class Plateau(NamedTuple):
     """
 
     best: float
-    count: int
+    worse: int
     tol: float
     patience: float
 
@@ -46,18 +46,18 @@ class Plateau(NamedTuple):
         Returns
         -------
         Plateau
-            With another ``best`` and ``count``.
+            With another ``best`` and ``worse``.
         """
-        best, count, tol, patience = self
+        best, worse, tol, patience = self
         for loss in losses:
-            count = count + 1 if loss > best - tol else 0
+            worse = worse + 1 if loss > best - tol else 0
             best = min(best, loss)
-        return Plateau(best, count, tol, patience)
+        return Plateau(best, worse, tol, patience)
 
     @property
     def reached(self) -> bool:
         """Whether training ends."""
-        return self.count > self.patience
+        return self.worse > self.patience
 
 
 class Shuffle(NamedTuple):

@@ -102,7 +102,8 @@ class Piece:
         run = self.run
         done = (run.trainer.step - self._step) // run.n_steps
         self._note(done, seconds / max(done, 1))
-        if run.rewinds and run.generator is not None and isinstance(self.orders, np.ndarray):
+        drawn_ahead = run.generator is not None and isinstance(self.orders, np.ndarray)
+        if run.rewinds and drawn_ahead and self._order is not None:
             self._rewind()
             count = min(done + 1, self._count)
             run.order = kernels.shuffled(run.generator, self._order, count)[-1]

@@ -139,7 +139,7 @@ def plateau_of(estimator: Any) -> kernels.Plateau:
 def note_losses(estimator: Any, losses: Sequence[float]) -> None:
     """Count epochs whose loss is not below the best before them by ``tol``."""
     found = plateau_of(estimator).after(losses)
-    estimator.best_loss_, estimator._no_improvement_count = found.best, found.count
+    estimator.best_loss_, estimator._no_improvement_count = found.best, found.worse
 
 
 def note_score(estimator: Any, score: float, loss: float, count: bool) -> bool:
