@@ -125,6 +125,12 @@ def shard_rows(of_shard: int, count: int) -> int:
     -------
     int
         The ``batch_size`` of the trainer.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> kernels.shard_rows(100, 8), kernels.shard_rows(300, 8), kernels.shard_rows(5000, 8)
+    (800, 1024, 5000)
     """
     return max(of_shard, min(of_shard * count, SHARD_ROWS))
 

@@ -21,9 +21,6 @@ cdef void shuffle(int64_t *order, long n, bitgen_t *bits) noexcept nogil:
         i -= fits
 
 
-nothing = contextlib.nullcontext()
-
-
 cdef bitgen_t *bits_of(generator) except? NULL:
     """Where a generator's bits come from, or ``NULL`` for none."""
     if generator is None:
@@ -61,10 +58,12 @@ def shuffled(generators, orders, long count):
 cdef drawing(Engine engine, x, orders):
     """A generator that the engine may draw from while it makes epochs, or ``None``.
 
-    A function of the user's may draw itself; of sparse rows all orders are looked at before the
-    first step.
+    A function of the user's may draw itself, and so may a signal handler, which is let in while a
+    long step is made; of sparse rows all orders are looked at before the first step.
     """
     if isinstance(x, CSR) or engine.calls_back or len(x) >= 2**31:
+        return None
+    if steps_in_a_while(engine, min(engine.batch, len(orders.order))) == 1:
         return None
     return _epochs.drawing_alike(orders.generator)
 

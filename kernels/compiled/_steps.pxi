@@ -107,6 +107,17 @@ cdef void steps_for_a_while(
     fastmlp_tuner_pause(&engine.e.tuner)
 
 
+cdef void make_steps(
+    Engine engine, samples *s, epochs *e, penalty *p, c_update *u, long most
+) noexcept:
+    """Make them without the GIL."""
+    cdef unsigned long mode
+    with nogil:
+        mode = fastmlp_enter_steps(not engine.calls_back)
+        steps_for_a_while(engine, s, e, p, u, most)
+        fastmlp_leave_steps(mode)
+
+
 cdef int run_steps(
     trainer, Engine engine, samples *s, cnp.ndarray rates, bint rate_of_step, long n_epochs,
     double *losses, generator=None, plateau=None,
@@ -119,7 +130,6 @@ cdef int run_steps(
     """
     cdef epochs e
     cdef c_update u = engine.update
-    cdef unsigned long mode
     cdef penalty p = penalty_of(trainer._options)
     cdef object finished, halt = trainer._halt  # held here: the trainer may get another meanwhile
     cdef long steps_between_signals
@@ -127,7 +137,6 @@ cdef int run_steps(
     e.n, e.batch, e.step, e.n_epochs = s.n_rows, trainer._options.batch_size, trainer.step, n_epochs
     e.rate, e.rate_of_step, e.losses = <const double *>cnp.PyArray_DATA(rates), rate_of_step, losses
     e.bits, e.halted, e.plateau = bits_of(generator), switch_of(halt), plateau_at(plateau)
-    lock = nothing if generator is None else generator.bit_generator.lock
     engine.e.c_pass.fault = 0
     try:
         if trainer._sparse_rows:
@@ -139,11 +148,13 @@ cdef int run_steps(
             if e.halted != NULL and e.halted[0]:
                 raise _epochs.Halted
             finished = trainer._copies() if engine.calls_back else None
-            with lock:
-                with nogil:
-                    mode = fastmlp_enter_steps(not engine.calls_back)
-                    steps_for_a_while(engine, s, &e, &p, &u, steps_between_signals)
-                    fastmlp_leave_steps(mode)
+            if generator is None:
+                make_steps(engine, s, &e, &p, &u, steps_between_signals)
+            else:
+                with generator.bit_generator.lock:
+                    engine.e.c_pass.interrupted = NULL  # a signal handler might wait for the lock
+                    make_steps(engine, s, &e, &p, &u, steps_between_signals)
+                    engine.e.c_pass.interrupted = signals_say_stop
             if engine.custom:
                 check_callbacks(trainer, finished)
             trainer.step = e.step

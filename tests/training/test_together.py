@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import numpy as np
@@ -10,6 +11,7 @@ from fastmlp import MLP, kernels, schedules
 from fastmlp._training import together
 from fastmlp.kernels import Halted
 from fastmlp.optimizers import Adam
+from fresh import run_python
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(37, 3)), RNG.normal(size=(37, 2))
@@ -205,3 +207,32 @@ def test_epochs_shuffle_until_a_plateau(backend, rows, generator):
         trainers[0].run_epochs(x, y, kernels.Shuffle(generator(4), stored[0]), np.ones(2))
     with pytest.raises(TypeError, match="or RandomState, got int"):
         trainers[0].run_epochs(x, y, kernels.Shuffle(4, one.order), np.ones(2))
+
+
+DRAWING = """
+import signal
+import numpy as np
+from fastmlp import kernels
+generator, drawn = np.random.default_rng(0), []
+signal.signal(signal.SIGALRM, lambda number, frame: drawn.append(generator.random()))
+signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
+for n, width, batch_size in ((24_000, 256, 12_000), (500, 8, 10)):  # steps of 100 ms, and of 1 us
+    net = kernels.Architecture((8, width, width, 1), ("tanh", "tanh"), "identity")
+    options = {"batch_size": batch_size, "n_threads": 1}
+    rule = kernels.UpdateRule("sgd")
+    trainer = kernels.trainer(net, np.float32, "squared_error", rule, **options)
+    trainer.load(np.full(net.n_parameters, 0.01, np.float32))
+    x, epochs = np.ones((n, 8), np.float32), 2 + 10 // batch_size * 100
+    orders = kernels.Shuffle(generator, np.arange(n))
+    trainer.run_epochs(x, x[:, :1], orders, np.full(epochs, 0.01))
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(len(drawn))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that signals")
+def test_a_signal_handler_may_draw_from_the_generator_of_a_training():
+    """Nobody holds the generator while handlers run; a wait would have no end."""
+    done = run_python(DRAWING)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 3
