@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +14,13 @@ from ._architecture import Architecture
 from ._typing import Array
 
 
-class Plateau(NamedTuple):
+@dataclass(frozen=True)
+class Plateau:
     """Epochs that bring too little, and how many of them in a row end training.
 
     An epoch is one of them where its loss is above ``best - tol``.
 
-    Attributes
+    Parameters
     ----------
     best : float
         Least loss so far.
@@ -48,11 +50,11 @@ class Plateau(NamedTuple):
         Plateau
             With another ``best`` and ``worse``.
         """
-        best, worse, tol, patience = self
+        best, worse = self.best, self.worse
         for loss in losses:
-            worse = worse + 1 if loss > best - tol else 0
+            worse = worse + 1 if loss > best - self.tol else 0
             best = min(best, loss)
-        return Plateau(best, worse, tol, patience)
+        return replace(self, best=best, worse=worse)
 
     @property
     def reached(self) -> bool:
@@ -60,10 +62,11 @@ class Plateau(NamedTuple):
         return self.worse > self.patience
 
 
-class Shuffle(NamedTuple):
+@dataclass(frozen=True)
+class Shuffle:
     """An order of rows that each epoch shuffles before its first step.
 
-    Attributes
+    Parameters
     ----------
     generator : numpy.random.Generator or RandomState
         Makes the draws, epoch by epoch: it stands where the last one that has begun has put it.

@@ -77,7 +77,10 @@ cdef plateau_so_far plateau_at(plateau):
     """A :class:`fastmlp.kernels.Plateau`, or ``None``, as C takes it."""
     cdef plateau_so_far p
     p.judged = plateau is not None
-    p.best, p.worse, p.tol, p.patience = plateau if p.judged else (0, 0, 0, 0)
+    p.best = p.worse = p.tol = p.patience = 0
+    if p.judged:
+        p.best, p.worse = plateau.best, plateau.worse
+        p.tol, p.patience = plateau.tol, plateau.patience
     return p
 
 
