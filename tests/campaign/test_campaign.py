@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and 
 @pytest.mark.parametrize(
     ("kind", "few"),
     [
-        ("programs", 1),
+        pytest.param("programs", 1, marks=pytest.mark.sweep),
         ("kills", 2),
         ("signals", 1),
         pytest.param("forks", 1, marks=pytest.mark.sweep),

@@ -33,7 +33,7 @@ def ulps(found, expected):
     ("flags", "dtype"),
     [
         (("-march=native", "-std=gnu99"), np.float32),
-        (("-march=native",), np.float64),
+        pytest.param(("-march=native",), np.float64, marks=pytest.mark.sweep),
         (("-DFASTMLP_PLAIN_C",), np.float32),
     ],
 )

@@ -170,7 +170,7 @@ def test_decay_comes_first(backend, dtype, rule, rng):
     np.testing.assert_allclose(p, q, rtol=0, atol=inner * np.finfo(dtype).eps)
 
 
-@pytest.mark.covers("backend rule", "dtype rule", without="numba float64")
+@pytest.mark.covers("backend rule", "dtype", without="numba float64")
 @pytest.mark.parametrize("rule", RULES, ids=show)
 def test_kernel_and_trainer_agree(backend, dtype, rule, rng):
     """A trainer's steps on one linear layer are the kernel's, also after a load in between."""

@@ -31,6 +31,7 @@ def problem(net, n, dtype, rng):
     return flat, *arrays
 
 
+@pytest.mark.covers("fast_backend net", "net n", "fast_backend dtype")
 @pytest.mark.parametrize("net", NETS, ids=lambda net: "-".join(map(str, net.sizes)))
 @pytest.mark.parametrize("n", [0, 1, 3, 40, 201])
 def test_products(fast_backend, dtype, net, n, rng):

@@ -63,7 +63,9 @@ def test_multinomial(run):
     assert accuracy > 0.93
 
 
-@pytest.mark.parametrize("name", ["mnist_squared_error", "mnist_cross_entropy"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("mnist_squared_error", marks=pytest.mark.sweep), "mnist_cross_entropy"]
+)
 def test_digits_without_a_folder(run, name):
     accuracy, out = run(name)
     assert accuracy > 0.93
