@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from .. import _checks, _steps
-from .._architecture import Architecture
-from .._options import TrainingOptions
-from .._specs import CSR, Loss, UpdateRule
+from .._specs import CSR
 from .._typing import Array
 from . import regularisation
 from .numerics import quiet
@@ -36,16 +33,6 @@ class ShardTrainer(Trainer):
         A view of the trainer's memory, in an order of its own, which trainers of one backend,
         architecture and dtype share (after rows of one kind, dense or sparse).
     """
-
-    def __init__(
-        self,
-        architecture: Architecture,
-        dtype: Any,
-        loss: str | Loss,
-        update_rule: UpdateRule,
-        options: TrainingOptions,
-    ) -> None:
-        super().__init__(architecture, dtype, loss, update_rule, options)
 
     @property
     def gradient(self) -> Array:

@@ -30,6 +30,12 @@ class PartitionedTrainer(ClusterTrainer):
         Whether rank 0's clock has ended the epoch.
     """
 
+    over = False
+    _deadline = math.inf
+    _summed, _visited = 0.0, 0
+    #: Rows of the ranks before this one in the present batch, and the weight of all of it.
+    _first_row, _total = 0, 0.0
+
     def __init__(self, architecture: Architecture, dtype: Any, *arguments: Any) -> None:
         super().__init__(architecture, dtype, *arguments)
         #: No rows, of the kind that this rank has.
@@ -38,12 +44,6 @@ class PartitionedTrainer(ClusterTrainer):
             np.empty((0, ends[0]), dtype),
             np.empty((0, ends[1]), dtype),
         )
-
-    over = False
-    _deadline = math.inf
-    _summed, _visited = 0.0, 0
-    #: Rows of the ranks before this one in the present batch, and the weight of all of it.
-    _first_row, _total = 0, 0.0
 
     def begin_epoch(self, deadline: float) -> None:
         """Begin to count, until rank 0's clock is at ``deadline``."""
@@ -80,6 +80,7 @@ class PartitionedTrainer(ClusterTrainer):
         """Visit this rank's rows once, one step a batch; the mean loss of all ranks' meanwhile."""
         batches = self._batches(len(target), order, learning_rate)
         before = self._summed, self._visited
+        self._nothing = sparse.part(x, slice(0, 0)), target[:0]
         with self._cluster.guard():
             for rows, rate in batches:
                 weight = None if sample_weight is None else sample_weight[rows]
@@ -108,7 +109,6 @@ class PartitionedTrainer(ClusterTrainer):
         return True
 
     def _step(self, x: Any, target: Array, weight: Array | None, rows: Array, rate: float) -> float:
-        self._nothing = sparse.part(x, slice(0, 0)), target[:0]
         loss = self._shared_step(x, target, weight, rows, rate, self._total)
         self._summed += self._of_all * loss
         self._visited += self._of_all

@@ -165,8 +165,8 @@ class ClusterTrainer:
             )
             if len(calls) == 1:
                 return trainer.gradient
-            if self._waiting.shape != (len(calls).bit_length(), trainer.gradient.size):
-                shape = len(calls).bit_length(), trainer.gradient.size
+            shape = len(calls).bit_length(), trainer.gradient.size
+            if self._waiting.shape != shape:
                 self._waiting = np.empty(shape, self._dtype)
             kept: Array = self._waiting[number.bit_count()]
             kept[...] = trainer.gradient

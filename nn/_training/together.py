@@ -171,9 +171,8 @@ def draw(pieces: Sequence[Piece], count: int) -> None:
 def train(run: Run, most: float = math.inf, plateau: kernels.Plateau | None = None) -> bool:
     """Train for some epochs, at most ``most``; return whether all numbers stayed finite.
 
-    They end where the plateau is reached.
-
-    Where they did not the run is where it was, and makes as many epochs one by one.
+    Where they did not the run is where it was, and makes as many epochs one by one. Epochs end
+    where the plateau is reached.
     """
     piece, batch = Piece(run, int(min(how_many(run), most)), plateau=plateau), run.batch
     arrays = batch.x, batch.target, piece.orders, piece.rates
