@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from fastmlp import MLP, MLPClassifier, MLPRegressor
+from fastmlp.kernels import Architecture
+from support import targets
+
+#: Rows of the batches whose gradients are compared.
+N = 7
 
 
 def data(n=30, n_in=4, n_out=3, seed=0):
@@ -76,3 +81,21 @@ def quick_classifier(**options):
 
 def quick_regressor(**options):
     return regressor(**{**QUICK, **options})
+
+
+def small_network(activation, output, n_out, rng):
+    """An architecture of three layers, float64 parameters and ``N`` rows for it."""
+    net = Architecture((3, 5, 4, n_out), (activation, activation), output)
+    flat = rng.standard_normal(net.n_parameters)
+    if output == "exp":  # so that a change of a parameter is not magnified by huge outputs
+        net.views(flat)[0][-1][...] *= 0.2
+    return net, flat, rng.standard_normal((N, 3))
+
+
+def batches(loss, n_out, rng):
+    """Targets of every kind with and without row weights; none where the loss needs two outputs."""
+    if loss.name == "multiclass_hinge" and n_out < 2:
+        return
+    for target in targets(loss, N, n_out, "float64", rng):
+        for weight in (None, rng.random(N) * np.array([1, 0, 1, 1, 1, 1, 1])):
+            yield target, weight

@@ -1,115 +1,14 @@
-"""Update rules: 50 steps equal to torch.optim's, and what holds for every rule."""
+"""Update rules by their formulas, and what holds for every rule; ``tests/interop`` has torch's."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from descents import STEPS, N, descend, gradients
 from fastmlp import kernels, optimizers
 from fastmlp.kernels import UpdateRule
 from fastmlp.kernels.reference import update_rules
 from support import RULES, show
-
-N, STEPS = 23, 50
-
-
-def gradients(rng):
-    """Of a long valley, with noise in it: signs change, and sizes differ a thousandfold."""
-    scales = np.geomspace(1e-2, 10, N)
-    noise = rng.standard_normal((STEPS, N)) * scales * 0.3
-    return lambda p, t: scales * p + noise[t - 1]
-
-
-def descend(rule, learning_rate, p, gradient):
-    """50 steps of a rule on the live backend, in float64; parameters after each."""
-    p, path = p.copy(), []
-    state = rule.initial_state(N, learning_rate, "float64")
-    for t in range(1, STEPS + 1):
-        kernels.update(rule, p, gradient(p, t), state, t, learning_rate)
-        path.append(p.copy())
-    return np.array(path)
-
-
-CASES = [
-    (optimizers.SGD(0.1), "SGD", {}),
-    (optimizers.SGD(0.02, momentum=0.9), "SGD", {"momentum": 0.9}),
-    (optimizers.SGD(0.02, 0.8, nesterov=True), "SGD", {"momentum": 0.8, "nesterov": True}),
-    (optimizers.Adagrad(0.3), "Adagrad", {}),
-    (
-        optimizers.Adagrad(0.3, initial_accumulator_value=0.2, lr_decay=0.1),
-        "Adagrad",
-        {"initial_accumulator_value": 0.2, "lr_decay": 0.1},
-    ),
-    (optimizers.Adadelta(), "Adadelta", {}),
-    (optimizers.Adadelta(2.0, rho=0.8, epsilon=1e-3), "Adadelta", {"rho": 0.8, "eps": 1e-3}),
-    (optimizers.RMSprop(0.02), "RMSprop", {}),
-    (optimizers.RMSprop(0.02, rho=0.9, centered=True), "RMSprop", {"alpha": 0.9, "centered": True}),
-    (optimizers.RMSprop(0.01, momentum=0.9), "RMSprop", {"momentum": 0.9}),
-    (
-        optimizers.RMSprop(0.01, 0.9, momentum=0.5, centered=True),
-        "RMSprop",
-        {"alpha": 0.9, "momentum": 0.5, "centered": True},
-    ),
-    (optimizers.Adam(0.1), "Adam", {}),
-    (optimizers.Adam(0.1, 0.8, 0.95, 1e-4), "Adam", {"betas": (0.8, 0.95), "eps": 1e-4}),
-    (optimizers.Adam(0.1, amsgrad=True), "Adam", {"amsgrad": True}),
-    (optimizers.AdamW(0.1), "AdamW", {}),
-    (optimizers.AdamW(0.1, weight_decay=0.3), "AdamW", {"weight_decay": 0.3}),
-    (
-        optimizers.AdamW(0.1, amsgrad=True, weight_decay=0.3),
-        "AdamW",
-        {"amsgrad": True, "weight_decay": 0.3},
-    ),
-    (optimizers.Adamax(0.1), "Adamax", {}),
-    (optimizers.Nadam(0.1), "NAdam", {}),
-    (
-        optimizers.Nadam(0.1, 0.8, momentum_decay=0.02, weight_decay=0.1),
-        "NAdam",
-        {
-            "betas": (0.8, 0.999),
-            "momentum_decay": 0.02,
-            "weight_decay": 0.1,
-            "decoupled_weight_decay": True,
-        },
-    ),
-    (optimizers.RAdam(0.1), "RAdam", {}),
-    (
-        optimizers.RAdam(0.1, beta_2=0.9, weight_decay=0.1),
-        "RAdam",
-        {"betas": (0.9, 0.9), "weight_decay": 0.1, "decoupled_weight_decay": True},
-    ),
-    (optimizers.Rprop(), "Rprop", {}),
-    (
-        optimizers.Rprop(0.1, 0.3, 1.5, 1e-3, 0.2),
-        "Rprop",
-        {"etas": (0.3, 1.5), "step_sizes": (1e-3, 0.2)},
-    ),
-]
-
-
-@pytest.fixture
-def torch():
-    """torch, which keeps NAdam's product in its default dtype."""
-    module = pytest.importorskip("torch")
-    before = module.get_default_dtype()
-    module.set_default_dtype(module.float64)
-    yield module
-    module.set_default_dtype(before)
-
-
-@pytest.mark.covers("backend optimizer")
-@pytest.mark.parametrize(("optimizer", "name", "options"), CASES, ids=[repr(c[0]) for c in CASES])
-def test_as_torch(backend, torch, optimizer, name, options, rng):
-    rule = optimizer.update_rule()
-    gradient, start = gradients(rng), rng.standard_normal(N)
-    p = torch.tensor(start, requires_grad=True)
-    theirs = getattr(torch.optim, name)([p], lr=optimizer.learning_rate, **options)
-    path = []
-    for t in range(1, STEPS + 1):
-        p.grad = torch.tensor(gradient(p.detach().numpy(), t))
-        theirs.step()
-        path.append(p.detach().numpy().copy())
-    ours = descend(rule, optimizer.learning_rate, start, gradient)
-    np.testing.assert_allclose(ours, path, rtol=1e-11, atol=1e-12)
 
 
 class Ftrl:

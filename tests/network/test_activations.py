@@ -53,19 +53,3 @@ def test_derivatives(backend, name, rng):
         return
     expected = (f(z + 1e-6) - f(z - 1e-6)) / 2e-6
     np.testing.assert_allclose(f.derivative(z), expected, rtol=1e-6, atol=1e-8)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_as_torch(backend, name, rng):
-    """PyTorch's functions with their default constants."""
-    torch = pytest.importorskip("torch")
-    functional = torch.nn.functional
-    theirs = {
-        "identity": lambda z: z,
-        "exp": torch.exp,
-        "gelu_tanh": lambda z: functional.gelu(z, approximate="tanh"),
-        "softmax": lambda z: torch.softmax(z, dim=-1),
-    }
-    z = np.concatenate([rng.uniform(-19, 19, 200), [0.0]])
-    expected = (theirs.get(name) or getattr(functional, name))(torch.tensor(z)).numpy()
-    np.testing.assert_allclose(activations.get(name)(z), expected, rtol=1e-11, atol=1e-14)

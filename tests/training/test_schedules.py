@@ -6,19 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from descents import BATCHES, EPOCHS, rates, reductions
 from fastmlp import MLP, schedules
-from fastmlp.history import History
 from fastmlp.optimizers import SGD
 from fastmlp.schedules._rates import Rates
-
-EPOCHS, STEPS = 12, 5
-
-
-def rates(schedule, epochs=EPOCHS, steps=STEPS, learning_rate=0.5):
-    """Rates of all updates, ``(epochs, steps)``."""
-    run = Rates(learning_rate, schedules.get(schedule), epochs, steps)
-    return np.array([np.broadcast_to(run.of_epoch(e), steps) for e in range(epochs)])
-
 
 FORMULAS = [
     (schedules.Constant, {}, lambda t: 1),
@@ -44,11 +35,11 @@ FORMULAS = [
 @pytest.mark.parametrize(("kind", "constants", "formula"), FORMULAS)
 def test_formulas(kind, constants, formula):
     by_epoch = rates(kind(**constants, every="epoch"))
-    expected = [[0.5 * formula(epoch)] * STEPS for epoch in range(EPOCHS)]
+    expected = [[0.5 * formula(epoch)] * BATCHES for epoch in range(EPOCHS)]
     np.testing.assert_allclose(by_epoch, expected, rtol=1e-14)
     by_step = rates(kind(**constants, every="step")).ravel()
     np.testing.assert_allclose(
-        by_step, [0.5 * formula(step) for step in range(EPOCHS * STEPS)], rtol=1e-14
+        by_step, [0.5 * formula(step) for step in range(EPOCHS * BATCHES)], rtol=1e-14
     )
 
 
@@ -69,44 +60,6 @@ def test_the_default_span_is_the_whole_run():
     assert 0 < cosine[-1] < 0.02
 
 
-@pytest.mark.parametrize(
-    ("schedule", "of_torch"),
-    [
-        (
-            schedules.Step(step_size=7, gamma=0.3, every="step"),
-            lambda o, s: s.StepLR(o, 7, 0.3),
-        ),
-        (schedules.Exponential(0.95, every="step"), lambda o, s: s.ExponentialLR(o, 0.95)),
-        (
-            schedules.Cosine(alpha=0.02, every="step"),
-            lambda o, s: s.CosineAnnealingLR(o, EPOCHS * STEPS, eta_min=0.01),
-        ),
-        (
-            schedules.OneCycle(),
-            lambda o, s: s.OneCycleLR(o, 0.5, total_steps=EPOCHS * STEPS),
-        ),
-        (
-            schedules.Warmup(9, schedules.Cosine(every="step"), start_factor=0.25),
-            lambda o, s: s.SequentialLR(
-                o,
-                [s.LinearLR(o, 0.25, 1.0, 9), s.CosineAnnealingLR(o, EPOCHS * STEPS - 9)],
-                [9],
-            ),
-        ),
-    ],
-)
-def test_equal_to_torch(schedule, of_torch):
-    torch = pytest.importorskip("torch")
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.5)
-    scheduler = of_torch(optimizer, torch.optim.lr_scheduler)
-    expected = []
-    for _ in range(EPOCHS * STEPS):
-        expected.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    np.testing.assert_allclose(rates(schedule).ravel(), expected, rtol=1e-12, atol=1e-15)
-
-
 def test_warmup_by_the_epoch_before_a_schedule_by_the_epoch():
     values = rates(schedules.Warmup(4, "step", start_factor=0.2, every="epoch"))
     assert np.ptp(values, axis=1).max() == 0
@@ -119,17 +72,6 @@ def test_warmup_by_the_step_ends_within_an_epoch():
     values = rates(schedules.Warmup(7, start_factor=0)).ravel()
     np.testing.assert_allclose(values[:7], 0.5 * np.arange(7) / 7)
     assert (values[7:] == 0.5).all()
-
-
-def reductions(losses, validation=(), **constants):
-    run = Rates(1.0, schedules.ReduceOnPlateau(**constants), len(losses), 3)
-    history, found = History(), []
-    for epoch, loss in enumerate(losses):
-        found.append(run.of_epoch(epoch))
-        history.loss.append(loss)
-        history.validation_loss.extend(validation[epoch : epoch + 1])
-        run.epoch_ended(history)
-    return found
 
 
 def test_reduce_on_plateau():
@@ -151,22 +93,6 @@ def test_reduce_on_plateau_watches_the_validation_data_where_there_are_any():
     falling, flat = [3, 2, 1], [1, 1, 1]
     assert reductions(falling, flat, factor=0.5, patience=1) == [1, 1, 0.5]
     assert reductions(falling, flat, factor=0.5, patience=1, monitor="loss") == [1, 1, 1]
-
-
-def test_reduce_on_plateau_equals_torch():
-    torch = pytest.importorskip("torch")
-    losses = np.random.default_rng(0).uniform(1, 2, 40).tolist()
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=0.5, patience=2, threshold=1e-4, threshold_mode="abs", cooldown=3
-    )
-    expected = []
-    for loss in losses:
-        expected.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step(loss)
-    # torch's patience is the number of bad epochs that are still allowed.
-    assert reductions(losses, factor=0.5, patience=3, cooldown=3) == expected
 
 
 def test_reduce_on_plateau_after_a_warmup():
