@@ -14,6 +14,7 @@ from support import FUNCTIONS, calls
 
 ADAM = UpdateRule("adam", {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8})
 MOMENTUM = UpdateRule("momentum", {"momentum": 0.9})
+OF_LOSSES = ("output_delta", "loss_value")
 # Small, ragged and large ones: large enough that several threads take part.
 NETS = [
     ((4, 16, 3), 16, 150),
@@ -27,7 +28,7 @@ NETS = [
 @pytest.mark.parametrize("shape", [(1, 5, 3), (33, 31, 17), (400, 200, 120)], ids=str)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_threads_of_kernels(fast_backend, function, dtype, shape, rng):
-    some = 7 if function in ("output_delta", "loss_value") else 1  # of many losses
+    some = 13 if function in OF_LOSSES else 1  # of many losses
     for call in islice(calls(function, shape, dtype, rng), 0, None, some):
         first = call.run(n_threads=1)
         for n_threads in (2, 3, 3, 4, None):  # another thread may take a tile the next time
@@ -122,11 +123,11 @@ def everything(dtype, n_threads):
     """A few results of each kind, the same for each caller."""
     rng = np.random.default_rng(5)
     net, flat, x, labels = problem((40, 60, 10), 300, np.dtype(dtype), rng)
-    results = [
-        call.run(n_threads=n_threads)
-        for function in FUNCTIONS
-        for call in islice(calls(function, (150, 40, 60), np.dtype(dtype), rng), 0, None, 9)
-    ]
+    results = []
+    for function in FUNCTIONS:
+        some = 29 if function in OF_LOSSES else 9
+        for call in islice(calls(function, (150, 40, 60), np.dtype(dtype), rng), 0, None, some):
+            results.append(call.run(n_threads=n_threads))
     network = kernels.network(net, dtype, n_threads=n_threads)
     results.append(network.predict(flat, x))
     results.extend(network.loss_and_gradient(flat, x, labels, "cross_entropy"))

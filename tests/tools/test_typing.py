@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -108,7 +109,7 @@ def test_editors_find_names_in_the_hints(function, argument, name):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_users_program_runs():
-    subprocess.run([sys.executable, PROGRAM], check=True, capture_output=True)
+    runpy.run_path(str(PROGRAM), run_name="__main__")
 
 
 @pytest.fixture(scope="module")
