@@ -92,7 +92,7 @@ from ._specs import (
     loss_spec,
     needs_scores,
 )
-from ._steps import shard_groups, shard_rows
+from ._steps import shard_groups, shard_rows, tree_sum
 from ._typing import Array
 from ._updates import adam_update, momentum_update, sgd_update, update
 
@@ -177,6 +177,7 @@ __all__ = [
     "supports",
     "targets_of_a_row",
     "trainer",
+    "tree_sum",
     "update",
     "use_backend",
     "weight_gradient",

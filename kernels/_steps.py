@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -153,3 +153,39 @@ def check_shards(cuts: Sequence[int], n: int, batch_size: int, sparse: bool) -> 
     most = min(batch_size, SHARD_ROWS) if count > 1 else batch_size
     if n > most:
         raise ValueError(f"{count} shards take at most {most} rows together, got {n}")
+
+
+def tree_sum(vectors: Iterable[Array]) -> Array:
+    """Add up a power of two of arrays as they come, in a binary tree.
+
+    ``((v⁰ + v¹) + (v² + v³)) + …``: a part of them whose number is a power of two, and that begins
+    at a multiple of it, is a subtree, so whoever adds up parts finds the same bits. While number
+    ``k`` is made, counted from 0, as many partial sums wait as ``k`` has bits that are 1.
+
+    Parameters
+    ----------
+    vectors : iterable of array
+        Of one shape and dtype. Some of them are overwritten.
+
+    Returns
+    -------
+    array
+        The sum, in the memory of the first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> kernels.tree_sum(np.full(2, k) for k in range(4))
+    array([6, 6])
+    """
+    waiting: list[Array] = []
+    for n, vector in enumerate(vectors, 1):
+        total, pairs = vector, n
+        while pairs % 2 == 0:
+            left = waiting.pop()
+            left += total
+            total, pairs = left, pairs // 2
+        waiting.append(total)
+    (total,) = waiting
+    return total

@@ -72,8 +72,8 @@ class ShardTrainer(Trainer):
         _checks.rows(net.architecture, net.dtype, x, target, sample_weight, self._loss)
         _steps.check_shards(cuts, len(x), options.batch_size, isinstance(x, CSR))
         losses = np.zeros(len(cuts) - 1)
-        waiting: list[Array] = []
-        for shard, (first, last) in enumerate(itertools.pairwise(cuts)):
+
+        def made(shard: int, first: int, last: int) -> Array:
             part = slice(first, last)
             weight = None if sample_weight is None else sample_weight[part]
             dropout = None
@@ -86,11 +86,11 @@ class ShardTrainer(Trainer):
             losses[shard] = net.backpropagate(
                 self._parameters, rows, target[part], self._loss, weight, gradient, dropout, total
             )
-            pairs = shard + 1
-            while pairs % 2 == 0:
-                gradient, pairs = waiting.pop() + gradient, pairs // 2
-            waiting.append(gradient)
-        self._gradient[...] = waiting[0]
+            return gradient
+
+        self._gradient[...] = _steps.tree_sum(
+            made(shard, *ends) for shard, ends in enumerate(itertools.pairwise(cuts))
+        )
         return losses
 
     @quiet

@@ -13,7 +13,6 @@ sums come back the same way. That is ``2 (1 - 1/ranks)`` vectors a rank in place
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,24 +22,6 @@ from .._typing import Array
 #: Bytes from which a vector travels in halves.
 LONG = 1 << 16
 TAG = 7419
-
-
-def tree(vectors: Iterable[Array]) -> Array:
-    """The sum of a power of two of vectors of one process, added up as they come.
-
-    Some of them are overwritten. While number ``k`` is made, counted from 0, as many partial sums
-    wait as ``k`` has bits that are 1.
-    """
-    waiting: list[Array] = []
-    for n, vector in enumerate(vectors, 1):
-        total, pairs = vector, n
-        while pairs % 2 == 0:
-            left = waiting.pop()
-            left += total
-            total, pairs = left, pairs // 2
-        waiting.append(total)
-    (total,) = waiting
-    return total
 
 
 def over_ranks(comm: Any, vector: Array) -> None:

@@ -172,11 +172,11 @@ class ClusterTrainer:
             kept[...] = trainer.gradient
             return kept
 
-        gradient = sums.tree(made(number, call) for number, call in enumerate(calls))
+        gradient = kernels.tree_sum(made(number, call) for number, call in enumerate(calls))
         if len(calls) > 1:
             trainer.gradient[...] = gradient
         each = np.concatenate(losses)
-        loss = sums.tree(each[k : k + 1] for k in range(len(each)))
+        loss = kernels.tree_sum(each[k : k + 1] for k in range(len(each)))
         sums.over_ranks(self._cluster.comm, trainer.gradient)
         sums.over_ranks(self._cluster.comm, loss)
         return float(loss[0]) + trainer.descend(rate, total)
@@ -225,8 +225,8 @@ def shared_gradient(
             out *= out.dtype.type(share)
         return out
 
-    gradient = sums.tree(made(k, shard) for k, shard in enumerate(cluster.mine))
-    loss = sums.tree(losses[k : k + 1] for k in range(len(losses)))
+    gradient = kernels.tree_sum(made(k, shard) for k, shard in enumerate(cluster.mine))
+    loss = kernels.tree_sum(losses[k : k + 1] for k in range(len(losses)))
     sums.over_ranks(cluster.comm, gradient)
     sums.over_ranks(cluster.comm, loss)
     if equal:
@@ -275,7 +275,7 @@ def full_matrix(
         return matrix
 
     with cluster.guard():
-        matrix = sums.tree(made(shard) for shard in cluster.mine)
+        matrix = kernels.tree_sum(made(shard) for shard in cluster.mine)
         sums.over_ranks(cluster.comm, matrix.reshape(-1))
     return matrix
 

@@ -1,7 +1,7 @@
 """What optimizers that take all rows need of a source: sums over its blocks.
 
 On several ranks block ``i`` belongs to shard ``i mod shards``, so that each rank reads the blocks
-of its shards alone; the shards are added up in the tree of :mod:`fastmlp._cluster.sums`, which
+of its shards alone; the shards are added up in the tree of :func:`fastmlp.kernels.tree_sum`, which
 gives the same bits for 1, 2, 4 and 8 ranks. A source of fewer blocks than ranks leaves some idle.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from fastmlp import kernels
 
 from .._cluster import sums
 from .._derivatives import gauss_newton
@@ -37,7 +38,7 @@ def _over_blocks(
         return (stream.block(i) for i in places)
 
     with cluster.guard():
-        summed = sums.tree(add_up(of_shard(shard)) for shard in cluster.mine)
+        summed = kernels.tree_sum(add_up(of_shard(shard)) for shard in cluster.mine)
         sums.over_ranks(cluster.comm, summed)
     return summed
 

@@ -9,7 +9,7 @@ import fastmlp
 import numpy as np
 import pytest
 from communicator import Aborted, on_ranks
-from fastmlp import MLP, data
+from fastmlp import MLP, data, kernels
 from fastmlp._cluster import plan, sums
 from fastmlp._derivatives import gauss_newton
 from fastmlp._streams.stream import Stream
@@ -145,7 +145,7 @@ def test_any_other_number_of_ranks_agrees_with_a_warning():
 @pytest.mark.parametrize("n", [1, 7, 40_000])
 def test_sums_are_those_of_the_tree(n):
     vectors = RNG.normal(size=(8, n)).astype(np.float32)
-    expected = sums.tree(list(vectors.copy()))
+    expected = kernels.tree_sum(list(vectors.copy()))
 
     def add(comm):
         own = vectors[comm.rank].copy()
