@@ -182,6 +182,29 @@ static void test_gradient(const struct kernels *k, const struct network *net, lo
     problem_free(&q);
 }
 
+/* Labels that are none, as another thread may have written them meanwhile: the step ends, and changes nothing. */
+static void test_wrong_labels(const struct kernels *k, const struct network *net, long batch, int64_t wrong)
+{
+    if (!begin_case("label %lld in a batch of %ld", (long long)wrong, batch))
+        return;
+    struct problem q = problem_new(k, net, batch, UPDATE_sgd, batch);
+    q.with_labels = 1;
+    q.labels[batch / 2] = wrong;
+    const struct samples samples = samples_of(&q);
+    const struct update u = {.rule = UPDATE_sgd, .rate = 0.5};
+    struct engine *e = engine_for(k, &q, batch, 1);
+    struct array after = array_new(k->real_bytes, 1, q.n_parameters, LAYOUT_rows);
+    fastmlp_load(e, array_data(&q.parameters), NULL);
+    const double loss = fastmlp_step(e, &samples, 0, batch, 1, &(struct penalty){0}, &u);
+    fastmlp_store(e, array_data(&after), NULL);
+    if (!isnan(loss) || e->pass.fault != FAULT_label)
+        fail("the loss is %g, the fault %d", loss, e->pass.fault);
+    check_bits("parameters", &after, &q.parameters);
+    array_free(&after);
+    fastmlp_engine_free(e);
+    problem_free(&q);
+}
+
 static struct network network_of(int shape, long end, long activation)
 {
     struct network net = shapes[shape];
@@ -208,6 +231,11 @@ void test_networks(const struct kernels *k)
         test_steps(k, &flat, &rule_cases[i], 25000, number);
         test_steps(k, &deep, &rule_cases[i], 9001, number);
     }
+    static const struct network classes = {2, {4, 16, 3}, {0}, {LOSS_cross_entropy, ACTIVATION_softmax, 0}};
+    static const int64_t wrong[] = {-1, 3, INT64_MIN, INT64_MAX, 1LL << 32};
+    for (int i = 0; i < 5; i++)
+        for (long batch = 1; batch < 100; batch += 16)
+            test_wrong_labels(k, &classes, batch, wrong[i]);
     test_gradient(k, &flat, 25000, number);
     test_gradient(k, &deep, 9001, number + 1);
 }

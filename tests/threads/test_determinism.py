@@ -73,6 +73,36 @@ def test_threads_of_training(fast_backend, dtype, sizes, batch_size, n, rule, rn
         np.testing.assert_array_equal(again, first, f"{n_threads} threads")
 
 
+def descend(net, dtype, loss, flat, x, target, batch_size, order, weight):
+    """Parameters and losses after two epochs of plain descent."""
+    trainer = kernels.trainer(net, dtype, loss, UpdateRule("sgd"), batch_size=batch_size)
+    trainer.load(flat)
+    losses = [trainer.run_epoch(x, target, order, 0.1, sample_weight=weight) for _ in range(2)]
+    result = np.empty_like(flat)
+    trainer.store(result)
+    return result, losses
+
+
+@pytest.mark.usefixtures("compiled_backend")
+@pytest.mark.parametrize(
+    "sizes", [(4, 3), (4, 16, 3), (5, 7, 2), (8, 33, 16, 4), (3, 32, 3), (70, 9, 1)], ids=str
+)
+def test_steps_of_small_networks(dtype, sizes, rng):
+    """They have a way of their own, but not where rows have weights, which are all one here."""
+    for case, batch_size in enumerate((1, 2, 5, 8, 9, 16, 17, 64)):
+        classes = sizes[-1] > 1 and case % 3 != 2
+        output, loss = ("softmax", "cross_entropy") if classes else ("sigmoid", "squared_error")
+        net, flat, x, labels = problem(sizes, batch_size + 21, dtype, rng, output)
+        target = labels if classes else rng.random((len(x), sizes[-1])).astype(dtype)
+        order = rng.permutation(len(x)).astype(np.intp) if case % 2 else None
+        rows = np.asfortranarray(x) if case % 4 == 3 else x
+        small, losses = descend(net, dtype, loss, flat, rows, target, batch_size, order, None)
+        ones = np.ones(len(x), dtype)
+        weighted, expected = descend(net, dtype, loss, flat, x, target, batch_size, order, ones)
+        assert losses == expected, f"batch {batch_size}"
+        np.testing.assert_array_equal(small, weighted, f"batch {batch_size}")
+
+
 @pytest.mark.covers("fast_backend sizes", "dtype", without="numba float64")
 @pytest.mark.parametrize(("sizes", "batch_size", "n"), NETS, ids=str)
 def test_threads_of_networks(fast_backend, dtype, sizes, batch_size, n, rng):

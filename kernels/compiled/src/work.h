@@ -75,6 +75,15 @@ static inline long row_at(const int64_t *order, long position)
     return order ? order[position] : position;
 }
 
+/* Whether a step of such an engine is a small one: along the gradient of equal rows alone. */
+static inline int is_small_step(const struct engine *e, const struct samples *s, long n_rows,
+                                const struct penalty *penalty, const struct update *update)
+{
+    return e->design.small && update && update->rule == UPDATE_sgd && update->decay == 0 && penalty->l2 == 0 &&
+           penalty->l1 == 0 && !s->sample_weight && !s->targets && n_rows > 0 && n_rows <= e->design.capacity &&
+           e->design.loss.code != LOSS_custom && e->design.loss.code != LOSS_of_output;
+}
+
 /* An integer of 4 or 8 bytes, read once: what is checked is what is used. */
 static inline long integer_at(const void *values, int bytes, long i)
 {

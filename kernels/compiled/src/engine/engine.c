@@ -280,6 +280,8 @@ static void set_penalty(struct engine *e, const struct penalty *penalty, double 
 double fastmlp_step(struct engine *e, const struct samples *samples, long first_row, long n_rows,
                     long step, const struct penalty *penalty, const struct update *update)
 {
+    if (is_small_step(e, samples, n_rows, penalty, update))
+        return e->design.kernels->small_step(e, samples, first_row, n_rows, step, update->rate);
     e->pass.shards = NULL;
     weigh(e, samples, first_row, n_rows);
     set_penalty(e, penalty, e->pass.scale * e->pass.unit);

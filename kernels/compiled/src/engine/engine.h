@@ -70,6 +70,7 @@ struct design {
     int lowest;                 /* layer that is not frozen, n_layers if all are */
     int sparse;                 /* for sparse rows: weights of layer 0 lie by rows, see sparse.h */
     int shards;                 /* gradients are sums of shards, see fastmlp_shards */
+    int small;                  /* plain steps may be those of small_steps.h */
     int n_threads;              /* at most */
     long n_packed;              /* elements of the packed parameters */
     long capacity;              /* rows of a pass at most */
@@ -84,6 +85,7 @@ struct arena {
     void *state[MAX_STATES + 1]; /* of the rule, then NULL */
     void *rest;                 /* digits that sums over several passes would lose, or NULL */
     void *input, *target;       /* gathered rows of x and targets, in panels */
+    const void *few;            /* rows of a small step: `input`, or the only one where it is */
     int64_t *labels;            /* gathered, in place of targets */
     void *row_scale, *row_loss; /* per row of the pass */
     struct weight_task *tasks;

@@ -65,6 +65,8 @@ struct kernels {
     double (*fold_shrink)(const struct engine *, double factor);
     void (*rows_block)(void *engine, long block, int thread);
     void (*weights_group)(void *engine, long group, int thread);
+    double (*small_step)(struct engine *, const struct samples *, long first_row, long n_rows, long step,
+                         double rate);
     void (*update_task)(void *engine, long task, int thread);
     void (*bound_task)(void *engine, long panel, int thread);
     void (*descend_task)(void *engine, long task, int thread);

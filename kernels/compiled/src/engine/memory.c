@@ -29,6 +29,9 @@
 
 enum {
     PASS_BYTES = 768 << 10,  /* activations and errors of one pass stay about in the cache */
+    SMALL_FLOPS = 250000,    /* of a small step, as of those that one thread makes in any case; */
+    SMALL_ROWS = 64,         /* its rows, a block of every sum, */
+    SMALL_DEPTH = 512,       /* and inputs of a layer: a panel of weights fits into L1 */
     PASS_ROWS = 1024,        /* ... but a pass has at least this many rows, if the batch has */
     SPARSE_TASKS = 64,       /* of a sparse first layer, at most about */
     GROUP_PANELS = MAX_GROUP, /* of a group of tasks, at most; whole triples of panels */
@@ -260,6 +263,20 @@ static long rows_of_pass(const struct engine *e, long batch)
 /* A limit, or 0 for none; not so small that the mode of steps takes it as none. */
 static double limit_of(double limit) { return limit > 0 && limit < DBL_MIN ? DBL_MIN : limit; }
 
+/* Whether plain steps can be small ones: one thread makes each, in one pass, and nothing but the gradient
+   changes the weights. */
+static int is_small(const struct engine *e)
+{
+    const struct design *d = &e->design;
+    if (e->tuner.n > 1 || 3 * layer_flops(d) * (double)d->capacity > SMALL_FLOPS || d->capacity > SMALL_ROWS ||
+        e->arena.gradient || d->sparse || d->input_dropout > 0 || d->with_norm || d->clip_value > 0 || d->max_norm > 0)
+        return 0;
+    for (int l = 0; l < d->n_layers; l++)
+        if (d->layers[l].n_in > SMALL_DEPTH || d->layers[l].slope || d->layers[l].frozen)
+            return 0;
+    return 1;
+}
+
 /* All sizes are at least 1. */
 struct engine *fastmlp_engine_new(const struct request *r, double *wanted)
 {
@@ -299,6 +316,7 @@ struct engine *fastmlp_engine_new(const struct request *r, double *wanted)
     list_groups(e);
     e->pass.update.rule = r->rule;
     fastmlp_tuner_start(&e->tuner, r->n_threads, 3 * layer_flops(&e->design) * (double)e->design.capacity);
+    e->design.small = is_small(e);
     return e;
 }
 

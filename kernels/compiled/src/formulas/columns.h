@@ -8,7 +8,7 @@
 #include "matrices/panels.h"
 #include "vector/vmath.h"
 
-enum { COLUMN_SETS = 5 }; /* z, y, delta; factors and losses of targets */
+enum { COLUMN_SETS = 6 }; /* z, y, delta, of two blocks of rows; or factors and losses of targets */
 INLINE long output_columns(long n_out) { return (n_out + PANEL - 1) / PANEL * PANEL; }
 /* Bytes of that working space. */
 static long output_scratch(long n_out) { return COLUMN_SETS * output_columns(n_out) * VECTOR_BYTES; }
@@ -51,7 +51,10 @@ static void columns_to_rows(const real *columns, long rows, long n_out, real *pa
 {
     for (long c = 0; c < output_columns(n_out); c += LANES) {
         real *to = panels + c / PANEL * panel + c % PANEL;
-        if (rows == LANES)
+        if (c >= n_out)
+            for (long r = 0; r < rows; r++)
+                store(to + r * PANEL, (vec){0});
+        else if (rows == LANES)
             transpose_square(columns + c * LANES, LANES, to, PANEL);
         else
             transpose_some(LANES, columns + c * LANES, LANES, rows, to, PANEL);

@@ -169,20 +169,57 @@ static vec loss_binary_cross_entropy(const struct output_layer *o, const struct 
 }
 
 /* Output softmax: C = log(sum of exp z) sum(y) - sum of y z;  delta = a sum(y) - y. label_smoothing
-   draws the targets towards their mean. */
+   draws the targets towards their mean. Blocks of rows at once, `set` elements apart: the chain of
+   exponentials, sums and a logarithm is so long that others have to fill the time. */
+enum { SETS_AT_ONCE = 4 };
+INLINE void cross_entropy_sets(const int sets, const struct loss *loss, long n_out, long set, real *z, real *y,
+                               real *delta, vec *losses)
+{
+    const long n = n_out * LANES;
+    vec mass[SETS_AT_ONCE], product[SETS_AT_ONCE], highest[SETS_AT_ONCE], total[SETS_AT_ONCE];
+    UNROLL for (int r = 0; r < sets; r++) {
+        mass[r] = product[r] = total[r] = (vec){0};
+        highest[r] = load(z + r * set);
+    }
+    for (long i = 0; i < n; i += LANES)
+        UNROLL for (int r = 0; r < sets; r++)
+            mass[r] += load(y + r * set + i);
+    if (LOSS_CONSTANT(loss, label_smoothing) != 0)
+        UNROLL for (int r = 0; r < sets; r++) {
+            const struct columns c = {.n = n, .y = y + r * set};
+            smooth_targets(&c, LOSS_CONSTANT(loss, label_smoothing), mass[r] * (real)(1.0 / (double)n_out));
+        }
+    for (long i = 0; i < n; i += LANES)
+        UNROLL for (int r = 0; r < sets; r++) {
+            product[r] += load(y + r * set + i) * load(z + r * set + i);
+            highest[r] = i ? maximum(highest[r], load(z + r * set + i)) : highest[r];
+        }
+    for (long i = 0; i < n; i += LANES)
+        UNROLL for (int r = 0; r < sets; r++) {
+            const vec e = vector_exp(load(z + r * set + i) - highest[r]);
+            total[r] += e;
+            store(z + r * set + i, e);
+        }
+    vec inverse[SETS_AT_ONCE];
+    UNROLL for (int r = 0; r < sets; r++)
+        inverse[r] = (real)1 / total[r];
+    for (long i = 0; i < n; i += LANES)
+        UNROLL for (int r = 0; r < sets; r++) {
+            const vec a = load(z + r * set + i) * inverse[r];
+            store(delta + r * set + i, a * mass[r] - load(y + r * set + i));
+        }
+    UNROLL for (int r = 0; r < sets; r++)
+        losses[r] = (highest[r] + vector_log(total[r])) * mass[r] - product[r];
+}
 static vec loss_cross_entropy(const struct output_layer *o, const struct columns *c)
 {
-    vec mass = {0}, product = {0};
-    for (long i = 0; i < c->n; i += LANES)
-        mass += load(c->y + i);
-    if (LOSS_CONSTANT(o->loss, label_smoothing) != 0)
-        smooth_targets(c, LOSS_CONSTANT(o->loss, label_smoothing), mass * (real)(1.0 / (double)o->n_out));
-    for (long i = 0; i < c->n; i += LANES)
-        product += load(c->y + i) * load(c->z + i);
-    vec log_sum = softmax_columns(c->z, o->n_out);
-    for (long i = 0; i < c->n; i += LANES)
-        store(c->delta + i, load(c->z + i) * mass - load(c->y + i));
-    return log_sum * mass - product;
+    vec loss;
+    cross_entropy_sets(1, o->loss, o->n_out, 0, c->z, c->y, c->delta, &loss);
+    return loss;
+}
+OUTLINE void cross_entropy_pair(const struct output_layer *o, long set, const struct columns *c, vec *losses)
+{
+    cross_entropy_sets(2, o->loss, o->n_out, set, c->z, c->y, c->delta, losses);
 }
 
 /* Targets t = -1 or 1; one-hot targets are 2 y - 1: one against the rest. C = sum of max(0, m) with

@@ -90,6 +90,62 @@ static void through_softmax(const struct columns *c)
         store(c->delta + i, load(c->z + i) * (load(c->delta + i) - along));
 }
 
+/* Columns of errors behind the last one, in the squares that are turned. */
+INLINE void clear_padding(real *delta, long n_out)
+{
+    for (long c = n_out; c % LANES != 0; c++)
+        store(delta + c * LANES, (vec){0});
+}
+
+/* LANES rows or fewer into columns, */
+static void take_columns(const struct output_layer *o, long row, long rows, const struct columns *c)
+{
+    rows_to_columns(o->z + row * PANEL, o->panel, rows, o->n_out, c->z);
+    if (!o->labels)
+        rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, c->y);
+    else if (!labels_to_columns(o->labels + row, rows, o->n_out, c->y))
+        report(o->fault, FAULT_label);
+}
+
+/* and what became of them back. */
+static void give_columns(const struct output_layer *o, long row, long rows, vec loss, const struct columns *c)
+{
+    const int all = rows == LANES;
+    if (o->row_loss && all)
+        store(o->row_loss + row, loss);
+    else if (o->row_loss)
+        store_partial(o->row_loss + row, loss, rows);
+    if (o->delta == NULL)
+        return;
+    if (o->scale) {
+        const vec scale = all ? load(o->scale + row) : load_partial(o->scale + row, rows);
+        for (long i = 0; i < c->n; i += LANES)
+            store(c->delta + i, load(c->delta + i) * scale);
+    }
+    columns_to_rows(c->delta, rows, o->n_out, o->delta + row * PANEL, o->panel);
+}
+
+/* Cross-entropy of most rows: how many. */
+static long pairs_of_columns(const struct output_layer *o, long set)
+{
+    const struct columns c = {.n = o->n_out * LANES, .z = o->columns, .y = o->columns + 2 * set,
+                              .delta = o->columns + 4 * set};
+    const struct columns next = {.n = c.n, .z = c.z + set, .y = c.y + set, .delta = c.delta + set};
+    long row = 0;
+    clear_padding(c.delta, o->n_out);
+    clear_padding(next.delta, o->n_out);
+    for (; o->rows - row > LANES; row += 2 * LANES) {
+        const long second = row + LANES, rows = o->rows - second < LANES ? o->rows - second : LANES;
+        vec losses[2];
+        take_columns(o, row, LANES, &c);
+        take_columns(o, second, rows, &next);
+        cross_entropy_pair(o, set, &c, losses);
+        give_columns(o, row, LANES, losses[0], &c);
+        give_columns(o, second, rows, losses[1], &next);
+    }
+    return row;
+}
+
 static void output_layer(const struct output_layer *o)
 {
     if (o->loss->code == LOSS_custom) {
@@ -108,15 +164,11 @@ static void output_layer(const struct output_layer *o)
         of_probabilities.output = ACTIVATION_identity;
         seen = &of_probabilities;
     }
-    for (long i = c.n; i < set; i++)
-        c.delta[i] = 0;
-    for (long row = 0; row < o->rows; row += LANES) {
-        long rows = o->rows - row < LANES ? o->rows - row : LANES;
-        rows_to_columns(o->z + row * PANEL, o->panel, rows, o->n_out, c.z);
-        if (o->labels && !labels_to_columns(o->labels + row, rows, o->n_out, c.y))
-            report(o->fault, FAULT_label);
-        if (!o->labels)
-            rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, c.y);
+    long row = o->loss->code == LOSS_cross_entropy && !o->targets ? pairs_of_columns(o, set) : 0;
+    clear_padding(c.delta, o->n_out);
+    for (; row < o->rows; row += LANES) {
+        const long rows = o->rows - row < LANES ? o->rows - row : LANES;
+        take_columns(o, row, rows, &c);
         vec loss = {0};
         if (mixes)
             softmax_columns(c.z, o->n_out);
@@ -127,16 +179,7 @@ static void output_layer(const struct output_layer *o)
         }
         if (mixes)
             through_softmax(&c);
-        if (o->row_loss)
-            store_partial(o->row_loss + row, loss, rows);
-        if (o->delta) {
-            if (o->scale) {
-                vec scale = load_partial(o->scale + row, rows);
-                for (long i = 0; i < c.n; i += LANES)
-                    store(c.delta + i, load(c.delta + i) * scale);
-            }
-            columns_to_rows(c.delta, rows, o->n_out, o->delta + row * PANEL, o->panel);
-        }
+        give_columns(o, row, rows, loss, &c);
     }
 }
 

@@ -30,8 +30,41 @@
 #define ZIP_STAGES 1
 #endif
 
-/* to[c][r] = from[r][c] for a square of LANES x LANES. Interleaving row i with row i + LANES / 2,
-   log2(LANES) times, moves bit after bit of the row number into the column number. */
+/* to[c][r] = from[r][c] for a square of LANES x LANES. */
+#if VECTOR_BYTES == 32 && FASTMLP_REAL_BITS == 32
+/* Halves of rows i and i + 4 meet in one vector; then both halves of it are turned as squares of 4 x 4. */
+INLINE void transpose_vectors(vec v[LANES], vec w[LANES])
+{
+    UNROLL for (int i = 0; i < 4; i++) {
+        w[i] = SHUFFLE(v[i], v[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        w[i + 4] = SHUFFLE(v[i], v[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+    UNROLL for (int i = 0; i < 8; i += 4) {
+        const vec a = SHUFFLE(w[i], w[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        const vec b = SHUFFLE(w[i], w[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+        const vec c = SHUFFLE(w[i + 2], w[i + 3], 0, 8, 1, 9, 4, 12, 5, 13);
+        const vec d = SHUFFLE(w[i + 2], w[i + 3], 2, 10, 3, 11, 6, 14, 7, 15);
+        v[i] = SHUFFLE(a, c, 0, 1, 8, 9, 4, 5, 12, 13);
+        v[i + 1] = SHUFFLE(a, c, 2, 3, 10, 11, 6, 7, 14, 15);
+        v[i + 2] = SHUFFLE(b, d, 0, 1, 8, 9, 4, 5, 12, 13);
+        v[i + 3] = SHUFFLE(b, d, 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+}
+#elif VECTOR_BYTES == 32
+INLINE void transpose_vectors(vec v[LANES], vec w[LANES])
+{
+    UNROLL for (int i = 0; i < 2; i++) {
+        w[i] = SHUFFLE(v[i], v[i + 2], 0, 1, 4, 5);
+        w[i + 2] = SHUFFLE(v[i], v[i + 2], 2, 3, 6, 7);
+    }
+    UNROLL for (int i = 0; i < 4; i += 2) {
+        v[i] = SHUFFLE(w[i], w[i + 1], 0, 4, 2, 6);
+        v[i + 1] = SHUFFLE(w[i], w[i + 1], 1, 5, 3, 7);
+    }
+}
+#else
+/* Interleaving row i with row i + LANES / 2, log2(LANES) times, moves bit after bit of the row number into
+   the column number. */
 INLINE void transpose_vectors(vec v[LANES], vec w[LANES])
 {
     UNROLL for (int stage = 0; stage < ZIP_STAGES; stage++) {
@@ -43,6 +76,7 @@ INLINE void transpose_vectors(vec v[LANES], vec w[LANES])
             v[i] = w[i];
     }
 }
+#endif
 
 INLINE void transpose_square(const real *from, long from_row, real *to, long to_row)
 {

@@ -117,6 +117,17 @@ static descent_tile *const triple_descents[VECTORS][TRIPLE_FEATURES] = {{EACH_TR
                                                                     {EACH_TRIPLE(TRIPLE_DESCENT, 1)}};
 #endif
 
+/* Steps of descent by a few features and a panel of columns, which prefetch nothing. */
+typedef void few_tile(long rows, const real *a, const real *d, real *w, const struct descent *by);
+#define FEW_TILE(F, P)                                                                             \
+    OUTLINE void few_##F##x##P(long rows, const real *a, const real *d, real *w, const struct descent *by) \
+    {                                                                                              \
+        step_tile(F, 0, P * VECTORS, NOTHING, rows, a, d, a, w, by);                               \
+    }
+#define FEW_NAME(F, P) few_##F##x##P,
+EACH_FEATURES(FEW_TILE, 1)
+static few_tile *const few_tiles[TILE_FEATURES] = {EACH_FEATURES(FEW_NAME, 1)};
+
 /* Steps of descent by a whole panel of features. Tiles of two features are too many for one function. */
 #if TILE_FEATURES >= 6
 enum { HALF_STEP_FEATURES = 8 };

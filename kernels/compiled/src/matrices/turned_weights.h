@@ -17,14 +17,7 @@ INLINE void turn_square(const int whole, const real *w, long w_row, long last, v
     vec half[LANES];
     UNROLL for (int i = 0; i < LANES; i++)
         to[i] = load(w + (whole || i < last ? i : last) * w_row);
-    UNROLL for (int stage = 0; stage < ZIP_STAGES; stage++) {
-        UNROLL for (int i = 0; i < LANES / 2; i++) {
-            half[2 * i] = ZIP_LOWER(to[i], to[i + LANES / 2]);
-            half[2 * i + 1] = ZIP_UPPER(to[i], to[i + LANES / 2]);
-        }
-        UNROLL for (int i = 0; i < LANES; i++)
-            to[i] = half[i];
-    }
+    transpose_vectors(to, half);
 }
 
 /* A vector of elements from column j on into a row of panels; `n` of them. */

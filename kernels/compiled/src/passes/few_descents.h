@@ -5,7 +5,21 @@
 
 #include "passes/tasks.h"
 
-enum { FEW_DESCENT = 3 }; /* rows, at most */
+enum {
+    FEW_DESCENT = 3, /* rows, at most */
+    FEW_STEPS = 4,   /* features that are written one after the other; a panel has a multiple of them */
+};
+
+/* One feature's row of weights. */
+INLINE void descend_feature(const int rows, const int vectors, const real *x, vec right[][VECTORS], vec by, real *w)
+{
+    UNROLL for (int v = 0; v < vectors; v++) {
+        vec sum = {0};
+        UNROLL for (int r = 0; r < rows; r++)
+            sum = FMA(SPLAT(x[r * PANEL]), right[r][v], sum);
+        store(w + v * LANES, FMA(by, sum, load(w + v * LANES)));
+    }
+}
 
 /* Each element is what the tiles compute: a chain over the rows, then the step. */
 INLINE void descend_rows(const int rows, const int vectors, long features, const real *a, long a_panel,
@@ -17,14 +31,12 @@ INLINE void descend_rows(const int rows, const int vectors, long features, const
         UNROLL for (int v = 0; v < vectors; v++)
             right[r][v] = load(d + r * PANEL + v * LANES);
     for (; features > 0; features -= PANEL, a += a_panel) {
-        const real *end = a + min(features, PANEL);
-        for (const real *x = a; x != end; x++, w += PANEL)
-            UNROLL for (int v = 0; v < vectors; v++) {
-                vec sum = {0};
-                UNROLL for (int r = 0; r < rows; r++)
-                    sum = FMA(SPLAT(x[r * PANEL]), right[r][v], sum);
-                store(w + v * LANES, FMA(by, sum, load(w + v * LANES)));
-            }
+        const real *x = a, *end = a + min(features, PANEL);
+        for (; end - x >= FEW_STEPS; x += FEW_STEPS, w += FEW_STEPS * PANEL)
+            UNROLL for (int i = 0; i < FEW_STEPS; i++)
+                descend_feature(rows, vectors, x + i, right, by, w + i * PANEL);
+        for (; x != end; x++, w += PANEL)
+            descend_feature(rows, vectors, x, right, by, w);
     }
 }
 

@@ -8,6 +8,7 @@
 #include "passes/gauss_newton.h"
 #include "passes/hessian.h"
 #include "passes/single_calls.h"
+#include "passes/small_steps.h"
 
 #define TABLE_NAME(isa, real_name) FASTMLP_JOIN(fastmlp_, isa, real_name)
 #define TEXT(x) #x
@@ -33,6 +34,7 @@ const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
     .fold_shrink = fold_shrink,
     .rows_block = rows_block,
     .weights_group = weights_group,
+    .small_step = small_step,
     .update_task = update_task,
     .bound_task = bound_task,
     .descend_task = descend_task,

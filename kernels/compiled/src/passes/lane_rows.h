@@ -98,50 +98,12 @@ static void forward_lanes(const struct lanes *e, long rows)
     }
 }
 
-/* loss_cross_entropy of some rows at once: its chain of exponentials, sums and a logarithm is so long
-   that other rows have to fill the time. */
-enum { ROWS_AT_ONCE = 4 };
-OUTLINE void cross_entropy_rows(const struct loss *loss, long n_out, real *z, real *y, real *delta,
-                                real *losses)
+OUTLINE void cross_entropy_rows(const struct loss *loss, long n_out, real *z, real *y, real *delta, real *losses)
 {
-    const long row = n_out * LANES;
-    const real smoothing = (real)LOSS_CONSTANT(loss, label_smoothing);
-    vec mass[ROWS_AT_ONCE], product[ROWS_AT_ONCE], highest[ROWS_AT_ONCE], total[ROWS_AT_ONCE];
-    UNROLL for (int r = 0; r < ROWS_AT_ONCE; r++) {
-        mass[r] = product[r] = total[r] = (vec){0};
-        highest[r] = load(z + r * row);
-    }
-    for (long i = 0; i < row; i += LANES)
-        UNROLL for (int r = 0; r < ROWS_AT_ONCE; r++)
-            mass[r] += load(y + r * row + i);
-    if (smoothing != 0)
-        UNROLL for (int r = 0; r < ROWS_AT_ONCE; r++) {
-            const struct columns c = {.n = row, .y = y + r * row};
-            smooth_targets(&c, LOSS_CONSTANT(loss, label_smoothing), mass[r] * (real)(1.0 / (double)n_out));
-        }
-    for (long i = 0; i < row; i += LANES)
-        UNROLL for (int r = 0; r < ROWS_AT_ONCE; r++) {
-            product[r] += load(y + r * row + i) * load(z + r * row + i);
-            highest[r] = i ? maximum(highest[r], load(z + r * row + i)) : highest[r];
-        }
-    for (long i = 0; i < row; i += LANES)
-        UNROLL for (int r = 0; r < ROWS_AT_ONCE; r++) {
-            const vec e = vector_exp(load(z + r * row + i) - highest[r]);
-            total[r] += e;
-            store(z + r * row + i, e);
-        }
-    vec inverse[ROWS_AT_ONCE], log_sum[ROWS_AT_ONCE];
-    UNROLL for (int r = 0; r < ROWS_AT_ONCE; r++)
-        inverse[r] = (real)1 / total[r];
-    UNROLL for (int r = 0; r < ROWS_AT_ONCE; r++)
-        log_sum[r] = highest[r] + vector_log(total[r]);
-    for (long i = 0; i < row; i += LANES)
-        UNROLL for (int r = 0; r < ROWS_AT_ONCE; r++) {
-            const vec a = load(z + r * row + i) * inverse[r];
-            store(delta + r * row + i, a * mass[r] - load(y + r * row + i));
-        }
-    UNROLL for (int r = 0; r < ROWS_AT_ONCE; r++)
-        store(losses + r * LANES, log_sum[r] * mass[r] - product[r]);
+    vec loss_of_row[SETS_AT_ONCE];
+    cross_entropy_sets(SETS_AT_ONCE, loss, n_out, n_out * LANES, z, y, delta, loss_of_row);
+    UNROLL for (int r = 0; r < SETS_AT_ONCE; r++)
+        store(losses + r * LANES, loss_of_row[r]);
 }
 
 /* Losses and errors of the output layer: a row of all networks is what a block of rows is to a loss. */
@@ -154,7 +116,7 @@ static void output_lanes(const struct lanes *e, struct lane_step *s)
     real *losses = e->row_loss;
     long r = 0, row = top->n_out * LANES;
     if (e->loss.code == LOSS_cross_entropy)
-        for (; r + ROWS_AT_ONCE <= s->n; r += ROWS_AT_ONCE)
+        for (; r + SETS_AT_ONCE <= s->n; r += SETS_AT_ONCE)
             cross_entropy_rows(&e->loss, top->n_out, (real *)top->output + r * row,
                                (real *)e->target + r * row, (real *)top->delta + r * row,
                                losses + r * LANES);
