@@ -117,7 +117,7 @@ FAULTS = (
     _numba("binary smoothing", "formulas/losses_of_scores.py", "columns.constant * 0.5)",
            "columns.constant)", _only(PARITY, "numba and loss_value")),
     _numba("squared hinge", "formulas/losses_of_scores.py", "y * reached * -2.0",
-           "y * reached * -1.0", _only(PARITY, "numba and output_delta")),
+           "y * reached * -1.0", _only(NETWORKS, "numba and squared_hinge")),
     _numba("Nesterov", "formulas/update_rules.py", "code.fma(k[0], v, -change) if nesterov",
            "code.fma(k[0], v, change) if nesterov", _JIT_RULE("momentum")),
     _numba("bias correction of Adamax", "formulas/update_rules.py",
