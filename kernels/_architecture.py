@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from ._custom_activation import CustomActivation
@@ -85,14 +85,16 @@ class Architecture:
         biases : list of (n_out,) arrays
             One for each layer.
         """
-        weights, biases, start = [], [], 0
-        for n_in, n_out in self.layer_shapes:
-            weights.append(flat[start : start + n_in * n_out].reshape(n_in, n_out))
-            start += n_in * n_out
-        for _, n_out in self.layer_shapes:
-            biases.append(flat[start : start + n_out])
-            start += n_out
-        return weights, biases
+        weights, biases = self._places
+        return [flat[at].reshape(shape) for at, shape in weights], [flat[at] for at in biases]
+
+    @cached_property
+    def _places(self) -> tuple[list[tuple[slice, tuple[int, int]]], list[slice]]:
+        """Where in the flat vector weights lie, with their shapes, and biases."""
+        sizes = [n_in * n_out for n_in, n_out in self.layer_shapes]
+        ends = list(accumulate((*sizes, *self.sizes[1:]), initial=0))
+        places = [slice(*ends_) for ends_ in pairwise(ends)]
+        return list(zip(places, self.layer_shapes, strict=False)), places[len(sizes) :]
 
 
 def is_activation(activation: Any) -> bool:

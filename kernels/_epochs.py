@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,11 +50,12 @@ class Plateau:
         Plateau
             With another ``best`` and ``worse``.
         """
-        best, worse = self.best, self.worse
+        best, worse, tol = self.best, self.worse, self.tol
         for loss in losses:
-            worse = worse + 1 if loss > best - self.tol else 0
-            best = min(best, loss)
-        return replace(self, best=best, worse=worse)
+            worse = worse + 1 if loss > best - tol else 0
+            if loss < best:
+                best = loss
+        return Plateau(best, worse, tol, self.patience)
 
     @property
     def reached(self) -> bool:
@@ -256,22 +257,22 @@ def shuffled_each(
     >>> kernels.shuffled_each(drawing, [np.arange(4)] * 2, 3).shape
     (2, 3, 4)
     """
-    alike = [drawing_alike(one) for one in generators]
-    if len(orders[0]) < 2**31 and None not in alike:
-        found: Array = _compiled().shuffled(alike, orders, count)
+    bits = [bits_of(one) for one in generators]
+    if len(orders[0]) < 2**31 and None not in bits:
+        found: Array = _compiled().shuffled(bits, orders, count)
         return found
     pairs = zip(generators, orders, strict=True)
     return np.stack([_by_numpy(generator, order, count) for generator, order in pairs])
 
 
-def drawing_alike(generator: Any) -> np.random.Generator | None:
-    """A generator of the same bits, where the compiled backend draws from it what NumPy does."""
+def bits_of(generator: Any) -> Any:
+    """The bit generator of a generator, where the compiled backend draws from it as NumPy does."""
     if not _draws_as_numpy():
         return None
     if isinstance(generator, np.random.RandomState):
         state: Any = generator
-        return np.random.Generator(state._bit_generator)
-    return generator if isinstance(generator, np.random.Generator) else None
+        return state._bit_generator
+    return generator.bit_generator if isinstance(generator, np.random.Generator) else None
 
 
 def _by_numpy(generator: Any, order: Array, count: int) -> Array:
@@ -292,14 +293,14 @@ def _compiled() -> Any:
 def _draws_as_numpy() -> bool:
     """Whether this version of NumPy shuffles as the compiled backend does, old and new."""
     try:
-        _compiled()
         old: Any = np.random.RandomState(7)._bit_generator
+        _compiled().look_at_twister(old)
     except (ImportError, AttributeError):
         return False
     order, mine = np.arange(999, dtype=np.intp), np.random.default_rng(7)
     numpys: Any = np.random.default_rng(7)
     for _ in range(2):
-        found = _compiled().shuffled([mine], [order], 3)[0]
+        found = _compiled().shuffled([mine.bit_generator], [order], 3)[0]
         same = np.array_equal(found, _by_numpy(numpys, order, 3))
         if not (same and mine.random() == numpys.random()):
             return False

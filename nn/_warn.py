@@ -6,6 +6,7 @@ import functools
 import sys
 import warnings
 from types import FrameType
+from typing import Any
 
 #: Modules whose frames lie between the user's line and the warning: this package, and what calls
 #: its estimators on the user's behalf, maybe in a thread or process of its own.
@@ -25,13 +26,13 @@ def warn(message: str, category: type[Warning] = UserWarning, module: str | None
     """
     frame = _users(sys._getframe(1))
     known = frame.f_globals
-    warnings.warn_explicit(
+    warnings.warn_explicit(  # by position: with names it takes half as long again
         message,
         category,
-        filename=frame.f_code.co_filename,
-        lineno=frame.f_lineno,
-        module=module or known.get("__name__") or "<string>",
-        registry=known.setdefault("__warningregistry__", {}),
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module or known.get("__name__") or "<string>",
+        known.setdefault("__warningregistry__", {}),
     )
 
 
@@ -39,8 +40,8 @@ def _users(frame: FrameType) -> FrameType:
     """The innermost frame that is the user's; in a worker's process or thread, which has none,
     the outermost of this package."""
     own, here = frame, frame
-    while (module := _module(here)) in _BETWEEN:
-        if module == _BETWEEN[0]:
+    while (package := _between(here.f_globals.get("__name__"))) or _is_worker(here):
+        if package == _BETWEEN[0]:
             own = here
         if here.f_back is None:
             return own
@@ -48,14 +49,16 @@ def _users(frame: FrameType) -> FrameType:
     return here
 
 
-def _module(frame: FrameType) -> str:
-    """Top of the module's name; by its file for a worker, which runs as ``__main__``."""
-    return _top(str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename)
-
-
 @functools.lru_cache(maxsize=256)
-def _top(name: str, filename: str) -> str:
-    name = name.partition(".")[0]
-    if name == "__main__" and "/joblib/" in filename.replace("\\", "/"):
+def _between(module: Any) -> str:
+    """The package of ``_BETWEEN`` that a module is of, or nothing."""
+    package = str(module or "").partition(".")[0]
+    if package in ("", "_frozen_importlib"):
         return "joblib"
-    return "joblib" if name in ("", "_frozen_importlib") else name
+    return package if package in _BETWEEN else ""
+
+
+def _is_worker(frame: FrameType) -> bool:
+    """Whether this is a worker's own program, which runs as ``__main__``."""
+    named = frame.f_globals.get("__name__") == "__main__"
+    return named and "/joblib/" in frame.f_code.co_filename.replace("\\", "/")

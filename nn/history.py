@@ -85,11 +85,11 @@ class History:
         self.learning_rate = [] if learning_rate is None else learning_rate
         self.stop_reason, self.stop_message = stop_reason, stop_message
         self.best_epoch = best_epoch
-        for name, curve in {
-            "validation_loss": validation_loss,
-            "metrics": metrics,
-            **curves,
-        }.items():
+        if validation_loss is not None:
+            self.validation_loss = validation_loss
+        if metrics is not None:
+            self.metrics = metrics
+        for name, curve in curves.items():
             if name not in _LATER:
                 raise TypeError(f"a history has no {name!r}")
             if curve is not None:

@@ -178,7 +178,8 @@ FAULTS = (
         "new < value and new <= value + c1 * step * slope", "new < value",
         "tests/training/test_line_search.py"),
     # Estimators
-    Fault("tolerance of the loss", "kernels/_epochs.py", "loss > best - self.tol", "loss > best",
+    Fault("tolerance of the loss", "kernels/_epochs.py",
+        "1 if loss > best - tol", "1 if loss > best",
         "tests/estimators/test_sklearn_numbers.py tests/estimators/test_estimators_stopping.py"),
     _nn("rate of Adam as it is shown", "estimators/_fitting/optimizer.py",
         "math.sqrt(1 - beta_2**self.step)", "1.0", "tests/estimators/test_sklearn_numbers.py"),

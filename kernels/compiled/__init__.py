@@ -24,6 +24,7 @@ from ._core import (
     update,
     weight_gradient,
 )
+from ._core import look_at_twister as look_at_twister  # as the next, for _epochs.py
 from ._core import shuffled as shuffled  # for _epochs.py: no backend's own computation
 
 __all__ = [

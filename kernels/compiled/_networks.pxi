@@ -270,13 +270,13 @@ class Trainer:
         cdef Samples rows
         cdef Use use = self._use
         cdef cnp.ndarray rates, losses
-        generator = None
+        bit_generator = None
         if not few_plain_rows(self._engine, x, target, sample_weight):
             _checks.rows(self._architecture, self._dtype, x, target, sample_weight, self._loss)
         out = _epochs.check(orders, learning_rates, len(x), self._options.batch_size, out)
         rows = Samples(x, target, sample_weight, self._dtype)
         if isinstance(orders, Shuffle):
-            if (generator := drawing(self._engine, x, orders)) is None:
+            if (bit_generator := drawing(self._engine, x, orders)) is None:
                 given = x, target, orders, learning_rates, sample_weight
                 return _epochs.one_by_one(self, *given, plateau, out)
             orders, last = orders.order[None], orders.order
@@ -286,18 +286,18 @@ class Trainer:
             if not plain_labels(every, len(every), max(len(x), 2)) or len(x) < 2:
                 _checks.order(every, len(x))
             rows.visit(orders, orders.shape[1])
-        rates, losses = np.ascontiguousarray(learning_rates), np.full(len(out), np.nan)
+        rates, losses = np.ascontiguousarray(learning_rates), out.copy()
         use.begin()
         try:
             self._prepare(isinstance(x, CSR), rows.s.n_rows)
             run_steps(
                 self, self._engine, &rows.s, rates, learning_rates.ndim == 2, len(out),
-                <double *>cnp.PyArray_DATA(losses), generator, plateau,
+                <double *>cnp.PyArray_DATA(losses), bit_generator, plateau,
             )
             return out
         finally:
             out[...] = losses
-            if generator is not None:
+            if bit_generator is not None:
                 last[...] = rows.keep[len(rows.keep) - 1][0]
             use.end()
 

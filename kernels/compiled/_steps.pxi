@@ -70,7 +70,7 @@ cdef struct epochs:
     const double *rate
     bint rate_of_step
     double *losses
-    bitgen_t *bits
+    drawing_bits drawn_from
     const volatile int32_t *halted
     plateau_so_far plateau
 
@@ -81,8 +81,8 @@ cdef void steps_for_a_while(
     """Make some steps, or fewer where epochs end, a step fails or somebody halts them."""
     cdef long here
     while e.epoch < e.n_epochs and most > 0:
-        if e.bits != NULL and e.at == 0:
-            shuffle(<int64_t *>s.order, e.n, e.bits)
+        if e.drawn_from.bits != NULL and e.at == 0:
+            shuffle(<int64_t *>s.order, e.n, &e.drawn_from)
         if e.at < e.n:
             here = e.batch if e.n - e.at > e.batch else e.n - e.at
             fastmlp_update_at(u, <double>(e.step + 1), e.rate[0])
@@ -99,7 +99,7 @@ cdef void steps_for_a_while(
                 e.n_epochs = e.epoch + 1
             e.epoch += 1
             e.at, e.total, e.rate = 0, 0, e.rate + (not e.rate_of_step)
-            if s.order != NULL and e.bits == NULL:
+            if s.order != NULL and e.drawn_from.bits == NULL:
                 s.order += e.n
         most -= 1
         if e.halted != NULL and e.halted[0]:
@@ -120,12 +120,12 @@ cdef void make_steps(
 
 cdef int run_steps(
     trainer, Engine engine, samples *s, cnp.ndarray rates, bint rate_of_step, long n_epochs,
-    double *losses, generator=None, plateau=None,
+    double *losses, bit_generator=None, plateau=None,
 ) except -1:
     """The steps of some epochs; the mean loss of the rows of each is written to ``losses``.
 
     ``rates`` has one for each step (``rate_of_step``), or epoch; an order one epoch after the other.
-    With a generator the order is one, which each epoch shuffles before its first step. Epochs end
+    With a bit generator the order is one, which each epoch shuffles before its first step. Epochs end
     where a :class:`fastmlp.kernels.Plateau` is reached.
     """
     cdef epochs e
@@ -136,7 +136,8 @@ cdef int run_steps(
     memset(&e, 0, sizeof(epochs))
     e.n, e.batch, e.step, e.n_epochs = s.n_rows, trainer._options.batch_size, trainer.step, n_epochs
     e.rate, e.rate_of_step, e.losses = <const double *>cnp.PyArray_DATA(rates), rate_of_step, losses
-    e.bits, e.halted, e.plateau = bits_of(generator), switch_of(halt), plateau_at(plateau)
+    e.drawn_from, e.halted = bits_of(bit_generator), switch_of(halt)
+    e.plateau = plateau_at(plateau)
     engine.e.c_pass.fault = 0
     try:
         if trainer._sparse_rows:
@@ -148,10 +149,10 @@ cdef int run_steps(
             if e.halted != NULL and e.halted[0]:
                 raise _epochs.Halted
             finished = trainer._copies() if engine.calls_back else None
-            if generator is None:
+            if bit_generator is None:
                 make_steps(engine, s, &e, &p, &u, steps_between_signals)
             else:
-                with generator.bit_generator.lock:
+                with bit_generator.lock:
                     engine.e.c_pass.interrupted = NULL  # a signal handler might wait for the lock
                     make_steps(engine, s, &e, &p, &u, steps_between_signals)
                     engine.e.c_pass.interrupted = signals_say_stop

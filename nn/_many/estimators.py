@@ -86,7 +86,7 @@ class MLPEnsembleClassifier(ClassifierMixin, Ensemble):
         return np.asarray(self.classes_[proba.argmax(axis=1)])
 
     def _learn_targets(self, y: Any) -> Array:
-        codes = _labels.LabelCodes.of(_labels.flatten_column(y))
+        codes = _labels.LabelCodes.of(_labels.plain(_labels.flatten_column(y)))
         if codes.y_type_ == _labels.MULTILABEL:
             raise ValueError("an MLPEnsembleClassifier takes one label a row, got several")
         if len(codes.classes_) < 2:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from .._inputs.arrays import all_finite
 from .._typing import Array
 from .._warn import warn
 from .evaluation import Evaluation
@@ -62,7 +61,7 @@ class NetworkHooks(Hooks):
         if not finished:
             run.show()
             return
-        if run.history.stop_reason != "non_finite_loss" and not np.isfinite(run.parameters).all():
+        if run.history.stop_reason != "non_finite_loss" and not all_finite(run.parameters):
             stop_at_last_finite(run.history, run.parameters, self.before)
         for _, watch in run.watches:
             watch.training_ended(run.history, run.parameters)
@@ -80,7 +79,7 @@ def stop_at_last_finite(history: History, parameters: Array, before: Array) -> N
         broken = f"the loss became {loss}"
     history.stop_reason = "non_finite_loss"
     history.stop_message = f"{broken} in epoch {history.epochs}"
-    if not np.isfinite(parameters).all():
+    if not all_finite(parameters):
         parameters[...] = before
 
 

@@ -89,12 +89,8 @@ def train(run: Run, hooks: Hooks) -> None:
         _call(run, hooks, run.callbacks, "on_train_begin")
         while history.epochs < run.epochs and not history.stop_reason:
             hooks.epoch_begins(run)
-            most = hooks.unseen(run)
-            if (
-                most > 1
-                and together.possible(run)
-                and together.train(run, most, hooks.plateau(run))
-            ):
+            count = together.at_once(run, hooks.unseen(run))
+            if count > 1 and together.train(run, count, hooks.plateau(run)):
                 hooks.epochs_trained(run)
                 _judge(run, hooks)
                 continue

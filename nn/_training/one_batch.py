@@ -14,6 +14,7 @@ import numpy as np
 from fastmlp import kernels
 
 from .. import schedules
+from .._inputs.arrays import all_finite
 from ..history import History
 from . import plan, together
 from .fit import stop_at_last_finite, warned
@@ -69,7 +70,7 @@ def fit(network: Network, X: Any, y: Any, options: Options, kept: Kept) -> Histo
     if not math.isfinite(loss):
         parameters[...] = before  # as where an epoch has not been finished
         stop_at_last_finite(history, parameters, before)
-    elif not np.isfinite(parameters).all():
+    elif not all_finite(parameters):
         stop_at_last_finite(history, parameters, before)
     return warned(history)
 

@@ -9,7 +9,6 @@ become infinite, the epochs are made again one by one, which finds out in which.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from fastmlp import kernels
 
+from .._inputs.arrays import all_finite
 from .._typing import Array
 from .positions import position, set_position
 from .run import Run
@@ -59,9 +59,11 @@ def foreseeable(run: Run) -> bool:
     )
 
 
-def possible(run: Run) -> bool:
-    """Whether the next epochs of a run may be made in one call."""
-    return foreseeable(run) and hasattr(run.trainer, "run_epochs") and how_many(run) > 1
+def at_once(run: Run, most: float) -> int:
+    """How many of the coming epochs, at most ``most``, are made in one call; 1 for one by one."""
+    if most > 1 and foreseeable(run) and hasattr(run.trainer, "run_epochs"):
+        return int(min(how_many(run), most))
+    return 1
 
 
 class Piece:
@@ -85,11 +87,12 @@ class Piece:
             self._parameters = np.empty_like(run.parameters)
             self._moments, self._position = run.moments(self._parameters), position(run.generator)
         if getattr(run.rates, "fixed", False):
-            self.rates = np.full(count, run.rates.of_epoch(first))
+            self.rates = np.empty(count)
+            self.rates.fill(run.rates.of_epoch(first))
         else:
             self.rates = np.array([run.rates.of_epoch(first + epoch) for epoch in range(count)])
         self.orders = _orders(run, count) if draw else None
-        self.losses = np.full(count, np.nan)
+        self.losses = np.empty(count)  # the trainer fills them with NaN before it begins
 
     def _note(self, done: int, seconds: float) -> None:
         history, rates = self.run.history, self.rates[:done]
@@ -133,10 +136,10 @@ class Piece:
     def _stayed_finite(self, done: int) -> bool:
         """Whether all numbers did; the run's parameters are then those that were learned."""
         run = self.run
-        if not np.isfinite(self.losses[:done]).all():
+        if not all_finite(self.losses[:done]):
             return False
         run.trainer.store(run.parameters)
-        if np.isfinite(run.parameters).all():
+        if all_finite(run.parameters):
             return True
         run.parameters[...] = self._parameters
         return False
@@ -168,13 +171,13 @@ def draw(pieces: Sequence[Piece], count: int) -> None:
         piece.orders = orders
 
 
-def train(run: Run, most: float = math.inf, plateau: kernels.Plateau | None = None) -> bool:
-    """Train for some epochs, at most ``most``; return whether all numbers stayed finite.
+def train(run: Run, count: int, plateau: kernels.Plateau | None = None) -> bool:
+    """Train for ``count`` epochs; return whether all numbers stayed finite.
 
     Where they did not the run is where it was, and makes as many epochs one by one. Epochs end
     where the plateau is reached.
     """
-    piece, batch = Piece(run, int(min(how_many(run), most)), plateau=plateau), run.batch
+    piece, batch = Piece(run, count, plateau=plateau), run.batch
     arrays = batch.x, batch.target, piece.orders, piece.rates
     started = time.perf_counter()
     try:
@@ -208,4 +211,5 @@ def _orders(run: Run, count: int) -> Array | kernels.Shuffle | None:
         return None
     if run.generator is None:
         return np.tile(run.order, (count, 1))
-    return kernels.Shuffle(run.generator, run.order.copy())
+    # What a run may go back to is kept.
+    return kernels.Shuffle(run.generator, run.order.copy() if run.rewinds else run.order)

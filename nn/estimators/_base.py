@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -244,16 +243,16 @@ class BaseMLP(
     def _initialize(self, n_features: int, dtype: Any) -> None:
         """Draw the initial parameters, layer by layer."""
         hidden = hidden_sizes(self)
-        sizes = (n_features, *hidden, self.n_outputs_)
-        layers = [self._init_coef(n_in, n_out, dtype) for n_in, n_out in pairwise(sizes)]
-        self.n_layers_ = len(sizes)
-        self.n_iter_ = 0
-        self.t_ = 0
+        architecture = self._architecture_of((n_features, *hidden, self.n_outputs_))
+        flat = np.empty(architecture.n_parameters, dtype)
+        views = architecture.views(flat)
+        for weights, biases in zip(*views, strict=True):
+            n_in, n_out = weights.shape
+            weights[...], biases[...] = self._init_coef(n_in, n_out, dtype)
+        self.n_layers_ = len(architecture.sizes)
+        self.n_iter_ = self.t_ = 0
         self._hidden_sizes = hidden
-        self.__dict__.pop("_views", None)
-        self.coefs_, self.intercepts_ = map(list, zip(*layers, strict=True))
-        drawn = [np.ravel(values) for values in (*self.coefs_, *self.intercepts_)]
-        self._adopt(np.concatenate(drawn, dtype=dtype))
+        self._hold(flat, architecture.sizes, *views)
         forget_curves(self)
 
     def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> tuple[Array, Array]:

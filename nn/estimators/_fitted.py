@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from fastmlp.kernels import Architecture, active
 
+from .._inputs.arrays import all_finite
 from .._training import keeping
 from .._typing import Array
 from . import _names
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 #: What is made again from the rest where it is needed, and never copied or pickled.
 _MADE_AGAIN = (
-    *("_flat", "_views", "_networks", "_ready", "_lock", "_halt", "_checked"),
+    *("_flat", "_layers", "_views", "_networks", "_ready", "_lock", "_halt", "_checked"),
     *("_random_state", "_own_random", "_kept_trainer"),
 )
 _FLOAT32 = np.dtype(np.float32)
@@ -36,18 +37,21 @@ class Ready(NamedTuple):
     settings: tuple[Any, ...]
 
 
-@functools.lru_cache(maxsize=256)
-def _architecture(
-    shapes: tuple[tuple[int, ...], ...], widths: tuple[tuple[int, ...], ...], hidden: Any, out: str
-) -> Architecture:
-    """The network of weights and biases of these shapes."""
+def _sizes(coefs: list[Array], intercepts: list[Array]) -> tuple[int, ...]:
+    """Neurons of the layers that these weights and biases are of."""
+    shapes = [np.shape(w) for w in coefs]
+    widths = [np.shape(b)[-1:] for b in intercepts]  # biases may also be row vectors
     chained = all(below[1:] == above[:1] for below, above in pairwise(shapes))
-    if not chained or list(widths) != [shape[1:] for shape in shapes]:
+    if not chained or widths != [shape[1:] for shape in shapes]:
         raise ValueError(
-            "coefs_ and intercepts_ do not fit each other: shapes "
-            f"{list(shapes)} and {list(widths)}"
+            f"coefs_ and intercepts_ do not fit each other: shapes {shapes} and {widths}"
         )
-    sizes = (shapes[0][0], *(shape[1] for shape in shapes))
+    return (shapes[0][0], *(shape[1] for shape in shapes))
+
+
+@functools.lru_cache(maxsize=256)
+def _architecture(sizes: tuple[int, ...], hidden: Any, out: str) -> Architecture:
+    """The network of layers of these sizes."""
     return Architecture(sizes, _names.activations(hidden, len(sizes) - 2), out)
 
 
@@ -94,8 +98,14 @@ class FittedArrays(BaseEstimator):
 
     def _adopt(self, flat: Array) -> None:
         """Make the lists views of ``flat``, whose layout is that of the present lists."""
-        coefs, intercepts = self._architecture().views(flat)
-        self._flat = flat
+        architecture = self._architecture()
+        self._hold(flat, architecture.sizes, *architecture.views(flat))
+
+    def _hold(
+        self, flat: Array, sizes: tuple[int, ...], coefs: list[Array], intercepts: list[Array]
+    ) -> None:
+        """Take these views of ``flat`` for the lists, of layers of these sizes."""
+        self._flat, self._layers = flat, sizes
         self.coefs_, self.intercepts_ = coefs, intercepts
         self._views = (*coefs, *intercepts)
         # Filled by the first prediction, in which no attribute may be set.
@@ -118,11 +128,14 @@ class FittedArrays(BaseEstimator):
                     arrays[i] = value.copy()
 
     def _architecture(self, output: str | None = None) -> Architecture:
-        shapes = tuple([np.shape(w) for w in self.coefs_])
-        # Biases may also be row vectors.
-        widths = tuple([np.shape(b)[-1:] for b in self.intercepts_])
+        owned = self._owns_views()
+        sizes = self._layers if owned else _sizes(self.coefs_, self.intercepts_)
+        return self._architecture_of(sizes, output)
+
+    def _architecture_of(self, sizes: tuple[int, ...], output: str | None = None) -> Architecture:
+        """The network of layers of these sizes, as the parameters say."""
         make = _architecture if self.activation.__class__ is str else _architecture.__wrapped__
-        return make(shapes, widths, self.activation, output or self._output())
+        return make(sizes, self.activation, output or self._output())
 
     def _output(self) -> str:
         """The engine's name of the output activation."""
@@ -201,7 +214,7 @@ class FittedArrays(BaseEstimator):
             or self.__dict__.get("n_features_in_") != ready.n_in
             or not self._owns_views()
             or (*self._settings(), active()) != ready.settings
-            or not np.isfinite(X).all()
+            or not all_finite(X)
         ):
             return None
         x = X if X.dtype is ready.dtype else X.astype(ready.dtype)

@@ -47,11 +47,11 @@ class LabelCodes:
 
     @classmethod
     def of(cls, y: Any) -> LabelCodes:
-        """Codes for the labels that ``y`` holds."""
+        """Codes for the labels that ``y`` holds, a sparse matrix or what :func:`plain` gives."""
         sparse = is_sparse(y)
         if sparse or check_kind(y):
             return cls(np.arange(y.shape[1]), MULTILABEL, sparse)
-        return cls.of_classes(distinct(plain(y)))
+        return cls.of_classes(distinct(y))
 
     @classmethod
     def of_classes(cls, classes: Array) -> LabelCodes:
@@ -91,16 +91,23 @@ def plain(y: Any) -> Array:
         if kinds != ["str"]:
             raise TypeError(f"labels must be of one kind, got {' and '.join(kinds)}")
         return np.array(labels.tolist())
-    native: Array = labels.astype(labels.dtype.newbyteorder("="), copy=False)
+    if labels.dtype.isnative:
+        return labels
+    native: Array = labels.astype(labels.dtype.newbyteorder("="))
     return native
+
+
+_UNSIGNED = {
+    kind().itemsize: np.dtype(kind) for kind in (np.uint8, np.uint16, np.uint32, np.uint64)
+}
 
 
 def distinct(labels: Array) -> Array:
     """The labels that there are, sorted; numbers of a small range are counted, not sorted."""
     if labels.dtype.kind in "iu" and labels.size:
         # Seen without their sign, negative numbers are those from half of the range on.
-        most, half = labels.view(f"u{labels.itemsize}").max(), 1 << 8 * labels.itemsize - 1
-        if most < min(labels.size, half):
+        unsigned, half = _UNSIGNED[labels.itemsize], 1 << 8 * labels.itemsize - 1
+        if np.maximum.reduce(labels.view(unsigned)) < min(labels.size, half):
             counts = np.bincount(labels.astype(np.intp, copy=False))
             found: Array = counts.nonzero()[0].astype(labels.dtype, copy=False)
             return found
@@ -138,7 +145,11 @@ def check_kind(y: Array) -> bool:
 
 def indices(y: Array, classes: Array) -> Array:
     """Positions in ``classes`` of labels that are all among them."""
-    found: Array = classes.searchsorted(y)
+    whole = y.dtype.kind in "iu" and classes.dtype.kind in "iu"
+    if whole and classes[0] == 0 and classes[-1] == len(classes) - 1:
+        found: Array = y  # sorted and distinct, they are their own positions
+    else:
+        found = classes.searchsorted(y)
     return found.astype(np.intp, copy=False)
 
 

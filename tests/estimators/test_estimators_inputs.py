@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fastmlp._inputs import arrays
 from problems import blobs, classifier, curve, regressor
 
 # Most tests stop training early on purpose.
@@ -98,3 +99,19 @@ def test_targets_of_a_regression_are_numbers(kind):
     x, y = curve()
     with pytest.raises(ValueError, match="y must hold real numbers"):
         regressor(max_iter=2).fit(x, (y * 100).astype(int).astype(kind))
+
+
+@pytest.mark.parametrize("n", [5, 2000])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_numbers_whose_sums_overflow_are_finite(n, dtype):
+    """Squares of few and sums of many are looked at first, and each number where they overflow."""
+    large = np.full(n, 0.9 * np.finfo(dtype).max, dtype)
+    assert arrays.all_finite(large)
+    assert arrays.all_finite(large.reshape(-1, 5)[:, ::2])
+    for bad in (np.nan, np.inf, -np.inf):
+        one = np.ones(n, dtype)
+        one[n // 2] = bad
+        assert not arrays.all_finite(one)
+        one[0] = -bad
+        assert not arrays.all_finite(one)
+    assert arrays.all_finite(large[:0])

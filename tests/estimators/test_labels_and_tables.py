@@ -242,3 +242,15 @@ def test_labels_are_found_whatever_their_range(dtype):
         found, expected = _labels.distinct(labels), np.unique(labels)
         assert found.dtype == expected.dtype
         assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["i8", "u1", "f8", "bool"])
+@pytest.mark.parametrize("classes", [[0, 1, 2], [0, 2, 3], [1, 2, 3], [0, 1], [0]])
+def test_labels_are_found_among_the_classes(dtype, classes):
+    """Also where they are their own positions, and in a later call of another type."""
+    classes = np.array(classes)
+    labels = np.tile(classes, 3).astype(dtype)
+    known = np.unique(labels) if dtype == "bool" else classes
+    found = _labels.indices(labels, known)
+    assert found.dtype == np.intp
+    assert np.array_equal(known[found], labels)

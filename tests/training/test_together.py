@@ -22,7 +22,7 @@ def trained(alone, monkeypatch, **options):
     net = MLP([3, 5, 2], random_state=1)
     with monkeypatch.context() as patch:
         if alone:
-            patch.setattr(together, "possible", lambda run: False)
+            patch.setattr(together, "at_once", lambda run, most: 1)
         options = {"epochs": 9, "batch_size": 10, **options}
         history = net.fit(X, Y, **options)
     return net.parameters.copy(), history, net._generator.integers(1 << 30)
@@ -131,7 +131,7 @@ def test_later_epochs_may_have_batches_with_more_entries(monkeypatch):
         net = MLP([7, 4, 1], random_state=0)
         with monkeypatch.context() as patch:
             if alone:
-                patch.setattr(together, "possible", lambda run: False)
+                patch.setattr(together, "at_once", lambda run, most: 1)
             net.fit(rows, np.ones(300), epochs=20, batch_size=8)
         parameters.append(net.parameters)
     assert np.array_equal(*parameters)
@@ -159,6 +159,30 @@ def test_orders_of_old_random_states_are_those_of_numpy():
         numpys.shuffle(order)
         assert np.array_equal(one, order)
     assert ours.normal() == numpys.normal()
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_mersenne_twister_is_drawn_from_at_any_place(direct):
+    """By its words as they lie in memory, or by its calls where NumPy says other ones."""
+    core = pytest.importorskip("fastmlp.kernels.compiled")
+    kernels.shuffled(np.random.RandomState(0), np.arange(3), 1)  # which looks at it
+    assert core.look_at_twister(np.random.PCG64(0)) is False
+    try:
+        if direct:
+            assert core.look_at_twister(np.random.RandomState(5)._bit_generator)
+        for drawn in (0, 1, 226, 227, 622, 623, 624, 1247):
+            ours, numpys = np.random.RandomState(3), np.random.RandomState(3)
+            for state in (ours, numpys):
+                state._bit_generator.random_raw(drawn)
+            order = np.arange(40)
+            for one in kernels.shuffled(ours, order.copy(), 30):
+                numpys.shuffle(order)
+                assert np.array_equal(one, order)
+            found, wanted = ours.get_state(), numpys.get_state()
+            assert np.array_equal(found[1], wanted[1])
+            assert found[2:] == wanted[2:]
+    finally:
+        core.look_at_twister(np.random.RandomState(5)._bit_generator)
 
 
 def test_another_numpy_shuffles_for_itself(monkeypatch):

@@ -30,6 +30,7 @@ from .watching import (
     note_score,
     plateau_of,
     start_curves,
+    too_long,
 )
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def new_run(
     """A run from the estimator's parameters and the optimizer's state on."""
     own, dtype = estimator._packed(), rows.dtype
     # The estimator's own vector where it can be trained in, else one of the right dtype.
-    flat = own.astype(dtype, copy=not estimator._owns_views())
+    flat = own.astype(dtype, copy=own is not estimator.__dict__.get("_flat"))
     loss = estimator._engine_loss()
     kind, given = rows.of_run(loss)
     batch_size = _batch_size(estimator.batch_size, rows.n_rows)
@@ -205,7 +206,7 @@ class EstimatorHooks(Hooks):
         self.going_on = going_on
         self.owner, self.optimizer, self.context = estimator, optimizer, context
         self.validation, self.dtype = validation, run.parameters.dtype
-        self.shared = estimator._owns_views() and run.parameters is estimator._packed()
+        self.shared = run.parameters is estimator.__dict__.get("_flat")
         # Someone who looks at the estimator between epochs sees what has been learned so far.
         self.watched = bool(run.callbacks or run.rules or context or estimator.scoring)
         self.verbose = bool(estimator.verbose) and speaks(run.cluster)
@@ -277,7 +278,7 @@ class EstimatorHooks(Hooks):
 
     def judge(self, run: Run) -> tuple[str, str] | None:
         estimator = self.owner
-        if not plateau_of(estimator).reached:
+        if not too_long(estimator):
             return None
         what = "Validation score" if estimator.early_stopping else "Training loss"
         message = (
@@ -310,7 +311,7 @@ class EstimatorHooks(Hooks):
 
 def listeners(estimator: Any) -> list[Callback]:
     """The package's callbacks that an estimator asks for, a progress bar among them."""
-    found = as_callbacks(estimator.callbacks or ())
+    found = as_callbacks(estimator.callbacks) if estimator.callbacks else []
     for callback in found:
         if callback.every_batch:
             raise ValueError(f"estimators have no callbacks for batches, got {callback!r}")

@@ -133,6 +133,9 @@ class StochasticOptimizer:
         """Whether nothing that an epoch leads to changes the rates of later ones."""
         return self._planned is None and self._schedule != "invscaling"
 
+    #: Whether all epochs ahead have one rate, until somebody sets another.
+    fixed = known_ahead
+
     @property
     def learning_rate(self) -> float:
         """``rate``; of Adam the rate of its last step, bias corrections included."""

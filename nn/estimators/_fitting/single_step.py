@@ -17,7 +17,7 @@ from fastmlp.kernels import active
 from ..._inputs import arrays
 from ..._training.run import Run
 from ..._typing import Array
-from .watching import note_losses
+from .watching import note_losses, too_long
 
 #: Types of parameters that cannot change by themselves.
 _UNCHANGING = frozenset((int, float, str, bool, type(None)))
@@ -93,8 +93,7 @@ class SingleStep:
         optimizer.step, optimizer.rows_seen = self._trainer.step, estimator.t_
         note_losses(estimator, (loss,))
         optimizer.epochs += 1
-        worse = estimator._no_improvement_count > estimator.n_iter_no_change
-        estimator.stop_reason_ = "plateau" if worse else "epochs"
+        estimator.stop_reason_ = "plateau" if too_long(estimator) else "epochs"
 
     def moments(self, n_slots: int) -> Array:
         """The optimizer's moments as of the last step."""
@@ -117,7 +116,7 @@ def step_alone(estimator: Any, X: Any, y: Any) -> bool:
 
 def check_finite(parameters: Array) -> None:
     """Raise for parameters that are not finite, in scikit-learn's words."""
-    if not np.isfinite(parameters).all():
+    if not arrays.all_finite(parameters):
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large "
             "values and need to be preprocessed."

@@ -136,6 +136,12 @@ def plateau_of(estimator: Any) -> kernels.Plateau:
     )
 
 
+def too_long(estimator: Any) -> bool:
+    """Whether there have been more epochs without improvement than a fit goes on after."""
+    longer: bool = estimator._no_improvement_count > estimator.n_iter_no_change
+    return longer
+
+
 def note_losses(estimator: Any, losses: Sequence[float]) -> None:
     """Count epochs whose loss is not below the best before them by ``tol``."""
     found = plateau_of(estimator).after(losses)

@@ -149,7 +149,7 @@ def _is_plain(estimator: Any, X: Any, reset: bool) -> bool:
         and X.size > 0
         and "feature_names_in_" not in known
         and (reset or known.get("n_features_in_") == X.shape[1])
-        and _sum_is_finite(X)
+        and arrays.all_finite(X)
     )
 
 
@@ -159,16 +159,8 @@ def _is_plain_target(y: Any, n: int) -> bool:
         and y.ndim in (1, 2)
         and len(y) == n
         and y.size > 0
-        and (y.dtype.kind in "biuU" or (y.dtype.kind == "f" and _sum_is_finite(y)))
+        and (y.dtype.kind in "biuU" or (y.dtype.kind == "f" and arrays.all_finite(y)))
     )
-
-
-def _sum_is_finite(array: Array) -> bool:
-    if array.size <= 1024:  # less than to set NumPy's warnings aside
-        return bool(np.isfinite(array).all())
-    # One pass without a temporary array. Where finite numbers overflow, others look again.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(array.sum()))
 
 
 def row_weights(value: Any, x: Any, dtype: Any) -> Array | None:
