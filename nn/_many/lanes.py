@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastmlp import kernels
-from fastmlp.kernels import Halted
+from fastmlp.kernels import Architecture, Halted
 
 from .._training import together
 from .._training.fit import carry_out
@@ -22,11 +22,15 @@ from .._training.loop import all_done, end, train
 from .._typing import Array
 
 if TYPE_CHECKING:
+    from .._training.plan import Settings
     from .._training.run import Run
     from .work import ManyHooks, Work
 
 #: Neurons of a layer up to which lanes are faster than the kernels of single networks.
 WIDEST = 24
+#: Neurons of which the engine's panels have no padding, and rows of a step from which plain descent
+#: of layers that wide is as fast for one network alone.
+PANEL, MANY_ROWS = 16, 16
 #: Part of the lanes that must have a network.
 FILLED = 0.3
 
@@ -97,7 +101,7 @@ def _key_of_settings(work: Work, i: int, wanted: bool | None) -> Hashable:
     if (
         not plain
         or not together.nothing_looks(known, work.record_of(i))
-        or (wanted is None and max(net.architecture.sizes) > WIDEST)
+        or (wanted is None and not _is_faster(net.architecture, known, rows))
         or options["epochs"] < 1
         or (width := _width(work, i)) < 2
     ):
@@ -105,6 +109,14 @@ def _key_of_settings(work: Work, i: int, wanted: bool | None) -> Hashable:
     shuffled, size = str(options["shuffle"]), known.batch_size(rows)
     return (width, net.architecture, net.dtype, repr(known.loss), known.rule.update_rule(),
             known.engine, rows, size, dimensions, options["epochs"], shuffled)  # fmt: skip
+
+
+def _is_faster(architecture: Architecture, known: Settings, rows: int) -> bool:
+    """Whether lanes are faster than steps of single networks, by what was measured."""
+    hidden = architecture.sizes[1:-1]
+    plain = known.rule.update_rule().name == "sgd"
+    filled = plain and known.batch_size(rows) >= MANY_ROWS and all(n % PANEL == 0 for n in hidden)
+    return max(architecture.sizes) <= WIDEST and not (filled and hidden)
 
 
 def _arguments(work: Work, i: int) -> tuple[Any, ...]:

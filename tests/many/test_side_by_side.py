@@ -113,12 +113,29 @@ def test_what_is_trained_alone(side_by_side, name):
     assert side_by_side == []
 
 
-def test_wide_networks_only_where_they_are_wanted(side_by_side):
-    sizes = (4, lanes.WIDEST + 1, 2)
-    fit_many(networks(4, sizes), X, Y, epochs=2, n_threads=1)
+@pytest.mark.parametrize(
+    ("width", "options"),
+    [
+        (lanes.WIDEST + 1, {}),
+        (lanes.PANEL, {"optimizer": "sgd", "batch_size": lanes.MANY_ROWS}),
+    ],
+)
+def test_networks_that_are_faster_alone_only_where_it_is_wanted(side_by_side, width, options):
+    options = {"epochs": 2, "n_threads": 1, **options}
+    fit_many(networks(4, (4, width, 2)), X, Y, **options)
     assert side_by_side == []
-    fit_many(networks(4, sizes), X, Y, epochs=2, n_threads=1, lanes=True)
+    fit_many(networks(4, (4, width, 2)), X, Y, lanes=True, **options)
     assert side_by_side == [4]
+
+
+def test_networks_that_are_faster_in_lanes(side_by_side):
+    few = {"optimizer": "sgd", "batch_size": lanes.MANY_ROWS - 1}
+    for width, options in ((lanes.PANEL, few), (lanes.PANEL, {}), (lanes.PANEL - 1, {})):
+        fit_many(networks(4, (4, width, 2)), X, Y, epochs=2, n_threads=1, **options)
+    assert side_by_side == [4, 4, 4]
+
+
+def test_lanes_is_a_bool_or_none():
     with pytest.raises(TypeError, match="lanes must be True, False or None"):
         fit_many(networks(4), X, Y, lanes="all")
 
