@@ -205,6 +205,41 @@ static void test_wrong_labels(const struct kernels *k, const struct network *net
     problem_free(&q);
 }
 
+/* Steps of single rows begin the next one: not where something else happens between them. */
+static void test_single_rows(const struct kernels *k, const struct network *net, int between)
+{
+    enum { ROWS = 4 };
+    if (!begin_case("single rows of %ld inputs, then %s", net->sizes[0],
+                    between == 0 ? "the next" : between == 1 ? "other parameters" : between == 2 ? "a penalty" : "another row"))
+        return;
+    struct problem q = problem_new(k, net, ROWS, UPDATE_sgd, 0);
+    const struct samples samples = samples_of(&q);
+    const struct update u = {.rule = UPDATE_sgd, .rate = 0.5};
+    struct array after[2];
+    for (int again = 0; again < 2; again++) { /* the second time with an engine of its own for each step */
+        struct engine *e = engine_for(k, &q, 1, 1);
+        after[again] = array_new(k->real_bytes, 1, q.n_parameters, LAYOUT_rows);
+        fastmlp_load(e, array_data(&q.parameters), NULL);
+        for (long r = 0; r < ROWS; r++) {
+            const struct penalty penalty = {.l2 = between == 2 && r == 1 ? 0.1 : 0};
+            if (between == 1 && r == 2)
+                fastmlp_load(e, array_data(&q.parameters), NULL);
+            fastmlp_step(e, &samples, between == 3 && r == 2 ? 0 : r, 1, r + 1, &penalty, &u);
+            fastmlp_store(e, array_data(&after[again]), NULL);
+            if (again && r + 1 < ROWS) {
+                fastmlp_engine_free(e);
+                e = engine_for(k, &q, 1, 1);
+                fastmlp_load(e, array_data(&after[again]), NULL);
+            }
+        }
+        fastmlp_engine_free(e);
+    }
+    check_bits("parameters", &after[0], &after[1]);
+    array_free(&after[0]);
+    array_free(&after[1]);
+    problem_free(&q);
+}
+
 static struct network network_of(int shape, long end, long activation)
 {
     struct network net = shapes[shape];
@@ -233,6 +268,11 @@ void test_networks(const struct kernels *k)
     }
     static const struct network classes = {2, {4, 16, 3}, {0}, {LOSS_cross_entropy, ACTIVATION_softmax, 0}};
     static const int64_t wrong[] = {-1, 3, INT64_MIN, INT64_MAX, 1LL << 32};
+    static const struct network long_rows = {2, {70, 19, 2}, {0}, {LOSS_cross_entropy, ACTIVATION_softmax, 0}};
+    for (int between = 0; between < 4; between++) {
+        test_single_rows(k, &classes, between);
+        test_single_rows(k, &long_rows, between);
+    }
     for (int i = 0; i < 5; i++)
         for (long batch = 1; batch < 100; batch += 16)
             test_wrong_labels(k, &classes, batch, wrong[i]);

@@ -39,6 +39,7 @@ double fastmlp_operations(const struct engine *e, long rows)
 void fastmlp_load(struct engine *e, const void *parameters, const void *state)
 {
     long bytes = n_parameters(&e->design) * e->design.kernels->real_bytes;
+    e->pass.begun = 0;
     e->arena.shrink = e->arena.next_shrink = 1;
     e->arena.squares = -1;
     e->design.kernels->pack(&e->design, parameters, e->arena.parameters, 0, 0);
@@ -283,6 +284,7 @@ double fastmlp_step(struct engine *e, const struct samples *samples, long first_
     if (is_small_step(e, samples, n_rows, penalty, update))
         return e->design.kernels->small_step(e, samples, first_row, n_rows, step, update->rate);
     e->pass.shards = NULL;
+    e->pass.begun = 0;
     weigh(e, samples, first_row, n_rows);
     set_penalty(e, penalty, e->pass.scale * e->pass.unit);
     e->pass.step = step;

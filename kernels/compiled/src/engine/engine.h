@@ -85,7 +85,7 @@ struct arena {
     void *state[MAX_STATES + 1]; /* of the rule, then NULL */
     void *rest;                 /* digits that sums over several passes would lose, or NULL */
     void *input, *target;       /* gathered rows of x and targets, in panels */
-    const void *few;            /* rows of a small step: `input`, or the only one where it is */
+    const void *few, *few_next; /* rows of a small step: `input`, or the only one where it is; the one behind it */
     int64_t *labels;            /* gathered, in place of targets */
     void *row_scale, *row_loss; /* per row of the pass */
     struct weight_task *tasks;
@@ -116,6 +116,7 @@ struct pass {
     const struct samples *samples;
     struct sparse_rows rows;
     long first_row, n_rows, block_rows;
+    long begun;                 /* row whose first product is there, see next_single; 0 for none */
     long first_block;           /* of those that are computed at once, see rows_in_pieces */
     double looked;              /* when it was last asked whether to end the step; 0: not yet */
     long step, position;        /* 1 for the first; of the pass's first row in the batch */

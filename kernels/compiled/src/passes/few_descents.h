@@ -40,6 +40,39 @@ INLINE void descend_rows(const int rows, const int vectors, long features, const
     }
 }
 
+/* Descent with one row of inputs, in a row, and z = bias + next w with the new weights: the sum of the next step,
+   whose chain leaves time for the descent. */
+INLINE void descend_and_begin(const int vectors, long features, const real *x, const real *next, const real *d,
+                              double rate, real *w, const real *bias, real *z)
+{
+    const vec by = SPLAT((real)-rate);
+    vec right[VECTORS], sum[VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++) {
+        right[v] = load(d + v * LANES);
+        sum[v] = load(bias + v * LANES);
+    }
+    for (long k = 0; k < features; k++, w += PANEL) {
+        const vec left = SPLAT(x[k]), coming = SPLAT(next[k]);
+        UNROLL for (int v = 0; v < vectors; v++) {
+            const vec new = FMA(by, FMA(left, right[v], (vec){0}), load(w + v * LANES));
+            store(w + v * LANES, new);
+            sum[v] = FMA(coming, new, sum[v]);
+        }
+    }
+    UNROLL for (int v = 0; v < vectors; v++)
+        store(z + v * LANES, sum[v]);
+}
+OUTLINE void begin_half(long features, const real *x, const real *next, const real *d, double rate, real *w,
+                        const real *bias, real *z)
+{
+    descend_and_begin(TILE_HALF ? TILE_HALF : 1, features, x, next, d, rate, w, bias, z);
+}
+OUTLINE void begin_whole(long features, const real *x, const real *next, const real *d, double rate, real *w,
+                         const real *bias, real *z)
+{
+    descend_and_begin(VECTORS, features, x, next, d, rate, w, bias, z);
+}
+
 typedef void few_descent(long features, const real *a, long a_panel, const real *d, double rate, real *w);
 #define FEW_DESCENTS(R)                                                                            \
     OUTLINE void descend_##R##_half(long n, const real *a, long a_panel, const real *d, double rate, real *w) \

@@ -34,6 +34,15 @@ static const real *few_inputs(const struct engine *e, long n)
     return input;
 }
 
+/* Behind a step of a single packed row: the row of the next step if it follows, or NULL. Its first sum is known behind
+   this step's descent, unless somebody changes parameters meanwhile, who takes back that it has `begun`. */
+static const void *next_single(const struct engine *e)
+{
+    const struct samples *s = e->pass.samples;
+    const long next = e->pass.first_row + 1;
+    return next < s->n_rows ? s->x.data + row_at(s->order, next) * s->x.row_stride : NULL;
+}
+
 /* Prefetch the rows of the next step, of samples that do not stay in the cache. */
 static void prefetch_soon(const struct engine *e, long n)
 {
@@ -155,7 +164,9 @@ INLINE long elements_of(const struct layer *layer, long p, long rows)
     return rows > 1 ? rows * PANEL : min(PANEL, (layer->n_out - p * PANEL + LANES - 1) / LANES * LANES);
 }
 
-static void small_forward(struct engine *e, struct parts parts, int l, const real *a, struct forward_call *call)
+/* With `begun` the product is there already. */
+static void small_forward(struct engine *e, struct parts parts, int l, const real *a, int begun,
+                          struct forward_call *call)
 {
     const struct layer *layer = &e->design.layers[l];
     const real *parameters = e->arena.parameters;
@@ -165,10 +176,11 @@ static void small_forward(struct engine *e, struct parts parts, int l, const rea
         return;
     }
     call->epilogue = forward_epilogue(layer->activation);
-    small_product(rows, parts, layer->n_in, a, parameters + layer->weights, layer->in_rows * PANEL,
-                  parameters + layer->bias, layer->n_out, layer->output, call);
+    if (!begun)
+        small_product(rows, parts, layer->n_in, a, parameters + layer->weights, layer->in_rows * PANEL,
+                      parameters + layer->bias, layer->n_out, layer->output, call);
     real *z = layer->output;
-    if (!in_tiles(layer->activation))
+    if (begun || !in_tiles(layer->activation))
         for (long p = 0; p < layer->out_panels; p++)
             forward_run(layer->activation, z + p * panel, elements_of(layer, p, rows));
 }

@@ -16,14 +16,18 @@ static void small_rows(struct engine *e)
     const struct parts parts = parts_of(n, TILE_ROWS);
     struct forward_call call = {.a_panel = panel, .c_row = PANEL, .c_panel = panel, .init_panel = PANEL};
     const real *a = few_inputs(e, n);
+    const int single = a != e->arena.input;
+    const int begun = single && e->pass.begun == e->pass.first_row && e->arena.few_next == a;
     e->arena.few = a;
+    e->arena.few_next = single ? next_single(e) : NULL;
+    e->pass.begun = e->arena.few_next ? e->pass.first_row + 1 : 0;
     prefetch_soon(e, n);
     (narrow ? few_labels : few_targets)(e, n);
     call.a_panel = a == e->arena.input ? panel : PANEL;
     if (e->pass.fault)
         return;
     for (int l = 0; l <= top - narrow; l++) {
-        small_forward(e, parts, l, a, &call);
+        small_forward(e, parts, l, a, begun && l == 0, &call);
         call.a_panel = panel;
         a = e->design.layers[l].output;
     }
@@ -99,26 +103,25 @@ static void descend_turned(const struct descent *by, long rows, const struct lay
     }
 }
 
-/* The step of plain descent behind them. */
-static void small_descent(struct engine *e)
+/* Descent of layers from `first` on. The next step waits for layer 0, which therefore comes before the others. */
+static void descend_layers(struct engine *e, const struct descent *by, int first)
 {
     const long rows = e->pass.n_rows, panel = e->design.batch_panel;
-    const struct descent by = {.rate = e->pass.update.rate, .d_panel = panel};
-    const vec rate = SPLAT((real)-by.rate);
-    const real *a = e->arena.few;
+    const vec rate = SPLAT((real)-by->rate);
+    const real *a = first ? e->design.layers[first - 1].output : e->arena.few;
+    long a_panel = a == e->arena.few && a != e->arena.input ? PANEL : panel;
     real *parameters = e->arena.parameters;
-    long a_panel = a == e->arena.input ? panel : PANEL;
-    for (int l = 0; l < e->design.n_layers; l++, a_panel = panel) {
+    for (int l = first; l < e->design.n_layers; l++, a_panel = panel) {
         const struct layer *layer = &e->design.layers[l];
         const real *d = layer->delta;
         real *w = parameters + layer->weights, *b = parameters + layer->bias;
         const int turned = descends_turned(layer, rows);
         if (turned)
-            descend_turned(&by, rows, layer, a, w);
+            descend_turned(by, rows, layer, a, w);
         for (long p = 0, columns = layer->n_out; columns > 0; p++, columns -= PANEL, d += panel, b += PANEL) {
             const int half = columns <= PANEL / 2;
             if (!turned)
-                descend_panel(&by, half, rows, layer->n_in, a, a_panel, d, w + p * layer->in_rows * PANEL);
+                descend_panel(by, half, rows, layer->n_in, a, a_panel, d, w + p * layer->in_rows * PANEL);
             if (half)
                 descend_bias(TILE_HALF ? TILE_HALF : 1, d, rows, rate, b);
             else
@@ -128,6 +131,35 @@ static void small_descent(struct engine *e)
         }
         a = layer->output;
     }
+}
+
+/* Descent of layer 0 with a single row, which begins the next step: its sums take the place of activations that
+   nobody reads any more. */
+static void begin_next_step(struct engine *e, const struct descent *by)
+{
+    const struct layer *layer = &e->design.layers[0];
+    const vec rate = SPLAT((real)-by->rate);
+    real *w = (real *)e->arena.parameters + layer->weights, *b = (real *)e->arena.parameters + layer->bias;
+    const real *d = layer->delta;
+    real *z = layer->output;
+    for (long columns = layer->n_out; columns > 0; columns -= PANEL) {
+        descend_bias(VECTORS, d, 1, rate, b);
+        (columns <= PANEL / 2 ? begin_half : begin_whole)(layer->n_in, e->arena.few, e->arena.few_next, d, by->rate,
+                                                          w, b, z);
+        b += PANEL;
+        w += layer->in_rows * PANEL;
+        d += e->design.batch_panel;
+        z += e->design.batch_panel;
+    }
+}
+
+/* The step of plain descent behind them. */
+static void small_descent(struct engine *e)
+{
+    const struct descent by = {.rate = e->pass.update.rate, .d_panel = e->design.batch_panel};
+    descend_layers(e, &by, e->arena.few_next != NULL);
+    if (e->arena.few_next)
+        begin_next_step(e, &by);
 }
 
 /* fastmlp_step where is_small_step says so. */
