@@ -79,9 +79,11 @@ from ._second import (
     activation_curvature,
     dense_target,
     gauss_newton,
+    most_equations,
     output_delta_along,
     output_jacobian_along,
     output_jacobian_product,
+    solve_positive,
 )
 from ._specs import (
     CSR,
@@ -161,6 +163,7 @@ __all__ = [
     "loss_spec",
     "loss_value",
     "momentum_update",
+    "most_equations",
     "needs_scores",
     "network",
     "output_delta",
@@ -174,6 +177,7 @@ __all__ = [
     "shard_trainer",
     "shuffled",
     "shuffled_each",
+    "solve_positive",
     "supports",
     "targets_of_a_row",
     "trainer",

@@ -102,6 +102,15 @@ def bias_gradient(delta: Any, out: Array | None, n_threads: int | None) -> Array
     return output("out", out, (delta.shape[1],), delta.dtype, delta)
 
 
+def system(matrix: Any, right: Any) -> None:
+    """Check the two sides of as many equations as there are unknowns, at least one."""
+    array("right", right, ("n",))
+    n = len(right)
+    array("matrix", matrix, (n, n), right.dtype)
+    if not n:
+        raise ValueError("matrix must have at least one row")
+
+
 def gauss_newton(
     inputs: Any, errors: Any, residuals: Any, out: Array | None, n_threads: int | None
 ) -> tuple[list[tuple[Array, Array, int, int]], Array]:

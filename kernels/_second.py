@@ -1,7 +1,7 @@
-"""Second derivatives: of single layers and losses, and the sums ``JᵀJ`` of second-order training.
+"""Second derivatives: of single layers and losses, and what second-order training computes.
 
 The former are the reference formulas on every backend: they are elementwise and few beside the
-products of matrices around them. The latter is a kernel of each backend.
+products of matrices around them. Sums ``JᵀJ`` and solutions of systems are kernels of each backend.
 """
 
 from __future__ import annotations
@@ -267,3 +267,50 @@ def gauss_newton(
         inputs, errors, residuals, out=out, n_threads=n_threads
     )
     return result
+
+
+def solve_positive(matrix: Array, right: Array) -> Array | None:
+    """Solve ``matrix @ x = right`` by Cholesky's ``L Lᵀ``, on one thread.
+
+    Parameters
+    ----------
+    matrix : (n, n) array
+        Symmetric and positive definite; of the fast ways one triangle is looked at.
+    right : (n,) array
+        Of the same dtype.
+
+    Returns
+    -------
+    (n,) array or None
+        ``x``; ``None`` where the matrix is not positive definite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import kernels
+    >>> kernels.solve_positive(np.array([[4.0, 2.0], [2.0, 3.0]]), np.array([8.0, 8.0]))
+    array([1., 2.])
+    >>> kernels.solve_positive(-np.eye(2), np.ones(2)) is None
+    True
+    """
+    result: Array | None = _chooser.active().solve_positive(matrix, right)
+    return result
+
+
+def most_equations() -> int:
+    """Up to how many equations :func:`solve_positive` of the live backend is the fastest way.
+
+    Returns
+    -------
+    int
+        0 where it is NumPy's.
+
+    Examples
+    --------
+    >>> from fastmlp import kernels
+    >>> with kernels.use_backend("reference"):
+    ...     print(kernels.most_equations())
+    0
+    """
+    found: int = _chooser.active().most_equations()
+    return found

@@ -19,8 +19,10 @@ from ._core import (
     isa,
     lanes,
     loss_value,
+    most_equations,
     output_delta,
     plain_samples,
+    solve_positive,
     update,
     weight_gradient,
 )
@@ -41,8 +43,10 @@ __all__ = [
     "isa",
     "lanes",
     "loss_value",
+    "most_equations",
     "output_delta",
     "plain_samples",
+    "solve_positive",
     "update",
     "weight_gradient",
 ]

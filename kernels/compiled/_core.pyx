@@ -55,6 +55,8 @@ cdef extern from "fastmlp.h" nogil:
         int real_bytes
         int lanes
         void (*function)(int, const void *, void *, long) noexcept
+        long (*positive_scratch)(long) noexcept
+        int (*solve_positive)(const void *, const void *, long, void *, void *) noexcept nogil
     struct c_update "update":  # there is a function of that name
         int rule
         double *constants
@@ -231,6 +233,8 @@ cdef extern from "fastmlp.h" nogil:
     double fastmlp_derivative(derivative *, int)
     void fastmlp_elements(const elements *, int)
     double fastmlp_gauss_newton(gauss_newton_call *, int)
+    char *fastmlp_scratch_take(long bytes)
+    void fastmlp_scratch_give(char *memory)
 
 
 # More than any memory holds, and still far from the ends of a long.

@@ -27,3 +27,31 @@ def gauss_newton(inputs, errors, residuals=None, *, out=None, n_threads=None):
             missing = fastmlp_gauss_newton(&g, threads)
         check_memory(missing)
     return out
+
+
+def solve_positive(matrix, right):
+    """See :func:`fastmlp.kernels.solve_positive`."""
+    cdef cnp.ndarray a, b, found
+    cdef const kernels *k
+    cdef long n, bytes_
+    cdef char *scratch
+    cdef bint positive
+    _checks.system(matrix, right)
+    a, b = np.ascontiguousarray(aligned(matrix)), np.ascontiguousarray(aligned(right))
+    n, k = cnp.PyArray_DIM(b, 0), kernels_of(b)
+    found = np.empty(n, right.dtype)
+    bytes_ = k.positive_scratch(n)
+    scratch = fastmlp_scratch_take(bytes_)
+    if scratch == NULL:
+        check_memory(<double>bytes_)
+    with nogil:
+        positive = k.solve_positive(
+            cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), n, scratch, cnp.PyArray_DATA(found)
+        )
+        fastmlp_scratch_give(scratch)
+    return found if positive else None
+
+
+def most_equations():
+    """See :func:`fastmlp.kernels.most_equations`."""
+    return 1024  # of more a factor of several threads, block by block, is faster

@@ -14,6 +14,8 @@ import numpy as np
 
 from .. import _checks
 from .._typing import Array
+from ..reference.second import most_equations as most_equations
+from ..reference.second import solve_positive as solve_positive
 from .layers import weight_gradient
 
 #: Rows of a block, and pairs of a product: what is multiplied stays in the second-level cache.

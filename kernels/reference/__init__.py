@@ -9,7 +9,7 @@ other backends are checked against it. It also runs wherever NumPy does.
 ``layers``          the kernels: forward, errors, gradients
 ``update_rules``    how a gradient changes parameters and state, by name
 ``optimizers``      these as kernels
-``second``          sums of second order
+``second``          sums of second order, systems of equations
 ``sparse``          products with rows in compressed sparse form
 ``philox``          random numbers from counters
 ``regularisation``  penalties, dropout, clipping, bounded norms
@@ -25,7 +25,7 @@ from .layers import bias_gradient, delta_backward, dense_forward, weight_gradien
 from .losses import loss_value, output_delta
 from .network import Network
 from .optimizers import update
-from .second import gauss_newton
+from .second import gauss_newton, most_equations, solve_positive
 from .shards import ShardTrainer
 from .trainer import Trainer
 
@@ -42,8 +42,10 @@ __all__ = [
     "gauss_newton",
     "lanes",
     "loss_value",
+    "most_equations",
     "output_delta",
     "plain_samples",
+    "solve_positive",
     "update",
     "weight_gradient",
 ]

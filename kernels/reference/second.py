@@ -1,4 +1,4 @@
-"""Sums of second order: ``JᵀJ`` from the layers' inputs and errors."""
+"""Sums of second order, ``JᵀJ`` from the layers' inputs and errors, and systems of equations."""
 
 from __future__ import annotations
 
@@ -30,3 +30,19 @@ def gauss_newton(
         jacobian[:, bias : bias + n_out] = delta.reshape(n * k, n_out)
     out += jacobian.T @ jacobian
     return out
+
+
+def solve_positive(matrix: Array, right: Array) -> Array | None:
+    _checks.system(matrix, right)
+    try:
+        lower = np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    if not (lower.diagonal() > 0).all():  # NaN, which LAPACK lets through
+        return None
+    found: Array = np.linalg.solve(lower.T, np.linalg.solve(lower, right))
+    return found
+
+
+def most_equations() -> int:
+    return 0

@@ -154,3 +154,53 @@ def test_layers_that_stay_cost_nothing(backend, learning, monkeypatch, rng):
     assert not np.array_equal(net.parameters[mask], before[mask])
     with pytest.raises(ValueError, match="trainable must let a layer learn"):
         net.gauss_newton(x, y, trainable=[False] * 3)
+
+
+# Systems of equations
+
+EQUATIONS = (1, 2, 3, 4, 5, 47, 48, 49, 53, 100, 131)
+
+
+def positive(n, dtype, rng):
+    """A positive definite matrix, of a condition that float32 stands."""
+    half = rng.normal(size=(n, 2 * n))
+    return (half @ half.T / n + np.eye(n)).astype(dtype), rng.normal(size=n).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("layout", [one for one in LAYOUTS if one != "broadcast"])
+def test_positive_systems_are_solved(backend, dtype, layout, rng, tmp_path):
+    """Sizes of parts of tiles and of blocks of rows; what is given stays as it is."""
+    for n in EQUATIONS:
+        matrix, right = positive(n, dtype, rng)
+        given = laid_out(matrix, layout, tmp_path), right.copy()
+        found = kernels.solve_positive(*given)
+        exact = np.linalg.solve(matrix.astype(np.float64), right.astype(np.float64))
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, exact, rtol=0, atol=200 * n * np.finfo(dtype).eps)
+        np.testing.assert_array_equal(given[0], matrix)
+        np.testing.assert_array_equal(given[1], right)
+
+
+def test_systems_that_are_not_positive_have_no_solution(backend, rng):
+    for n in EQUATIONS:
+        matrix, right = positive(n, np.float64, rng)
+        for place in {0, n // 2, n - 1}:
+            for bad in (0.0, -1.0, np.nan):
+                broken = matrix.copy()
+                broken[place, place] = bad
+                assert kernels.solve_positive(broken, right) is None, (n, place, bad)
+
+
+def test_systems_need_equal_sides(backend):
+    matrix = np.eye(3)
+    for error, words, given in (
+        (ValueError, r"matrix must have shape \(2, 2\)", (matrix, np.ones(2))),
+        (ValueError, r"right must have shape \(n,\)", (matrix, np.ones((3, 1)))),
+        (ValueError, "at least one row", (np.eye(0), np.ones(0))),
+        (TypeError, "matrix must be float32", (matrix, np.ones(3, np.float32))),
+        (TypeError, "right must be float32 or float64", (matrix, np.ones(3, int))),
+        (TypeError, "matrix must be a numpy.ndarray", ([[1.0]], np.ones(1))),
+    ):
+        with pytest.raises(error, match=words):
+            kernels.solve_positive(*given)

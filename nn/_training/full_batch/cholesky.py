@@ -1,7 +1,8 @@
 """Symmetric positive definite systems, by factors ``L Lᵀ`` made block by block.
 
-Diagonal blocks are LAPACK's, of scipy where it is installed, else of NumPy; all products are the
-kernels'. LAPACK alone would hand systems of some hundred equations to the threads of its BLAS,
+The live backend solves those for which it has a kernel. Of others diagonal blocks are LAPACK's, of
+scipy where it is installed, else of NumPy; all products are the kernels'. LAPACK alone would hand
+systems of some hundred equations to the threads of its BLAS,
 which wait for each other in loops: where other programs are busy, 200 equations then take 60 to
 100 ms of both cores in the place of half a millisecond.
 """
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from fastmlp import kernels
 
+from ..._inputs.arrays import all_finite
 from ..._typing import Array
 
 #: Equations that LAPACK solves by itself, on one thread; and those of a block of larger systems.
@@ -115,15 +117,18 @@ def _of_block(matrix: Array) -> tuple[Array, Array]:
 
 def solve(matrix: Array, right: Array, n_threads: int | None = None) -> Array | None:
     """The solution of ``matrix @ x = right``, or ``None`` where it is not positive definite."""
+    if len(matrix) <= kernels.most_equations():
+        found = kernels.solve_positive(matrix, right)
+        return found if found is not None and all_finite(found) else None
     lapack = _lapack()
     if lapack is not None and len(matrix) <= ALONE:
         _, result, info = lapack.dposv(matrix.T, right, lower=1)  # in LAPACK's order as it is
-        return result if info == 0 and np.isfinite(result).all() else None
+        return result if info == 0 and all_finite(result) else None
     try:
         result = Factor(matrix, n_threads).solve(right)
     except np.linalg.LinAlgError:
         return None
-    return result if np.isfinite(result).all() else None
+    return result if all_finite(result) else None
 
 
 def trace_of_inverse(matrix: Array, n_threads: int | None = None) -> float | None:

@@ -92,6 +92,8 @@ struct kernels {
     void (*lane_step)(struct lanes *, struct lane_step *);
     void (*gauss_rows)(void *gauss_newton, long block, int thread);
     void (*gauss_task)(void *gauss_newton, long task, int thread);
+    long (*positive_scratch)(long n); /* bytes of the next one's */
+    int (*solve_positive)(const void *a, const void *b, long n, void *scratch, void *x);
     void (*function)(int which, const void *x, void *out, long n);
 };
 

@@ -4,6 +4,7 @@
    -DFASTMLP_REAL_BITS and the flags of the instruction set; the one symbol that it exports is the table
    at its end. */
 #include "vector/functions.h"
+#include "passes/cholesky.h"
 #include "passes/derivatives.h"
 #include "passes/gauss_newton.h"
 #include "passes/hessian.h"
@@ -57,5 +58,7 @@ const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
     .lane_step = LANE_STEP,
     .gauss_rows = gauss_rows,
     .gauss_task = gauss_task,
+    .positive_scratch = positive_scratch,
+    .solve_positive = solve_positive,
     .function = function,
 };
