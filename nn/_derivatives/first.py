@@ -19,6 +19,7 @@ from fastmlp import kernels
 
 from .._typing import Array
 from .tape import Tape
+from .workspace import Workspace
 
 
 def errors(tape: Tape, delta: Array) -> list[Array]:
@@ -45,14 +46,21 @@ def output_jacobian(tape: Tape) -> Array:
     return np.array(tape.through_output(one_each))
 
 
-def errors_of_outputs(tape: Tape, error: Array, lowest: int = 0) -> list[Array]:
-    """Errors ``(n, k, n_out^l)`` from layer ``lowest`` up, from ``k`` of the output layer a row."""
-    found = [error]
+def errors_of_outputs(
+    tape: Tape, error: Array, lowest: int = 0, kept: Workspace | None = None
+) -> list[Array]:
+    """Errors ``(n, k, n_out^l)`` from layer ``lowest`` up, from ``k`` of the output layer a row.
+
+    With ``kept`` they lie in its arrays until the next call.
+    """
+    found, kept = [error], kept or Workspace()
     for layer in range(tape.top, lowest, -1):
+        rows = error.shape[0] * error.shape[1]
+        out = kept.array(("errors", layer), (rows, len(tape.weights[layer])), error.dtype)
         if error.shape[1] == 1:
-            found.insert(0, tape.error_below(layer, found[0][:, 0])[:, None])
+            found.insert(0, tape.error_below(layer, found[0][:, 0], out)[:, None])
             continue
-        below = tape.times_transposed(layer, found[0])
+        below = tape.times_transposed(layer, found[0], out)
         below *= tape.slope(layer - 1)[:, None, :]
         found.insert(0, below)
     return found

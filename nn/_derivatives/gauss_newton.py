@@ -34,6 +34,7 @@ from .._typing import Array
 from . import arguments
 from .first import errors_of_outputs, output_jacobian
 from .tape import Point, Tape, tapes
+from .workspace import Workspace
 
 #: Losses whose curvature the matrix is made of; the others have none, or none that is known.
 CURVED = (
@@ -97,21 +98,30 @@ def order(net: kernels.Architecture, learning: Sequence[bool] = ()) -> int:
 
 
 def total(
-    network: Point, x: Any, target: Array, loss: Any, weight: Any, learning: Sequence[bool] = ()
+    network: Point,
+    x: Any,
+    target: Array,
+    loss: Any,
+    weight: Any,
+    learning: Sequence[bool] = (),
+    kept: Workspace | None = None,
 ) -> Array:
     """The matrix of the mean loss over the rows, ``(n_parameters, n_parameters)`` in float64.
 
-    Where not all layers are ``learning`` it is that of the parameters of those which are.
+    Where not all layers are ``learning`` it is that of the parameters of those which are. With
+    ``kept`` it lies in its arrays until the next call.
     """
+    kept = kept or Workspace()
     net = network.architecture
     n_out, chosen = net.sizes[-1], tuple(learning) or (True,) * (len(net.sizes) - 1)
     size = order(net, learning)
-    out = np.zeros(arguments.affordable((size, size), 8))
+    out = kept.array("matrix", arguments.affordable((size, size), 8), np.dtype(np.float64))
+    out.fill(0)
     roots = np.sqrt(arguments.shares(len(x), weight)).astype(network.parameters.dtype)
     lowest = chosen.index(True)
     for rows, tape in tapes(network, x, False, max(1, sum(net.sizes) * n_out // 4)):
         error = root(tape, target[rows], loss) * roots[rows, :, None]
-        of_layers = tape.inputs[lowest:], errors_of_outputs(tape, error, lowest)
+        of_layers = tape.inputs[lowest:], errors_of_outputs(tape, error, lowest, kept)
         inputs, errors = (list(compress(found, chosen[lowest:])) for found in of_layers)
         kernels.gauss_newton(inputs, errors, out=out, n_threads=tape.n_threads)
     return out

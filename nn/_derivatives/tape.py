@@ -112,24 +112,25 @@ class Tape:
         """``d W``, for ``d`` of shape ``(…, n_in^l)``."""
         return self.times(d, self.weights[layer])
 
-    def times_transposed(self, layer: int, d: Array) -> Array:
-        """``d Wᵀ``, for ``d`` of shape ``(…, n_out^l)``."""
-        return self.times(d, self.weights[layer].T)
+    def times_transposed(self, layer: int, d: Array, out: Array | None = None) -> Array:
+        """``d Wᵀ``, for ``d`` of shape ``(…, n_out^l)``, in ``(rows, n_in^l)`` of ``out``."""
+        return self.times(d, self.weights[layer].T, out)
 
-    def times(self, d: Array, matrix: Array) -> Array:
+    def times(self, d: Array, matrix: Array, out: Array | None = None) -> Array:
         """``d M``, for ``d`` of shape ``(…, len(M))``."""
         rows = d.reshape(-1, d.shape[-1])
         zero = np.zeros(matrix.shape[1], matrix.dtype)
-        result = kernels.dense_forward(rows, matrix, zero, n_threads=self.n_threads)
+        result = kernels.dense_forward(rows, matrix, zero, out=out, n_threads=self.n_threads)
         return result.reshape(*d.shape[:-1], matrix.shape[1])
 
-    def error_below(self, layer: int, delta: Array) -> Array:
+    def error_below(self, layer: int, delta: Array, out: Array | None = None) -> Array:
         """``(δ Wᵀ) ⊙ σ'``: the error of the hidden layer below ``layer``, of ``(n, …)`` errors."""
         return kernels.delta_backward(
             delta,
             self.weights[layer],
             self.kept[layer - 1],
             self.names[layer - 1],
+            out=out,
             n_threads=self.n_threads,
         )
 

@@ -293,3 +293,24 @@ def test_the_damping_of_frozen_layers_is_that_of_the_rest(l2):
     n = min(len(found.loss), len(expected.loss))
     np.testing.assert_allclose(found.damping[:n], expected.damping[:n], rtol=1e-6)
     np.testing.assert_allclose(net.weights[1], linear.weights[0], rtol=1e-6)
+
+
+def test_memory_of_an_iteration_is_taken_again(monkeypatch):
+    """The matrix and the errors of each iteration lie where those of the first one did."""
+    places = []
+
+    def noted(inputs, errors, *, out, n_threads):
+        places.append([array.__array_interface__["data"][0] for array in (out, errors[0])])
+        return original(inputs, errors, out=out, n_threads=n_threads)
+
+    original = kernels.gauss_newton
+    monkeypatch.setattr(kernels, "gauss_newton", noted)
+    for outputs in (1, 2):
+        places.clear()
+        net = MLP([2, 4, outputs], "tanh", dtype="f8", random_state=0)
+        net.fit(X, np.stack([X[:, 0]] * outputs, 1), optimizer="levenberg_marquardt", epochs=4)
+        assert len(places) == 4
+        assert places[1:] == places[:-1]
+    first, second = (net.gauss_newton(X, np.stack([X[:, 0]] * 2, 1)) for _ in range(2))
+    assert not np.shares_memory(first, second)
+    np.testing.assert_array_equal(first, second)

@@ -15,6 +15,7 @@ from fastmlp.kernels import TrainingOptions
 from ..._cluster.cluster import Cluster
 from ..._cluster.trainer import full_gradient, full_matrix
 from ..._derivatives import gauss_newton
+from ..._derivatives.workspace import Workspace
 from ..._network import blocks, parameters
 from ..._streams import sums
 from ..._streams.stream import Stream
@@ -78,8 +79,9 @@ def trainer(
                 return sums.matrix(point, x, spec, cluster, learning)
             if cluster is not None:
                 return full_matrix(cluster, point, x, target, spec, weight, learning)
-            return gauss_newton.total(point, x, target, spec, weight, learning)
+            return gauss_newton.total(point, x, target, spec, weight, learning, kept)
 
+        kept = Workspace()
         damped = second_order.trainer(
             network, loss, method, cost, l2=engine.l2, learning=engine.trainable
         )
