@@ -97,13 +97,16 @@ def plain(y: Any) -> Array:
     return native
 
 
-_UNSIGNED = {
-    kind().itemsize: np.dtype(kind) for kind in (np.uint8, np.uint16, np.uint32, np.uint64)
-}
+#: Labels of which Python has made a set before NumPy's calls have begun.
+_FEW = 256
+#: Unsigned integers by their size in bytes.
+_UNSIGNED = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
 
 
 def distinct(labels: Array) -> Array:
     """The labels that there are, sorted; numbers of a small range are counted, not sorted."""
+    if labels.dtype.kind in "iu" and 0 < labels.size <= _FEW:
+        return np.array(sorted(set(labels.tolist())), labels.dtype)
     if labels.dtype.kind in "iu" and labels.size:
         # Seen without their sign, negative numbers are those from half of the range on.
         unsigned, half = _UNSIGNED[labels.itemsize], 1 << 8 * labels.itemsize - 1

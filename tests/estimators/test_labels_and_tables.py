@@ -238,7 +238,7 @@ def test_labels_are_found_whatever_their_range(dtype):
     if dtype != "b1":
         cases.append(rng.integers(3, 90, 200).astype(dtype))
         cases.append(np.resize(np.arange(ends[0], ends[0] + 100, 7).astype(dtype), 300))
-    for labels in cases:
+    for labels in (*cases, *(np.resize(labels, 600) for labels in cases)):  # few, and many
         found, expected = _labels.distinct(labels), np.unique(labels)
         assert found.dtype == expected.dtype
         assert np.array_equal(found, expected)
