@@ -85,7 +85,7 @@ def descend(net, dtype, loss, flat, x, target, batch_size, order, weight):
 
 @pytest.mark.usefixtures("compiled_backend")
 @pytest.mark.parametrize(
-    "sizes", [(4, 3), (4, 16, 3), (5, 7, 2), (8, 33, 16, 4), (3, 32, 3), (70, 9, 1)], ids=str
+    "sizes", [(4, 3), (4, 16, 3), (5, 7, 2), (8, 33, 16, 4), (3, 32, 3), (600, 20, 3)], ids=str
 )
 def test_steps_of_small_networks(dtype, sizes, rng):
     """They have a way of their own, but not where rows have weights, which are all one here."""

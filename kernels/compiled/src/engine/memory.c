@@ -31,7 +31,7 @@ enum {
     PASS_BYTES = 768 << 10,  /* activations and errors of one pass stay about in the cache */
     SMALL_FLOPS = 250000,    /* of a small step, as of those that one thread makes in any case; */
     SMALL_ROWS = 64,         /* its rows, a block of every sum, */
-    SMALL_DEPTH = 512,       /* and inputs of a layer: a panel of weights fits into L1 */
+    SMALL_DEPTH = 512,       /* and inputs of a layer, whose panel of weights stays in L1 from tile to tile */
     PASS_ROWS = 1024,        /* ... but a pass has at least this many rows, if the batch has */
     SPARSE_TASKS = 64,       /* of a sparse first layer, at most about */
     GROUP_PANELS = MAX_GROUP, /* of a group of tasks, at most; whole triples of panels */
@@ -272,7 +272,7 @@ static int is_small(const struct engine *e)
         e->arena.gradient || d->sparse || d->input_dropout > 0 || d->with_norm || d->clip_value > 0 || d->max_norm > 0)
         return 0;
     for (int l = 0; l < d->n_layers; l++)
-        if (d->layers[l].n_in > SMALL_DEPTH || d->layers[l].slope || d->layers[l].frozen)
+        if ((d->layers[l].n_in > SMALL_DEPTH && d->capacity > 1) || d->layers[l].slope || d->layers[l].frozen)
             return 0;
     return 1;
 }
