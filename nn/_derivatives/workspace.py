@@ -13,7 +13,7 @@ class Workspace:
     """Keeps arrays by name, for who makes them again and again.
 
     To touch memory that comes fresh from the system takes longer than to compute what is written
-    there: a third of the sums of Levenberg–Marquardt of 422 parameters and 5 outputs.
+    there: a third of the sums of Levenberg–Marquardt of 410 parameters and 5 outputs.
     """
 
     def __init__(self) -> None:
