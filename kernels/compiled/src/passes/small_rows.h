@@ -70,7 +70,7 @@ static void few_labels(struct engine *e, long n)
     for (long r = 0; r < n; r++) {
         const int64_t label = __atomic_load_n(labels + row_at(order, position + r), __ATOMIC_RELAXED);
         to[r] = (integer)label;
-        wrong |= label | (last - label);
+        wrong |= label | (int64_t)((uint64_t)last - (uint64_t)label); /* the least one has no negative */
     }
     if (wrong < 0)
         report(&e->pass.fault, FAULT_label);
