@@ -6,7 +6,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from . import keeping, plan
+from . import keeping
 from .options import KEPT_BY_TRAINERS, Options
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def fit(
             if history is not None:
                 network._kept = found
                 return history
+        from . import plan  # with the optimizers and all else that a run is made of: takes 100 ms
         from .trainer import Trainer
 
         cluster = None if options.comm is None else plan.cluster_of(options)
