@@ -11,7 +11,7 @@ from fastmlp import kernels
 from fastmlp.kernels import Architecture, CustomActivation
 from numpy.typing import DTypeLike
 
-from .. import _naming, initializers
+from .. import _naming
 from .._inputs.numbers import count, integer
 from .network import Network
 
@@ -81,6 +81,8 @@ def generator(random_state: int | np.random.Generator | None) -> np.random.Gener
 
 def initialise(network: Network, init: Any) -> None:
     """Write the first weights and biases into the network, whose parameters are zero."""
+    from .. import initializers
+
     start = initializers.of_layers(init, network.architecture)
     layers = network.architecture.views(network.parameters)
     for initializer, w, b in zip(start, *layers, strict=True):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from fastmlp.kernels import check_threads
 
-from .. import serialization
-from .._files import shown
 from . import construction
 from .network import Network
+
+if TYPE_CHECKING:
+    from .. import serialization
 
 
 class Stored(Network):
@@ -36,6 +37,8 @@ class Stored(Network):
         OSError
             Where the file cannot be written.
         """
+        from .. import serialization
+
         serialization.save(self, path)
 
     @classmethod
@@ -69,6 +72,9 @@ class Stored(Network):
         ValueError
             Where the file is damaged or is not a network of this package.
         """
+        from .. import serialization
+        from .._files import shown
+
         stored = serialization.read(path)
         if serialization.PREPROCESSING in stored.metadata:
             warnings.warn(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastmlp.kernels import TrainingOptions
 
-from .. import callbacks as _callbacks
 from .._inputs.numbers import count, number
 
 if TYPE_CHECKING:
+    from .. import callbacks as _callbacks
     from .._cluster.cluster import Cluster
     from .._network.network import Network
 
@@ -118,6 +118,8 @@ def listeners(options: Options, cluster: Cluster | None, epochs: int) -> list[_c
     """The callbacks, progress first; of several ranks only those of rank 0."""
     if cluster is not None and not cluster.leads:
         return []
+    from .. import callbacks as _callbacks
+
     found = _callbacks.as_callbacks(() if options.callbacks is None else options.callbacks)
     if count("verbose", options.verbose, 0):
         found.insert(0, _callbacks.progress(epochs, options.verbose))

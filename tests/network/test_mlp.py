@@ -237,9 +237,8 @@ def test_predict_follows_the_live_backend(monkeypatch):
 def test_importing_fastmlp_imports_nothing_heavy():
     heavy = ["sklearn", "scipy", "numba", "matplotlib", "torch", "safetensors", "pandas", "rich"]
     # Of its own what makes dozens of classes: a run's plan, and all that may be a part of it.
-    heavy += [
-        f"fastmlp.{name}" for name in ("_training.plan", "optimizers", "schedules", "stopping")
-    ]
+    own = ("_training.plan", "optimizers", "schedules", "stopping", "initializers", "serialization")
+    heavy += [f"fastmlp.{name}" for name in own]
     code = f"import sys, fastmlp; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
