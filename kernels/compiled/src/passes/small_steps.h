@@ -17,10 +17,10 @@ static void small_rows(struct engine *e)
     struct forward_call call = {.a_panel = panel, .c_row = PANEL, .c_panel = panel, .init_panel = PANEL};
     const real *a = few_inputs(e, n);
     const int single = a != e->arena.input;
-    const int begun = single && e->pass.begun == e->pass.first_row && e->arena.few_next == a;
+    const int begun = e->pass.begun && e->pass.begun == e->pass.first_row && e->arena.few_next == a;
     e->arena.few = a;
     e->arena.few_next = single ? next_single(e) : NULL;
-    e->pass.begun = e->arena.few_next ? e->pass.first_row + 1 : 0;
+    e->pass.begun = 0;
     prefetch_soon(e, n);
     (narrow ? few_labels : few_targets)(e, n);
     call.a_panel = a == e->arena.input ? panel : PANEL;
@@ -151,6 +151,7 @@ static void begin_next_step(struct engine *e, const struct descent *by)
         d += e->design.batch_panel;
         z += e->design.batch_panel;
     }
+    e->pass.begun = e->pass.first_row + 1;
 }
 
 /* The step of plain descent behind them. */
