@@ -52,7 +52,7 @@ class Version:
         self.python = python
         self.environment = {
             **os.environ,
-            **machine.thread_environment(1),
+            **machine.library_environment(1),
             "PYTHONPATH": str(HERE),
             "FASTMLP_CACHE_DIR": str(Path(tempfile.gettempdir(), f"fastmlp-{hash_of(python)}")),
         }

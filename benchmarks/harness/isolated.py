@@ -32,7 +32,7 @@ def call(function: str, request: dict[str, Any], n_threads: int, **environment: 
             [sys.executable, "-P", "-c", code, str(ask), str(answer)],
             env={
                 **os.environ,
-                **machine.thread_environment(n_threads),
+                **machine.library_environment(n_threads),
                 **environment,
                 "PYTHONPATH": path,
             },

@@ -25,6 +25,16 @@ PACKAGES = (
 )
 
 
+#: Holds a library to AVX2 on a machine that has more; XLA has a flag.
+AVX2_ALONE = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+}
+
+
 def usable_cores() -> list[int]:
     """Usable cores, one hardware thread of each physical core before the second ones."""
     if not hasattr(os, "sched_getaffinity"):
@@ -46,8 +56,11 @@ def pin(cores: list[int]) -> bool:
     return True
 
 
-def thread_environment(n_threads: int) -> dict[str, str]:
-    """Environment that limits every library to ``n_threads``; set before they are imported."""
+def library_environment(n_threads: int) -> dict[str, str]:
+    """Environment that limits every library to ``n_threads`` and to ``instruction_set()``.
+
+    Set before they are imported. ONNX Runtime knows no limit of its instruction set.
+    """
     names = (
         "OMP_NUM_THREADS",
         "OPENBLAS_NUM_THREADS",
@@ -60,6 +73,9 @@ def thread_environment(n_threads: int) -> dict[str, str]:
     several = "true" if n_threads > 1 else "false"
     environment["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={several}"
     environment["JAX_PLATFORMS"] = "cpu"
+    if instruction_set() == "avx2" and widest_instruction_set() == "avx512":
+        environment["XLA_FLAGS"] += " --xla_cpu_max_isa=AVX2"
+        environment |= AVX2_ALONE
     return environment
 
 
@@ -81,6 +97,11 @@ def processor() -> tuple[str, set[str]]:
 
 
 def instruction_set() -> str:
+    """What all contenders run on: the widest of this machine, or the one that FASTMLP_ISA names."""
+    return os.environ.get("FASTMLP_ISA") or widest_instruction_set()
+
+
+def widest_instruction_set() -> str:
     """Widest instruction set with fused multiply-add: avx512, avx2, neon, or baseline."""
     _, flags = processor()
     if "avx512f" in flags:
@@ -115,6 +136,7 @@ def describe() -> dict[str, object]:
         "processor": name,
         "architecture": platform.machine(),
         "instruction_set": instruction_set(),
+        "widest_instruction_set": widest_instruction_set(),
         "caches": caches(),
         "system": f"{platform.system()} {platform.release()}",
         "usable_cores": len(usable_cores()),

@@ -1,8 +1,9 @@
 """The FMA peak of the machine: what a core computes when nothing but arithmetic limits it.
 
-A C function of independent chains of fused multiply-adds is compiled for the machine's widest
-instruction set into a temporary folder. Where there is no C compiler, a large matrix product of
-NumPy stands in, which reaches some 90-97 % of the peak; ``Peak.source`` says which one it was.
+A C function of independent chains of fused multiply-adds is compiled into a temporary folder, for
+the machine's widest instruction set or the one that FASTMLP_ISA names. Where there is no C
+compiler, a large matrix product of NumPy stands in, which reaches some 90-97 % of the peak;
+``Peak.source`` says which one it was.
 """
 
 from __future__ import annotations

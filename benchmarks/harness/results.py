@@ -132,13 +132,22 @@ def text_table(records: list[Record], label: str = "minimum") -> str:
     return "\n".join([_title(records, label), *lines])
 
 
+def machine_line(machine: Record) -> str:
+    """Processor, instruction set and caches, as they were played in a run."""
+    isa, widest = machine["instruction_set"], machine.get("widest_instruction_set")
+    held = f", as is every library that can be on this {widest} machine"
+    held = "" if widest in (None, isa) else f" alone{held}"
+    sizes = [f"{name.upper()} {size >> 10} KB" for name, size in machine.get("caches", {}).items()]
+    return "; ".join([f"{machine['processor']}, {isa}{held}", *filter(None, [", ".join(sizes)])])
+
+
 def markdown(records: Iterable[Record], machine: Record) -> str:
     """All tables in Markdown, with the machine and how to read them."""
     groups = grouped(records)
     source = groups[0][0]["peak"]["source"] if groups else ""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     parts = [
-        f"{machine['processor']}, {machine['instruction_set']}; {versions}. "
+        f"{machine_line(machine)}; {versions}. "
         f"Peak: {source}, in the same run.\n\n"
         "In brackets: for fastmlp the share of the FMA peak (floor / time), for the others how "
         "many times as long as fastmlp's first column they take.\n"

@@ -29,11 +29,7 @@ def read(file: Path) -> Stored:
 
 
 def _named(stored: Stored, letter: str) -> str:
-    machine = stored["machine"]
-    caches = machine.get("caches", {})
-    sizes = ", ".join(f"{name.upper()} {size >> 10} KB" for name, size in caches.items())
-    about = [f"{machine['processor']}, {machine['instruction_set']}", *([sizes] if sizes else [])]
-    return f"- {letter}: {'; '.join(about)}"
+    return f"- {letter}: {results.machine_line(stored['machine'])}"
 
 
 def _by_row(stored: Stored) -> dict[tuple[str, int, str], Stored]:
