@@ -226,6 +226,7 @@ cdef extern from "fastmlp.h" nogil:
         engine *, const void *, const samples *, long, const penalty *, void *
     )
     double fastmlp_forward(const design *, forward *, int)
+    bint fastmlp_is_brief(const design *, long)
     long fastmlp_packed_bytes(const design *)
     void fastmlp_pack(const design *, const void *, void *)
     double fastmlp_product(product *, int)

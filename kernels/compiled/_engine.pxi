@@ -132,7 +132,7 @@ cdef class Engine:
             f.sparse = &entries
         if f.n == 0:
             return 0
-        if f.n == 1:  # handing the GIL over would take longer than the prediction
+        if fastmlp_is_brief(&self.e.design, f.n):  # handing the GIL over would take longer
             missing = fastmlp_forward(&self.e.design, &f, 1)
         else:
             with nogil:

@@ -82,6 +82,7 @@ void fastmlp_elements(const struct elements *, int n_threads);
 long fastmlp_packed_bytes(const struct design *);
 void fastmlp_pack(const struct design *, const void *flat, void *packed);
 double fastmlp_forward(const struct design *, struct forward *, int n_threads);
+int fastmlp_is_brief(const struct design *, long n);
 
 /* ranges.c */
 int fastmlp_reals_within(const void *, long n, int real_bytes, double low, double high);

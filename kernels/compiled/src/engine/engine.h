@@ -70,7 +70,7 @@ struct design {
     int lowest;                 /* layer that is not frozen, n_layers if all are */
     int sparse;                 /* for sparse rows: weights of layer 0 lie by rows, see sparse.h */
     int shards;                 /* gradients are sums of shards, see fastmlp_shards */
-    int small;                  /* plain steps may be those of small_steps.h */
+    int small;                  /* plain steps may be those of small/steps.h */
     int n_threads;              /* at most */
     long n_packed;              /* elements of the packed parameters */
     long capacity;              /* rows of a pass at most */

@@ -73,7 +73,7 @@ struct kernels {
     long (*product_scratch)(const struct product *);
     void (*product_block)(void *product, long block, int thread);
     void (*forward_block)(void *forward, long block, int thread);
-    void (*forward_few)(const struct design *, const void *flat, struct forward *);
+    void (*forward_few)(const struct design *, const void *flat, struct forward *, int threads);
     void (*derivative_pack)(struct derivative *);
     void (*derivative_block)(void *derivative, long block, int thread);
     void (*hessian_pack)(struct hessian *);

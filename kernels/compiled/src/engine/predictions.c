@@ -9,7 +9,8 @@ enum {
     FEW_SMALL_ROWS = 12,      /* and so many by weights that stay in the first-level cache: */
     SMALL_WEIGHTS = 32 << 10, /* bytes */
     SMALL_SCRATCH = 16 << 10, /* bytes of working space that predictions of few rows have on the stack */
-    PACKING_ROWS = 64,        /* so many repay packing all weights, */
+    SHARED_WEIGHTS = 1 << 20, /* bytes of weights that a few rows share among threads */
+    PACKING_ROWS = 192,       /* so many repay packing all weights, */
     PACKING_MANY_ROWS = 512,  /* and so many where that takes memory fresh from the system: */
     FRESH = 32 << 20,         /* bytes */
     PACKED_AT_ONCE = 64,      /* rows of a matrix that are packed as one task */
@@ -49,21 +50,23 @@ static void choose_blocks(struct forward *f, long widest, int threads)
     f->depth_block = round_up((widest + blocks - 1) / blocks, k->panel);
 }
 
-/* Whether rows are few enough to go straight through on one thread, without panels. Packed parameters
-   are only left aside for a single one. */
-static int is_few(const struct forward *f, int n_threads)
+/* Of all layers, without padding. */
+static double weight_bytes(const struct design *d) { return layer_flops(d) / 2 * d->kernels->real_bytes; }
+
+/* Whether rows are few enough to go straight through without panels. Packed parameters are only left aside
+   for a single one. */
+static int is_few(const struct forward *f)
 {
     if (f->n == 1)
         return 1;
-    const double flops = layer_flops(f->design);
-    const int small = flops / 2 * f->design->kernels->real_bytes <= SMALL_WEIGHTS;
+    const int small = weight_bytes(f->design) <= SMALL_WEIGHTS;
     if (f->packed && !small)
         return 0;
-    return f->n <= (small ? FEW_SMALL_ROWS : FEW_ROWS) &&
-           threads_for(flops * (double)f->n, n_threads) == 1;
+    return f->n <= (small ? FEW_SMALL_ROWS : FEW_ROWS);
 }
 
-static double forward_few(struct forward *f, long widest)
+/* What a few rows take is the reading of the weights. */
+static double forward_few(struct forward *f, long widest, int n_threads)
 {
     const struct design *d = f->design;
     char small[SMALL_SCRATCH] __attribute__((aligned(LINE)));
@@ -72,7 +75,7 @@ static double forward_few(struct forward *f, long widest)
     f->scratch = fits ? small : fastmlp_scratch_take(f->scratch_bytes);
     if (f->scratch == NULL)
         return (double)f->scratch_bytes;
-    d->kernels->forward_few(d, f->flat, f);
+    d->kernels->forward_few(d, f->flat, f, weight_bytes(d) < SHARED_WEIGHTS ? 1 : n_threads);
     if (!fits)
         fastmlp_scratch_give(f->scratch);
     return 0;
@@ -137,6 +140,9 @@ static long skipped_by(const struct forward *f)
     return !f->sparse ? 0 : d->n_layers > 1 ? d->layers[1].weights : d->layers[0].bias;
 }
 
+/* Whether predictions of n rows take less time than it takes to call other threads. */
+int fastmlp_is_brief(const struct design *d, long n) { return n == 1 && weight_bytes(d) < SHARED_WEIGHTS; }
+
 /* Predictions for n >= 1 rows: 0, or the bytes of the memory that there is not. */
 double fastmlp_forward(const struct design *d, struct forward *f, int n_threads)
 {
@@ -146,8 +152,8 @@ double fastmlp_forward(const struct design *d, struct forward *f, int n_threads)
         widest = max(widest, d->layers[l].out_panels * k->panel);
     f->design = d;
     f->fault = FAULT_none;
-    if (is_few(f, n_threads))
-        return forward_few(f, widest);
+    if (is_few(f))
+        return forward_few(f, widest, n_threads);
     const int threads = threads_for(layer_flops(d) * (double)f->n, n_threads), ready = f->packed != NULL;
     choose_blocks(f, widest, threads);
     lay_out(f, plus(widest, k->panel), f->block_rows | 1, k->plain_scratch);

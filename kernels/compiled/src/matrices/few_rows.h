@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "vector/simd.h"
+#include "work.h"
 
 enum {
     FEW_AT_ONCE = 4,                  /* rows of a that share the loads of w, */
@@ -31,18 +32,44 @@ struct few_rows {
     real *c;
 };
 
-/* Column j of c, one at a time: for the last ones, of which there is no vector. */
-INLINE void one_column(const int rows, const struct few_rows *p, long j)
+/* The only column of c. */
+INLINE void one_column(const int rows, const struct few_rows *p)
 {
     real sum[FEW_AT_ONCE];
     UNROLL for (int r = 0; r < rows; r++)
-        sum[r] = p->accumulate ? p->c[r * p->c_row + j] : p->bias ? p->bias[j] : 0;
-    const real *w = p->w + j;
+        sum[r] = p->accumulate ? p->c[r * p->c_row] : p->bias ? p->bias[0] : 0;
+    const real *w = p->w;
     for (long k = 0; k < p->depth; k++, w += p->w_row)
         UNROLL for (int r = 0; r < rows; r++)
             sum[r] = REAL_FMA(p->a[r * p->a_row + k], *w, sum[r]);
     UNROLL for (int r = 0; r < rows; r++)
-        p->c[r * p->c_row + j] = sum[r];
+        p->c[r * p->c_row] = sum[r];
+}
+
+/* The sums of the last LANES columns of c, or of all where there are fewer, down the whole depth. Where a
+   vector is longer than a row of w, it goes on in the next ones, if they follow in memory; where nothing
+   follows, so much is loaded as there is. */
+INLINE void last_columns(const int rows, const struct few_rows *p, vec sum[FEW_AT_ONCE])
+{
+    const long n = p->n_out < LANES ? p->n_out : LANES, j = p->n_out - n, w_row = p->w_row;
+    const long beyond = n == LANES ? 0 : w_row >= n ? blocks_of(LANES - n, w_row) : p->depth;
+    const long whole = p->depth - min(p->depth, beyond);
+    UNROLL for (int r = 0; r < rows; r++)
+        sum[r] = p->accumulate ? load_partial(p->c + r * p->c_row + j, n)
+                 : p->bias     ? load_partial(p->bias + j, n)
+                               : (vec){0};
+    const real *w = p->w + j;
+    for (long k = 0; k < p->depth; k++, w += w_row) {
+        const vec right = k < whole ? load(w) : load_partial(w, n);
+        UNROLL for (int r = 0; r < rows; r++)
+            sum[r] = FMA(SPLAT(p->a[r * p->a_row + k]), right, sum[r]);
+    }
+}
+INLINE void store_last_columns(const int rows, const struct few_rows *p, vec sum[FEW_AT_ONCE])
+{
+    const long n = p->n_out < LANES ? p->n_out : LANES, j = p->n_out - n;
+    UNROLL for (int r = 0; r < rows; r++)
+        store_partial(p->c + r * p->c_row + j, sum[r], n);
 }
 
 /* A run of `vectors` vectors from column j on, down the whole depth. The last of them begins `last` columns
@@ -100,9 +127,17 @@ INLINE void wide_rows(const int rows, const int steps, const struct few_rows *p,
 INLINE void narrow_rows(const int rows, const struct few_rows *p)
 {
     const long n_out = p->n_out;
+    if (n_out == 1) {
+        one_column(rows, p);
+        return;
+    }
+    if (n_out < LANES) {
+        vec sum[FEW_AT_ONCE];
+        last_columns(rows, p, sum);
+        store_last_columns(rows, p, sum);
+        return;
+    }
     long j = 0;
-    for (; n_out < LANES && j < n_out; j++)
-        one_column(rows, p, j);
     for (; rows == 1 && j + SINGLE_VECTORS * LANES <= n_out; j += SINGLE_VECTORS * LANES)
         narrow_columns(rows, SINGLE_VECTORS, p, j, (SINGLE_VECTORS - 1) * LANES);
     for (; j + ROW_VECTORS * LANES <= n_out; j += ROW_VECTORS * LANES)
@@ -122,12 +157,15 @@ INLINE void narrow_rows(const int rows, const struct few_rows *p)
 INLINE void group_body(const int rows, const struct few_rows *p)
 {
     const int steps = rows == 1 ? ROW_STEPS : rows == 3 ? 4 : SHARED_STEPS / rows;
-    if (p->n_out <= NARROW) {
+    if (p->w_row <= NARROW) {
         narrow_rows(rows, p);
         return;
     }
-    for (long j = p->n_out / LANES * LANES; j < p->n_out; j++)
-        one_column(rows, p, j);
+    /* What the last vector has in common with the one before it is the same in both. */
+    vec last[FEW_AT_ONCE];
+    const int rest = p->n_out % LANES > 0;
+    if (rest)
+        last_columns(rows, p, last);
     const size_t bytes = (size_t)(p->n_out / LANES * LANES) * sizeof(real);
     for (int r = 0; r < rows && !p->accumulate; r++)
         if (p->bias)
@@ -139,6 +177,8 @@ INLINE void group_body(const int rows, const struct few_rows *p)
         wide_rows(rows, steps, p, k);
     for (; k < p->depth; k++)
         wide_rows(rows, 1, p, k);
+    if (rest)
+        store_last_columns(rows, p, last);
 }
 
 OUTLINE void group_of_1(const struct few_rows *p) { group_body(1, p); }
@@ -152,7 +192,7 @@ static void few_rows_product(long n, const struct few_rows *p)
     static void (*const groups[FEW_AT_ONCE])(const struct few_rows *) = {group_of_1, group_of_2,
                                                                          group_of_3, group_of_4};
     const long depth = p->depth;
-    const int narrow = p->n_out <= NARROW;
+    const int narrow = p->w_row <= NARROW;
     const long at_once = narrow ? FEW_NARROW : FEW_AT_ONCE;
     if (LIKELY(n <= at_once)) {
         groups[n - 1](p);

@@ -10,6 +10,7 @@
 #ifndef FASTMLP_DERIVATIVES_H
 #define FASTMLP_DERIVATIVES_H
 
+#include "matrices/few_rows.h"
 #include "matrices/turned_weights.h"
 #include "passes/rows_pass.h"
 

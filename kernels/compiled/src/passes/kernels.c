@@ -6,10 +6,11 @@
 #include "vector/functions.h"
 #include "passes/cholesky.h"
 #include "passes/derivatives.h"
+#include "passes/few_predictions.h"
 #include "passes/gauss_newton.h"
 #include "passes/hessian.h"
 #include "passes/single_calls.h"
-#include "passes/small_steps.h"
+#include "passes/small/steps.h"
 
 #define TABLE_NAME(isa, real_name) FASTMLP_JOIN(fastmlp_, isa, real_name)
 #define TEXT(x) #x

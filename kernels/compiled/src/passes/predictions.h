@@ -5,7 +5,6 @@
 #include "formulas/activations.h"
 #include "formulas/custom.h"
 #include "fastmlp.h"
-#include "matrices/few_rows.h"
 #include "matrices/plain_weights.h"
 #include "matrices/products.h"
 #include "matrices/row_tiles.h"
@@ -225,73 +224,6 @@ static void forward_block(void *context, long block, int thread)
         a_row = z.row;
     }
     finish_rows(f, z, first, n, columns);
-}
-
-/* One layer of a few rows that lie one after the other; sparse rows are those of the caller. */
-static void few_rows_layer(struct forward *f, int l, const struct few_rows *product)
-{
-    const struct layer *layer = &f->design->layers[l];
-    if (f->sparse && l == 0)
-        for (long r = 0; r < f->n; r++) { /* `a` is free for the bias, `c` for a row, with their padding */
-            real *bias = (real *)f->scratch, *z = (real *)(f->scratch + f->half_bytes);
-            scatter_row((const char *)product->bias, sizeof(real), layer->n_out, bias, PANEL, 1);
-            sparse_product(f->sparse, NULL, r, 1, plain_weights(f), layer->out_panels, 1, bias,
-                           z + r * layer->n_out, PANEL, &f->fault);
-        }
-    else
-        few_rows_product(f->n, product);
-    activate_run(layer->activation, layer->custom, product->c, f->n * layer->n_out);
-}
-
-/* The output activation of a few rows, and where they go. */
-static void finish_few_rows(struct forward *f, const real *z, real *panels, real *columns)
-{
-    const long n_out = f->design->layers[f->design->n_layers - 1].n_out, n = f->n;
-    real *out = f->out;
-    memcpy(out, z, (size_t)(n * n_out) * sizeof(real));
-    if (f->scores)
-        return;
-    if (f->design->output != ACTIVATION_softmax) {
-        forward_run(f->design->output, out, n * n_out);
-        return;
-    }
-    const long panel = n * PANEL;
-    for (long r = 0; r < n; r++)
-        scatter_row((const char *)(z + r * n_out), sizeof(real), n_out, panels + r * PANEL, panel, 1);
-    softmax_rows(panels, n, n_out, panel, columns);
-    for (long r = 0; r < n; r++)
-        gather_row(panels + r * PANEL, panel, n_out, out + r * n_out);
-}
-
-/* Predictions of a few rows, from plain parameters: packing them would cost more. */
-static void forward_few(const struct design *d, const void *flat, struct forward *f)
-{
-    real *here = (real *)f->scratch, *there = (real *)(f->scratch + f->half_bytes);
-    real *columns = (real *)(f->scratch + 2 * f->half_bytes);
-    const long n_in = d->layers[0].n_in, real_bytes = (long)sizeof(real);
-    const struct matrix *x = &f->x;
-    const int in_place = !f->sparse && x->column_stride == real_bytes && x->row_stride % real_bytes == 0;
-    for (long r = 0; !f->sparse && !in_place && r < f->n; r++)
-        for (long c = 0; c < n_in; c++)
-            here[r * n_in + c] = *(const real *)(x->data + r * x->row_stride + c * x->column_stride);
-    struct few_rows p = {.a = in_place ? (const real *)x->data : here,
-                         .a_row = in_place ? x->row_stride / real_bytes : n_in, .w = flat, .bias = flat};
-    for (int l = 0; l < d->n_layers; l++)
-        p.bias += d->layers[l].n_in * d->layers[l].n_out;
-    for (int l = 0; l < d->n_layers; l++) {
-        const struct layer *layer = &d->layers[l];
-        p.depth = layer->n_in;
-        p.n_out = p.w_row = p.c_row = p.a_row = layer->n_out;
-        p.a_row = l ? layer->n_in : in_place ? x->row_stride / real_bytes : n_in;
-        p.c = there;
-        few_rows_layer(f, l, &p);
-        p.w += layer->n_in * layer->n_out;
-        p.bias += layer->n_out;
-        p.a = there;
-        there = here;
-        here = p.c;
-    }
-    finish_few_rows(f, here, there, columns);
 }
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef FASTMLP_PRODUCTS_H
 #define FASTMLP_PRODUCTS_H
 
+#include "matrices/few_rows.h"
 #include "passes/rows_pass.h"
 #include "passes/weights_pass.h"
 

@@ -43,6 +43,8 @@ typedef int64_t integer;
 #define SQRT(a) ((vec)_mm512_sqrt_ps((__m512)(a)))
 #define MAXIMUM(a, b) ((vec)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define MINIMUM(a, b) ((vec)_mm512_min_ps((__m512)(a), (__m512)(b)))
+#define LOAD_PARTIAL(p, n) ((vec)_mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p))
+#define STORE_PARTIAL(p, v, n) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), (__m512)(v))
 #define INVERSE_SQRT(a) ((vec)_mm512_rsqrt14_ps((__m512)(a)))
 /* `a` where it is zero or plus infinity (a digit for each kind of number), else s. */
 #define UNLESS_EXACT(s, a)                                                                         \
@@ -53,6 +55,8 @@ typedef int64_t integer;
 #define SQRT(a) ((vec)_mm512_sqrt_pd((__m512d)(a)))
 #define MAXIMUM(a, b) ((vec)_mm512_max_pd((__m512d)(a), (__m512d)(b)))
 #define MINIMUM(a, b) ((vec)_mm512_min_pd((__m512d)(a), (__m512d)(b)))
+#define LOAD_PARTIAL(p, n) ((vec)_mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p))
+#define STORE_PARTIAL(p, v, n) _mm512_mask_storeu_pd(p, (__mmask8)((1u << (n)) - 1), (__m512d)(v))
 #define INVERSE_SQRT(a) ((vec)_mm512_rsqrt14_pd((__m512d)(a)))
 #define UNLESS_EXACT(s, a)                                                                         \
     ((vec)_mm512_fixupimm_pd((__m512d)(s), (__m512d)(a), _mm512_set1_epi64(0x100100), 0))
@@ -83,12 +87,16 @@ typedef int64_t integer;
 #define SQRT(a) ((vec)_mm256_sqrt_ps((__m256)(a)))
 #define MAXIMUM(a, b) ((vec)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define MINIMUM(a, b) ((vec)_mm256_min_ps((__m256)(a), (__m256)(b)))
+#define FIRST(n) _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+#define LOAD_PARTIAL(p, n) ((vec)_mm256_maskload_ps(p, FIRST(n)))
 #else
 #define SPLAT(x) ((vec)_mm256_set1_pd(x))
 #define FMA(a, b, c) ((vec)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #define SQRT(a) ((vec)_mm256_sqrt_pd((__m256d)(a)))
 #define MAXIMUM(a, b) ((vec)_mm256_max_pd((__m256d)(a), (__m256d)(b)))
 #define MINIMUM(a, b) ((vec)_mm256_min_pd((__m256d)(a), (__m256d)(b)))
+#define FIRST(n) _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3))
+#define LOAD_PARTIAL(p, n) ((vec)_mm256_maskload_pd(p, FIRST(n)))
 #endif
 
 #elif defined(FASTMLP_ISA_NEON)
@@ -180,14 +188,25 @@ INLINE vec vector_sqrt(vec a)
 INLINE vec load(const real *p) { return *(const vec_unaligned *)p; }
 INLINE void store(real *p, vec v) { *(vec_unaligned *)p = v; }
 
-/* The first n < LANES elements; the others are zero, or stay as they are in memory. */
+/* The first n <= LANES elements; the others are zero, or stay as they are in memory. */
 INLINE vec load_partial(const real *p, long n)
 {
+#ifdef LOAD_PARTIAL
+    return LOAD_PARTIAL(p, n);
+#else
     vec v = {0};
     memcpy(&v, p, (size_t)n * sizeof(real));
     return v;
+#endif
 }
-INLINE void store_partial(real *p, vec v, long n) { memcpy(p, &v, (size_t)n * sizeof(real)); }
+INLINE void store_partial(real *p, vec v, long n)
+{
+#ifdef STORE_PARTIAL
+    STORE_PARTIAL(p, v, n);
+#else
+    memcpy(p, &v, (size_t)n * sizeof(real));
+#endif
+}
 
 /* `yes` where the mask is set, else `no`; v or 0. */
 INLINE vec blend(ivec mask, vec yes, vec no)

@@ -4,8 +4,8 @@
 #ifndef FASTMLP_SMALL_STEPS_H
 #define FASTMLP_SMALL_STEPS_H
 
-#include "passes/narrow_outputs.h"
-#include "passes/small_rows.h"
+#include "passes/small/narrow_outputs.h"
+#include "passes/small/rows.h"
 #include "passes/weights_pass.h"
 
 /* The rows of a step, which are all of its batch. */
