@@ -94,6 +94,7 @@ ScheduleName: TypeAlias = Literal[
 StopName: TypeAlias = Literal[
     "gradient_norm", "step_norm", "plateau", "early_stopping", "time_limit"
 ]
+Penalties: TypeAlias = Literal["all", "layers", "units"]
 SolverName: TypeAlias = Literal["lbfgs", "sgd", "adam", "lm", "br"]
 InitializerName: TypeAlias = Literal[
     "glorot_uniform",

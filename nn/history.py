@@ -31,10 +31,10 @@ class History:
         by the norm, a line search, or ``fit(track_gradient_norm=True)``.
     damping : list of float
         ``λ`` after each iteration of :class:`fastmlp.optimizers.LevenbergMarquardt`; empty for
-        others, as the next three are.
-    alpha, beta, effective_parameters : lists of float
+        others, as the next four are.
+    alpha, beta, effective_parameters, log_evidence : lists of float
         Of :class:`fastmlp.optimizers.BayesianRegularization`: precision of the parameters and of
-        the noise, and how many parameters the data determine.
+        the noise, how many parameters the data determine, and how probable the network makes them.
     seconds : list of float
         Wall-clock time of each epoch's training steps, validation and callbacks not included.
     stop_reason : str
@@ -64,6 +64,7 @@ class History:
     alpha: list[float]
     beta: list[float]
     effective_parameters: list[float]
+    log_evidence: list[float]
     stop_reason: str
     stop_message: str
     best_epoch: int | None
@@ -274,6 +275,6 @@ class History:
 
 
 #: What optimizers of second order record.
-_CURVATURE = ("damping", "alpha", "beta", "effective_parameters")
+_CURVATURE = ("damping", "alpha", "beta", "effective_parameters", "log_evidence")
 _CURVES = ("loss", "validation_loss", "learning_rate", "gradient_norm", *_CURVATURE, "seconds")
 _LATER = frozenset((*_CURVATURE, "validation_loss", "metrics", "gradient_norm"))

@@ -1,14 +1,10 @@
 """Laplace's approximation: how far predictions may be off, from the curvature of the loss.
 
-The parameters are taken to be normal around ``θ`` with covariance ``H⁻¹``, ``H = β n G + α I``. An
-output then has the variance ``j H⁻¹ jᵀ`` with ``j`` its gradient by the parameters, and a target
-``1 / β`` more. Of ``α`` and ``β`` the evidence is greatest where, with the eigenvalues ``λ`` of
-``n G`` and the sum ``E`` of squared residuals of ``m`` targets,
-
-    γ = Σ βλ / (βλ + α),        α = γ / ‖θ‖²,        β = (m - γ) / E
-
-``γ`` being the effective number of parameters. Layers that do not learn are known: ``θ``, ``G`` and
-``j`` are then of the others alone.
+The parameters are taken to be normal around ``θ`` with covariance ``H⁻¹``, ``H = β n G + diag(α)``.
+An output then has the variance ``j H⁻¹ jᵀ`` with ``j`` its gradient by the parameters, and a target
+``1 / β`` more. The precisions ``α`` and ``β`` are those of the greatest evidence, see
+:mod:`fastmlp._derivatives.precisions`. Layers that do not learn are known: ``θ``, ``G`` and ``j``
+are then of the others alone.
 
 D. MacKay, "Bayesian interpolation" and "A practical Bayesian framework for backpropagation
 networks", Neural Computation 4 (1992).
@@ -25,13 +21,13 @@ from numpy.typing import ArrayLike
 
 from .._inputs import arrays
 from .._network import parameters
-from .._typing import Array
+from .._typing import Array, Penalties
 from . import arguments, first, gauss_newton
+from .precisions import SMALLEST, Precisions, groups
 from .tape import tapes
 
 #: Fixed-point iterations for the constants at most, and the change that ends them.
 _ITERATIONS, _TOLERANCE = 100, 1e-6
-_SMALLEST = 1e-12
 
 
 class Laplace:
@@ -41,8 +37,10 @@ class Laplace:
 
     Attributes
     ----------
-    alpha, beta : float
-        Precision of the parameters before the data, and of the noise of a target.
+    alpha : float or (n_groups,) array
+        Precision of the parameters before the data, of all or of each group of ``penalties``.
+    beta : float
+        Precision of the noise of a target.
     effective_parameters : float
         ``γ``: how many parameters the data have determined.
     covariance : (n_parameters, n_parameters) float64 array
@@ -52,17 +50,15 @@ class Laplace:
     def __init__(
         self,
         network: Any,
-        alpha: float,
+        alpha: float | Array,
         beta: float,
-        values: Array,
-        vectors: Array,
+        half: Array,
+        effective: float,
         free: Array | None,
     ) -> None:
-        self.alpha, self.beta = alpha, beta
-        self._free = free
-        curvature = np.maximum(beta * values, 0.0)
-        self.effective_parameters = float((curvature / (curvature + alpha)).sum())
-        self._half = vectors / np.sqrt(curvature + alpha)
+        self.alpha, self.beta, self.effective_parameters = alpha, beta, effective
+        #: ``F`` of ``H⁻¹ = F Fᵀ``.
+        self._half, self._free = half, free
         self.architecture, self.n_threads = network.architecture, network.n_threads
         self.parameters = network.parameters.copy()
         self._noisy = False
@@ -105,8 +101,10 @@ class Laplace:
         return np.sqrt(out + 1 / self.beta) if noise else np.sqrt(out)
 
     def __repr__(self) -> str:
+        many = np.size(self.alpha) > 1
+        alpha = f"{np.size(self.alpha)} groups" if many else f"{self.alpha:.4g}"
         return (
-            f"Laplace(alpha={self.alpha:.4g}, beta={self.beta:.4g}, "
+            f"Laplace(alpha={alpha}, beta={self.beta:.4g}, "
             f"{self.effective_parameters:.1f} of {len(self._half)} parameters effective)"
         )
 
@@ -115,40 +113,63 @@ def approximation(
     network: Any,
     batch: Any,
     loss: Any,
-    alpha: float | None,
+    alpha: ArrayLike | None,
     beta: float | None,
     learning: Sequence[bool] = (),
+    penalties: Penalties = "all",
 ) -> Laplace:
     """Laplace's approximation for checked rows ``(x, target, weight)``, of ``learning`` layers."""
-    for name, value in (("alpha", alpha), ("beta", beta)):
-        if value is not None and not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+    gauss_newton.check_learning(learning)
+    if beta is not None and not (np.isfinite(beta) and beta > 0):
+        raise ValueError(f"beta must be a finite number above 0, got {beta!r}")
+    stays = parameters.frozen(network.architecture, learning)
+    free = None if stays is None else np.flatnonzero(~stays)
+    number = groups(network.architecture, penalties)
+    precisions = Precisions(number if free is None else number[free])
+    if alpha is not None:
+        precisions.alpha[...] = _given(alpha, precisions.alpha.size)
+    theta = network.parameters if free is None else network.parameters[free]
     x, target, weight = batch
     n, noisy = len(x), loss.name == "squared_error"
-    stays = parameters.frozen(network.architecture, learning)
-    gauss_newton.check_learning(learning)
-    free = None if stays is None else np.flatnonzero(~stays)
-    theta = network.parameters if free is None else network.parameters[free]
-    matrix = gauss_newton.total(network, x, target, loss, weight, learning)
-    values, vectors = np.linalg.eigh(matrix * n)
-    values = np.maximum(values, 0.0)
-    error = _sum_of_squares(network, x, target, loss, weight) if noisy else 0.0
+    curvature = gauss_newton.total(network, x, target, loss, weight, learning) * n
+    error = max(_sum_of_squares(network, x, target, loss, weight), SMALLEST) if noisy else 1.0
     targets = arguments.targets(n, network.architecture.sizes[-1], weight)
-    length = max(float(np.square(theta, dtype=np.float64).sum()), _SMALLEST)
-    a = float(alpha if alpha is not None else 1.0)
-    b = float(beta if beta is not None else (targets / max(error, _SMALLEST) if noisy else 1.0))
-    for _ in range(_ITERATIONS if alpha is None or (beta is None and noisy) else 0):
-        gamma = float((b * values / (b * values + a)).sum())
-        old = a, b
-        if alpha is None:
-            a = max(gamma, _SMALLEST) / length
-        if beta is None and noisy:
-            b = max(targets - gamma, _SMALLEST) / max(error, _SMALLEST)
-        if np.allclose(old, (a, b), rtol=_TOLERANCE, atol=0):
+    b = float(beta if beta is not None else (targets / error if noisy else 1.0))
+    learns = alpha is None, beta is None and noisy
+    for _ in range(_ITERATIONS if any(learns) else 0):
+        half = _half(b * curvature, precisions)
+        effective = precisions.effective(np.square(half).sum(axis=1))
+        old = np.append(precisions.alpha, b)
+        if learns[0]:
+            precisions.learn(effective, theta, b * float(curvature.diagonal().max()))
+        if learns[1]:
+            b = max(targets - float(effective.sum()), SMALLEST) / error
+        if np.allclose(old, np.append(precisions.alpha, b), rtol=_TOLERANCE, atol=0):
             break
-    result = Laplace(network, a, b, values, vectors, free)
+    half = _half(b * curvature, precisions)
+    gamma = float(precisions.effective(np.square(half).sum(axis=1)).sum())
+    found = float(precisions.alpha[0]) if penalties == "all" else precisions.alpha
+    result = Laplace(network, found, b, half, gamma, free)
     result._noisy = noisy
     return result
+
+
+def _given(alpha: ArrayLike, n: int) -> Array:
+    """Precisions that a caller gives, one or one for each group."""
+    found = np.asarray(alpha, np.float64)
+    if found.shape not in ((), (n,)) or not (np.isfinite(found).all() and (found > 0).all()):
+        of_groups = f", or {n} of them" if n > 1 else ""
+        raise ValueError(f"alpha must be a finite number above 0{of_groups}, got {alpha!r:.80}")
+    return found
+
+
+def _half(curvature: Array, precisions: Precisions) -> Array:
+    """``F`` of ``(curvature + diag(α))⁻¹ = F Fᵀ``."""
+    alpha = precisions.each()
+    scale = 1 / np.sqrt(alpha)  # so that no eigenvalue is below 1, whatever the precisions are
+    values, vectors = np.linalg.eigh(scale[:, None] * curvature * scale)
+    half: Array = scale[:, None] * vectors / np.sqrt(1.0 + np.maximum(values, 0.0))
+    return half
 
 
 def _sum_of_squares(network: Any, x: Any, target: Array, loss: Any, weight: Any) -> float:

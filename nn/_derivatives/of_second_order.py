@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from fastmlp import kernels
 from numpy.typing import ArrayLike
 
 from .._inputs import arrays
-from .._typing import Array
+from .._naming import find
+from .._typing import Array, Penalties
 from . import arguments
 
 if TYPE_CHECKING:
@@ -123,14 +124,15 @@ class SecondDerivatives:
         loss: Any = None,
         sample_weight: ArrayLike | None = None,
         *,
-        alpha: float | None = None,
+        alpha: ArrayLike | None = None,
         beta: float | None = None,
         trainable: bool | Sequence[bool] = True,
+        penalties: Penalties = "all",
     ) -> Laplace:
         """Standard deviations of predictions, from the curvature of the loss where training ended.
 
         Laplace's approximation takes the parameters to be normally distributed around the present
-        ones, with the inverse of ``H = β n G + α I`` for covariance: ``G`` is the Gauss–Newton
+        ones, with the inverse of ``H = β n G + diag(α)`` for covariance: ``G`` is the Gauss–Newton
         matrix of the mean loss, ``α`` the precision of the parameters before the data, ``β`` that
         of the noise of a target (1 for all losses but the squared error).
 
@@ -138,9 +140,11 @@ class SecondDerivatives:
         ----------
         X, y, loss, sample_weight : arrays, and a loss
             As in :meth:`fit`: the rows that the network was trained with.
-        alpha, beta : float, optional
+        alpha : float or (n_groups,) array-like, optional
+        beta : float, optional
             By default those of the greatest evidence (MacKay 1992); after training with
-            ``optimizers.BayesianRegularization`` they agree with its last ones.
+            ``optimizers.BayesianRegularization`` of the same ``penalties`` they agree with its
+            last ones.
         trainable : bool or sequence of bool, default True
             As in :meth:`fit`: which layers learn. The others are taken as known; with the last
             layer alone it is a Bayesian linear regression on what the hidden layers compute.
@@ -176,7 +180,8 @@ class SecondDerivatives:
         spec = kernels.Loss.of(name)
         gauss_newton.check(spec)
         learning = learning_layers(trainable, len(self.architecture.sizes) - 1)
-        return approximation(self, (x, target, weight), spec, alpha, beta, learning)
+        find("penalties", penalties, get_args(Penalties))
+        return approximation(self, (x, target, weight), spec, alpha, beta, learning, penalties)
 
     def input_hessian(self, X: ArrayLike, *, scores: bool = False) -> Array:
         """Second derivatives of the outputs, ``∂²Y_k / ∂X_i ∂X_j``, of every row.

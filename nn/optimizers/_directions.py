@@ -7,8 +7,16 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .._typing import Array
+from .._typing import Array, Penalties
 from ..line_search import Found, Phi, armijo, wolfe
+
+
+class Evidence(NamedTuple):
+    """How Bayesian regularisation learns its penalty: see ``optimizers.BayesianRegularization``."""
+
+    penalties: Penalties
+    starts: tuple[int, ...]
+    trial: int
 
 
 class Curvature(NamedTuple):
@@ -22,8 +30,8 @@ class Curvature(NamedTuple):
         Damping of the first iteration, as a multiple of the matrix's largest diagonal element, and
         its factors after a step that failed, and one that did not.
     max_parameters : int
-    evidence : bool
-        Whether the penalty is learnt on the way.
+    evidence : Evidence, optional
+        How the penalty is learnt on the way, where it is.
     """
 
     name: str
@@ -31,7 +39,7 @@ class Curvature(NamedTuple):
     up: float
     down: float
     max_parameters: int
-    evidence: bool = False
+    evidence: Evidence | None = None
 
 
 class Method(Protocol):

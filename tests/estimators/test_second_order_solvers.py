@@ -32,6 +32,8 @@ def test_lm_ends_where_the_gradient_vanishes():
 def test_br_says_how_many_parameters_count():
     model = regressor("br", max_iter=60).fit(X, Y)
     assert 3 < model.effective_parameters_ < 25
+    tiny = regressor("br", max_iter=60).set_params(hidden_layer_sizes=(1,)).fit(X, Y)
+    assert tiny.log_evidence_ < model.log_evidence_  # one unit cannot say what the rows do
     assert model.score(X, Y) > 0.9
 
 

@@ -81,9 +81,9 @@ class Factor:
             x[here] = inverse.T @ x[here]
         return x
 
-    def trace_of_inverse(self) -> float:
-        """``tr (L Lᵀ)⁻¹``, the sum of the squares of ``L⁻¹``."""
-        total = 0.0
+    def inverse_diagonal(self) -> Array:
+        """Diagonal of ``(L Lᵀ)⁻¹``: sums of the squares of the columns of ``L⁻¹``."""
+        diagonal = np.empty(len(self._lower))
         for k, (column, inverse) in enumerate(zip(self._blocks(), self._inverses, strict=True)):
             found = np.zeros((len(self._lower) - column.start, len(inverse)))
             found[: len(inverse)] = inverse
@@ -91,8 +91,12 @@ class Factor:
                 left = self._lower[here, column.start : here.start]
                 sums = self._product(left, found[: here.start - column.start])
                 found[here.start - column.start : here.stop - column.start] = -own @ sums
-            total += float(np.square(found).sum())
-        return total
+            diagonal[column] = np.square(found).sum(axis=0)
+        return diagonal
+
+    def log_determinant(self) -> float:
+        """``log det (L Lᵀ)``."""
+        return 2.0 * float(np.log(self._lower.diagonal()).sum())
 
     def _blocks(self) -> Iterator[slice]:
         n = len(self._lower)
@@ -124,16 +128,14 @@ def solve(matrix: Array, right: Array, n_threads: int | None = None) -> Array | 
     if lapack is not None and len(matrix) <= ALONE:
         _, result, info = lapack.dposv(matrix.T, right, lower=1)  # in LAPACK's order as it is
         return result if info == 0 and all_finite(result) else None
-    try:
-        result = Factor(matrix, n_threads).solve(right)
-    except np.linalg.LinAlgError:
-        return None
-    return result if all_finite(result) else None
+    made = factor(matrix, n_threads)
+    result = None if made is None else made.solve(right)
+    return result if result is not None and all_finite(result) else None
 
 
-def trace_of_inverse(matrix: Array, n_threads: int | None = None) -> float | None:
-    """``tr matrix⁻¹``, or ``None`` where the matrix is not positive definite."""
+def factor(matrix: Array, n_threads: int | None = None) -> Factor | None:
+    """The factor of a matrix, or ``None`` where it is not positive definite."""
     try:
-        return Factor(matrix, n_threads).trace_of_inverse()
+        return Factor(matrix, n_threads)
     except np.linalg.LinAlgError:
         return None

@@ -1,4 +1,4 @@
-"""Levenberg–Marquardt and Bayesian regularisation on the whole batch.
+"""Levenberg–Marquardt on the whole batch.
 
 One epoch is one iteration: the Gauss–Newton matrix of all rows, then steps with more and more
 damping until one lowers the cost. ``fit`` uses these where the optimizer is a
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from fastmlp import kernels
 
-from ..._derivatives import arguments, gauss_newton
+from ..._derivatives import gauss_newton
 from ..._network import parameters
 from ..._typing import Array
 from ...optimizers._directions import Curvature
@@ -26,9 +26,6 @@ from .base import Cost, FullBatchTrainer, Rows
 _MOST_DAMPING = 1e10
 #: Matrices that are held at a time: the sum, the damped one, its factor, a product.
 _MATRICES = 4
-#: Iterations before the penalty is learnt: of a network that has learnt nothing yet the evidence
-#: says that there is nothing to learn.
-_FIT_FIRST = 10
 #: Smallest damping of all, so that it can rise again.
 _LEAST_DAMPING = 1e-20
 
@@ -149,93 +146,6 @@ class DampedTrainer(FullBatchTrainer):
         return cost
 
 
-class EvidenceTrainer(DampedTrainer):
-    """Levenberg–Marquardt on ``½ β Σ r² + ½ α ‖θ‖²``, with ``α`` and ``β`` learnt on the way.
-
-    With ``H = β n G + α I`` they are after each step those of the greatest evidence,
-    ``γ = p - α tr H⁻¹``, ``α = γ / ‖θ‖²`` and ``β = (m - γ) / Σ r²`` for ``m`` targets. ``θ`` are
-    the ``p`` parameters that learn. The cost that is shown is the mean loss, without a penalty.
-
-    Attributes
-    ----------
-    curves : dict of float
-        ``alpha``, ``beta``, ``effective_parameters`` (``γ``) and ``damping``.
-    """
-
-    _alpha = 0.0
-    _beta = 1.0
-    _effective = math.nan
-
-    @property
-    def curves(self) -> dict[str, float]:
-        found = {"alpha": self._alpha, "beta": self._beta, "effective_parameters": self._effective}
-        return {**super().curves, **found}
-
-    def _forget(self) -> None:
-        super()._forget()
-        self._alpha, self._beta, self._effective = 0.0, 1.0, math.nan
-
-    def _learnt(self) -> dict[str, Any]:
-        return {**super()._learnt(), "constants": [self._alpha, self._beta, self._effective]}
-
-    def _take_over(self, memory: dict[str, Any]) -> None:
-        super()._take_over(memory)
-        self._alpha, self._beta, self._effective = map(float, memory["constants"])
-
-    def _descend(self, matrix: Array, value: float, gradient: Array, rows: Rows) -> None:
-        if not self._alpha:  # the parameters as they begin, and residuals of that size
-            self._begin(value, rows)
-        scale = self._beta * self._n(rows)
-        matrix *= scale
-        self._penalty[...] = self._alpha
-        diagonal = matrix.reshape(-1)[:: len(matrix) + 1]
-        bare = diagonal.copy()
-        theta = self._parameters[self._free].astype(np.float64)
-        whole = self._height(value, self._parameters, rows)
-        super()._descend(matrix, whole, scale * gradient + self._alpha * theta, rows)
-        diagonal[...] = bare
-        before = self._alpha, self._beta
-        self._learn_constants(matrix / self._beta, rows)
-        self._lambda *= self._beta / before[1]
-        if self.stuck is not None and not np.allclose(before, (self._alpha, self._beta), rtol=1e-3):
-            self.stuck, self._lambda = None, math.nan  # the cost has become another one
-
-    def _height(self, cost: float, parameters: Array, rows: Rows) -> float:
-        return self._beta * self._n(rows) * cost + 0.5 * self._alpha * self._length(parameters)
-
-    def _length(self, parameters: Array) -> float:
-        """``‖θ‖²`` of the parameters that learn: the others are no part of the model's freedom."""
-        return float(np.square(parameters[self._free], dtype=np.float64).sum())
-
-    def _begin(self, value: float, rows: Rows) -> None:
-        """Take the first constants from where training begins, with a weak penalty."""
-        self._alpha = 0.01 * len(self._penalty) / max(self._length(self._parameters), 1e-12)
-        self._beta = self._targets(rows) / self._n(rows) / max(2.0 * value, 1e-12)
-
-    def _targets(self, rows: Rows) -> float:
-        own = arguments.targets(len(rows[0]), self._architecture.sizes[-1], rows[2])
-        return self.of_all(own)
-
-    def _n(self, rows: Rows) -> float:
-        """How many rows there are."""
-        return self.of_all(len(rows[0]))
-
-    def _learn_constants(self, curvature: Array, rows: Rows) -> None:
-        """Take the ``α`` and ``β`` of the greatest evidence, for the curvature ``JᵀJ``."""
-        p = len(curvature)
-        targets = self._targets(rows)
-        value = self._here[0] if self._here is not None else 0.0
-        error = max(2.0 * self._n(rows) * value, np.finfo(np.float64).tiny)
-        curvature *= self._beta
-        curvature.reshape(-1)[:: len(curvature) + 1] += self._alpha
-        inside = cholesky.trace_of_inverse(curvature, self._n_threads)
-        gamma = float(p) if inside is None else p - self._alpha * inside
-        self._effective = min(max(gamma, 0.0), float(p))
-        if self.step > _FIT_FIRST:
-            self._alpha = max(self._effective, 1e-12) / max(self._length(self._parameters), 1e-12)
-        self._beta = max(targets - self._effective, 1e-3 * targets) / error
-
-
 def trainer(
     network: Any, loss: Any, method: Curvature, cost: Cost, **options: Any
 ) -> DampedTrainer:
@@ -256,10 +166,12 @@ def trainer(
             f"{_MATRICES * 8 * n * n / 2**30:.2g} GiB, and is for at most max_parameters="
             f"{method.max_parameters} parameters, got {n}; take optimizers.LBFGS()"
         )
-    if not method.evidence:
+    if method.evidence is None:
         return DampedTrainer(network, cost, spec, method, **options)
     if spec.name != "squared_error":
         raise ValueError(f"{method.name} needs the loss 'squared_error', got {spec.name!r}")
     if options.get("l2"):
         raise ValueError(f"{method.name} finds the penalty itself: l2 must be 0")
-    return EvidenceTrainer(network, cost, spec, method, **options)
+    from . import evidence  # of no use to others
+
+    return evidence.EvidenceTrainer(network, cost, spec, method, method.evidence, **options)

@@ -42,7 +42,7 @@ def fit_second_order(
     parameters = estimator._packed().astype(np.float64)
     trainer.load(parameters)
     estimator.stop_reason_ = "epochs"
-    estimator.effective_parameters_ = None
+    estimator.effective_parameters_ = estimator.log_evidence_ = None
     for done in range(1, estimator.max_iter + 1):
         task = context and context.begin_epoch()
         value = trainer.run_epoch(x, target, None, 1.0, sample_weight=weight)
@@ -63,6 +63,7 @@ def fit_second_order(
             break
     if estimator.solver == "br":
         estimator.effective_parameters_ = trainer.curves["effective_parameters"]
+        estimator.log_evidence_ = trainer.curves["log_evidence"]
     estimator._adopt(np.ascontiguousarray(parameters, estimator.dtype or np.float64))
     if estimator.stop_reason_ == "epochs" and ranks.speaks(cluster):
         warn(

@@ -12,8 +12,8 @@ activation : str, object of ``fastmlp.activations``, or list of them, default "r
     for each hidden layer.
 solver : {"adam", "sgd", "lbfgs", "lm", "br"}, default "adam"
     ``lm`` is Levenberg–Marquardt and ``br`` Bayesian regularisation, which finds the penalty itself
-    (``alpha`` is not used; squared error only, and ``effective_parameters_`` says how many
-    parameters the data determine): for networks of up to 3,000 parameters, in float64, with all
+    (``alpha`` is not used; squared error only; ``effective_parameters_`` says how many parameters
+    the data determine, ``log_evidence_`` which of several networks they speak for): for networks of up to 3,000 parameters, in float64, with all
     rows in every step. ``lbfgs`` (needs scipy) takes all rows in every step. It computes in
     float64, also for float32 rows, and so are the parameters that it finds; with
     ``dtype="float32"`` they are rounded to it.
