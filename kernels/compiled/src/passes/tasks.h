@@ -52,7 +52,8 @@ static struct task_gradient gradient_of(const struct engine *e, const struct wei
 }
 
 /* What is left to prefetch for the update of a group: the runs that it goes over, of the weights and then of
-   each state, a piece of one with each tile. A panel of features has at least as many tiles as pieces. */
+   each state, a piece of one with each tile. Three runs of a panel of columns, those of Adam, have no more
+   pieces than the panel has tiles, of which there are fewer where one is two panels wide. */
 struct coming {
     const real *piece, *run;
     void *const *states;
@@ -60,7 +61,7 @@ struct coming {
     long length, bytes; /* of a piece: elements, and bytes with each row of a tile */
     struct runs all;
 };
-enum { PIECES = 4 };
+enum { PIECES = TILE_PANELS > 1 ? 1 : 4 };
 
 static struct coming coming_update(const struct engine *e, const struct runs *runs, long rows)
 {
