@@ -106,7 +106,9 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     backends = fast if options.backends is None else chosen(options.backends, available, "backend")
     rivals = []
     for name in chosen(options.rivals, tuple(contenders.RIVALS), "rival"):
-        if contenders.installed(name):
+        if name == "jax" and machine.is_held():
+            print("note: JAX is left out, its products take all of the instruction set")
+        elif contenders.installed(name):
             rivals.append(name)
         else:
             print(f"note: {contenders.TITLES[name]} is left out, it is not installed")

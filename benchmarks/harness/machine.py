@@ -25,7 +25,7 @@ PACKAGES = (
 )
 
 
-#: Holds a library to AVX2 on a machine that has more; XLA has a flag.
+#: Holds a library to AVX2 on a machine that has more.
 AVX2_ALONE = {
     "OPENBLAS_CORETYPE": "Haswell",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
@@ -59,7 +59,8 @@ def pin(cores: list[int]) -> bool:
 def library_environment(n_threads: int) -> dict[str, str]:
     """Environment that limits every library to ``n_threads`` and to ``instruction_set()``.
 
-    Set before they are imported. ONNX Runtime knows no limit of its instruction set.
+    Set before they are imported. ONNX Runtime and the matrix products of XLA know no limit of the
+    instruction set: see ``is_held``.
     """
     names = (
         "OMP_NUM_THREADS",
@@ -73,10 +74,14 @@ def library_environment(n_threads: int) -> dict[str, str]:
     several = "true" if n_threads > 1 else "false"
     environment["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={several}"
     environment["JAX_PLATFORMS"] = "cpu"
-    if instruction_set() == "avx2" and widest_instruction_set() == "avx512":
-        environment["XLA_FLAGS"] += " --xla_cpu_max_isa=AVX2"
+    if is_held():
         environment |= AVX2_ALONE
     return environment
+
+
+def is_held() -> bool:
+    """Whether contenders are held to AVX2 on a machine that has more."""
+    return instruction_set() == "avx2" and widest_instruction_set() == "avx512"
 
 
 def processor() -> tuple[str, set[str]]:

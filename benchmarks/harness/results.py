@@ -135,8 +135,7 @@ def text_table(records: list[Record], label: str = "minimum") -> str:
 def machine_line(machine: Record) -> str:
     """Processor, instruction set and caches, as they were played in a run."""
     isa, widest = machine["instruction_set"], machine.get("widest_instruction_set")
-    held = f", as is every library that can be on this {widest} machine"
-    held = "" if widest in (None, isa) else f" alone{held}"
+    held = "" if widest in (None, isa) else f" alone, all contenders, of a machine with {widest}"
     sizes = [f"{name.upper()} {size >> 10} KB" for name, size in machine.get("caches", {}).items()]
     return "; ".join([f"{machine['processor']}, {isa}{held}", *filter(None, [", ".join(sizes)])])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fastmlp import MLP, optimizers
+from fastmlp._training.full_batch import second_order
 
 
 def test_bayesian_regularisation_finds_the_noise():
@@ -51,6 +52,22 @@ def test_the_evidence_of_a_linear_network_is_the_density_of_its_targets(penaltie
         assert log_density(factor * np.asarray(found.alpha), found.beta) < best
         assert log_density(found.alpha, factor * found.beta) < best
     assert found.beta == pytest.approx(history.beta[-1], rel=1e-3)
+
+
+def test_a_penalty_is_learnt_even_where_the_first_descent_ends_early(monkeypatch):
+    """Where no step at all is taken, the constants are those of the evidence for the parameters."""
+    monkeypatch.setattr(second_order, "_MOST_DAMPING", 0.0)
+    x = np.random.default_rng(3).normal(size=(40, 2))
+    y = x[:, :1] + 0.3 * np.random.default_rng(4).normal(size=(40, 1))
+    net = MLP([2, 1], dtype="f8", random_state=0)
+    before = net.parameters.copy()
+    rule = optimizers.BayesianRegularization(starts=(50,), penalties="all")
+    history = net.fit(x, y, optimizer=rule, epochs=49)
+    assert history.stop_reason == "line_search"
+    np.testing.assert_array_equal(net.parameters, before)
+    found = net.laplace(x, y)
+    np.testing.assert_allclose(history.alpha[-1], found.alpha, rtol=0.01)
+    np.testing.assert_allclose(history.beta[-1], found.beta, rtol=0.01)
 
 
 def test_inputs_that_tell_nothing_are_left_out():

@@ -119,7 +119,7 @@ class EvidenceTrainer(DampedTrainer):
         if not self._descents:
             self._begin(value, gradient, rows)
         first = self._descents[0]
-        if done in self._how.starts and not first.learns and first.stuck is None:
+        if done in self._how.starts and not first.learns:
             if done == max(self._how.starts):
                 first.learns = True
             else:
@@ -127,6 +127,8 @@ class EvidenceTrainer(DampedTrainer):
         for descent in self._descents:
             if descent.stuck is None:
                 self._go_on(descent, rows)
+        if first.stuck is not None and not first.learns:  # it has come to its end before
+            first.learns, first.stuck, first.damping = True, None, math.nan
         learning = [d for d in self._descents if d.learns]
         self._shown = max(learning or [first], key=lambda d: d.log_evidence)
         if self.step >= self._how.trial and self._shown.learns:

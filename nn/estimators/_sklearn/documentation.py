@@ -13,10 +13,10 @@ activation : str, object of ``fastmlp.activations``, or list of them, default "r
 solver : {"adam", "sgd", "lbfgs", "lm", "br"}, default "adam"
     ``lm`` is Levenberg–Marquardt and ``br`` Bayesian regularisation, which finds the penalty itself
     (``alpha`` is not used; squared error only; ``effective_parameters_`` says how many parameters
-    the data determine, ``log_evidence_`` which of several networks they speak for): for networks of up to 3,000 parameters, in float64, with all
-    rows in every step. ``lbfgs`` (needs scipy) takes all rows in every step. It computes in
-    float64, also for float32 rows, and so are the parameters that it finds; with
-    ``dtype="float32"`` they are rounded to it.
+    the data determine, ``log_evidence_`` which of several networks they speak for): for networks
+    of up to 3,000 parameters, in float64, with all rows in every step. ``lbfgs`` (needs scipy)
+    takes all rows in every step. It computes in float64, also for float32 rows, and so are the
+    parameters that it finds; with ``dtype="float32"`` they are rounded to it.
 alpha : float, default 1e-4
     Weight of the penalty ``½ α Σ W² / n``, ``n`` being the rows of the step.
 batch_size : int or "auto", default "auto"
