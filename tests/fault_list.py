@@ -107,6 +107,10 @@ FAULTS = (
        _only(NETWORKS, "compiled and training_with_rules")),
     _c("weights of rows", "passes/rows_pass.h", "r < end && s->sample_weight", "r < first",
        _only(NETWORKS, "compiled and training_with_rules")),
+    _c("columns short of a vector", "matrices/few_rows.h", "p->n_out % LANES > 0", "0",
+       _only("tests/network/test_predictor.py", "compiled and many_weights")),
+    _c("columns of the second thread", "passes/few_predictions.h", "task * s->columns", "0",
+       _only("tests/network/test_predictor.py", "compiled and many_weights")),
     # Numba
     _numba("slope of the sigmoid", "formulas/activations.py", "d * (a * (1.0 - a))",
            "d * (a * (1.0 + a))", _only(PARITY, "numba and activation_backward")),
@@ -177,6 +181,11 @@ FAULTS = (
     _nn("Armijo's condition", "line_search.py",
         "new < value and new <= value + c1 * step * slope", "new < value",
         "tests/training/test_line_search.py"),
+    _nn("effective parameters", "_derivatives/precisions.py",
+        "self._sizes - self.alpha * self._sums(inverse_diagonal)", "self._sizes * 1.0",
+        "tests/network/test_evidence.py"),
+    _nn("the least evidence", "_training/full_batch/evidence.py", "lambda d: d.log_evidence",
+        "lambda d: -d.log_evidence", "tests/network/test_evidence.py"),
     # Estimators
     Fault("tolerance of the loss", "kernels/_epochs.py",
         "1 if loss > best - tol", "1 if loss > best",
