@@ -8,8 +8,9 @@ grows with the length of the sums behind a value, and says everything about the 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -276,3 +277,15 @@ def assert_agrees(actual: Any, expected: Any, dtype: Any, inner: int, what: obje
         f"{place}: got {have[worst]!r}, expected {want[worst]!r}, error "
         f"{abs(have[worst] - want[worst]):.3g}, allowed {limit:.3g}"
     )
+
+
+def same_numbers(backend: str, dtype: Any) -> Callable[[Any, Any], None]:
+    """How to compare what one backend computes of the same numbers that lie in another way.
+
+    Engines read both into the same order; NumPy hands them to other routines of its BLAS, whose
+    sums may round in another way.
+    """
+    if backend != "reference":
+        return np.testing.assert_array_equal
+    error = 100 * np.finfo(dtype).eps
+    return partial(np.testing.assert_allclose, rtol=error, atol=error)

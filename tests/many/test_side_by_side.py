@@ -131,8 +131,8 @@ def test_networks_that_are_faster_alone_only_where_it_is_wanted(side_by_side, wi
 def test_networks_that_are_faster_in_lanes(side_by_side):
     few = {"optimizer": "sgd", "batch_size": lanes.MANY_ROWS - 1}
     for width, options in ((lanes.PANEL, few), (lanes.PANEL, {}), (lanes.PANEL - 1, {})):
-        fit_many(networks(4, (4, width, 2)), X, Y, epochs=2, n_threads=1, **options)
-    assert side_by_side == [4, 4, 4]
+        fit_many(networks(6, (4, width, 2)), X, Y, epochs=2, n_threads=1, **options)
+    assert side_by_side == [6, 6, 6]  # enough for sixteen lanes
 
 
 def test_lanes_is_a_bool_or_none():
@@ -141,10 +141,10 @@ def test_lanes_is_a_bool_or_none():
 
 
 def test_different_architectures_are_apart(side_by_side):
-    many = networks(4) + networks(3, (4, 2)) + networks(1, (4, 9, 2))
-    alone = networks(4) + networks(3, (4, 2)) + networks(1, (4, 9, 2))
+    many = networks(6) + networks(5, (4, 2)) + networks(1, (4, 9, 2))
+    alone = networks(6) + networks(5, (4, 2)) + networks(1, (4, 9, 2))
     assert_as_alone(many, X, Y, alone, epochs=3, n_threads=1)
-    assert sorted(side_by_side) == [3, 4]
+    assert sorted(side_by_side) == [5, 6]
 
 
 def test_one_that_diverges(side_by_side):
@@ -195,7 +195,7 @@ def test_an_interrupt_leaves_all_at_one_finished_step(monkeypatch):
 
     monkeypatch.setattr(kernels, "lane_trainer", interrupted)
     monkeypatch.setattr("fastmlp._training.together.how_many", lambda run: 5_000)
-    many = networks(4)
+    many = networks()
     before = [net.parameters.copy() for net in many]
     with pytest.raises(KeyboardInterrupt):
         fit_many(many, X, Y, epochs=5_000, n_threads=1, progress=lambda *_: None)
@@ -205,7 +205,7 @@ def test_an_interrupt_leaves_all_at_one_finished_step(monkeypatch):
 
 
 def test_a_time_limit():
-    histories = fit_many(networks(4), X, Y, epochs=10**8, max_time=0.1, n_threads=1)
+    histories = fit_many(networks(), X, Y, epochs=10**8, max_time=0.1, n_threads=1)
     assert {h.stop_reason for h in histories} == {"time_limit"}
     assert len({h.epochs for h in histories}) == 1
     assert histories[0].epochs == len(histories[0].loss)
