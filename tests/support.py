@@ -280,7 +280,7 @@ def assert_agrees(actual: Any, expected: Any, dtype: Any, inner: int, what: obje
 
 
 def same_numbers(backend: str, dtype: Any) -> Callable[[Any, Any], None]:
-    """How to compare what one backend computes of the same numbers that lie in another way.
+    """How to compare what one backend computes of the same numbers in another layout or batch.
 
     Engines read both into the same order; NumPy hands them to other routines of its BLAS, whose
     sums may round in another way.
