@@ -141,13 +141,19 @@ class SecondDerivatives:
         X, y, loss, sample_weight : arrays, and a loss
             As in :meth:`fit`: the rows that the network was trained with.
         alpha : float or (n_groups,) array-like, optional
-        beta : float, optional
             By default those of the greatest evidence (MacKay 1992); after training with
             ``optimizers.BayesianRegularization`` of the same ``penalties`` they agree with its
             last ones.
+        beta : float, optional
+            Likewise.
         trainable : bool or sequence of bool, default True
             As in :meth:`fit`: which layers learn. The others are taken as known; with the last
             layer alone it is a Bayesian linear regression on what the hidden layers compute.
+        penalties : {"all", "layers", "units"}, default "all"
+            What shares an ``alpha``, as in ``optimizers.BayesianRegularization``: all parameters,
+            each layer, or the weights that leave an input or a hidden unit, and the biases of each
+            layer, which come behind its weights. Of ``"units"`` the first ``n_in`` numbers say how
+            little each input tells.
 
         Returns
         -------
@@ -157,8 +163,8 @@ class SecondDerivatives:
         Raises
         ------
         ValueError
-            For a loss without curvature, an ``alpha`` or ``beta`` that is not above 0, or layers
-            none of which learn.
+            For a loss without curvature, an ``alpha`` or ``beta`` that is not above 0, more or
+            fewer ``alpha`` than groups, unknown ``penalties``, or layers none of which learn.
         MemoryError
             Where the matrix would take more than 4 GiB, before it is taken.
 

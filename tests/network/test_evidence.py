@@ -82,6 +82,25 @@ def test_inputs_that_tell_nothing_are_left_out():
     assert abs(net.weights[0][1]).max() > 50 * abs(np.delete(net.weights[0], 1, axis=0)).max()
 
 
+def test_laplace_takes_a_precision_for_each_group():
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    net = MLP([2, 3, 1], "tanh", dtype="f8", random_state=0)
+    alpha = np.arange(1.0, 8.0)  # two inputs and their biases, three units and theirs
+    of_parameters = [1, 1, 1, 2, 2, 2, 4, 5, 6, 3, 3, 3, 7]
+    found = net.laplace(x, x[:, :1], alpha=alpha, beta=2.0, penalties="units")
+    jacobian = net.parameter_jacobian(x)[:, 0]
+    expected = np.linalg.inv(2 * jacobian.T @ jacobian + np.diag(of_parameters))
+    np.testing.assert_allclose(found.covariance, expected, rtol=1e-9, atol=1e-12)
+    effective = 13 - float(of_parameters @ expected.diagonal())
+    assert found.effective_parameters == pytest.approx(effective)
+    assert "7 groups" in repr(found)
+    for wrong in (alpha[1:], 0.0, [np.inf] * 7, -alpha):
+        with pytest.raises(ValueError, match="alpha must be a finite number above 0, or 7 of them"):
+            net.laplace(x, x[:, :1], alpha=wrong, penalties="units")
+    with pytest.raises(ValueError, match="penalties must be one of"):
+        net.laplace(x, x[:, :1], penalties="inputs")
+
+
 def test_the_descent_of_the_greatest_evidence_goes_on():
     """Noise of which much is learnt by heart: the curve is as high as that of each start alone."""
     rng = np.random.default_rng(1)
