@@ -34,7 +34,8 @@ enum {
     SMALL_DEPTH = 512,       /* and inputs of a layer, whose panel of weights stays in L1 from tile to tile */
     PASS_ROWS = 1024,        /* ... but a pass has at least this many rows, if the batch has */
     SPARSE_TASKS = 64,       /* of a sparse first layer, at most about */
-    GROUP_PANELS = MAX_GROUP, /* of a group of tasks, at most; whole triples of panels */
+    GROUP_PANELS = MAX_GROUP, /* of a group of tasks, at most; */
+    TRIPLE_PANELS = 3,       /* whole triples, where a tile may take one and a half */
     GROUPS_OF_THREAD = 4,    /* so many groups a thread share the work evenly */
     HUGE_PAGE = 2 << 20,
 };
@@ -104,16 +105,19 @@ static void lay_out_rows(struct engine *e, char *memory, long *used)
     e->arena.row_loss = reals(e, memory, used, e->design.capacity);
 }
 
-/* Panels of a group at most: so many that a pass over the activations pays, so few that all threads find
-   work. Sums are of tasks, so that results do not depend on it. */
+/* Panels of a group at most: so many that a pass over the activations pays; so few that their errors of all
+   rows, which one group of features after the other reads, stay in a quarter of the second-level cache; and
+   so few that all threads find work. Sums are of tasks, so that results do not depend on it. */
 static long max_group_panels(const struct engine *e)
 {
-    long panels = GROUP_PANELS;
-    const long tiles = e->design.kernels->tile_panels;
+    const long tiles = e->design.kernels->tile_panels, unit = tiles > 1 ? tiles : TRIPLE_PANELS;
+    const long fit = fastmlp_caches().l2 / 4 / times(max(e->design.capacity, 1), LINE);
+    const long most = min(max(fit / unit, 1) * unit, GROUP_PANELS);
+    long panels = most;
     while (panels > 3 && e->design.n_threads > 1 &&
            e->design.n_tasks * tiles / panels < GROUPS_OF_THREAD * e->design.n_threads)
         panels /= 2;
-    return panels > 3 ? panels : tiles;
+    return panels > 3 || panels == most ? panels : tiles;
 }
 
 /* Bytes of all that an engine needs. */
