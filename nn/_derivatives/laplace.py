@@ -136,8 +136,10 @@ def approximation(
     targets = arguments.targets(n, network.architecture.sizes[-1], weight)
     b = float(beta if beta is not None else (targets / error if noisy else 1.0))
     learns = alpha is None, beta is None and noisy
+    # With one precision H has the same eigenvectors for all constants: they are found once.
+    spectrum = np.linalg.eigh(curvature) if precisions.alpha.size == 1 else None
     for _ in range(_ITERATIONS if any(learns) else 0):
-        half = _half(b * curvature, precisions)
+        half = _half(curvature, b, precisions, spectrum)
         effective = precisions.effective(np.square(half).sum(axis=1))
         old = np.append(precisions.alpha, b)
         if learns[0]:
@@ -146,7 +148,7 @@ def approximation(
             b = max(targets - float(effective.sum()), SMALLEST) / error
         if np.allclose(old, np.append(precisions.alpha, b), rtol=_TOLERANCE, atol=0):
             break
-    half = _half(b * curvature, precisions)
+    half = _half(curvature, b, precisions, spectrum)
     gamma = float(precisions.effective(np.square(half).sum(axis=1)).sum())
     found = float(precisions.alpha[0]) if penalties == "all" else precisions.alpha
     result = Laplace(network, found, b, half, gamma, free)
@@ -163,12 +165,18 @@ def _given(alpha: ArrayLike, n: int) -> Array:
     return found
 
 
-def _half(curvature: Array, precisions: Precisions) -> Array:
-    """``F`` of ``(curvature + diag(α))⁻¹ = F Fᵀ``."""
-    alpha = precisions.each()
-    scale = 1 / np.sqrt(alpha)  # so that no eigenvalue is below 1, whatever the precisions are
-    values, vectors = np.linalg.eigh(scale[:, None] * curvature * scale)
-    half: Array = scale[:, None] * vectors / np.sqrt(1.0 + np.maximum(values, 0.0))
+def _half(
+    curvature: Array, beta: float, precisions: Precisions, spectrum: tuple[Array, Array] | None
+) -> Array:
+    """``F`` of ``(β curvature + diag(α))⁻¹ = F Fᵀ``; the spectrum is that of the curvature."""
+    half: Array
+    if spectrum is not None:
+        values, vectors = spectrum
+        half = vectors / np.sqrt(beta * np.maximum(values, 0.0) + precisions.alpha)
+        return half
+    scale = 1 / np.sqrt(precisions.each())  # so that no eigenvalue is below 1, whatever they are
+    values, vectors = np.linalg.eigh(scale[:, None] * (beta * curvature) * scale)
+    half = scale[:, None] * vectors / np.sqrt(1.0 + np.maximum(values, 0.0))
     return half
 
 
