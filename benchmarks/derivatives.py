@@ -2,9 +2,10 @@
 
     python benchmarks/derivatives.py
 
-float32, one thread, arrays of NumPy in and arrays out. PyTorch takes ``torch.func`` as its pages
-say (``vmap`` of ``jacrev``, ``vjp``, ``grad``), JAX the same functions jitted. Every result is
-compared with the others' before it is timed, in turns in one process. Products with the Hessian are
+float32, arrays of NumPy in and arrays out. PyTorch takes ``torch.func`` as its pages say (``vmap``
+of ``jacrev``, ``vjp``, ``grad``), JAX the same functions jitted. Every result is compared with the
+others' before it is timed, in turns in one process, which has as many cores as threads: no setting
+of XLA keeps it from computing independent products side by side. Products with the Hessian are
 given as multiples of one gradient of our own. Writes ``derivatives.json`` and ``derivatives.md``
 into the folder ``--out``.
 """
@@ -13,21 +14,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-)
-
-import numpy as np  # noqa: E402
-from fastmlp import MLP  # noqa: E402
+import numpy as np
+from fastmlp import MLP
+from harness import isolated, machine, results
 
 HERE = Path(__file__).resolve().parent
 #: Sizes, activation and rows.
@@ -40,18 +34,18 @@ METHODS = ("vjp", "input_gradients", "jacobian", "jvp")
 Call = Callable[[], Any]
 
 
-def problem(case: str) -> tuple[MLP, Any, Any, Any]:
+def problem(case: str, threads: int = 1) -> tuple[MLP, Any, Any, Any]:
     """A network, rows, directions of the inputs, and of the outputs (which are targets, too)."""
     sizes, activation, n = CASES[case]
-    net = MLP(sizes, activation, "identity", random_state=0, n_threads=1)
+    net = MLP(sizes, activation, "identity", random_state=0, n_threads=threads)
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=(n, k)).astype(np.float32) for k in (sizes[0], sizes[0], sizes[-1])]
     return net, *arrays
 
 
-def of_fastmlp(case: str) -> dict[str, Call]:
+def of_fastmlp(case: str, threads: int) -> dict[str, Call]:
     """The methods of a network."""
-    net, x, d_x, d_y = problem(case)
+    net, x, d_x, d_y = problem(case, threads)
     return {
         "vjp": lambda: net.vjp(x, d_y),
         "input_gradients": lambda: net.input_gradients(x, d_y),
@@ -60,12 +54,12 @@ def of_fastmlp(case: str) -> dict[str, Call]:
     }
 
 
-def of_torch(case: str) -> dict[str, Call]:
+def of_torch(case: str, threads: int) -> dict[str, Call]:
     """``torch.func`` of a module without parameters to follow."""
     import torch
     from torch.func import grad, jacrev, jvp, vjp, vmap
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     net, *arrays = problem(case)
     model = net.to_torch()
     for parameter in model.parameters():
@@ -85,7 +79,7 @@ def of_torch(case: str) -> dict[str, Call]:
     }
 
 
-def of_jax(case: str) -> dict[str, Call]:
+def of_jax(case: str, threads: int) -> dict[str, Call]:
     """The same functions of JAX, jitted."""
     import jax
     import jax.numpy as jnp
@@ -135,10 +129,10 @@ def least(calls: dict[str, Call], seconds: float) -> dict[str, float]:
     return found
 
 
-def measure(case: str, seconds: float) -> dict[str, dict[str, float]]:
-    """Method → contender → seconds; results are compared first."""
+def measure(case: str, threads: int, seconds: float) -> dict[str, Any]:
+    """Method → contender → seconds, results being compared first; of many rows the Hessian's."""
     there = [name for name in MAKERS if name == "fastmlp" or importlib.util.find_spec(name)]
-    calls = {name: MAKERS[name](case) for name in there}
+    calls = {name: MAKERS[name](case, threads) for name in there}
     table = {}
     for method in METHODS:
         expected = calls["fastmlp"][method]()
@@ -147,12 +141,15 @@ def measure(case: str, seconds: float) -> dict[str, dict[str, float]]:
                 calls[name][method](), expected, rtol=2e-3, atol=2e-4, err_msg=f"{name} {method}"
             )
         table[method] = least({name: calls[name][method] for name in there}, seconds)
-    return table
+    found: dict[str, Any] = {"case": case, "threads": threads, "seconds": table}
+    if CASES[case][2] > 1:
+        found["hessian_product"] = hessian_product(case, threads, seconds)
+    return found
 
 
-def hessian_product(case: str, seconds: float) -> float:
+def hessian_product(case: str, threads: int, seconds: float) -> float:
     """A product with the Hessian, in gradients of the mean loss."""
-    net, x, _, y = problem(case)
+    net, x, _, y = problem(case, threads)
     v = np.random.default_rng(1).normal(size=net.parameters.shape).astype(np.float32)
     found = least(
         {
@@ -164,40 +161,46 @@ def hessian_product(case: str, seconds: float) -> float:
     return found["product"] / found["gradient"]
 
 
-def write(found: dict[str, Any], folder: Path) -> None:
-    """The results, and as a table."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"dtype": "float32", "threads": 1, **found}, indent=1)
-    (folder / "derivatives.json").write_text(text + "\n")
-    names = list(next(iter(next(iter(found["seconds"].values())).values())))
-    rows = ["| µs | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
-    for case, table in found["seconds"].items():
-        for method, seconds in table.items():
-            cells = " | ".join(f"{1e6 * seconds[name]:,.1f}" for name in names)
-            rows.append(f"| `{method}`, {case} | {cells} |")
-    for case, ratio in found["hessian_product"].items():
-        rows.append(
-            f"| `hessian_product`, {case} | {ratio:.2f} gradients |" + " |" * (len(names) - 1)
-        )
-    (folder / "derivatives.md").write_text("\n".join(rows) + "\n")
+def markdown(records: list[dict[str, Any]]) -> str:
+    """A table for each number of threads."""
+    parts = []
+    for threads in dict.fromkeys(record["threads"] for record in records):
+        chosen = [record for record in records if record["threads"] == threads]
+        names = list(chosen[0]["seconds"][METHODS[0]])
+        one = "1 thread" if threads == 1 else f"{threads} threads"
+        rows = [f"| {one}, µs | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+        for record in chosen:
+            for method, seconds in record["seconds"].items():
+                cells = " | ".join(f"{1e6 * seconds[name]:,.1f}" for name in names)
+                rows.append(f"| `{method}`, {record['case']} | {cells} |")
+        for record in chosen:
+            if "hessian_product" in record:
+                text = f"| `hessian_product`, {record['case']} | {record['hessian_product']:.2f}"
+                rows.append(f"{text} gradients |" + " |" * (len(names) - 1))
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each line of the table")
+    parser.add_argument("--threads", default="1,2", help="thread counts, each one pinned core")
+    parser.add_argument("--quick", action="store_true", help="short samples: does it all work?")
     options = parser.parse_args()
-    found: dict[str, Any] = {"seconds": {}, "hessian_product": {}}
-    for case in CASES:
-        found["seconds"][case] = table = measure(case, options.seconds)
-        for method, seconds in table.items():
-            words = (f"{name} {1e6 * value:.2f} µs" for name, value in seconds.items())
-            print(f"{method}, {case}: {', '.join(words)}")
-        if CASES[case][2] > 1:
-            ratio = hessian_product(case, options.seconds)
-            found["hessian_product"][case] = ratio
-            print(f"hessian_product, {case}: {ratio:.2f} gradients")
-    write(found, options.out)
+    records = []
+    for threads in map(int, options.threads.split(",")):
+        if threads > len(machine.usable_cores()):
+            print(f"note: {threads} threads are left out, there are fewer cores")
+            continue
+        for case in CASES:
+            seconds = 0.02 if options.quick else options.seconds
+            request = {"case": case, "threads": threads, "seconds": seconds}
+            records.append(record := isolated.call("derivatives:measure", request, threads))
+            print(markdown([record]), flush=True)
+    results.write_json(options.out / "derivatives.json", machine.describe(), records)
+    text = f"{markdown(records)}\n*{results.machine_line(machine.describe())}.*\n"
+    (options.out / "derivatives.md").write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@
 callback that does nothing) looks at every epoch, so that the engine is entered for each; ``one
 after another`` is ``fit_many`` without lanes. ``jax`` is one scan over the epochs and steps of
 networks stacked by ``vmap``, compiled before it is timed; ``torch`` its ``vmap`` over stacked
-parameters, on one thread. ``scikit-learn`` trains a few of the networks, alone or in two processes,
-and its time is scaled up. Rivals run in turn, round after round; of each the fastest round counts.
-Bits of ``fit_many`` are compared with those of the loop before anything is timed.
+parameters. ``scikit-learn`` trains a few of the networks, alone or in two processes, and its time
+is scaled up. What runs on one thread does so in a process that has one core, what runs on two in
+one that has two, in turn, round after round; of each the fastest round counts. Bits of ``fit_many``
+are compared with those of the loop before anything is timed.
 
 ``search`` is a search of 64 settings over 5 folds of the digits with successive halving, against
 scikit-learn's ``HalvingRandomSearchCV`` with the same estimator, candidates, rounds and epochs.
@@ -27,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from fastmlp import MLP, fit_many
-from harness import machine, many_rivals, results
+from harness import isolated, machine, many_rivals, results
 from harness.many_rivals import FEW
 
 HERE = Path(__file__).parent
@@ -76,7 +77,7 @@ def networks(case: Case) -> list[MLP]:
     ]
 
 
-def contenders(case: Case, rivals: bool) -> dict[str, Callable[[list[MLP]], Any]]:
+def contenders(case: Case, rivals: bool, threads: int) -> dict[str, Callable[[list[MLP]], Any]]:
     """What is timed, by name: functions of new networks, which others do not look at."""
     x, y, rows = data(case)
     options: dict[str, Any] = {"epochs": case.epochs, "batch_size": case.batch}
@@ -86,26 +87,25 @@ def contenders(case: Case, rivals: bool) -> dict[str, Callable[[list[MLP]], Any]
         for net, part in zip(nets, rows, strict=True):
             net.fit(x[part], y[part], **options, **more)
 
-    def many(n_threads: int, **more: Any) -> Callable[[list[MLP]], Any]:
-        return lambda nets: fit_many(nets, x, y, rows=rows, n_threads=n_threads, **options, **more)
+    def many(**more: Any) -> Callable[[list[MLP]], Any]:
+        return lambda nets: fit_many(nets, x, y, rows=rows, n_threads=threads, **options, **more)
 
-    found: dict[str, Callable[[list[MLP]], Any]] = {
-        "loop": loop,
-        "epoch by epoch": lambda nets: loop(nets, callbacks=[lambda net, history: None]),
-        "one after another, 1 thread": many(1, lanes=False),
-        "fit_many, 1 thread": many(1),
-        "fit_many, 2 threads": many(2),
-    }
+    found: dict[str, Callable[[list[MLP]], Any]] = {"fit_many": many()}
+    if threads == 1:
+        found |= {
+            "loop": loop,
+            "epoch by epoch": lambda nets: loop(nets, callbacks=[lambda net, history: None]),
+            "one after another": many(lanes=False),
+        }
     loop(expected := networks(case))
-    for ours in list(found)[1:]:
+    for ours in found:
         found[ours](nets := networks(case))
         for net, alone in zip(nets, expected, strict=True):
             np.testing.assert_array_equal(net.parameters, alone.parameters)
     makers: dict[str, Callable[[], Callable[[], Any]]] = {
         "jax": lambda: many_rivals.jax(case, x, y, rows, networks(case)),
-        "torch": lambda: many_rivals.torch(case, x, y, rows, networks(case)),
-        "scikit-learn": lambda: many_rivals.sklearn(case, x, y, rows),
-        "scikit-learn, 2 processes": lambda: many_rivals.sklearn(case, x, y, rows, 2),
+        "torch": lambda: many_rivals.torch(case, x, y, rows, networks(case), threads),
+        "scikit-learn": lambda: many_rivals.sklearn(case, x, y, rows, threads),
     }
     for name, make in makers.items() if rivals else ():
         try:
@@ -161,9 +161,9 @@ def search(quick: bool) -> dict[str, dict[str, float]]:
     return found
 
 
-def measure(case: Case, rounds: int, rivals: bool = True) -> dict[str, float]:
+def measure(case: Case, rounds: int, threads: int, rivals: bool = True) -> dict[str, float]:
     """Seconds of the fastest round of each."""
-    timed = contenders(case, rivals)
+    timed = contenders(case, rivals, threads)
     best = dict.fromkeys(timed, float("inf"))
     for _ in range(rounds):
         for name, call in timed.items():
@@ -171,18 +171,21 @@ def measure(case: Case, rounds: int, rivals: bool = True) -> dict[str, float]:
             started = time.perf_counter()
             call(nets)
             best[name] = min(best[name], time.perf_counter() - started)
-    for name in best:
-        if name.startswith("scikit-learn"):
-            best[name] *= case.networks / FEW
+    if "scikit-learn" in best:
+        best["scikit-learn"] *= case.networks / FEW
     return best
 
 
-def report(case: Case, seconds: dict[str, float]) -> str:
-    """A line for each, with its time in multiples of ours on one thread."""
-    ours = seconds["fit_many, 1 thread"]
-    lines = [f"{case.name}, {case.epochs} epochs"]
+def measure_named(name: str, rounds: int, threads: int) -> dict[str, float]:
+    """The same of one of ``CASES``; runs in a process of its own, see ``harness.isolated``."""
+    return measure(next(case for case in CASES if case.name == name), rounds, threads)
+
+
+def report(case: Case, threads: int, seconds: dict[str, float]) -> str:
+    """A line for each, with its time in multiples of ours."""
+    lines = [f"{case.name}, {case.epochs} epochs, {threads} thread{'s' if threads > 1 else ''}"]
     for name, value in sorted(seconds.items(), key=lambda item: item[1]):
-        lines.append(f"  {name:28} {value * 1e3:9.1f} ms {value / ours:7.2f}×")
+        lines.append(f"  {name:28} {value * 1e3:9.1f} ms {value / seconds['fit_many']:7.2f}×")
     return "\n".join(lines)
 
 
@@ -199,9 +202,13 @@ def main() -> int:
     for case in CASES:
         if options.case and options.case not in case.name:
             continue
-        seconds = measure(case, 1 if options.quick else options.rounds)
-        print(report(case, seconds))
-        found.append({"case": case.name, "epochs": case.epochs, "seconds": seconds})
+        for threads in range(1, 1 + min(2, len(machine.usable_cores()))):
+            rounds = 1 if options.quick else options.rounds
+            request = {"name": case.name, "rounds": rounds, "threads": threads}
+            seconds = isolated.call("many:measure_named", request, threads)
+            print(report(case, threads, seconds), flush=True)
+            record = {"case": case.name, "epochs": case.epochs, "threads": threads}
+            found.append({**record, "seconds": seconds})
     if not options.case or options.case == "search":
         found.append({"case": "search of 64 settings, 5 folds of digits", **search(options.quick)})
         print(found[-1])

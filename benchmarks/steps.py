@@ -5,15 +5,14 @@
 Adam, float32, one thread, arrays of NumPy in. PyTorch takes its fused Adam, JAX a jitted step that
 donates its parameters and moments; the time of the engine is that of a step of an epoch of 200.
 Each contender's step is checked against the others' loss before it is timed, in turns in one
-process. Then calls of estimators and of ``fit`` with little to compute, scikit-learn's beside them.
-Writes ``steps.json`` into the folder ``--out``.
+process that has one core. Then calls of estimators and of ``fit`` with little to compute,
+scikit-learn's beside them. Writes ``steps.json`` into the folder ``--out``.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import time
 import warnings
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from fastmlp import MLP, kernels
+from harness import isolated, machine, results
 
 HERE = Path(__file__).resolve().parent
 #: Shape → hidden activation, output, rows of a step.
@@ -211,23 +211,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--quick", action="store_true", help="two rounds: does it all work?")
     options = parser.parse_args()
+    rounds = 2 if options.quick else options.rounds
     found = {}
     for shape in SHAPES:
-        found[shape] = seconds = measure(shape, options.rounds)
+        request = {"shape": shape, "rounds": rounds}
+        found[shape] = seconds = isolated.call("steps:measure", request, 1)
         words = (f"{name} {1e6 * value:.2f} µs" for name, value in seconds.items())
         print(f"{shape}: {', '.join(words)}")
-    calls = {}
     if importlib.util.find_spec("sklearn"):
-        calls = small_calls(max(2, options.rounds // 5))
+        calls = isolated.call("steps:small_calls", {"rounds": max(2, rounds // 5)}, 1)
         for what, seconds in calls.items():
             words = (f"{name} {1e6 * value:.1f} µs" for name, value in seconds.items())
             print(f"{what}: {', '.join(words)}")
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / "steps.json"
-    path.write_text(
-        json.dumps({"dtype": "float32", "threads": 1, "seconds": found, "calls": calls}, indent=1)
-    )
+        found |= calls
+    records = [{"case": what, "seconds": seconds} for what, seconds in found.items()]
+    results.write_json(options.out / "steps.json", machine.describe(), records)
 
 
 if __name__ == "__main__":

@@ -55,11 +55,13 @@ def _stacked(nets: list[Any]) -> list[tuple[Any, Any]]:
     ]
 
 
-def torch(case: Any, x: Any, y: Any, rows: list[Any], nets: list[Any]) -> Callable[[], Any]:
+def torch(
+    case: Any, x: Any, y: Any, rows: list[Any], nets: list[Any], n_threads: int = 1
+) -> Callable[[], Any]:
     """``torch.func``: stacked parameters, one ``vmap`` over the networks, an optimizer over all."""
     import torch as t
 
-    t.set_num_threads(1)
+    t.set_num_threads(n_threads)
     xs = t.stack([t.as_tensor(x[part]) for part in rows]) if case.own_rows else t.as_tensor(x)
     ys = t.stack([t.as_tensor(y[part]) for part in rows]) if case.own_rows else t.as_tensor(y)
     n = xs.shape[-2]
