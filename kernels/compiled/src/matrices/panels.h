@@ -78,6 +78,16 @@ INLINE void transpose_vectors(vec v[LANES], vec w[LANES])
 }
 #endif
 
+/* The sums over the lanes of each of so many vectors, one in each lane: half of the lanes are folded onto
+   the other half, log2(LANES) times. */
+INLINE vec sum_each(vec sum[LANES])
+{
+    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
+        UNROLL for (int i = 0; i < half; i++)
+            sum[i] = ZIP_LOWER(sum[i], sum[i + half]) + ZIP_UPPER(sum[i], sum[i + half]);
+    return sum[0];
+}
+
 INLINE void transpose_square(const real *from, long from_row, real *to, long to_row)
 {
     vec v[LANES], w[LANES];

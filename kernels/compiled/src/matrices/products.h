@@ -100,8 +100,7 @@ INLINE int is_narrow_product(long depth, long columns)
     return 2 * columns * (depth + 4 * LANES) < depth * PANEL;
 }
 
-/* Dot products of `rows` <= LANES rows with a row of W^T, one in each lane. All rows' sums are folded
-   together: half of the lanes onto the other half, log2(LANES) times. */
+/* Dot products of `rows` <= LANES rows with a row of W^T, one in each lane. */
 INLINE vec dot_rows(const int all, long rows, long depth, const real *a, long a_panel, const real *w,
                     long w_panel)
 {
@@ -121,10 +120,7 @@ INLINE vec dot_rows(const int all, long rows, long depth, const real *a, long a_
             sum[i] = FMA(load_partial(a + (all ? i : min(i, rows - 1)) * PANEL + v, n), right,
                          sum[i]);
     }
-    UNROLL for (int half = LANES / 2; half > 0; half /= 2)
-        UNROLL for (int i = 0; i < half; i++)
-            sum[i] = ZIP_LOWER(sum[i], sum[i + half]) + ZIP_UPPER(sum[i], sum[i + half]);
-    return sum[0];
+    return sum_each(sum);
 }
 
 /* c = bias + a w for few columns; w in panels of W^T. */

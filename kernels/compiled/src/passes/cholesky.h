@@ -1,128 +1,216 @@
-/* Symmetric positive definite systems: L L^T by rows, and the two triangular systems.
+/* Symmetric positive definite systems: L L^T, and the two triangular systems.
 
-   Element (i, j) of L is what is left of that of the matrix after a product of the rows i and j of L, up
-   to column j. Rows lie side by side, so that such products are sums over whole vectors, of
-   CHOLESKY_TALL rows times CHOLESKY_WIDE at a time. Some rows i stay in the second-level cache while all
-   rows j above them pass by, a few of which are in the first-level cache meanwhile.
+   L lies in panels of CHOLESKY_ROWS rows, column after column up to the diagonal, which is left out: zeros
+   are in its place and above. A tile is CHOLESKY_WIDE columns of a panel: what is left of the matrix after
+   a product of the panel with rows of L, over all columns before, and then of these columns with each
+   other; all of it stays in registers. A panel has its tiles of CHOLESKY_COLUMNS columns before the next
+   one comes: it is in a near cache meanwhile, and so are the rows that all panels are multiplied with.
 
-   A row is zero from the columns on that are not known yet: a last vector may run over them. */
+   Of the matrix the upper triangle is read, whose rows are columns of the lower one; behind its end it is
+   taken to be zero. */
 #ifndef FASTMLP_CHOLESKY_H
 #define FASTMLP_CHOLESKY_H
 
 #include "fastmlp.h"
+#include "matrices/panels.h"
+#include "matrices/tiles.h"
 #include "vector/simd.h"
 #include "work.h"
 
-enum { CHOLESKY_TALL = 3, CHOLESKY_WIDE = 4, CHOLESKY_ROWS = 48 }; /* a multiple of either */
+enum {
+    CHOLESKY_VECTORS = TILE_FEATURES == 2 ? 2 : VECTOR_BYTES == 16 ? 4 : 3,
+    CHOLESKY_WIDE = VECTOR_BYTES == 64 ? 8 : 4,
+    CHOLESKY_ROWS = CHOLESKY_VECTORS * LANES, /* a multiple of CHOLESKY_WIDE */
+    CHOLESKY_COLUMNS = 48,                    /* a multiple of CHOLESKY_ROWS */
+};
 
-/* Products of `tall` rows x with `wide` rows y, of the first `depth` numbers, whole vectors. */
-INLINE void row_products(const int tall, const int wide, long depth, const real *x, const real *y, long row,
-                         real sums[CHOLESKY_TALL][CHOLESKY_WIDE])
+struct positive {
+    const real *a; /* (n, n) */
+    long n;
+    real *l, *inverses; /* of the diagonal of L */
+};
+
+/* Where a panel of L begins. */
+INLINE long panel_of_factor(long panel) { return CHOLESKY_ROWS * CHOLESKY_ROWS * (panel * (panel + 1) / 2); }
+
+/* Some elements of a row of the matrix, from that of `column` on. */
+INLINE vec row_elements(const struct positive *s, long row, long column)
 {
-    vec sum[CHOLESKY_TALL][CHOLESKY_WIDE];
-    UNROLL for (int i = 0; i < tall; i++)
-        UNROLL for (int j = 0; j < wide; j++)
-            sum[i][j] = (vec){0};
-    for (long k = 0; k < depth; k += LANES) {
-        vec left[CHOLESKY_TALL];
-        UNROLL for (int i = 0; i < tall; i++)
-            left[i] = load(x + i * row + k);
-        UNROLL for (int j = 0; j < wide; j++) {
-            const vec right = load(y + j * row + k);
-            UNROLL for (int i = 0; i < tall; i++)
-                sum[i][j] = FMA(left[i], right, sum[i][j]);
+    const long have = row < s->n ? s->n - column : 0;
+    const real *from = s->a + row * s->n + column;
+    return have >= LANES ? load(from) : have > 0 ? load_partial(from, have) : (vec){0};
+}
+
+/* Sums of the columns of a panel x, each times an element of that column in CHOLESKY_WIDE rows of a panel. */
+INLINE void panel_products(long depth, const real *x, const real *y,
+                           vec sum[CHOLESKY_WIDE][CHOLESKY_VECTORS])
+{
+    UNROLL for (int c = 0; c < CHOLESKY_WIDE; c++)
+        UNROLL for (int v = 0; v < CHOLESKY_VECTORS; v++)
+            sum[c][v] = (vec){0};
+    INNER_LOOP for (long k = 0; k < depth; k++, x += CHOLESKY_ROWS, y += CHOLESKY_ROWS) {
+        vec left[CHOLESKY_VECTORS];
+        UNROLL for (int v = 0; v < CHOLESKY_VECTORS; v++)
+            left[v] = load(x + v * LANES);
+        UNROLL for (int c = 0; c < CHOLESKY_WIDE; c++) {
+            const vec right = SPLAT(y[c]);
+            UNROLL for (int v = 0; v < CHOLESKY_VECTORS; v++)
+                sum[c][v] = FMA(left[v], right, sum[c][v]);
         }
     }
-    UNROLL for (int i = 0; i < tall; i++)
-        UNROLL for (int j = 0; j < wide; j++)
-            sums[i][j] = sum_lanes(sum[i][j]);
-}
-OUTLINE void products_of_three(long depth, const real *x, const real *y, long row,
-                               real sums[CHOLESKY_TALL][CHOLESKY_WIDE])
-{
-    row_products(CHOLESKY_TALL, CHOLESKY_WIDE, depth, x, y, row, sums);
-}
-OUTLINE void products_of_one(long depth, const real *x, const real *y, long row,
-                             real sums[CHOLESKY_TALL][CHOLESKY_WIDE])
-{
-    row_products(1, CHOLESKY_WIDE, depth, x, y, row, sums);
 }
 
-/* Elements `first` to `first + n` of a row of L, of those of the matrix less the products of the rows.
-   `y` and `inverses` are of the row of L whose diagonal element is number `first`. */
-INLINE void finish_elements(const real *a, const real *sums, long n, const real *y, long row,
-                            const real *inverses, real *to)
+/* A square of the diagonal, of which `n` rows belong to the matrix: its factor, column after column, in
+   its place; whether it is positive definite. */
+static int factor_square(real square[CHOLESKY_WIDE][CHOLESKY_WIDE], long n, real *inverses)
 {
-    for (long j = 0; j < n; j++) {
-        real rest = a[j] - sums[j];
-        for (long k = 0; k < j; k++)
-            rest -= to[k] * y[j * row + k];
-        to[j] = rest * inverses[j];
+    for (long c = 0; c < n; c++) {
+        if (!(square[c][c] > 0))
+            return 0;
+        inverses[c] = 1 / (real)__builtin_sqrt((double)square[c][c]);
+        for (long r = c + 1; r < n; r++)
+            square[c][r] *= inverses[c];
+        for (long k = c + 1; k < n; k++)
+            for (long r = k; r < n; r++)
+                square[k][r] -= square[c][k] * square[c][r];
     }
-}
-
-/* L of an (n, n) matrix a, in rows of `row` numbers, all zero before; whether a is positive definite. */
-static int factor(const real *a, long n, real *l, long row, real *inverses)
-{
-    real sums[CHOLESKY_TALL][CHOLESKY_WIDE];
-    for (long top = 0; top < n; top += CHOLESKY_ROWS) {
-        const long end = min(top + CHOLESKY_ROWS, n);
-        for (long first = 0; first < end; first += CHOLESKY_WIDE) {
-            const long wide = min(n - first, CHOLESKY_WIDE), depth = round_up(first, LANES);
-            const real *y = l + first * row, *diagonal = y + first; /* some rows behind L are zero */
-            long i = max(top, first);
-            for (; i < first + wide; i++) { /* only where the diagonal is among these rows */
-                real *to = l + i * row + first;
-                const long before = i - first;
-                products_of_one(depth, l + i * row, y, row, sums);
-                finish_elements(a + i * n + first, sums[0], before, diagonal, row, inverses + first, to);
-                real rest = a[i * n + i] - sums[0][before];
-                for (long k = 0; k < before; k++)
-                    rest -= to[k] * to[k];
-                if (!(rest > 0))
-                    return 0;
-                to[before] = (real)__builtin_sqrt((double)rest);
-                inverses[i] = 1 / to[before];
-            }
-            for (long part; i < end; i += part) {
-                part = end - i < CHOLESKY_TALL ? 1 : CHOLESKY_TALL;
-                (part == 1 ? products_of_one : products_of_three)(depth, l + i * row, y, row, sums);
-                for (long r = 0; r < part; r++)
-                    finish_elements(a + (i + r) * n + first, sums[r], wide, diagonal, row,
-                                    inverses + first, l + (i + r) * row + first);
-            }
-        }
-    }
+    for (long c = n; c < CHOLESKY_WIDE; c++)
+        inverses[c] = 0;
     return 1;
 }
 
-/* The bytes that solve_positive takes: L and some rows, a vector, what the diagonal is multiplied by. */
-INLINE long row_of_factor(long n) { return (((n - 1) / PANEL + 1) | 1) * PANEL; }
-static long positive_scratch(long n)
+/* The columns from `first` on of a panel; whether the matrix is positive definite as far as that says. */
+OUTLINE int factor_tile(const struct positive *s, long panel, long first)
 {
-    return times(times(plus(n, CHOLESKY_WIDE + 2), row_of_factor(n)), sizeof(real));
+    const long above = first / CHOLESKY_ROWS, down = first % CHOLESKY_ROWS;
+    real *x = s->l + panel_of_factor(panel), *inverses = s->inverses + first;
+    const real *y = s->l + panel_of_factor(above) + down;
+    vec sum[CHOLESKY_WIDE][CHOLESKY_VECTORS], rest[CHOLESKY_WIDE][CHOLESKY_VECTORS];
+    UNROLL for (int c = 0; c < CHOLESKY_WIDE; c++)
+        UNROLL for (int v = 0; v < CHOLESKY_VECTORS; v++)
+            rest[c][v] = row_elements(s, first + c, panel * CHOLESKY_ROWS + v * LANES);
+    long depth = first;
+    do { /* no chain of sums is longer than SUM_ROWS */
+        const long deep = min(depth, SUM_ROWS);
+        panel_products(deep, x, y, sum);
+        UNROLL for (int c = 0; c < CHOLESKY_WIDE; c++)
+            UNROLL for (int v = 0; v < CHOLESKY_VECTORS; v++)
+                rest[c][v] = sum[c][v] = rest[c][v] - sum[c][v];
+        x += deep * CHOLESKY_ROWS, y += deep * CHOLESKY_ROWS;
+        depth -= deep;
+    } while (depth > 0);
+    real square[CHOLESKY_WIDE][CHOLESKY_WIDE];
+    const real *factors = y; /* element (c, k) of L for k > c */
+    long factors_row = CHOLESKY_ROWS;
+    if (above == panel) {
+        for (int c = 0; c < CHOLESKY_WIDE; c++) {
+            for (int v = 0; v < CHOLESKY_VECTORS; v++)
+                store(x + c * CHOLESKY_ROWS + v * LANES, sum[c][v]);
+            memcpy(square[c], x + c * CHOLESKY_ROWS + down, sizeof square[c]);
+        }
+        if (!factor_square(square, min(s->n - first, CHOLESKY_WIDE), inverses))
+            return 0;
+        factors = square[0], factors_row = CHOLESKY_WIDE;
+    }
+    UNROLL for (int c = 0; c < CHOLESKY_WIDE; c++) {
+        UNROLL for (int v = 0; v < CHOLESKY_VECTORS; v++) {
+            sum[c][v] *= SPLAT(inverses[c]);
+            store(x + c * CHOLESKY_ROWS + v * LANES, sum[c][v]);
+        }
+        UNROLL for (int k = c + 1; k < CHOLESKY_WIDE; k++) {
+            const vec factor = SPLAT(factors[c * factors_row + k]);
+            UNROLL for (int v = 0; v < CHOLESKY_VECTORS; v++)
+                sum[k][v] -= sum[c][v] * factor;
+        }
+    }
+    for (long c = 0; above == panel && c < CHOLESKY_WIDE; c++)
+        memset(x + c * CHOLESKY_ROWS, 0, (size_t)(down + c + 1) * sizeof(real));
+    return 1;
 }
 
-/* x of a x = b, for the lower triangle of an (n, n) matrix a; whether it is positive definite. */
+static int factor(const struct positive *s)
+{
+    for (long columns = 0; columns < s->n; columns += CHOLESKY_COLUMNS)
+        for (long panel = columns / CHOLESKY_ROWS; panel * CHOLESKY_ROWS < s->n; panel++) {
+            const long end = min(min(columns + CHOLESKY_COLUMNS, (panel + 1) * CHOLESKY_ROWS), s->n);
+            for (long first = columns; first < end; first += CHOLESKY_WIDE)
+                if (!factor_tile(s, panel, first))
+                    return 0;
+        }
+    return 1;
+}
+
+/* y of L y = b in the place of b, zeros behind its end. */
+static void solve_down(const struct positive *s, real *y)
+{
+    for (long panel = 0; panel * CHOLESKY_ROWS < s->n; panel++) {
+        const real *x = s->l + panel_of_factor(panel);
+        const long first = panel * CHOLESKY_ROWS, end = min(first + CHOLESKY_ROWS, s->n);
+        vec left[CHOLESKY_VECTORS];
+        for (int v = 0; v < CHOLESKY_VECTORS; v++)
+            left[v] = load(y + first + v * LANES);
+        for (long k = 0; k < end; k++, x += CHOLESKY_ROWS) {
+            if (k >= first) {
+                for (int v = 0; v < CHOLESKY_VECTORS; v++)
+                    store(y + first + v * LANES, left[v]);
+                y[k] *= s->inverses[k];
+            }
+            UNROLL for (int v = 0; v < CHOLESKY_VECTORS; v++)
+                left[v] -= load(x + v * LANES) * SPLAT(y[k]);
+            if (k >= first)
+                left[(k - first) / LANES][(k - first) % LANES] = y[k];
+        }
+        for (int v = 0; v < CHOLESKY_VECTORS; v++)
+            store(y + first + v * LANES, left[v]);
+    }
+}
+
+/* Sums of the products of a column of a panel with some x. */
+INLINE vec column_products(const real *column, const real *x)
+{
+    vec sum = {0};
+    UNROLL for (int v = 0; v < CHOLESKY_VECTORS; v++)
+        sum = FMA(load(column + v * LANES), load(x + v * LANES), sum);
+    return sum;
+}
+
+/* x of L^T x = y in the place of y. */
+static void solve_up(const struct positive *s, real *x)
+{
+    for (long panel = (s->n - 1) / CHOLESKY_ROWS; panel >= 0; panel--) {
+        const real *l = s->l + panel_of_factor(panel);
+        const long first = panel * CHOLESKY_ROWS;
+        for (long k = min(first + CHOLESKY_ROWS, s->n) - 1; k >= first; k--)
+            x[k] = (x[k] - sum_lanes(column_products(l + k * CHOLESKY_ROWS, x + first))) * s->inverses[k];
+        for (long k = 0; k < first; k += LANES) {
+            vec sum[LANES];
+            UNROLL for (int i = 0; i < LANES; i++)
+                sum[i] = column_products(l + (k + i) * CHOLESKY_ROWS, x + first);
+            store(x + k, load(x + k) - sum_each(sum));
+        }
+    }
+}
+
+/* The bytes that solve_positive takes: L, a vector, what the diagonal is multiplied by. */
+static long positive_scratch(long n)
+{
+    const long rows = round_up(n, CHOLESKY_ROWS);
+    return times(plus(times(plus(rows, CHOLESKY_ROWS), rows) / 2, times(2, rows)), sizeof(real));
+}
+
+/* x of a x = b, for the upper triangle of an (n, n) matrix a; whether it is positive definite. */
 static int solve_positive(const void *a, const void *b, long n, void *scratch, void *x)
 {
-    const long row = row_of_factor(n);
-    real *l = scratch, *y = l + (n + CHOLESKY_WIDE) * row, *inverses = y + row, *found = x;
-    memset(l, 0, (size_t)((n + CHOLESKY_WIDE + 1) * row) * sizeof(real));
-    if (!factor(a, n, l, row, inverses))
+    const long rows = round_up(n, CHOLESKY_ROWS);
+    real *l = scratch, *found = l + panel_of_factor(rows / CHOLESKY_ROWS);
+    const struct positive s = {.a = a, .n = n, .l = l, .inverses = found + rows};
+    if (!factor(&s))
         return 0;
-    for (long i = 0; i < n; i++) {
-        vec sum = (vec){0};
-        for (long k = 0; k < i; k += LANES)
-            sum = FMA(load(l + i * row + k), load(y + k), sum);
-        y[i] = (((const real *)b)[i] - sum_lanes(sum)) * inverses[i];
-    }
-    for (long i = n - 1; i >= 0; i--) {
-        found[i] = y[i] * inverses[i];
-        const vec times_row = SPLAT(found[i]);
-        for (long k = 0; k < i; k += LANES)
-            store(y + k, load(y + k) - times_row * load(l + i * row + k));
-    }
+    memcpy(found, b, (size_t)n * sizeof(real));
+    memset(found + n, 0, (size_t)(rows - n) * sizeof(real));
+    solve_down(&s, found);
+    solve_up(&s, found);
+    memcpy(x, found, (size_t)n * sizeof(real));
     return 1;
 }
 
