@@ -11,8 +11,9 @@ static long part_of(long n, long limit, long unit)
     return round_up(blocks_of(n, parts), unit);
 }
 
-/* List the tasks, or with NULL count them; `sums` becomes the numbers of all their sums. */
-static long list_tasks(const struct gauss_newton *g, struct gauss_task *tasks, long *sums)
+/* List the tasks, of so many right numbers at most, or with NULL count them; `sums` becomes the numbers of
+   all their sums. */
+static long list_tasks(const struct gauss_newton *g, long most, struct gauss_task *tasks, long *sums)
 {
     const long wide = 2 * g->kernels->panel; /* numbers of a tile's row at most */
     long n = 0;
@@ -20,7 +21,7 @@ static long list_tasks(const struct gauss_newton *g, struct gauss_task *tasks, l
     for (int l = 0; l < g->n_layers; l++)
         for (int m = l; m < g->n_layers; m++) {
             const struct gauss_block k = gauss_block_of(g, l, m);
-            const long tall = part_of(k.left, GAUSS_LEFT, 1), broad = part_of(k.right, GAUSS_RIGHT, wide);
+            const long tall = part_of(k.left, GAUSS_LEFT, 1), broad = part_of(k.right, most, wide);
             for (long x = 0; x < k.left; x += tall)
                 for (long y = 0; y < k.right; y += broad, n++) {
                     const long n_left = min(k.left - x, tall), n_right = min(k.right - y, broad);
@@ -52,21 +53,22 @@ double fastmlp_gauss_newton(struct gauss_newton *g, int n_threads)
     const long real = g->kernels->real_bytes, panel = g->kernels->panel;
     const double p = (double)g->order;
     const int threads = threads_for((double)g->n * p * p / 2, n_threads);
+    long row = GAUSS_LEFT + 2 * panel; /* the longest one in a thread's memory: left numbers and a strip */
     g->block_numbers = 0;
     for (int l = 0; l < g->n_layers; l++) {
         struct gauss_layer *layer = &g->layers[l];
-        const long numbers = plus(times(g->n_errors, layer->n_out), layer->n_in + 1);
-        layer->row = round_up(plus(numbers, panel), panel); /* the last vector may run over */
-        layer->rows = g->block_numbers;
-        layer->columns = plus(layer->rows, times(layer->row, GAUSS_ROWS));
+        layer->row = round_up(plus(times(g->n_errors, layer->n_out), layer->n_in + 1), panel);
+        layer->columns = g->block_numbers;
         g->block_numbers = plus(layer->columns, times(layer->row, GAUSS_ROWS));
+        row = max(row, layer->row);
     }
     const long block_bytes = times(g->block_numbers, real);
     g->n_blocks = blocks_of(g->n, GAUSS_ROWS);
     g->stretch = min(max(GAUSS_STRETCH / block_bytes, 2 * threads), g->n_blocks);
+    const long most = threads > 1 ? GAUSS_RIGHT : GAUSS_ALONE;
     long numbers;
-    g->n_tasks = list_tasks(g, NULL, &numbers);
-    g->scratch_bytes = (GAUSS_LEFT + GAUSS_RIGHT + 2 * panel) * GAUSS_ROWS * real;
+    g->n_tasks = list_tasks(g, most, NULL, &numbers);
+    g->scratch_bytes = times(row, GAUSS_ROWS * real);
     const long blocks = times(g->stretch, block_bytes), sums = times(numbers, sizeof(double));
     const long tasks = round_up(times(g->n_tasks, sizeof(struct gauss_task)), LINE);
     const long bytes = plus(plus(blocks, sums), plus(tasks, times(threads, g->scratch_bytes)));
@@ -77,7 +79,7 @@ double fastmlp_gauss_newton(struct gauss_newton *g, int n_threads)
     g->sums = (double *)(memory + blocks);
     g->tasks = (struct gauss_task *)(memory + blocks + sums);
     g->scratch = memory + blocks + sums + tasks;
-    list_tasks(g, g->tasks, &numbers);
+    list_tasks(g, most, g->tasks, &numbers);
     memset(g->sums, 0, (size_t)sums);
     for (g->first_block = 0; g->first_block < g->n_blocks; g->first_block += g->stretch) {
         fastmlp_parallel(threads, min(g->stretch, g->n_blocks - g->first_block), g->kernels->gauss_rows, g);

@@ -6,10 +6,10 @@
 
 enum {
     MAX_GAUSS_LAYERS = 129, /* one of them for the residuals */
-    GAUSS_ROWS = 128,   /* of a block, a multiple of every vector's lanes and of GAUSS_GROUP */
-    GAUSS_GROUP = 4,   /* rows whose right numbers are formed side by side */
+    GAUSS_ROWS = 128, /* of a block, a multiple of every vector's lanes */
     GAUSS_LEFT = 96,   /* left numbers of a task */
-    GAUSS_RIGHT = 128, /* right numbers, whole tiles of every instruction set */
+    GAUSS_RIGHT = 128, /* right numbers, whole tiles of every instruction set; of one thread alone: */
+    GAUSS_ALONE = 1024,
     GAUSS_MIRROR = 32, /* rows that are mirrored at a time */
     GAUSS_STRETCH = 1 << 20, /* bytes of the blocks that tasks go through in turns, at least one block */
 };
@@ -20,8 +20,8 @@ struct gauss_layer {
     long n_in, n_out;
     long weights, bias;   /* places of the first ones in the vector of parameters */
     /* Of a block of rows: numbers of a row, errors before inputs and a 1, with their padding; and
-       where the rows, and behind them the columns, begin. */
-    long row, rows, columns;
+       where its columns begin. */
+    long row, columns;
 };
 
 /* The block between layers l <= m is a sum over rows of left numbers times right numbers, each of
@@ -30,7 +30,8 @@ struct gauss_layer {
    other: there are as many rows as columns then, and half of them are enough. */
 struct gauss_block {
     int same, single;
-    int turned; /* errors of m come first: vectors hold those of l, which are more */
+    int turned;  /* errors of m come first: runs are of those of l, which are more */
+    int swapped; /* pairs of errors are the left numbers */
     long left, right;
 };
 
@@ -55,7 +56,7 @@ struct gauss_newton {
     char *blocks;     /* those of a stretch */
     struct gauss_task *tasks;
     double *sums;
-    char *scratch;    /* of each thread: left numbers, and then right ones */
+    char *scratch;    /* of each thread: rows, or left numbers and then right ones */
     long scratch_bytes;
 };
 
@@ -69,6 +70,12 @@ static inline struct gauss_block gauss_block_of(const struct gauss_newton *g, in
     k.turned = a->n_out > b->n_out;
     k.left = k.single ? a->n_in + 1 : gauss_pairs(k.same, a->n_in + 1, b->n_in + 1);
     k.right = k.single ? a->n_in + 1 : gauss_pairs(k.same, a->n_out, b->n_out);
+    /* Single numbers are added to the result of swapped sums: an eighth of the work pays for that. */
+    const long lanes = g->kernels->lanes, left = k.left, right = k.right;
+    const long broad = (left + lanes - 1) / lanes * right, tall = (right + lanes - 1) / lanes * left;
+    k.swapped = !k.same && 8 * broad < 7 * tall;
+    if (k.swapped)
+        k.left = right, k.right = left;
     return k;
 }
 

@@ -11,11 +11,11 @@
    outputs cost what one does. (Of a layer with one output, pairs of errors are one number: there the
    products of inputs with the error are multiplied with each other.)
 
-   A block of rows is kept twice, by rows and by columns, errors and inputs of each layer side by side.
-   The left matrix is formed from columns, as columns: a tile broadcasts it. The right one is formed
-   from rows, as rows: a vector of a row times one number of it, for so many rows at a time that a list
-   of such steps costs nothing. Steps are in the order of their places; what runs over behind the pairs
-   of one number the next step overwrites, so that pairs lie side by side, without gaps.
+   A block of rows is kept by columns, errors and inputs of each layer side by side. The left matrix is
+   formed as columns, which a tile broadcasts, the right one as rows, a strip as wide as a tile at a time,
+   which stays in the first-level cache: squares of such columns are turned.
+   Pairs of inputs are on the left, but where the padding of a few pairs of errors to whole vectors would
+   cost more than turning the sides over.
 
    Tiles are added up in double precision: in float32 a chain of additions has GAUSS_ROWS terms.
 
@@ -47,32 +47,30 @@ INLINE void copy_numbers(const char *from, ptrdiff_t stride, long n, real *to)
         to[c] = *(const real *)(from + c * stride);
 }
 
-/* A block of rows: by rows, a vector of zeros behind each of them, and by columns. */
+/* A block of rows, by columns. */
 static void gauss_rows(void *context, long block, int thread)
 {
-    (void)thread;
     const struct gauss_newton *g = context;
     const long first = (g->first_block + block) * GAUSS_ROWS, rows = min(g->n - first, GAUSS_ROWS);
-    const long deep = round_up(rows, max(LANES, GAUSS_GROUP));
     for (int l = 0; l < g->n_layers; l++) {
         const struct gauss_layer *layer = &g->layers[l];
-        const long width = g->n_errors * layer->n_out, used = width + layer->n_in + 1;
+        const long width = g->n_errors * layer->n_out, used = width + layer->n_in + 1, row = layer->row;
         const char *errors = (const char *)((const real *)layer->errors + first * width);
         const char *inputs = layer->inputs.data + first * layer->inputs.row_stride;
-        real *to = numbers_of(g, block, layer->rows), *columns = numbers_of(g, block, layer->columns);
-        for (long r = 0; r < rows; r++, to += layer->row) {
-            copy_numbers(errors + r * width * (long)sizeof(real), sizeof(real), width, to);
+        real *to = (real *)(g->scratch + thread * g->scratch_bytes), *columns = numbers_of(g, block, layer->columns);
+        for (long r = 0; r < rows; r++) {
+            copy_numbers(errors + r * width * (long)sizeof(real), sizeof(real), width, to + r * row);
             copy_numbers(inputs + r * layer->inputs.row_stride, layer->inputs.column_stride, layer->n_in,
-                     to + width);
-            to[used - 1] = 1;
-            store(to + used, (vec){0});
+                         to + r * row + width);
+            to[r * row + used - 1] = 1;
+            for (long c = used; c < row; c++)
+                to[r * row + c] = 0;
         }
-        memset(to, 0, (size_t)((deep - rows) * layer->row) * sizeof(real));
-        to = numbers_of(g, block, layer->rows);
+        const long deep = round_up(rows, LANES);
+        memset(to + rows * row, 0, (size_t)((deep - rows) * row) * sizeof(real));
         for (long r = 0; r < deep; r += LANES)
             for (long c = 0; c < used; c += LANES)
-                transpose_square(to + r * layer->row + c, layer->row, columns + c * GAUSS_ROWS + r,
-                                 GAUSS_ROWS);
+                transpose_square(to + r * row + c, row, columns + c * GAUSS_ROWS + r, GAUSS_ROWS);
     }
 }
 
@@ -96,95 +94,92 @@ static struct pair pair_at(long index, int same, long n)
     return (struct pair){i, i + index};
 }
 
-/* Left numbers of a task, columns of a block of rows: pairs of inputs, or inputs times the error. */
-static void form_left(const struct gauss_newton *g, const struct gauss_task *task,
-                      struct gauss_block kind, long block, long deep, real *to)
+/* Numbers of one side of a block of J^T J: products of a column of one set and a column of another, of
+   pairs in their order, added up over so many terms, each of which has sets of its own. */
+struct gauss_side {
+    long first, second, n; /* where the sets begin in a block of rows; columns of the second one */
+    int same;
+    long terms, first_step, second_step; /* from the sets of a term to those of the next */
+};
+static struct gauss_side inputs_of(const struct gauss_newton *g, const struct gauss_task *task,
+                                   struct gauss_block kind)
 {
     const struct gauss_layer *l = &g->layers[task->l], *m = &g->layers[task->m];
-    const real *first = numbers_of(g, block, l->columns) + g->n_errors * l->n_out * GAUSS_ROWS;
-    const real *second = numbers_of(g, block, m->columns);
-    const int same = kind.same && !kind.single;
-    const long n = kind.single ? 1 : m->n_in + 1;
-    if (!kind.single)
-        second += g->n_errors * m->n_out * GAUSS_ROWS;
-    struct pair p = pair_at(task->left, same, n);
-    for (long i = 0; i < task->n_left; i++, p = next_pair(p, same, n), to += GAUSS_ROWS) {
-        const real *x = first + p.first * GAUSS_ROWS, *y = second + p.second * GAUSS_ROWS;
-        for (long r = 0; r < deep; r += LANES)
-            store(to + r, load(x + r) * load(y + r));
-    }
+    const long of_l = l->columns + g->n_errors * l->n_out * GAUSS_ROWS;
+    if (kind.single)
+        return (struct gauss_side){.first = of_l, .second = l->columns, .n = 1, .terms = 1};
+    return (struct gauss_side){.first = of_l, .second = m->columns + g->n_errors * m->n_out * GAUSS_ROWS,
+                               .n = m->n_in + 1, .same = kind.same, .terms = 1};
+}
+static struct gauss_side errors_of(const struct gauss_newton *g, const struct gauss_task *task,
+                                   struct gauss_block kind)
+{
+    const struct gauss_layer *l = &g->layers[kind.turned ? task->m : task->l];
+    const struct gauss_layer *m = &g->layers[kind.turned ? task->l : task->m];
+    if (kind.single)
+        return inputs_of(g, task, kind);
+    return (struct gauss_side){.first = l->columns, .second = m->columns, .n = m->n_out, .same = kind.same,
+                               .terms = g->n_errors, .first_step = l->n_out * GAUSS_ROWS,
+                               .second_step = m->n_out * GAUSS_ROWS};
 }
 
-/* The right numbers from `to` on are number `single` of a row times the vector of numbers from
-   `vector` on. */
-struct right_step {
-    long single, vector, to;
-};
-
-/* Right numbers: pairs of errors, or inputs times the error. `single` and `vector` are of rows of two
-   layers, and stand once for each of `terms` errors. */
-struct right_numbers {
-    const struct gauss_layer *single, *vector;
-    long row; /* from one row of them to the next: lines of an odd number spread over all sets of L1 */
-    int n_steps;
-    long terms, single_step, vector_step;
-    struct right_step steps[GAUSS_RIGHT];
-};
-
-static void list_steps(const struct gauss_newton *g, const struct gauss_task *task,
-                       struct gauss_block kind, struct right_numbers *right)
+/* One of the numbers for some rows. */
+INLINE vec number_of(const struct gauss_side *side, const long terms, const real *x, const real *y)
 {
-    const struct gauss_layer *l = &g->layers[task->l], *m = &g->layers[task->m];
-    const int same = kind.same && !kind.single;
-    right->single = kind.turned ? m : l, right->vector = kind.turned ? l : m;
-    right->single_step = right->single->n_out, right->vector_step = right->vector->n_out;
-    right->terms = g->n_errors;
-    right->row = (((task->n_right + LANES - 2) / PANEL + 1) | 1) * PANEL; /* the last step may run over */
-    right->n_steps = 0;
-    const long n = kind.single ? l->n_in + 1 : right->vector->n_out, inputs = kind.single ? 1 : 0;
-    struct pair p = pair_at(task->right, same, n);
-    for (long at = 0; at < task->n_right; p.first++, p.second = same ? p.first : 0) {
-        const long wide = min(n - p.second, task->n_right - at);
-        for (long c = 0; c < wide; c += LANES)
-            right->steps[right->n_steps++] = (struct right_step){
-                p.first, p.second + c + inputs, at + c};
-        at += wide;
-    }
+    vec sum = load(x) * load(y);
+    for (long k = 1; k < terms; k++)
+        sum = FMA(load(x + k * side->first_step), load(y + k * side->second_step), sum);
+    return sum;
 }
 
-INLINE void form_right_terms(const struct gauss_newton *g, const struct right_numbers *right,
-                             const long terms, long block, long rows, real *to)
+/* n numbers from that of a pair on, as columns. */
+INLINE void form_columns(const struct gauss_side *side, const long terms, struct pair p, long n,
+                         const real *block, long rows, real *to)
 {
-    const real *single = numbers_of(g, block, right->single->rows);
-    const real *vector = numbers_of(g, block, right->vector->rows);
-    const long single_row = right->single->row, vector_row = right->vector->row, to_row = right->row;
-    const struct right_step *end = right->steps + right->n_steps;
-    for (long r = 0; r < rows; r += GAUSS_GROUP) {
-        for (const struct right_step *step = right->steps; step < end; step++) {
-            const real *x = single + step->single, *y = vector + step->vector;
-            real *out = to + step->to;
-            vec sum[GAUSS_GROUP];
-            UNROLL for (int i = 0; i < GAUSS_GROUP; i++)
-                sum[i] = SPLAT(x[i * single_row]) * load(y + i * vector_row);
-            for (long k = 1; k < terms; k++) {
-                x += right->single_step, y += right->vector_step;
-                UNROLL for (int i = 0; i < GAUSS_GROUP; i++)
-                    sum[i] = FMA(SPLAT(x[i * single_row]), load(y + i * vector_row), sum[i]);
-            }
-            UNROLL for (int i = 0; i < GAUSS_GROUP; i++)
-                store(out + i * to_row, sum[i]);
+    for (long i = 0; i < n; i++, p = next_pair(p, side->same, side->n), to += GAUSS_ROWS) {
+        const real *x = block + side->first + p.first * GAUSS_ROWS;
+        const real *y = block + side->second + p.second * GAUSS_ROWS;
+        for (long r = 0; r < rows; r += LANES)
+            store(to + r, number_of(side, terms, x + r, y + r));
+    }
+}
+/* The same as rows of `row` numbers: squares of columns are turned. */
+INLINE void form_rows(const struct gauss_side *side, const long terms, struct pair p, long n,
+                      const real *block, long rows, real *to, long row)
+{
+    for (long i = 0; i < n; i += LANES, to += LANES) {
+        const real *x[LANES], *y[LANES];
+        for (int j = 0; j < LANES; j++) { /* the last number stands for those behind it */
+            x[j] = block + side->first + p.first * GAUSS_ROWS;
+            y[j] = block + side->second + p.second * GAUSS_ROWS;
+            if (i + j + 1 < n)
+                p = next_pair(p, side->same, side->n);
         }
-        single += GAUSS_GROUP * single_row, vector += GAUSS_GROUP * vector_row;
-        to += GAUSS_GROUP * to_row;
+        for (long r = 0; r < rows; r += LANES) {
+            vec v[LANES], half[LANES];
+            UNROLL for (int j = 0; j < LANES; j++)
+                v[j] = number_of(side, terms, x[j] + r, y[j] + r);
+            transpose_vectors(v, half);
+            UNROLL for (int j = 0; j < LANES; j++)
+                store(to + (r + j) * row, v[j]);
+        }
     }
 }
-OUTLINE void form_right(const struct gauss_newton *g, const struct right_numbers *right, long block,
-                        long rows, real *to)
+OUTLINE void form_left(const struct gauss_side *side, struct pair p, long n, const real *block, long rows,
+                       real *to)
 {
-    if (right->terms == 1)
-        form_right_terms(g, right, 1, block, rows, to);
+    if (side->terms == 1)
+        form_columns(side, 1, p, n, block, rows, to);
     else
-        form_right_terms(g, right, right->terms, block, rows, to);
+        form_columns(side, side->terms, p, n, block, rows, to);
+}
+OUTLINE void form_right(const struct gauss_side *side, struct pair p, long n, const real *block, long rows,
+                        real *to, long row)
+{
+    if (side->terms == 1)
+        form_rows(side, 1, p, n, block, rows, to, row);
+    else
+        form_rows(side, side->terms, p, n, block, rows, to, row);
 }
 
 /* As many doubles as a vector has lanes. */
@@ -266,12 +261,31 @@ INLINE void add_to_result(const struct gauss_newton *g, long p, long q, long n, 
             to[i * step] += values[i];
 }
 
+/* Sums of pairs of errors, row after row, with pairs of inputs of two layers. */
+static void scatter_swapped(const struct gauss_newton *g, const struct gauss_task *task,
+                            struct gauss_block kind, const double *sums)
+{
+    const struct gauss_layer *l = &g->layers[task->l], *m = &g->layers[task->m];
+    struct pair p = pair_at(task->left, 0, kind.turned ? l->n_out : m->n_out);
+    for (long x = 0; x < task->n_left; x++, sums += task->sums_row) {
+        const long of_l = kind.turned ? p.second : p.first, of_m = kind.turned ? p.first : p.second;
+        struct pair i = pair_at(task->right, 0, m->n_in + 1);
+        for (long y = 0; y < task->n_right; y++, i = next_pair(i, 0, m->n_in + 1))
+            add_to_result(g, place_of(l, i.first, of_l), place_of(m, i.second, of_m), 1, sums + y);
+        p = next_pair(p, 0, kind.turned ? l->n_out : m->n_out);
+    }
+}
+
 static void scatter_task(const struct gauss_newton *g, const struct gauss_task *task,
                          struct gauss_block kind, const double *sums)
 {
     const struct gauss_layer *l = &g->layers[task->l], *m = &g->layers[task->m];
     const int same = kind.same && !kind.single;
     const long n = kind.single ? 1 : m->n_in + 1, width = kind.turned ? l->n_out : m->n_out;
+    if (kind.swapped) {
+        scatter_swapped(g, task, kind, sums);
+        return;
+    }
     struct pair i = pair_at(task->left, same, n);
     for (long x = 0; x < task->n_left; x++, i = next_pair(i, same, n), sums += task->sums_row) {
         if (kind.single) {
@@ -300,23 +314,24 @@ static void gauss_task(void *context, long index, int thread)
     const struct gauss_newton *g = context;
     const struct gauss_task *task = &g->tasks[index];
     const struct gauss_block kind = gauss_block_of(g, task->l, task->m);
+    const struct gauss_side inputs = inputs_of(g, task, kind), errors = errors_of(g, task, kind);
+    const struct gauss_side of_left = kind.swapped ? errors : inputs, of_right = kind.swapped ? inputs : errors;
+    const struct pair first = pair_at(task->left, of_left.same, of_left.n);
     double *sums = g->sums + task->sums;
     real *left = (real *)(g->scratch + thread * g->scratch_bytes), *right = left + GAUSS_LEFT * GAUSS_ROWS;
-    struct right_numbers of_right;
-    list_steps(g, task, kind, &of_right);
-    const long vectors = (task->n_right + LANES - 1) / LANES;
     const long last = min(g->stretch, g->n_blocks - g->first_block);
     for (long block = 0; block < last; block++) {
         const long rows = min(g->n - (g->first_block + block) * GAUSS_ROWS, GAUSS_ROWS);
-        form_left(g, task, kind, block, round_up(rows, LANES), left);
-        form_right(g, &of_right, block, rows, right);
-        long v = 0;
-        for (; v + GAUSS_VECTORS <= vectors; v += GAUSS_VECTORS)
-            multiply_strip(gauss_tiles, GAUSS_TALL, task, rows, left, right + v * LANES, of_right.row,
-                           sums + v * LANES);
-        for (; v < vectors; v++)
-            multiply_strip(gauss_columns, GAUSS_TALLEST, task, rows, left, right + v * LANES, of_right.row,
-                           sums + v * LANES);
+        const real *numbers = numbers_of(g, block, 0);
+        form_left(&of_left, first, task->n_left, numbers, rows, left);
+        for (long y = 0, strip; y < task->n_right; y += strip) {
+            const int narrow = task->n_right - y <= (GAUSS_VECTORS - 1) * LANES;
+            strip = narrow ? LANES : GAUSS_VECTORS * LANES;
+            form_right(&of_right, pair_at(task->right + y, of_right.same, of_right.n),
+                       min(strip, task->n_right - y), numbers, rows, right, strip);
+            multiply_strip(narrow ? gauss_columns : gauss_tiles, narrow ? GAUSS_TALLEST : GAUSS_TALL, task, rows,
+                           left, right, strip, sums + y);
+        }
     }
     if (g->first_block + last == g->n_blocks)
         scatter_task(g, task, kind, sums);
