@@ -34,6 +34,7 @@ import argparse
 import importlib.util
 import itertools
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -46,8 +47,9 @@ from fastmlp import MLP, kernels, optimizers  # noqa: E402
 from harness.regressions import MORE, data  # noqa: E402
 from scipy.linalg import lapack  # noqa: E402
 
-#: Iterations of a sample: those of a ``fit`` that has begun.
-REPEATS = 10
+#: Iterations of a sample: at least so many, of small networks those of so many seconds, so that the
+#: beginning of a ``fit`` does not count.
+REPEATS, SAMPLE = 10, 0.05
 #: Rows, sizes.
 SHAPES = [
     (1000, (9, 9, 1)), (10000, (9, 9, 1)), (1000, (9, 27, 1)), (10000, (9, 27, 1)),
@@ -122,19 +124,21 @@ def iteration(n, sizes, rounds):
     # So much damping that every step is taken: an iteration is one step tried, as by hand.
     rule = optimizers.LevenbergMarquardt(damping=1.0, down=0.999)
 
-    def ours(epochs=REPEATS):
+    def ours(epochs):
         net.parameters[:] = start
         net.fit(x, y, optimizer=rule, epochs=epochs)
 
-    def by_hand():
-        for _ in range(REPEATS):
+    def by_hand(iterations):
+        for _ in range(iterations):
             hand.iterate(1.0)
 
     ours(1)
     step, _ = hand.iterate(1.0)
     np.testing.assert_allclose(net.parameters - start, step, rtol=1e-6, atol=1e-9)
-    times = fastest(rounds, fastmlp=ours, numpy=by_hand)
-    times = {name: seconds / REPEATS for name, seconds in times.items()}
+    once = fastest(1, numpy=lambda: by_hand(1))["numpy"]
+    repeats = max(REPEATS, math.ceil(SAMPLE / once))
+    times = fastest(rounds, fastmlp=lambda: ours(repeats), numpy=lambda: by_hand(repeats))
+    times = {name: seconds / repeats for name, seconds in times.items()}
     of_ours, of_numpy = operations(n, sizes)
     return {
         "rows": n, "sizes": sizes, "parameters": start.size, **times,

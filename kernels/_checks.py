@@ -153,6 +153,38 @@ def gauss_newton(
     return list(zip(inputs, errors, first, first_bias, strict=False)), out
 
 
+def sums_of_squares(
+    architecture: Architecture,
+    dtype: Any,
+    parameters: Any,
+    x: Any,
+    target: Any,
+    roots: Any,
+    out: Array | None,
+) -> Array:
+    """Check a whole network of which the Gauss–Newton matrix is summed, and what it learns.
+
+    Returns
+    -------
+    (m, m) float64 array
+        That is added to.
+    """
+    names = architecture.activations
+    if architecture.output != "identity" or any(map(_specs.needs_scores, names)):
+        raise ValueError(
+            "gauss_newton of a network needs the output 'identity' and hidden activations whose "
+            f"values give their derivatives, got {architecture.output!r} and {names}"
+        )
+    flat("parameters", parameters, architecture, dtype)
+    sizes, order = architecture.sizes, architecture.n_parameters
+    array("x", x, ("n", sizes[0]), dtype)
+    array("target", target, (len(x), sizes[-1]), dtype)
+    array("roots", roots, (len(x),), dtype)
+    if out is None:
+        return np.zeros((order, order))
+    return output("out", out, (order, order), np.float64, parameters, x, target, roots)
+
+
 def update(
     rule: Any, parameters: Any, gradient: Any, state: Any, step: Any, n_threads: int | None
 ) -> None:

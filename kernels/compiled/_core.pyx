@@ -189,6 +189,11 @@ cdef extern from "fastmlp.h" nogil:
         gauss_layer *layers
         double *out
         long order
+        double *along
+        const design *design
+        const void *flat
+        const void *roots
+        matrix target
 
     const kernels *fastmlp_kernels(int)
     const char *fastmlp_select_isa(const char *)
@@ -263,7 +268,6 @@ cdef int raise_pending() except -1:
 include "_machine.pxi"
 include "_arrays.pxi"
 include "_calls.pxi"
-include "_second.pxi"
 include "_engine.pxi"
 include "_orders.pxi"
 include "_steps.pxi"
@@ -271,6 +275,7 @@ include "_single_step.pxi"
 include "_use.pxi"
 include "_derivatives.pxi"
 include "_hessian.pxi"
+include "_second.pxi"
 include "_networks.pxi"
 include "_shards.pxi"
 include "_lanes.pxi"

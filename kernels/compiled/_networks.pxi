@@ -1,6 +1,6 @@
 """Networks and trainers over the C engine. Included by _core.pyx."""
 
-class Network(Derivatives):
+class Network(Derivatives, SecondOrder):
     """See :class:`fastmlp.kernels.reference.Network`."""
 
     def __init__(self, architecture, dtype, *, n_threads=None):

@@ -23,6 +23,7 @@ from .memory.arena import address, ceil
 from .passes.packing import gradient_task, load_task, mean_task
 from .passes.rows_pass import rows_task
 from .passes.weights_pass import weights_task
+from .second import SecondOrder
 from .threads.tuner import Choice
 
 # A number for each kind of network, as hashing a description takes longer than a prediction; a
@@ -64,7 +65,7 @@ class Packed:
         self.panels = space.stores[0]
 
 
-class Network(PlainPredictions, Derivatives):
+class Network(PlainPredictions, Derivatives, SecondOrder):
     """Stateless computations of one architecture; parameters are a flat vector.
 
     The same as :class:`fastmlp.kernels.reference.Network`.

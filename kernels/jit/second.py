@@ -9,14 +9,16 @@ up in float64, in their order.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from .. import _checks
+from .._architecture import Architecture
 from .._typing import Array
 from ..reference.second import most_equations as most_equations
 from ..reference.second import solve_positive as solve_positive
-from .layers import weight_gradient
+from .layers import delta_backward, dense_forward, weight_gradient
 
 #: Rows of a block, and pairs of a product: what is multiplied stays in the second-level cache.
 _ROWS, _PAIRS = 256, 96
@@ -40,6 +42,39 @@ def gauss_newton(
         for upper in layers[at:]:
             _add_block(lower, upper, lower is upper, out, n_threads)
     return out
+
+
+class SecondOrder:
+    """Sums of second order of a whole network, see the reference's."""
+
+    architecture: Architecture
+    dtype: Any
+    n_threads: int | None
+
+    def gauss_newton(
+        self, parameters: Array, x: Array, target: Array, roots: Array, *, out: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Gradient and Gauss–Newton matrix of ``½ Σ root² ‖Y - y‖²``, added up in float64."""
+        net, threads = self.architecture, self.n_threads
+        out = _checks.sums_of_squares(net, self.dtype, parameters, x, target, roots, out)
+        weights, biases = net.views(parameters)
+        names, inputs = cast("Any", net.activations), [x]
+        for w, b, name in zip(weights, biases, names, strict=False):
+            inputs.append(dense_forward(inputs[-1], w, b, name, n_threads=threads))
+        z = dense_forward(inputs[-1], weights[-1], biases[-1], n_threads=threads)
+        of_each = []  # output, and then layer
+        for one in np.eye(net.sizes[-1], dtype=self.dtype):
+            errors = [roots[:, None] * one]
+            for level in range(len(weights) - 1, 0, -1):
+                below = inputs[level], names[level - 1]
+                errors.insert(
+                    0, delta_backward(errors[0], weights[level], *below, n_threads=threads)
+                )
+            of_each.append(errors)
+        each = [np.stack(errors, axis=1) for errors in zip(*of_each, strict=True)]
+        sums = gauss_newton(inputs, each, roots[:, None] * (z - target), n_threads=threads)
+        out += sums[:-1, :-1]
+        return sums[-1, :-1], out
 
 
 def _add_block(lower: Layer, upper: Layer, same: bool, out: Array, n_threads: int | None) -> None:

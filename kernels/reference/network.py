@@ -15,9 +15,10 @@ from . import activations, losses, outputs, sparse
 from .derivatives import Derivatives
 from .numerics import quiet, sum_of_rows
 from .regularisation import Dropout, penalise
+from .second import SecondOrder
 
 
-class Network(PlainPredictions, Derivatives):
+class Network(PlainPredictions, Derivatives, SecondOrder):
     """Stateless computations of one architecture; parameters are a flat vector.
 
     Rows ``x`` are an ``(n, n_in)`` array or :class:`fastmlp.kernels.CSR`; a ``loss`` is a name or a

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from .. import _checks
 from .._typing import Array
+from .activations import activation_backward
 from .numerics import quiet
 
 
@@ -30,6 +32,50 @@ def gauss_newton(
         jacobian[:, bias : bias + n_out] = delta.reshape(n * k, n_out)
     out += jacobian.T @ jacobian
     return out
+
+
+class SecondOrder:
+    """Sums of second order of a whole network, of the functions of single layers."""
+
+    architecture: Any
+    dtype: Any
+    forward: Any
+
+    @quiet
+    def gauss_newton(
+        self, parameters: Array, x: Array, target: Array, roots: Array, *, out: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Gradient and Gauss–Newton matrix of ``½ Σ root² ‖Y - y‖²``, added up in float64.
+
+        Parameters
+        ----------
+        parameters : (m,) array
+            Of a network whose output has no activation; those of the hidden layers give their
+            derivatives by their values.
+        x : (n, n_in) array
+        target : (n, n_out) array
+        roots : (n,) array
+            Of the weights of the rows.
+        out : (m, m) float64 array, optional
+            Is added to.
+
+        Returns
+        -------
+        gradient : (m,) float64 array
+        matrix : (m, m) float64 array
+        """
+        net = self.architecture
+        out = _checks.sums_of_squares(net, self.dtype, parameters, x, target, roots, out)
+        inputs, kept, z = self.forward(parameters, x)
+        weights = net.views(parameters)[0]
+        errors = [roots[:, None, None] * np.eye(net.sizes[-1], dtype=self.dtype)]
+        for level in range(len(weights) - 1, 0, -1):
+            ones = np.ones_like(kept[level - 1])
+            slope = activation_backward(ones, kept[level - 1], net.activations[level - 1])
+            errors.insert(0, (errors[0] @ weights[level].T) * slope[:, None, :])
+        sums = gauss_newton(inputs, errors, roots[:, None] * (z - target))
+        out += sums[:-1, :-1]
+        return sums[-1, :-1], out
 
 
 def solve_positive(matrix: Array, right: Array) -> Array | None:

@@ -25,7 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from fastmlp import kernels
@@ -46,6 +46,14 @@ CURVED = (
     "squared_hinge",
     "log_cosh",
 )
+
+
+class Place(NamedTuple):
+    """A network at some parameters."""
+
+    architecture: kernels.Architecture
+    parameters: Array
+    n_threads: int | None
 
 
 def check(loss: Any) -> None:

@@ -1,12 +1,11 @@
 """Optimizers whose step takes all rows: descent by line search, and methods of second order.
 
 ``base`` says what an iteration is to the training loop, ``line_search`` and ``second_order`` what
-it does, ``cholesky`` solves for the step of the latter.
+it does, ``curved`` gives the latter what it descends, ``cholesky`` solves for its step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastmlp import kernels
@@ -21,7 +20,7 @@ from ..._streams import sums
 from ..._streams.stream import Stream
 from ..._typing import Array
 from ...optimizers._directions import Curvature, Method
-from .base import FullBatchTrainer
+from .base import FullBatchTrainer, Rows
 from .line_search import LineSearchTrainer
 
 if TYPE_CHECKING:
@@ -70,22 +69,24 @@ def trainer(
     if isinstance(method, Curvature):
         if engine.l1:
             raise ValueError(f"{method.name} needs a smooth cost: l1 must be 0, got {engine.l1}")
-        from . import second_order  # of no use to others
+        from . import curved, second_order  # of no use to others
 
-        def matrix(
-            point: Any, x: Any, target: Array, spec: Any, weight: Any, learning: Sequence[bool]
-        ) -> Array:
+        def matrix(parameters: Array, rows: Rows) -> Array:
+            x, target, weight = rows
+            point = gauss_newton.Place(network.architecture, parameters, network.n_threads)
             if isinstance(x, Stream):
                 return sums.matrix(point, x, spec, cluster, learning)
             if cluster is not None:
                 return full_matrix(cluster, point, x, target, spec, weight, learning)
             return gauss_newton.total(point, x, target, spec, weight, learning, kept)
 
-        kept = Workspace()
+        kept, spec, learning = Workspace(), kernels.Loss.of(loss), tuple(engine.trainable)
+        curve: curved.Curved = curved.InParts(cost, matrix)
+        if cluster is None:
+            curve = curved.best(net, spec, curve, engine.l2, learning)
         damped = second_order.trainer(
-            network, loss, method, cost, l2=engine.l2, learning=engine.trainable
+            network, loss, method, curve, l2=engine.l2, learning=engine.trainable
         )
-        damped.matrix = matrix
         if cluster is not None:
             damped.of_all = cluster.total
         return damped

@@ -14,18 +14,29 @@ from ..._typing import Array
 Cost = Callable[[Array, Array, Array, Array | None, Array], float]
 #: Rows, targets and row weights.
 Rows = tuple[Any, Array, Array | None]
+#: Cost and gradient of some parameters, the latter where it has come with the former.
+Here = tuple[float, "Array | None"]
+
+
+def remembered(here: Here | None) -> list[Any] | None:
+    """A copy for a memory; ``None`` where it has to be evaluated once more."""
+    return None if here is None or here[1] is None else [here[0], here[1].copy()]
+
+
+def recalled(memory: Any) -> Here | None:
+    """What :func:`remembered` has given."""
+    return None if memory is None else (float(memory[0]), memory[1].copy())
 
 
 class FullBatchTrainer:
     """What the training loop takes for a trainer of ``fastmlp.kernels``.
 
-    A subclass says in :meth:`_iterate` what an iteration is, and in :meth:`_forget`,
-    :meth:`_learnt` and :meth:`_take_over` what it learns from one for the next.
+    A subclass says in :meth:`_evaluate` what is descended, in :meth:`_iterate` what an iteration
+    is, and in :meth:`_forget`, :meth:`_learnt` and :meth:`_take_over` what it learns from one for
+    the next.
 
     Parameters
     ----------
-    cost : function
-        Value and gradient of the whole cost.
     n_parameters : int
     dtype : float32 or float64
     frozen : (n_parameters,) array of bool, optional
@@ -43,11 +54,11 @@ class FullBatchTrainer:
         Why no further iteration is of use.
     """
 
-    def __init__(self, cost: Cost, n_parameters: int, dtype: Any, frozen: Array | None) -> None:
-        self._cost, self._frozen = cost, frozen
+    def __init__(self, n_parameters: int, dtype: Any, frozen: Array | None) -> None:
+        self._frozen = frozen
         self._parameters = np.zeros(n_parameters, dtype)
         #: Value and gradient at the present parameters, where they are known.
-        self._here: tuple[float, Array] | None = None
+        self._here: Here | None = None
         self.step = 0
         self.gradient_norm = self.learning_rate = 0.0
         self.stuck: str | None = None
@@ -66,13 +77,11 @@ class FullBatchTrainer:
 
     def memory(self) -> dict[str, Any]:
         """A copy of what was learnt from earlier iterations, for :meth:`remember`."""
-        here = None if self._here is None else [self._here[0], self._here[1].copy()]
-        return {"here": here, **self._learnt()}
+        return {"here": remembered(self._here), **self._learnt()}
 
     def remember(self, memory: dict[str, Any]) -> None:
         """Take over what an equal trainer has learnt; :meth:`load` forgets it."""
-        here = memory["here"]
-        self._here = None if here is None else (float(here[0]), here[1].copy())
+        self._here = recalled(memory["here"])
         self._take_over(memory)
 
     def new_rows(self) -> None:
@@ -92,7 +101,8 @@ class FullBatchTrainer:
     ) -> float:
         """Make one iteration; return the cost before it. Order and learning rate are not used."""
         rows = x, target, sample_weight
-        value, gradient = self._here or self._evaluate(self._parameters, rows)
+        self._here = self._here or self._evaluate(self._parameters, rows)
+        value, gradient = self._here[0], self._gradient(rows)
         self.gradient_norm = float(np.sqrt(gradient @ gradient))
         self.step += 1
         self.learning_rate = 0.0
@@ -104,14 +114,15 @@ class FullBatchTrainer:
             self._iterate(value, gradient, rows)
         return value
 
-    def _evaluate(self, parameters: Array, rows: Rows) -> tuple[float, Array]:
-        """Cost and its gradient."""
-        x, target, weight = rows
-        gradient = np.empty_like(parameters)
-        value = self._cost(parameters, x, target, weight, gradient)
-        if self._frozen is not None:
-            gradient[self._frozen] = 0
-        return value, gradient
+    def _evaluate(self, parameters: Array, rows: Rows) -> Here:
+        """Cost, and its gradient where that comes with it."""
+        raise NotImplementedError
+
+    def _gradient(self, rows: Rows) -> Array:
+        """Gradient of the cost at the present parameters."""
+        assert self._here is not None
+        assert self._here[1] is not None
+        return self._here[1]
 
     def _iterate(self, value: float, gradient: Array, rows: Rows) -> None:
         """Go to parameters of lower cost, or say in ``stuck`` why there are none."""

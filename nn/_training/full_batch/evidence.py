@@ -13,7 +13,8 @@ from ..._derivatives.precisions import SMALLEST, Precisions, groups
 from ..._typing import Array
 from ...optimizers._directions import Curvature, Evidence
 from . import cholesky
-from .base import Cost, Rows
+from .base import Here, Rows, recalled, remembered
+from .curved import Curved
 from .second_order import DampedTrainer
 
 
@@ -22,7 +23,7 @@ class _Descent:
     """Where one descent is, and what it has learnt; arrays in it are replaced, never written to."""
 
     parameters: Array
-    here: tuple[float, Array] | None
+    here: Here | None
     damping: float
     alpha: Array
     beta: float
@@ -52,9 +53,9 @@ class EvidenceTrainer(DampedTrainer):
     """
 
     def __init__(
-        self, network: Any, cost: Cost, loss: Any, damping: Curvature, how: Evidence, **options: Any
+        self, network: Any, cost: Curved, damping: Curvature, how: Evidence, **options: Any
     ) -> None:
-        super().__init__(network, cost, loss, damping, **options)
+        super().__init__(network, cost, damping, **options)
         self._how = how
         self._precisions = Precisions(groups(self._architecture, how.penalties)[self._free])
         self._descents: list[_Descent] = []
@@ -90,10 +91,9 @@ class EvidenceTrainer(DampedTrainer):
     def _learnt(self) -> dict[str, Any]:
         descents: list[list[Any]] = []
         for d in self._descents:
-            here = None if d.here is None else [d.here[0], d.here[1].copy()]
             numbers = [d.damping, d.beta, d.effective, d.log_evidence]
             alpha, words = d.alpha.tolist(), [int(d.learns), d.stuck]
-            descents.append([d.parameters.copy(), here, numbers, alpha, words])
+            descents.append([d.parameters.copy(), remembered(d.here), numbers, alpha, words])
         shown = next((i for i, d in enumerate(self._descents) if d is self._shown), None)
         return {**super()._learnt(), "descents": descents, "shown": shown}
 
@@ -102,10 +102,8 @@ class EvidenceTrainer(DampedTrainer):
         self._descents = []
         for parameters, here, numbers, alpha, (learns, stuck) in memory["descents"]:
             damping, beta, effective, log_evidence = map(float, numbers)
-            known = None if here is None else (float(here[0]), here[1].copy())
-            descent = _Descent(
-                parameters.astype(self._parameters.dtype), known, damping, np.array(alpha), beta
-            )
+            parameters = parameters.astype(self._parameters.dtype)
+            descent = _Descent(parameters, recalled(here), damping, np.array(alpha), beta)
             descent.learns, descent.stuck = bool(learns), stuck
             descent.effective, descent.log_evidence = effective, log_evidence
             self._descents.append(descent)
@@ -117,14 +115,15 @@ class EvidenceTrainer(DampedTrainer):
     def _iterate(self, value: float, gradient: Array, rows: Rows) -> None:
         done = self.step - 1
         if not self._descents:
-            self._begin(value, gradient, rows)
+            self._begin(value, rows)
         first = self._descents[0]
         if done in self._how.starts and not first.learns:
             if done == max(self._how.starts):
                 first.learns = True
             else:
                 self._descents.append(replace(first, learns=True))
-        for descent in self._descents:
+        # The one that is shown comes first: its matrix is there already.
+        for descent in sorted(self._descents, key=lambda d: d is not self._shown):
             if descent.stuck is None:
                 self._go_on(descent, rows)
         if first.stuck is not None and not first.learns:  # it has come to its end before
@@ -138,14 +137,13 @@ class EvidenceTrainer(DampedTrainer):
         if all(d.stuck is not None for d in self._descents):
             self.stuck = self._shown.stuck
 
-    def _begin(self, value: float, gradient: Array, rows: Rows) -> None:
+    def _begin(self, value: float, rows: Rows) -> None:
         """Take the first constants from where training begins, with a weak penalty."""
         length = float(np.square(self._parameters[self._free], dtype=np.float64).sum())
         alpha = np.full_like(self._precisions.alpha, 0.01 * len(self._penalty))
         alpha /= max(length, SMALLEST)
         beta = self._targets(rows) / self._n(rows) / max(2.0 * value, SMALLEST)
-        here = value, gradient
-        self._descents = [_Descent(self._parameters.copy(), here, math.nan, alpha, beta)]
+        self._descents = [_Descent(self._parameters.copy(), self._here, math.nan, alpha, beta)]
 
     def _go_on(self, descent: _Descent, rows: Rows) -> None:
         """One iteration of one descent."""
@@ -154,7 +152,7 @@ class EvidenceTrainer(DampedTrainer):
         self._precisions.alpha, self._beta = descent.alpha, descent.beta
         self._here = descent.here or self._evaluate(self._parameters, rows)
         self.stuck = None
-        super()._iterate(*self._here, rows)
+        super()._iterate(self._here[0], self._gradient(rows), rows)
         descent.stuck, self.stuck = self.stuck, None
         descent.parameters, descent.here, descent.damping = (
             self._parameters,

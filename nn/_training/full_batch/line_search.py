@@ -15,7 +15,7 @@ import numpy as np
 
 from ..._typing import Array
 from ...optimizers._directions import Method
-from .base import Cost, FullBatchTrainer, Rows
+from .base import Cost, FullBatchTrainer, Here, Rows
 
 
 class LineSearchTrainer(FullBatchTrainer):
@@ -35,8 +35,8 @@ class LineSearchTrainer(FullBatchTrainer):
     def __init__(
         self, cost: Cost, method: Method, n_parameters: int, dtype: Any, frozen: Array | None
     ) -> None:
-        super().__init__(cost, n_parameters, dtype, frozen)
-        self._method = method
+        super().__init__(n_parameters, dtype, frozen)
+        self._cost, self._method = cost, method
         self._flattest = math.inf  # least squared norm of a gradient so far
 
     def _forget(self) -> None:
@@ -49,6 +49,17 @@ class LineSearchTrainer(FullBatchTrainer):
     def _take_over(self, memory: dict[str, Any]) -> None:
         self._method.restore(memory["method"])
         self._flattest = float(memory["flattest"])
+
+    def _evaluate(self, parameters: Array, rows: Rows) -> Here:
+        return self._known(parameters, rows)
+
+    def _known(self, parameters: Array, rows: Rows) -> tuple[float, Array]:
+        """Cost and its gradient."""
+        gradient = np.empty_like(parameters)
+        value = self._cost(parameters, *rows, gradient)
+        if self._frozen is not None:
+            gradient[self._frozen] = 0
+        return value, gradient
 
     def _iterate(self, value: float, gradient: Array, rows: Rows) -> None:
         self._flattest = min(self._flattest, self.gradient_norm**2)
@@ -67,7 +78,7 @@ class LineSearchTrainer(FullBatchTrainer):
 
         def phi(step: float) -> tuple[float, float]:
             nonlocal seen
-            new, new_gradient = self._evaluate(self._parameters + step * direction, rows)
+            new, new_gradient = self._known(self._parameters + step * direction, rows)
             seen = (step, new, new_gradient)
             return new, float(new_gradient @ direction)
 
@@ -77,7 +88,7 @@ class LineSearchTrainer(FullBatchTrainer):
         if found.step == 0:
             return False
         parameters = self._parameters + found.step * direction
-        new, new_gradient = seen[1:] if seen[0] == found.step else self._evaluate(parameters, rows)
+        new, new_gradient = seen[1:] if seen[0] == found.step else self._known(parameters, rows)
         flatness = float(new_gradient @ new_gradient)
         if new >= value and flatness >= self._flattest:
             return False  # neither lower nor flatter than ever: rounding is all that is left

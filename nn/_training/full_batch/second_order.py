@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from fastmlp import kernels
@@ -20,7 +20,8 @@ from ..._network import parameters
 from ..._typing import Array
 from ...optimizers._directions import Curvature
 from . import cholesky
-from .base import Cost, FullBatchTrainer, Rows
+from .base import FullBatchTrainer, Here, Rows
+from .curved import Curved
 
 #: Damping, as a multiple of the matrix's largest diagonal element, at which a run ends.
 _MOST_DAMPING = 1e10
@@ -28,14 +29,6 @@ _MOST_DAMPING = 1e10
 _MATRICES = 4
 #: Smallest damping of all, so that it can rise again.
 _LEAST_DAMPING = 1e-20
-
-
-class _Point(NamedTuple):
-    """A network at other parameters, for the matrix."""
-
-    architecture: Any
-    parameters: Array
-    n_threads: int | None
 
 
 class DampedTrainer(FullBatchTrainer):
@@ -48,9 +41,8 @@ class DampedTrainer(FullBatchTrainer):
     ----------
     network : Network
         Its architecture, dtype and number of threads.
-    cost : function
-        Value and gradient of the whole cost.
-    loss : Loss
+    cost : Curved
+        The whole cost, with its gradient and its matrix.
     damping : Curvature
     l2 : float
     learning : sequence of bool
@@ -65,35 +57,39 @@ class DampedTrainer(FullBatchTrainer):
     def __init__(
         self,
         network: Any,
-        cost: Cost,
-        loss: Any,
+        cost: Curved,
         damping: Curvature,
         *,
         l2: float = 0.0,
         learning: Sequence[bool] = (),
     ) -> None:
         self._architecture, self._n_threads = network.architecture, network.n_threads
-        #: Computes the matrix; several ranks share it.
-        self.matrix: Callable[..., Array] = gauss_newton.total
+        self._cost = cost
         #: Of what this process has: that of all ranks, where each has rows of its own.
         self.of_all: Callable[[float], float] = float
         n = self._architecture.n_parameters
         stays = parameters.frozen(self._architecture, learning)
-        super().__init__(cost, n, network.dtype, stays)
-        self._loss, self._damping, self._learning = loss, damping, tuple(learning)
+        super().__init__(n, network.dtype, stays)
+        self._damping = damping
         #: Where the parameters that learn are.
         self._free: Any = slice(None) if stays is None else np.flatnonzero(~stays)
         penalty = np.zeros(n)
         penalty[: n - sum(self._architecture.sizes[1:])] = l2
         self._penalty = penalty[self._free]
         self._lambda = math.nan
+        #: Parameters, and the gradient and matrix there, for one iteration.
+        self._bent: tuple[Array, Array, Array] | None = None
 
     @property
     def curves(self) -> dict[str, float]:
         return {"damping": self._lambda}
 
+    def new_rows(self) -> None:
+        super().new_rows()
+        self._bent = None
+
     def _forget(self) -> None:
-        self._lambda = math.nan
+        self._lambda, self._bent = math.nan, None
 
     def _learnt(self) -> dict[str, Any]:
         return {"damping": self._lambda}
@@ -102,14 +98,27 @@ class DampedTrainer(FullBatchTrainer):
         self._lambda = float(memory["damping"])
 
     def _iterate(self, value: float, gradient: Array, rows: Rows) -> None:
-        x, target, weight = rows
-        point = _Point(self._architecture, self._parameters, self._n_threads)
-        matrix = self.matrix(point, x, target, self._loss, weight, self._learning)
+        assert self._bent is not None
+        (_, _, matrix), self._bent = self._bent, None
         self._descend(matrix, value, gradient[self._free], rows)
 
-    def _evaluate(self, parameters: Array, rows: Rows) -> tuple[float, Array]:
-        value, gradient = super()._evaluate(parameters, rows)
-        return value, gradient.astype(np.float64)
+    def _evaluate(self, parameters: Array, rows: Rows) -> Here:
+        value, gradient = self._cost.value(parameters, rows)
+        return value, None if gradient is None else self._of_free(gradient)
+
+    def _gradient(self, rows: Rows) -> Array:
+        if self._bent is None or self._bent[0] is not self._parameters:
+            known = None if self._here is None else self._here[1]
+            gradient, matrix = self._cost.bend(self._parameters, rows, known)
+            self._bent = self._parameters, self._of_free(gradient), matrix
+        return self._bent[1]
+
+    def _of_free(self, gradient: Array) -> Array:
+        """A gradient in float64, zero for what does not learn."""
+        found = gradient.astype(np.float64)
+        if self._frozen is not None:
+            found[self._frozen] = 0
+        return found
 
     def _descend(self, matrix: Array, value: float, gradient: Array, rows: Rows) -> None:
         """Step with more and more damping, until the cost is lower."""
@@ -135,7 +144,9 @@ class DampedTrainer(FullBatchTrainer):
         if np.array_equal(there, self._parameters):
             return False
         new = self._evaluate(there, rows)
-        if not (self._height(new[0], there, rows) < value and np.isfinite(new[1]).all()):
+        if not self._height(new[0], there, rows) < value:
+            return False
+        if new[1] is not None and not np.isfinite(new[1]).all():
             return False
         self._parameters, self._here = there, new
         self.learning_rate = 1.0
@@ -147,7 +158,7 @@ class DampedTrainer(FullBatchTrainer):
 
 
 def trainer(
-    network: Any, loss: Any, method: Curvature, cost: Cost, **options: Any
+    network: Any, loss: Any, method: Curvature, cost: Curved, **options: Any
 ) -> DampedTrainer:
     """The trainer of an optimizer; options as of :class:`DampedTrainer`.
 
@@ -167,11 +178,11 @@ def trainer(
             f"{method.max_parameters} parameters, got {n}; take optimizers.LBFGS()"
         )
     if method.evidence is None:
-        return DampedTrainer(network, cost, spec, method, **options)
+        return DampedTrainer(network, cost, method, **options)
     if spec.name != "squared_error":
         raise ValueError(f"{method.name} needs the loss 'squared_error', got {spec.name!r}")
     if options.get("l2"):
         raise ValueError(f"{method.name} finds the penalty itself: l2 must be 0")
     from . import evidence  # of no use to others
 
-    return evidence.EvidenceTrainer(network, cost, spec, method, method.evidence, **options)
+    return evidence.EvidenceTrainer(network, cost, method, method.evidence, **options)

@@ -57,10 +57,10 @@ double fastmlp_gauss_newton(struct gauss_newton *g, int n_threads)
     g->block_numbers = 0;
     for (int l = 0; l < g->n_layers; l++) {
         struct gauss_layer *layer = &g->layers[l];
-        layer->row = round_up(plus(times(g->n_errors, layer->n_out), layer->n_in + 1), panel);
-        layer->columns = g->block_numbers;
-        g->block_numbers = plus(layer->columns, times(layer->row, GAUSS_ROWS));
-        row = max(row, layer->row);
+        const long width = times(g->n_errors, layer->n_out), n_in = layer->n_in + 1;
+        layer->columns = g->block_numbers; /* and a panel behind them: the last vector may run over */
+        g->block_numbers = plus(layer->columns, times(round_up(plus(plus(width, n_in), panel), panel), GAUSS_ROWS));
+        row = max(row, round_up(plus(g->design ? g->n_errors : 0, max(width, n_in)), panel) + 2 * panel);
     }
     const long block_bytes = times(g->block_numbers, real);
     g->n_blocks = blocks_of(g->n, GAUSS_ROWS);
@@ -81,8 +81,9 @@ double fastmlp_gauss_newton(struct gauss_newton *g, int n_threads)
     g->scratch = memory + blocks + sums + tasks;
     list_tasks(g, most, g->tasks, &numbers);
     memset(g->sums, 0, (size_t)sums);
+    fastmlp_task *const begin = g->design ? g->kernels->curvature_rows : g->kernels->gauss_rows;
     for (g->first_block = 0; g->first_block < g->n_blocks; g->first_block += g->stretch) {
-        fastmlp_parallel(threads, min(g->stretch, g->n_blocks - g->first_block), g->kernels->gauss_rows, g);
+        fastmlp_parallel(threads, min(g->stretch, g->n_blocks - g->first_block), begin, g);
         fastmlp_parallel(threads, g->n_tasks, g->kernels->gauss_task, g);
     }
     fastmlp_parallel(threads, blocks_of(g->order, GAUSS_MIRROR), mirror, g);

@@ -1,4 +1,4 @@
-/* J^T J of rows whose layers' inputs and errors are known; passes/gauss_newton.h says how. */
+/* J^T J of rows whose layers' inputs and errors are known; passes/second_order says how. */
 #ifndef FASTMLP_ENGINE_GAUSS_NEWTON_H
 #define FASTMLP_ENGINE_GAUSS_NEWTON_H
 
@@ -19,9 +19,7 @@ struct gauss_layer {
     const void *errors;   /* (n, n_errors, n_out), contiguous */
     long n_in, n_out;
     long weights, bias;   /* places of the first ones in the vector of parameters */
-    /* Of a block of rows: numbers of a row, errors before inputs and a 1, with their padding; and
-       where its columns begin. */
-    long row, columns;
+    long columns; /* where its columns of a block of rows begin: errors, inputs, ones */
 };
 
 /* The block between layers l <= m is a sum over rows of left numbers times right numbers, each of
@@ -42,6 +40,7 @@ struct gauss_task {
     long sums, sums_row; /* where its sums begin, and numbers of a row of them */
 };
 
+struct design;
 struct gauss_newton {
     const struct kernels *kernels;
     long n, n_errors;
@@ -49,6 +48,12 @@ struct gauss_newton {
     struct gauss_layer *layers;
     double *out; /* (order, order), contiguous, symmetric: added to */
     long order;
+    double *along; /* (order + 1): added to, what the layer of a place beyond the order gives, J^T r and r^T r */
+    /* Of a whole network, else NULL: layers have inputs and errors by its parameters, the last one residuals;
+       rows are the inputs of the first one. Activations give their slopes, and outputs are scores. */
+    const struct design *design;
+    const void *flat, *roots; /* of the weights of rows, contiguous */
+    struct matrix target;
     /* set by the call */
     long block_numbers, n_blocks, n_tasks;
     long first_block; /* of the present stretch; blocks of a stretch at most */
@@ -56,7 +61,7 @@ struct gauss_newton {
     char *blocks;     /* those of a stretch */
     struct gauss_task *tasks;
     double *sums;
-    char *scratch;    /* of each thread: rows, or left numbers and then right ones */
+    char *scratch;    /* of each thread: rows; or left numbers and then right ones */
     long scratch_bytes;
 };
 

@@ -91,6 +91,7 @@ struct kernels {
     int lanes; /* networks that are trained side by side */
     void (*lane_step)(struct lanes *, struct lane_step *);
     void (*gauss_rows)(void *gauss_newton, long block, int thread);
+    void (*curvature_rows)(void *gauss_newton, long block, int thread);
     void (*gauss_task)(void *gauss_newton, long task, int thread);
     long (*positive_scratch)(long n); /* bytes of the next one's */
     int (*solve_positive)(const void *a, const void *b, long n, void *scratch, void *x);

@@ -62,6 +62,25 @@ INLINE void transpose_vectors(vec v[LANES], vec w[LANES])
         v[i + 1] = SHUFFLE(w[i], w[i + 1], 1, 5, 3, 7);
     }
 }
+#elif VECTOR_BYTES == 64 && FASTMLP_REAL_BITS == 64
+/* Pairs of rows are interleaved; then squares of 4 x 4 such pairs are turned. */
+INLINE void transpose_vectors(vec v[LANES], vec w[LANES])
+{
+    UNROLL for (int i = 0; i < 8; i += 2) {
+        w[i] = SHUFFLE(v[i], v[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+        w[i + 1] = SHUFFLE(v[i], v[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    UNROLL for (int i = 0; i < 2; i++) {
+        const vec a = SHUFFLE(w[i], w[i + 2], 0, 1, 4, 5, 8, 9, 12, 13);
+        const vec b = SHUFFLE(w[i], w[i + 2], 2, 3, 6, 7, 10, 11, 14, 15);
+        const vec c = SHUFFLE(w[i + 4], w[i + 6], 0, 1, 4, 5, 8, 9, 12, 13);
+        const vec d = SHUFFLE(w[i + 4], w[i + 6], 2, 3, 6, 7, 10, 11, 14, 15);
+        v[i] = SHUFFLE(a, c, 0, 1, 4, 5, 8, 9, 12, 13);
+        v[i + 2] = SHUFFLE(b, d, 0, 1, 4, 5, 8, 9, 12, 13);
+        v[i + 4] = SHUFFLE(a, c, 2, 3, 6, 7, 10, 11, 14, 15);
+        v[i + 6] = SHUFFLE(b, d, 2, 3, 6, 7, 10, 11, 14, 15);
+    }
+}
 #else
 /* Interleaving row i with row i + LANES / 2, log2(LANES) times, moves bit after bit of the row number into
    the column number. */

@@ -4,11 +4,11 @@
    -DFASTMLP_REAL_BITS and the flags of the instruction set; the one symbol that it exports is the table
    at its end. */
 #include "vector/functions.h"
-#include "passes/cholesky.h"
 #include "passes/derivatives.h"
 #include "passes/few_predictions.h"
-#include "passes/gauss_newton.h"
 #include "passes/hessian.h"
+#include "passes/second_order/cholesky.h"
+#include "passes/second_order/curvature.h"
 #include "passes/single_calls.h"
 #include "passes/small/steps.h"
 
@@ -58,6 +58,7 @@ const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
     .lanes = LANES,
     .lane_step = LANE_STEP,
     .gauss_rows = gauss_rows,
+    .curvature_rows = curvature_rows,
     .gauss_task = gauss_task,
     .positive_scratch = positive_scratch,
     .solve_positive = solve_positive,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fastmlp import MLP, kernels, losses, optimizers
-from fastmlp._training.full_batch import cholesky
+from fastmlp._training.full_batch import cholesky, curved
 
 RNG = np.random.default_rng(3)
 X = RNG.uniform(-1, 1, (120, 2))
@@ -287,12 +287,19 @@ def test_memory_of_an_iteration_is_taken_again(monkeypatch):
         places.append([array.__array_interface__["data"][0] for array in (out, errors[0])])
         return original(inputs, errors, out=out, n_threads=n_threads)
 
-    original = kernels.gauss_newton
+    def of_squares(self, *given):
+        gradient, matrix = bend(self, *given)
+        places.append(matrix.__array_interface__["data"][0])
+        return gradient, matrix
+
+    original, bend = kernels.gauss_newton, curved.OfSquares.bend
     monkeypatch.setattr(kernels, "gauss_newton", noted)
-    for outputs in (1, 2):
+    monkeypatch.setattr(curved.OfSquares, "bend", of_squares)
+    options = {"optimizer": "levenberg_marquardt", "epochs": 4}
+    for outputs, loss in ((1, "squared_error"), (1, "log_cosh"), (2, "log_cosh")):
         places.clear()
         net = MLP([2, 4, outputs], "tanh", dtype="f8", random_state=0)
-        net.fit(X, np.stack([X[:, 0]] * outputs, 1), optimizer="levenberg_marquardt", epochs=4)
+        net.fit(X, np.stack([X[:, 0]] * outputs, 1), loss=loss, **options)
         assert len(places) == 4
         assert places[1:] == places[:-1]
     first, second = (net.gauss_newton(X, np.stack([X[:, 0]] * 2, 1)) for _ in range(2))

@@ -158,7 +158,7 @@ def test_layers_that_stay_cost_nothing(backend, learning, monkeypatch, rng):
 
 # Systems of equations
 
-EQUATIONS = (1, 2, 3, 4, 5, 47, 48, 49, 53, 100, 131)
+EQUATIONS = (1, 2, 3, 4, 5, 23, 24, 25, 47, 48, 49, 53, 96, 100, 131, 290)
 
 
 def positive(n, dtype, rng):
