@@ -192,7 +192,7 @@ INLINE void store(real *p, vec v) { *(vec_unaligned *)p = v; }
 INLINE vec load_partial(const real *p, long n)
 {
 #ifdef LOAD_PARTIAL
-    return LOAD_PARTIAL(p, n);
+    return __builtin_constant_p(n) && n == LANES ? load(p) : LOAD_PARTIAL(p, n);
 #else
     vec v = {0};
     memcpy(&v, p, (size_t)n * sizeof(real));
@@ -202,7 +202,10 @@ INLINE vec load_partial(const real *p, long n)
 INLINE void store_partial(real *p, vec v, long n)
 {
 #ifdef STORE_PARTIAL
-    STORE_PARTIAL(p, v, n);
+    if (__builtin_constant_p(n) && n == LANES)
+        store(p, v);
+    else
+        STORE_PARTIAL(p, v, n);
 #else
     memcpy(p, &v, (size_t)n * sizeof(real));
 #endif
