@@ -17,6 +17,7 @@ enum {
     FEW_AT_ONCE = 4,                  /* rows of a that share the loads of w, */
     FEW_NARROW = 3,                   /* of a narrow one: with ROW_VECTORS they fill the registers */
     ROW_VECTORS = 4,                  /* of a row, summed in registers over the whole depth; */
+    DOT_ROWS = VECTOR_BYTES == 64 ? 6 : 3, /* rows of w at a time, whose sums are in registers */
     SINGLE_VECTORS = 8,               /* of a single one, as many chains as multiplications under way */
     ROW_STEPS = 8,                    /* rows of w at once where it is read row by row by one row of a, */
     SHARED_STEPS = 8,                 /* and by several, over their number: factors in registers */
@@ -228,23 +229,42 @@ static void row_product(const real *a, long depth, const real *w, long w_row, lo
     group_of_1(&p);
 }
 
+/* Sums of some rows of w times a: their streams keep the memory busy, and their last sums each other. */
+INLINE void dots_of_rows(const int rows, const real *a, long depth, const real *w, long w_row, real *c)
+{
+    vec sum[DOT_ROWS][ROW_VECTORS];
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int v = 0; v < ROW_VECTORS; v++)
+            sum[r][v] = (vec){0};
+    long k = 0;
+    for (; k + ROW_VECTORS * LANES <= depth; k += ROW_VECTORS * LANES)
+        UNROLL for (int v = 0; v < ROW_VECTORS; v++) {
+            const vec left = load(a + k + v * LANES);
+            UNROLL for (int r = 0; r < rows; r++)
+                sum[r][v] = FMA(left, load(w + r * w_row + k + v * LANES), sum[r][v]);
+        }
+    for (; k + LANES <= depth; k += LANES)
+        UNROLL for (int r = 0; r < rows; r++)
+            sum[r][0] = FMA(load(a + k), load(w + r * w_row + k), sum[r][0]);
+    UNROLL for (int r = 0; r < rows; r++) {
+        real total = sum_lanes((sum[r][0] + sum[r][1]) + (sum[r][2] + sum[r][3]));
+        for (long rest = k; rest < depth; rest++)
+            total = REAL_FMA(a[rest], w[r * w_row + rest], total);
+        c[r] = total;
+    }
+}
+
 /* c[j] = bias[j] + sum over k of a[k] w[j][k]: the rows of w are w_row elements apart. */
 static void row_dots(const real *a, long depth, const real *w, long w_row, long n_out,
                      const real *bias, real *c)
 {
-    for (long j = 0; j < n_out; j++, w += w_row) {
-        vec sum[ROW_VECTORS] = {{0}};
-        long k = 0;
-        for (; k + ROW_VECTORS * LANES <= depth; k += ROW_VECTORS * LANES)
-            UNROLL for (int v = 0; v < ROW_VECTORS; v++)
-                sum[v] = FMA(load(a + k + v * LANES), load(w + k + v * LANES), sum[v]);
-        for (; k + LANES <= depth; k += LANES)
-            sum[0] = FMA(load(a + k), load(w + k), sum[0]);
-        real total = sum_lanes((sum[0] + sum[1]) + (sum[2] + sum[3]));
-        for (; k < depth; k++)
-            total = REAL_FMA(a[k], w[k], total);
-        c[j] = bias ? bias[j] + total : total;
-    }
+    long j = 0;
+    for (; j + DOT_ROWS <= n_out; j += DOT_ROWS)
+        dots_of_rows(DOT_ROWS, a, depth, w + j * w_row, w_row, c + j);
+    for (; j < n_out; j++)
+        dots_of_rows(1, a, depth, w + j * w_row, w_row, c + j);
+    for (j = 0; bias && j < n_out; j++)
+        c[j] = bias[j] + c[j];
 }
 
 #endif
