@@ -102,13 +102,14 @@ def bias_gradient(delta: Any, out: Array | None, n_threads: int | None) -> Array
     return output("out", out, (delta.shape[1],), delta.dtype, delta)
 
 
-def system(matrix: Any, right: Any) -> None:
+def system(matrix: Any, right: Any, n_threads: int | None) -> None:
     """Check the two sides of as many equations as there are unknowns, at least one."""
     array("right", right, ("n",))
     n = len(right)
     array("matrix", matrix, (n, n), right.dtype)
     if not n:
         raise ValueError("matrix must have at least one row")
+    threads(n_threads)
 
 
 def gauss_newton(

@@ -269,8 +269,8 @@ def gauss_newton(
     return result
 
 
-def solve_positive(matrix: Array, right: Array) -> Array | None:
-    """Solve ``matrix @ x = right`` by Cholesky's ``L Lᵀ``, on one thread.
+def solve_positive(matrix: Array, right: Array, *, n_threads: int | None = None) -> Array | None:
+    """Solve ``matrix @ x = right`` by Cholesky's ``L Lᵀ``.
 
     Parameters
     ----------
@@ -278,6 +278,9 @@ def solve_positive(matrix: Array, right: Array) -> Array | None:
         Symmetric and positive definite; of the fast ways one triangle is looked at.
     right : (n,) array
         Of the same dtype.
+    n_threads : int, optional
+        Limit of the threads; ``None`` is the default thread count. On the compiled backend they
+        change no bit.
 
     Returns
     -------
@@ -293,7 +296,7 @@ def solve_positive(matrix: Array, right: Array) -> Array | None:
     >>> kernels.solve_positive(-np.eye(2), np.ones(2)) is None
     True
     """
-    result: Array | None = _chooser.active().solve_positive(matrix, right)
+    result: Array | None = _chooser.active().solve_positive(matrix, right, n_threads=n_threads)
     return result
 
 

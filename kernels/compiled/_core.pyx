@@ -56,7 +56,7 @@ cdef extern from "fastmlp.h" nogil:
         int lanes
         void (*function)(int, const void *, void *, long) noexcept
         long (*positive_scratch)(long) noexcept
-        int (*solve_positive)(const void *, const void *, long, void *, void *) noexcept nogil
+        int (*solve_positive)(const void *, const void *, long, void *, void *, int) noexcept nogil
     struct c_update "update":  # there is a function of that name
         int rule
         double *constants

@@ -68,14 +68,15 @@ class SecondOrder:
         return along[: engine.n_parameters], out
 
 
-def solve_positive(matrix, right):
+def solve_positive(matrix, right, *, n_threads=None):
     """See :func:`fastmlp.kernels.solve_positive`."""
     cdef cnp.ndarray a, b, found
     cdef const kernels *k
     cdef long n, bytes_
+    cdef int threads = threads_of(n_threads)
     cdef char *scratch
     cdef bint positive
-    _checks.system(matrix, right)
+    _checks.system(matrix, right, n_threads)
     a, b = np.ascontiguousarray(aligned(matrix)), np.ascontiguousarray(aligned(right))
     n, k = cnp.PyArray_DIM(b, 0), kernels_of(b)
     found = np.empty(n, right.dtype)
@@ -85,7 +86,7 @@ def solve_positive(matrix, right):
         check_memory(<double>bytes_)
     with nogil:
         positive = k.solve_positive(
-            cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), n, scratch, cnp.PyArray_DATA(found)
+            cnp.PyArray_DATA(a), cnp.PyArray_DATA(b), n, scratch, cnp.PyArray_DATA(found), threads
         )
         fastmlp_scratch_give(scratch)
     return found if positive else None
@@ -93,4 +94,4 @@ def solve_positive(matrix, right):
 
 def most_equations():
     """See :func:`fastmlp.kernels.most_equations`."""
-    return 1024  # of more a factor of several threads, block by block, is faster
+    return MAX_SIZE

@@ -78,8 +78,8 @@ class SecondOrder:
         return sums[-1, :-1], out
 
 
-def solve_positive(matrix: Array, right: Array) -> Array | None:
-    _checks.system(matrix, right)
+def solve_positive(matrix: Array, right: Array, *, n_threads: int | None = None) -> Array | None:
+    _checks.system(matrix, right, n_threads)
     try:
         lower = np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:

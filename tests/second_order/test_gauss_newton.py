@@ -182,6 +182,21 @@ def test_positive_systems_are_solved(backend, dtype, layout, rng, tmp_path):
         np.testing.assert_array_equal(given[1], right)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_change_no_bit_of_a_solution(dtype, rng):
+    """The compiled backend's; enough equations that panels are shared."""
+    if "compiled" not in kernels.available():
+        pytest.skip("needs the compiled backend")
+    matrix, right = positive(700, dtype, rng)
+    with kernels.use_backend("compiled"):
+        one, two, three = (kernels.solve_positive(matrix, right, n_threads=n) for n in (1, 2, 3))
+        broken = matrix.copy()
+        broken[600, 600] = -1
+        assert kernels.solve_positive(broken, right, n_threads=2) is None
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(one, three)
+
+
 def test_systems_that_are_not_positive_have_no_solution(backend, rng):
     for n in EQUATIONS:
         matrix, right = positive(n, np.float64, rng)

@@ -122,7 +122,7 @@ def _of_block(matrix: Array) -> tuple[Array, Array]:
 def solve(matrix: Array, right: Array, n_threads: int | None = None) -> Array | None:
     """The solution of ``matrix @ x = right``, or ``None`` where it is not positive definite."""
     if len(matrix) <= kernels.most_equations():
-        found = kernels.solve_positive(matrix, right)
+        found = kernels.solve_positive(matrix, right, n_threads=n_threads)
         return found if found is not None and all_finite(found) else None
     lapack = _lapack()
     if lapack is not None and len(matrix) <= ALONE:

@@ -94,7 +94,7 @@ struct kernels {
     void (*curvature_rows)(void *gauss_newton, long block, int thread);
     void (*gauss_task)(void *gauss_newton, long task, int thread);
     long (*positive_scratch)(long n); /* bytes of the next one's */
-    int (*solve_positive)(const void *a, const void *b, long n, void *scratch, void *x);
+    int (*solve_positive)(const void *a, const void *b, long n, void *scratch, void *x, int n_threads);
     void (*function)(int which, const void *x, void *out, long n);
 };
 

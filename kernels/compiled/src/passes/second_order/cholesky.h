@@ -6,7 +6,8 @@
    other; all of it stays in registers. A panel has its tiles of CHOLESKY_COLUMNS columns before the next
    one comes: it is in a near cache meanwhile, and so are the rows that all panels are multiplied with.
 
-   Of the matrix the upper triangle is read, whose rows are columns of the lower one; behind its end it is
+   Panels below those that have their diagonal are found side by side, with the same bits for any number of
+   threads. Of the matrix the upper triangle is read, whose rows are columns of the lower one; behind its end it is
    taken to be zero. */
 #ifndef FASTMLP_CHOLESKY_H
 #define FASTMLP_CHOLESKY_H
@@ -128,15 +129,41 @@ OUTLINE int factor_tile(const struct positive *s, long panel, long first)
     return 1;
 }
 
-static int factor(const struct positive *s)
+/* Some columns of a panel, as far as they reach; the same. */
+static int factor_panel(const struct positive *s, long panel, long columns)
 {
-    for (long columns = 0; columns < s->n; columns += CHOLESKY_COLUMNS)
-        for (long panel = columns / CHOLESKY_ROWS; panel * CHOLESKY_ROWS < s->n; panel++) {
-            const long end = min(min(columns + CHOLESKY_COLUMNS, (panel + 1) * CHOLESKY_ROWS), s->n);
-            for (long first = columns; first < end; first += CHOLESKY_WIDE)
-                if (!factor_tile(s, panel, first))
-                    return 0;
-        }
+    const long end = min(min(columns + CHOLESKY_COLUMNS, (panel + 1) * CHOLESKY_ROWS), s->n);
+    for (long first = columns; first < end; first += CHOLESKY_WIDE)
+        if (!factor_tile(s, panel, first))
+            return 0;
+    return 1;
+}
+
+/* Some columns of the panels below those that have their diagonal: no panel needs another one. */
+struct factor_step {
+    const struct positive *s;
+    long columns, first; /* panel */
+};
+static void factor_below(void *step, long i, int thread)
+{
+    const struct factor_step *f = step;
+    (void)thread;
+    factor_panel(f->s, f->first + i, f->columns);
+}
+
+static int factor(const struct positive *s, int n_threads)
+{
+    const long panels = (s->n + CHOLESKY_ROWS - 1) / CHOLESKY_ROWS;
+    for (long columns = 0; columns < s->n; columns += CHOLESKY_COLUMNS) {
+        const long first = columns / CHOLESKY_ROWS;
+        struct factor_step below = {s, columns, min(first + CHOLESKY_COLUMNS / CHOLESKY_ROWS, panels)};
+        for (long panel = first; panel < below.first; panel++)
+            if (!factor_panel(s, panel, columns))
+                return 0;
+        const long left = panels - below.first;
+        const double flops = 2.0 * CHOLESKY_COLUMNS * CHOLESKY_ROWS * (double)left * (double)(columns + CHOLESKY_COLUMNS);
+        fastmlp_parallel(threads_for(flops, n_threads), left, factor_below, &below);
+    }
     return 1;
 }
 
@@ -199,12 +226,12 @@ static long positive_scratch(long n)
 }
 
 /* x of a x = b, for the upper triangle of an (n, n) matrix a; whether it is positive definite. */
-static int solve_positive(const void *a, const void *b, long n, void *scratch, void *x)
+static int solve_positive(const void *a, const void *b, long n, void *scratch, void *x, int n_threads)
 {
     const long rows = round_up(n, CHOLESKY_ROWS);
     real *l = scratch, *found = l + panel_of_factor(rows / CHOLESKY_ROWS);
     const struct positive s = {.a = a, .n = n, .l = l, .inverses = found + rows};
-    if (!factor(&s))
+    if (!factor(&s, n_threads))
         return 0;
     memcpy(found, b, (size_t)n * sizeof(real));
     memset(found + n, 0, (size_t)(rows - n) * sizeof(real));
