@@ -20,6 +20,7 @@ struct output_layer {
     int output;
     long rows, n_out;
     long panel;             /* elements from panel to panel, of z, y and delta alike */
+    int single;             /* one output, whose numbers lie side by side, not in panels */
     const real *z, *y;
     const int64_t *labels;  /* of each row, in place of y, or NULL */
     const real *scale;      /* of each row, or NULL */

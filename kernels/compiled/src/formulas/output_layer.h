@@ -1,5 +1,5 @@
-/* The output layer of rows in panels: their losses and errors, target by target where targets have factors
-   of their own, or where a user's loss sees one at a time. */
+/* The output layer of rows, in panels or of single numbers: their losses and errors, target by target where
+   targets have factors of their own, or where a user's loss sees one at a time. */
 #ifndef FASTMLP_OUTPUT_LAYER_H
 #define FASTMLP_OUTPUT_LAYER_H
 
@@ -100,6 +100,11 @@ INLINE void clear_padding(real *delta, long n_out)
 /* LANES rows or fewer into columns, */
 static void take_columns(const struct output_layer *o, long row, long rows, const struct columns *c)
 {
+    if (o->single) {
+        store(c->z, load_partial(o->z + row, rows));
+        store(c->y, load_partial(o->y + row, rows));
+        return;
+    }
     rows_to_columns(o->z + row * PANEL, o->panel, rows, o->n_out, c->z);
     if (!o->labels)
         rows_to_columns(o->y + row * PANEL, o->panel, rows, o->n_out, c->y);
@@ -122,7 +127,10 @@ static void give_columns(const struct output_layer *o, long row, long rows, vec 
         for (long i = 0; i < c->n; i += LANES)
             store(c->delta + i, load(c->delta + i) * scale);
     }
-    columns_to_rows(c->delta, rows, o->n_out, o->delta + row * PANEL, o->panel);
+    if (o->single)
+        store_partial(o->delta + row, load(c->delta), rows);
+    else
+        columns_to_rows(c->delta, rows, o->n_out, o->delta + row * PANEL, o->panel);
 }
 
 /* Cross-entropy of most rows: how many. */

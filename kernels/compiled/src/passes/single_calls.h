@@ -212,7 +212,9 @@ static void output_block(void *context, long block, int thread)
     long panels = (o->n_out + PANEL - 1) / PANEL;
     real *z = (real *)(o->scratch + thread * o->scratch_bytes);
     real *y = z + panels * panel, *delta = y + panels * panel, *columns = delta + panels * panel;
-    for (long r = 0; r < n; r++) {
+    const int single = o->n_out == 1 && s->labels == NULL && !s->targets && o->loss.code != LOSS_custom &&
+                       s->x.row_stride == (long)sizeof(real) && s->target.row_stride == (long)sizeof(real);
+    for (long r = 0; !single && r < n; r++) {
         scatter_row(s->x.data + (first + r) * s->x.row_stride, s->x.column_stride, o->n_out,
                     z + r * PANEL, panel, 1);
         if (s->labels == NULL)
@@ -221,15 +223,16 @@ static void output_block(void *context, long block, int thread)
     }
     struct output_layer layer = {
         .loss = &o->loss, .output = o->output, .fault = &o->fault,
-        .rows = n, .n_out = o->n_out, .panel = panel,
-        .z = z, .y = y, .labels = s->labels ? s->labels + first : NULL, .columns = columns,
+        .rows = n, .n_out = o->n_out, .panel = panel, .single = single,
+        .z = single ? (const real *)s->x.data + first : z,
+        .y = single ? (const real *)s->target.data + first : y, .labels = s->labels ? s->labels + first : NULL, .columns = columns,
         .scale = s->sample_weight ? (const real *)s->sample_weight + first : NULL,
         .factors = &s->factors, .targets = s->targets, .first = first,
-        .delta = o->delta ? delta : NULL,
+        .delta = o->delta == NULL ? NULL : single ? (real *)o->delta + first : delta,
         .row_loss = o->row_loss ? (real *)o->row_loss + first : NULL,
     };
     output_layer(&layer);
-    for (long r = 0; o->delta && r < n; r++)
+    for (long r = 0; o->delta && !single && r < n; r++)
         gather_row(delta + r * PANEL, panel, o->n_out, (real *)o->delta + (first + r) * o->n_out);
 }
 
