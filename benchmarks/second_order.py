@@ -126,7 +126,7 @@ def iteration(n, sizes, rounds):
 
     def ours(epochs):
         net.parameters[:] = start
-        net.fit(x, y, optimizer=rule, epochs=epochs)
+        assert net.fit(x, y, optimizer=rule, epochs=epochs).epochs == epochs
 
     def by_hand(iterations):
         for _ in range(iterations):

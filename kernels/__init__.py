@@ -79,11 +79,11 @@ from ._second import (
     activation_curvature,
     dense_target,
     gauss_newton,
-    most_equations,
     output_delta_along,
     output_jacobian_along,
     output_jacobian_product,
     solve_positive,
+    solves_systems,
 )
 from ._specs import (
     CSR,
@@ -163,7 +163,6 @@ __all__ = [
     "loss_spec",
     "loss_value",
     "momentum_update",
-    "most_equations",
     "needs_scores",
     "network",
     "output_delta",
@@ -178,6 +177,7 @@ __all__ = [
     "shuffled",
     "shuffled_each",
     "solve_positive",
+    "solves_systems",
     "supports",
     "targets_of_a_row",
     "trainer",

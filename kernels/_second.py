@@ -275,7 +275,7 @@ def solve_positive(matrix: Array, right: Array, *, n_threads: int | None = None)
     Parameters
     ----------
     matrix : (n, n) array
-        Symmetric and positive definite; of the fast ways one triangle is looked at.
+        Symmetric, both triangles, and positive definite.
     right : (n,) array
         Of the same dtype.
     n_threads : int, optional
@@ -300,20 +300,20 @@ def solve_positive(matrix: Array, right: Array, *, n_threads: int | None = None)
     return result
 
 
-def most_equations() -> int:
-    """Up to how many equations :func:`solve_positive` of the live backend is the fastest way.
+def solves_systems() -> bool:
+    """Whether the live backend has a Cholesky of its own behind :func:`solve_positive`.
 
     Returns
     -------
-    int
-        0 where it is NumPy's.
+    bool
+        ``False`` where it is NumPy's.
 
     Examples
     --------
     >>> from fastmlp import kernels
     >>> with kernels.use_backend("reference"):
-    ...     print(kernels.most_equations())
-    0
+    ...     print(kernels.solves_systems())
+    False
     """
-    found: int = _chooser.active().most_equations()
+    found: bool = _chooser.active().solves_systems()
     return found

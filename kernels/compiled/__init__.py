@@ -19,10 +19,10 @@ from ._core import (
     isa,
     lanes,
     loss_value,
-    most_equations,
     output_delta,
     plain_samples,
     solve_positive,
+    solves_systems,
     update,
     weight_gradient,
 )
@@ -43,10 +43,10 @@ __all__ = [
     "isa",
     "lanes",
     "loss_value",
-    "most_equations",
     "output_delta",
     "plain_samples",
     "solve_positive",
+    "solves_systems",
     "update",
     "weight_gradient",
 ]

@@ -13,10 +13,10 @@ from ..reference import dense_forward as dense_forward
 from ..reference import gauss_newton as gauss_newton
 from ..reference import lanes as lanes
 from ..reference import loss_value as loss_value
-from ..reference import most_equations as most_equations
 from ..reference import output_delta as output_delta
 from ..reference import plain_samples as plain_samples
 from ..reference import solve_positive as solve_positive
+from ..reference import solves_systems as solves_systems
 from ..reference import update as update
 from ..reference import weight_gradient as weight_gradient
 

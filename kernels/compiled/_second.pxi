@@ -73,10 +73,11 @@ def solve_positive(matrix, right, *, n_threads=None):
     cdef cnp.ndarray a, b, found
     cdef const kernels *k
     cdef long n, bytes_
-    cdef int threads = threads_of(n_threads)
+    cdef int threads
     cdef char *scratch
     cdef bint positive
     _checks.system(matrix, right, n_threads)
+    threads = threads_of(n_threads)
     a, b = np.ascontiguousarray(aligned(matrix)), np.ascontiguousarray(aligned(right))
     n, k = cnp.PyArray_DIM(b, 0), kernels_of(b)
     found = np.empty(n, right.dtype)
@@ -92,6 +93,6 @@ def solve_positive(matrix, right, *, n_threads=None):
     return found if positive else None
 
 
-def most_equations():
-    """See :func:`fastmlp.kernels.most_equations`."""
-    return MAX_SIZE
+def solves_systems():
+    """See :func:`fastmlp.kernels.solves_systems`."""
+    return True

@@ -30,7 +30,7 @@ from .layers import bias_gradient, delta_backward, dense_forward, weight_gradien
 from .losses import loss_value, output_delta
 from .network import Network
 from .optimizers import update
-from .second import gauss_newton, most_equations, solve_positive
+from .second import gauss_newton, solve_positive, solves_systems
 from .shards import ShardTrainer
 from .threads.limit import register as _register
 from .training import Trainer
@@ -50,10 +50,10 @@ __all__ = [
     "isa",
     "lanes",
     "loss_value",
-    "most_equations",
     "output_delta",
     "plain_samples",
     "solve_positive",
+    "solves_systems",
     "update",
     "weight_gradient",
 ]

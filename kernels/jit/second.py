@@ -16,12 +16,14 @@ import numpy as np
 from .. import _checks
 from .._architecture import Architecture
 from .._typing import Array
-from ..reference.second import most_equations as most_equations
 from ..reference.second import solve_positive as solve_positive
+from ..reference.second import solves_systems as solves_systems
 from .layers import delta_backward, dense_forward, weight_gradient
 
 #: Rows of a block, and pairs of a product: what is multiplied stays in the second-level cache.
 _ROWS, _PAIRS = 256, 96
+#: Numbers of all layers' errors of the rows that go through a network at a time.
+_NUMBERS = 1 << 18
 
 Layer = tuple[Array, Array, int, int]
 
@@ -55,8 +57,25 @@ class SecondOrder:
         self, parameters: Array, x: Array, target: Array, roots: Array, *, out: Array | None = None
     ) -> tuple[Array, Array]:
         """Gradient and Gauss–Newton matrix of ``½ Σ root² ‖Y - y‖²``, added up in float64."""
-        net, threads = self.architecture, self.n_threads
+        net = self.architecture
         out = _checks.sums_of_squares(net, self.dtype, parameters, x, target, roots, out)
+        gradient = np.zeros(net.n_parameters)
+        block = max(1, _NUMBERS // (sum(net.sizes) * net.sizes[-1]))
+        for start in range(0, len(x), block):
+            part = slice(start, start + block)
+            inputs, errors, residuals = self._of_block(
+                parameters, x[part], target[part], roots[part]
+            )
+            sums = gauss_newton(inputs, errors, residuals, n_threads=self.n_threads)
+            gradient += sums[-1, :-1]
+            out += sums[:-1, :-1]
+        return gradient, out
+
+    def _of_block(
+        self, parameters: Array, x: Array, target: Array, roots: Array
+    ) -> tuple[list[Array], list[Array], Array]:
+        """Inputs and errors of the layers, and residuals, of some rows."""
+        net, threads = self.architecture, self.n_threads
         weights, biases = net.views(parameters)
         names, inputs = cast("Any", net.activations), [x]
         for w, b, name in zip(weights, biases, names, strict=False):
@@ -66,15 +85,11 @@ class SecondOrder:
         for one in np.eye(net.sizes[-1], dtype=self.dtype):
             errors = [roots[:, None] * one]
             for level in range(len(weights) - 1, 0, -1):
-                below = inputs[level], names[level - 1]
-                errors.insert(
-                    0, delta_backward(errors[0], weights[level], *below, n_threads=threads)
-                )
+                given = errors[0], weights[level], inputs[level], names[level - 1]
+                errors.insert(0, delta_backward(*given, n_threads=threads))
             of_each.append(errors)
         each = [np.stack(errors, axis=1) for errors in zip(*of_each, strict=True)]
-        sums = gauss_newton(inputs, each, roots[:, None] * (z - target), n_threads=threads)
-        out += sums[:-1, :-1]
-        return sums[-1, :-1], out
+        return inputs, each, roots[:, None] * (z - target)
 
 
 def _add_block(lower: Layer, upper: Layer, same: bool, out: Array, n_threads: int | None) -> None:

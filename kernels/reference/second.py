@@ -12,6 +12,9 @@ from .._typing import Array
 from .activations import activation_backward
 from .numerics import quiet
 
+#: Numbers of a Jacobian that are written down at a time.
+_NUMBERS = 1 << 20
+
 
 @quiet
 def gauss_newton(
@@ -66,16 +69,25 @@ class SecondOrder:
         """
         net = self.architecture
         out = _checks.sums_of_squares(net, self.dtype, parameters, x, target, roots, out)
+        gradient = np.zeros(net.n_parameters)
+        block = max(1, _NUMBERS // (net.n_parameters * net.sizes[-1]))
+        for start in range(0, len(x), block):
+            part = slice(start, start + block)
+            sums = self._of_block(parameters, x[part], target[part], roots[part])
+            gradient += sums[-1, :-1]
+            out += sums[:-1, :-1]
+        return gradient, out
+
+    def _of_block(self, parameters: Array, x: Array, target: Array, roots: Array) -> Array:
+        """``JᵀJ`` of some rows, and behind it ``Jᵀr``."""
+        net, weights = self.architecture, self.architecture.views(parameters)[0]
         inputs, kept, z = self.forward(parameters, x)
-        weights = net.views(parameters)[0]
         errors = [roots[:, None, None] * np.eye(net.sizes[-1], dtype=self.dtype)]
         for level in range(len(weights) - 1, 0, -1):
             ones = np.ones_like(kept[level - 1])
             slope = activation_backward(ones, kept[level - 1], net.activations[level - 1])
             errors.insert(0, (errors[0] @ weights[level].T) * slope[:, None, :])
-        sums = gauss_newton(inputs, errors, roots[:, None] * (z - target))
-        out += sums[:-1, :-1]
-        return sums[-1, :-1], out
+        return gauss_newton(inputs, errors, roots[:, None] * (z - target))
 
 
 def solve_positive(matrix: Array, right: Array, *, n_threads: int | None = None) -> Array | None:
@@ -90,5 +102,5 @@ def solve_positive(matrix: Array, right: Array, *, n_threads: int | None = None)
     return found
 
 
-def most_equations() -> int:
-    return 0
+def solves_systems() -> bool:
+    return False

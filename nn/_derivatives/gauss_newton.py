@@ -48,7 +48,7 @@ CURVED = (
 )
 
 
-class Place(NamedTuple):
+class NetworkAt(NamedTuple):
     """A network at some parameters."""
 
     architecture: kernels.Architecture

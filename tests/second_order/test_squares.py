@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 from fastmlp import MLP, kernels, optimizers
 from fastmlp._training.full_batch import curved
 from support import LAYOUTS, laid_out
 
+#: Backends in Python, by the folders of their modules.
+NAMES = {"reference": "reference", "numba": "jit"}
 #: Rows, sizes, activation: no row, part of a block, several blocks; one layer, several outputs.
 SHAPES = [
     (0, (3, 4, 2), "tanh"),
@@ -60,6 +64,19 @@ def test_against_sums_of_layers(backend, dtype, shape, rng):
     np.testing.assert_array_equal(matrix, matrix.T)
     twice = network.gauss_newton(*given, out=matrix.copy())[1]
     close(twice, 2 * matrix, dtype)
+
+
+@pytest.mark.parametrize("name", [name for name in kernels.available() if name != "compiled"])
+def test_rows_go_through_in_blocks(name, monkeypatch, rng):
+    """Backends that write errors or Jacobians down do so for some rows at a time."""
+    with kernels.use_backend(name):
+        network, given = problem(60, (3, 4, 2), "tanh", "f8", rng)
+        whole = network.gauss_newton(*given)
+        module = importlib.import_module(f"fastmlp.kernels.{NAMES[name]}.second")
+        monkeypatch.setattr(module, "_NUMBERS", 400)
+        parts = network.gauss_newton(*given)
+    for one, other in zip(whole, parts, strict=True):
+        close(one, other, "f8")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -137,3 +154,20 @@ def test_many_rows_are_added_up_in_parts(monkeypatch):
         fits.append(net.fit(x, x[:, :1] * x[:, 1:], optimizer=rule, epochs=4, l2=1e-4))
     np.testing.assert_allclose(fits[0].loss, fits[1].loss, rtol=1e-9)
     np.testing.assert_allclose(fits[0].gradient_norm, fits[1].gradient_norm, rtol=1e-8)
+
+
+def test_a_cost_whose_gradient_might_overflow_brings_it(monkeypatch):
+    """So that a step to where it does is not taken."""
+    net = kernels.network(kernels.Architecture((2, 3, 1), ("tanh",), "identity"), np.dtype("f4"))
+    parameters = np.full(net.architecture.n_parameters, 0.1, "f4")
+    x, y = X.astype("f4"), Y[:, :1].astype("f4")
+
+    def cost(parameters, x, target, weight, out):
+        out[...] = np.inf
+        return float(np.square(target).mean())
+
+    squares = curved.OfSquares(net, 0.0, curved.InParts(cost, lambda *_: None))
+    assert squares.value(parameters, (x, y, None))[1] is None
+    value, gradient = squares.value(parameters, (x, 1e6 * y, None))
+    assert np.isfinite(value)
+    assert np.isinf(gradient).all()

@@ -73,7 +73,7 @@ def trainer(
 
         def matrix(parameters: Array, rows: Rows) -> Array:
             x, target, weight = rows
-            point = gauss_newton.Place(network.architecture, parameters, network.n_threads)
+            point = gauss_newton.NetworkAt(network.architecture, parameters, network.n_threads)
             if isinstance(x, Stream):
                 return sums.matrix(point, x, spec, cluster, learning)
             if cluster is not None:

@@ -102,12 +102,15 @@ class FullBatchTrainer:
         """Make one iteration; return the cost before it. Order and learning rate are not used."""
         rows = x, target, sample_weight
         self._here = self._here or self._evaluate(self._parameters, rows)
-        value, gradient = self._here[0], self._gradient(rows)
-        self.gradient_norm = float(np.sqrt(gradient @ gradient))
+        value, self.learning_rate = self._here[0], 0.0
         self.step += 1
-        self.learning_rate = 0.0
-        if not math.isfinite(self.gradient_norm + value):
-            return math.nan if math.isfinite(value) else value
+        if not math.isfinite(value):
+            self.gradient_norm = math.nan
+            return value
+        gradient = self._gradient(rows)
+        self.gradient_norm = float(np.sqrt(gradient @ gradient))
+        if not math.isfinite(self.gradient_norm):
+            return math.nan
         if self.gradient_norm == 0:
             self.stuck = "the gradient is zero"
         else:

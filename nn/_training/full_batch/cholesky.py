@@ -1,10 +1,10 @@
 """Symmetric positive definite systems, by factors ``L Lᵀ`` made block by block.
 
-The live backend solves those for which it has a kernel. Of others diagonal blocks are LAPACK's, of
-scipy where it is installed, else of NumPy; all products are the kernels'. LAPACK alone would hand
-systems of some hundred equations to the threads of its BLAS,
-which wait for each other in loops: where other programs are busy, 200 equations then take 60 to
-100 ms of both cores in the place of half a millisecond.
+Whole systems are solved by the live backend, where it has a Cholesky of its own. Elsewhere, and for
+who wants the factor, diagonal blocks are LAPACK's, of scipy where it is installed, else of NumPy;
+all products are the kernels'. LAPACK alone would hand systems of some hundred equations to the
+threads of its BLAS, which wait for each other in loops: where other programs are busy, 200
+equations then take 60 to 100 ms of both cores in the place of half a millisecond.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _of_block(matrix: Array) -> tuple[Array, Array]:
 
 def solve(matrix: Array, right: Array, n_threads: int | None = None) -> Array | None:
     """The solution of ``matrix @ x = right``, or ``None`` where it is not positive definite."""
-    if len(matrix) <= kernels.most_equations():
+    if kernels.solves_systems():
         found = kernels.solve_positive(matrix, right, n_threads=n_threads)
         return found if found is not None and all_finite(found) else None
     lapack = _lapack()

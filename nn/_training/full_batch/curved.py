@@ -14,8 +14,10 @@ from ..._network import blocks
 from ..._typing import Array
 from .base import Cost, Rows
 
-#: Numbers that are added up in one call, which nothing interrupts: about a tenth of a second.
+#: Numbers that are added up in one call, which nothing interrupts.
 _WORK = 5e9
+#: Layers that one call of the compiled backend takes, at most.
+_LAYERS = 128
 
 #: ``(parameters, rows) -> matrix`` of the mean loss without a penalty.
 Matrix = Callable[[Array, Rows], Array]
@@ -66,6 +68,8 @@ class OfSquares:
         net = network.architecture
         self._weights = slice(0, net.n_parameters - sum(net.sizes[1:]))
         self._kept = Workspace()
+        #: Costs whose gradient might overflow: for them it is wanted at once.
+        self._large = float(np.finfo(network.dtype).max) ** 0.25
 
     def value(self, parameters: Array, rows: Rows) -> tuple[float, Array | None]:
         if not self._takes(rows):
@@ -75,6 +79,8 @@ class OfSquares:
         if self._l2:
             squares = np.square(parameters[self._weights], dtype=np.float64).sum()
             value += 0.5 * self._l2 * float(squares)
+        if not value < self._large:
+            return self._otherwise.value(parameters, rows)
         return value, None
 
     def bend(self, parameters: Array, rows: Rows, gradient: Array | None) -> tuple[Array, Array]:
@@ -115,6 +121,7 @@ def best(
         or net.output != "identity"
         or any(map(kernels.needs_scores, net.activations))
         or not all(learning)
+        or len(net.layer_shapes) > _LAYERS
     ):
         return otherwise
     return OfSquares(network, l2, otherwise)

@@ -109,6 +109,8 @@ class EvidenceTrainer(DampedTrainer):
             self._descents.append(descent)
         shown = memory["shown"]
         self._shown = None if shown is None else self._descents[int(shown)]
+        if self._shown is not None:
+            self._parameters = self._shown.parameters
 
     # Iterations
 
@@ -116,6 +118,8 @@ class EvidenceTrainer(DampedTrainer):
         done = self.step - 1
         if not self._descents:
             self._begin(value, rows)
+        elif self._shown is not None:
+            self._shown.here = self._here  # with the gradient, even where it does not go on
         first = self._descents[0]
         if done in self._how.starts and not first.learns:
             if done == max(self._how.starts):
@@ -143,7 +147,7 @@ class EvidenceTrainer(DampedTrainer):
         alpha = np.full_like(self._precisions.alpha, 0.01 * len(self._penalty))
         alpha /= max(length, SMALLEST)
         beta = self._targets(rows) / self._n(rows) / max(2.0 * value, SMALLEST)
-        self._descents = [_Descent(self._parameters.copy(), self._here, math.nan, alpha, beta)]
+        self._descents = [_Descent(self._parameters, self._here, math.nan, alpha, beta)]
 
     def _go_on(self, descent: _Descent, rows: Rows) -> None:
         """One iteration of one descent."""

@@ -98,8 +98,7 @@ class DampedTrainer(FullBatchTrainer):
         self._lambda = float(memory["damping"])
 
     def _iterate(self, value: float, gradient: Array, rows: Rows) -> None:
-        assert self._bent is not None
-        (_, _, matrix), self._bent = self._bent, None
+        matrix, self._bent = self._bend(rows)[2], None
         self._descend(matrix, value, gradient[self._free], rows)
 
     def _evaluate(self, parameters: Array, rows: Rows) -> Here:
@@ -107,11 +106,20 @@ class DampedTrainer(FullBatchTrainer):
         return value, None if gradient is None else self._of_free(gradient)
 
     def _gradient(self, rows: Rows) -> Array:
+        assert self._here is not None
+        value, gradient = self._here
+        if gradient is None:  # it comes with the matrix
+            gradient = self._bend(rows)[1]
+            self._here = value, gradient
+        return gradient
+
+    def _bend(self, rows: Rows) -> tuple[Array, Array, Array]:
+        """The present parameters, and gradient and matrix there."""
         if self._bent is None or self._bent[0] is not self._parameters:
             known = None if self._here is None else self._here[1]
             gradient, matrix = self._cost.bend(self._parameters, rows, known)
             self._bent = self._parameters, self._of_free(gradient), matrix
-        return self._bent[1]
+        return self._bent
 
     def _of_free(self, gradient: Array) -> Array:
         """A gradient in float64, zero for what does not learn."""

@@ -90,7 +90,7 @@ def _trainer(estimator: Any, total: float, cluster: Cluster | None) -> second_or
 
     def matrix(parameters: Array, rows: AllRows) -> Array:
         x, target, weight = rows
-        point = gauss_newton.Place(network.architecture, parameters, estimator.n_threads)
+        point = gauss_newton.NetworkAt(network.architecture, parameters, estimator.n_threads)
         if cluster is not None:
             return full_matrix(cluster, point, x, target, loss, weight)
         return gauss_newton.total(point, x, target, loss, weight, kept=kept)

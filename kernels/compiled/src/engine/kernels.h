@@ -88,7 +88,7 @@ struct kernels {
     void (*column_sums)(struct matrix d, long rows, long columns, double factor, void *out);
     void (*update)(const struct update *, void *p, const void *g, void *const *state, long at,
                    long n);
-    int lanes; /* networks that are trained side by side */
+    int lanes; /* of a vector: so many networks are trained side by side */
     void (*lane_step)(struct lanes *, struct lane_step *);
     void (*gauss_rows)(void *gauss_newton, long block, int thread);
     void (*curvature_rows)(void *gauss_newton, long block, int thread);

@@ -21,9 +21,12 @@
 enum {
     CHOLESKY_VECTORS = TILE_FEATURES == 2 ? 2 : VECTOR_BYTES == 16 ? 4 : 3,
     CHOLESKY_WIDE = VECTOR_BYTES == 64 ? 8 : 4,
-    CHOLESKY_ROWS = CHOLESKY_VECTORS * LANES, /* a multiple of CHOLESKY_WIDE */
-    CHOLESKY_COLUMNS = 48,                    /* a multiple of CHOLESKY_ROWS */
+    CHOLESKY_ROWS = CHOLESKY_VECTORS * LANES,
+    CHOLESKY_COLUMNS = 48,
 };
+
+_Static_assert(CHOLESKY_ROWS % CHOLESKY_WIDE == 0, "a tile has its columns in one panel");
+_Static_assert(CHOLESKY_COLUMNS % CHOLESKY_ROWS == 0, "columns that come before the next panel are whole panels");
 
 struct positive {
     const real *a; /* (n, n) */

@@ -9,6 +9,7 @@
 #include "passes/second_order/gauss_newton.h"
 
 enum { COLUMN_WIDE = 4, COLUMN_VECTORS = VECTOR_BYTES == 64 ? 4 : 2 };
+_Static_assert(GAUSS_ROWS % (COLUMN_VECTORS * LANES) == 0, "a column is whole tiles");
 
 /* Columns c <- start[c] + sum over k of column k times w[k][c], of a matrix with any steps. */
 INLINE void column_tile(const int wide, long depth, const real *from, const real *w, long w_row, long w_column,
