@@ -6,7 +6,8 @@
 The kernels ``dense_forward``, ``delta_backward`` and ``weight_gradient`` of a layer w-w beside
 ``numpy.matmul`` alone (they do more: bias, activation, scale) and the whole formula in NumPy;
 and a training step of 10-w-w-10 with Adam beside NumPy by hand. Batch ``square`` has w rows. Writes
-``sweep-DTYPE.json`` and ``sweep-DTYPE.png`` into the folder ``--out``.
+``sweep-DTYPE.json`` and ``sweep-DTYPE.png`` into the folder ``--out``, ``sweep-DTYPE-avx2-played``
+where a machine with AVX-512 is held to AVX2 by ``FASTMLP_ISA``.
 """
 
 from __future__ import annotations
@@ -190,7 +191,8 @@ def main() -> int:
     )
 
     description = machine.describe()
-    file = options.out / f"sweep-{options.dtype}"
+    held = "-avx2-played" if machine.is_held() else ""
+    file = options.out / f"sweep-{options.dtype}{held}"
     results.write_json(file.with_suffix(".json"), description, found)
     plots.curves(
         panels,
