@@ -10,9 +10,11 @@
 /* What one element of an elementwise kernel costs, in the units of PARALLEL_FLOPS. */
 static const double ELEMENT_FLOPS = 30;
 enum {
-    PRODUCT_ROWS = 192, PRODUCT_LINES = 16, /* of a block of C */
-    IN_PLACE_ROWS = 2, /* for each of them B is read once more */
-    IN_PLACE_SUMS = 128, /* rows of x that a gradient sums in one chain */
+    PRODUCT_LINES = 64,   /* columns of a block of C at most */
+    PRODUCT_DEPTH = 1024, /* bytes of a row of A that are multiplied at a time, see tiles.h */
+    PRODUCT_ROWS = 192,   /* of a block of C, at least where there are as many */
+    IN_PLACE_ROWS = 2,    /* for each of them B is read once more */
+    IN_PLACE_SUMS = 128,  /* rows of x that a gradient sums in one chain */
 };
 
 /* Equal blocks of n, none longer than `longest`, a multiple of `threads` of them, whole units. */
@@ -89,8 +91,11 @@ double fastmlp_product(struct product *p, int n_threads)
     int threads = threads_for(flops, n_threads);
     p->in_place = in_place(p);
     p->several_sums = p->over_rows && p->depth > PART_ROWS;
-    /* Blocks of C that stay in the second-level cache; at least as many as threads. */
-    p->block_rows = block_of(p->n, PRODUCT_ROWS, p->n >= p->columns ? threads : 1, 1);
+    /* A piece of A takes half of the second-level cache, where it stays while panels of B pass by, each of
+       which stays in the first-level cache for all of its rows. Blocks of C that are larger copy A and B
+       less often. At least as many as threads. */
+    const long rows = max(fastmlp_caches().l2 / 2 / PRODUCT_DEPTH, PRODUCT_ROWS);
+    p->block_rows = block_of(p->n, rows, p->n >= p->columns ? threads : 1, 1);
     p->block_columns =
         block_of(p->columns, p->in_place ? p->columns : PRODUCT_LINES * k->panel,
                  p->n < p->columns ? threads : 1, k->panel);

@@ -146,10 +146,20 @@ OUTLINE void transpose_some(long have, const real *from, long from_row, long wan
 INLINE void scatter_row(const char *from, ptrdiff_t stride, long columns, real *to, long panel,
                         const int pad)
 {
-    if (LIKELY(stride == (long)sizeof(real)))
+    if (LIKELY(stride == (long)sizeof(real))) {
         for (; columns >= PANEL; columns -= PANEL, to += panel, from += PANEL * sizeof(real))
             for (int v = 0; v < VECTORS; v++)
                 store(to + v * LANES, load((const real *)from + v * LANES));
+#ifdef LOAD_PARTIAL
+        for (int v = 0; pad && columns > 0 && v < VECTORS; v++) {
+            const real *at = (const real *)from + v * LANES;
+            const long n = columns - v * LANES;
+            store(to + v * LANES, n >= LANES ? load(at) : n > 0 ? load_partial(at, n) : (vec){0});
+        }
+        if (pad)
+            return;
+#endif
+    }
     for (; columns > 0; columns -= PANEL, to += panel) {
         long n = columns < PANEL ? columns : PANEL;
         for (long c = 0; c < n; c++, from += stride)

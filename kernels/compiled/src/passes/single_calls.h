@@ -36,21 +36,22 @@ static struct product_space product_space(const struct product *p)
 static long product_scratch(const struct product *p) { return product_space(p).lines * 64; }
 
 /* c += a b for a piece of A = x^T, packed by its columns: row k of a panel holds PANEL consecutive
-   elements of row k of x. */
+   elements of row k of x. Of the last panel, with `half`, half has columns. */
 static void product_over_rows(const struct product_space *s, long n, long deep, const real *a,
-                               const real *b, int accumulate, real *c, long panels)
+                              const real *b, int accumulate, real *c, long panels, int half)
 {
     struct gradient_call call = {.d_panel = s->b_panel, .c_panel = s->c_panel, .accumulate = accumulate};
     for (long j = 0, wide; j < panels; j += wide) {
         wide = panels - j < TILE_PANELS ? panels - j : TILE_PANELS;
+        gradient_tile *const *tiles = half && j + wide == panels && wide == 1 ? gradient_halves
+                                                                              : gradient_tiles[wide - 1];
         for (long r = 0; r < n; r += PANEL) {
             const struct parts parts = parts_of(n - r < PANEL ? n - r : PANEL, TILE_FEATURES);
             const real *a_r = a + r / PANEL * s->a_panel;
             call.coming = (const char *)(a_r + s->a_panel); /* its first line, again and again */
             for (long i = 0, t = 0, part; i < PANEL && r + i < n; i += part, t++) {
                 part = part_at(parts, t);
-                gradient_tiles[wide - 1][part - 1](deep, a_r + i, b + j * s->b_panel,
-                                                   c + j * s->c_panel + (r + i) * PANEL, &call);
+                tiles[part - 1](deep, a_r + i, b + j * s->b_panel, c + j * s->c_panel + (r + i) * PANEL, &call);
             }
         }
     }
@@ -168,6 +169,7 @@ static void product_block(void *context, long block, int thread)
     const long left = p->columns - column;
     const long columns = left < p->block_columns ? left : p->block_columns;
     const long panels = (columns + PANEL - 1) / PANEL;
+    const int half = vectors_of(columns) % VECTORS != 0;
     if (p->in_place) {
         block_in_place(p, row, n, column, columns);
         return;
@@ -188,13 +190,13 @@ static void product_block(void *context, long block, int thread)
         if (p->over_rows) {
             struct matrix turned = {from_a.data, from_a.column_stride, from_a.row_stride};
             pack_panels(turned, deep, n, a, s.a_panel);
-            product_over_rows(&s, n, deep, a, b, k % PART_ROWS != 0, c, panels);
+            product_over_rows(&s, n, deep, a, b, k % PART_ROWS != 0, c, panels, half);
             if (p->several_sums && ((k + deep) % PART_ROWS == 0 || k + deep == p->depth))
                 add_part(c, s.c_panel, n, panels, total, rest, k < PART_ROWS, k + deep == p->depth);
         } else {
             pack_panels(from_a, n, deep, a, s.a_panel);
-            layer_product(n, deep, a, s.a_panel, b, s.b_panel, p->bias ? bias : NULL, k > 0, PLAIN_EPILOGUE, c,
-                          s.c_panel, panels);
+            half_product(n, deep, a, s.a_panel, b, s.b_panel, p->bias ? bias : NULL, k > 0, PLAIN_EPILOGUE, c,
+                         s.c_panel, panels, half);
         }
         from_a.data += deep * from_a.column_stride;
         from_b.data += deep * from_b.row_stride;
