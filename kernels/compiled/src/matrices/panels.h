@@ -169,17 +169,22 @@ INLINE void scatter_row(const char *from, ptrdiff_t stride, long columns, real *
     }
 }
 
-/* One row out of panels into consecutive elements. */
-INLINE void gather_row(const real *from, long panel, long columns, real *to)
+/* One row out of panels into consecutive elements, times a factor. */
+INLINE void gather_scaled_row(const real *from, long panel, long columns, const int scaled, real factor, real *to)
 {
+    const vec by = SPLAT(factor);
     for (; columns > 0; columns -= PANEL, from += panel, to += PANEL) {
         if (columns >= PANEL)
             for (int v = 0; v < VECTORS; v++)
-                store(to + v * LANES, load(from + v * LANES));
+                store(to + v * LANES, scaled ? load(from + v * LANES) * by : load(from + v * LANES));
         else
             for (long c = 0; c < columns; c++)
-                to[c] = from[c];
+                to[c] = scaled ? from[c] * factor : from[c];
     }
+}
+INLINE void gather_row(const real *from, long panel, long columns, real *to)
+{
+    gather_scaled_row(from, panel, columns, 0, 1, to);
 }
 
 /* rows x columns of a matrix into panels. Matrices stored by columns go block by block. */

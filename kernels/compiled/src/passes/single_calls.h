@@ -89,7 +89,6 @@ static void derive_row(int activation, fastmlp_activation *custom, real *c, cons
 static void finish_product(const struct product *p, real *c, long c_panel, real *other, long row,
                            long n, long column, long columns)
 {
-    const vec factor = SPLAT((real)p->factor);
     if (p->activations.data) {
         const struct matrix *m = &p->activations;
         const char *from = m->data + row * m->row_stride + column * m->column_stride;
@@ -100,15 +99,16 @@ static void finish_product(const struct product *p, real *c, long c_panel, real 
         real *panel = c + j * c_panel;
         if (p->activations.data)
             derive_run(p->activation, p->custom, panel, other + j * c_panel, n * PANEL);
-        else if (p->activation != ACTIVATION_softmax) /* that needs whole rows: see calls.c */
+        else if (p->activation != ACTIVATION_softmax && !in_tiles(p->activation)) /* softmax: see calls.c */
             activate_run(p->activation, p->custom, panel, n * PANEL);
-        if (p->factor != 1)
-            for (long i = 0; i < n * PANEL; i += LANES)
-                store(panel + i, load(panel + i) * factor);
     }
-    for (long r = 0; r < n; r++)
-        gather_row(c + r * PANEL, c_panel, columns,
-                   (real *)p->c + (row + r) * p->columns + column);
+    for (long r = 0; r < n; r++) {
+        real *to = (real *)p->c + (row + r) * p->columns + column;
+        if (p->factor == 1)
+            gather_row(c + r * PANEL, c_panel, columns, to);
+        else
+            gather_scaled_row(c + r * PANEL, c_panel, columns, 1, (real)p->factor, to);
+    }
 }
 
 /* A run of columns of one row of C, by a B that is not packed. */
@@ -195,8 +195,9 @@ static void product_block(void *context, long block, int thread)
                 add_part(c, s.c_panel, n, panels, total, rest, k < PART_ROWS, k + deep == p->depth);
         } else {
             pack_panels(from_a, n, deep, a, s.a_panel);
-            half_product(n, deep, a, s.a_panel, b, s.b_panel, p->bias ? bias : NULL, k > 0, PLAIN_EPILOGUE, c,
-                         s.c_panel, panels, half);
+            const int last = k + deep == p->depth && !p->activations.data;
+            half_product(n, deep, a, s.a_panel, b, s.b_panel, p->bias ? bias : NULL, k > 0,
+                         last ? forward_epilogue(p->activation) : PLAIN_EPILOGUE, c, s.c_panel, panels, half);
         }
         from_a.data += deep * from_a.column_stride;
         from_b.data += deep * from_b.row_stride;
