@@ -180,8 +180,10 @@ INLINE void gradient_sums(const int features, const int first, const int vectors
     const real *end = a + (rows & -steps) * PANEL;
     INNER_LOOP for (; a != end; a += steps * PANEL, d += steps * PANEL)
         UNROLL for (int r = 0; r < steps; r++, coming += step) {
-            if (prefetched != NOTHING)
-                __builtin_prefetch(coming, prefetched == COMING, prefetched == COMING ? 2 : 3);
+            if (prefetched == COMING)
+                __builtin_prefetch(coming, 1, 2);
+            else if (prefetched == TILES)
+                __builtin_prefetch(coming, 0, 3);
             gradient_step(features, first, vectors, r, a, d, d_panel, sum);
         }
     end += (rows & (steps - 1)) * PANEL;
