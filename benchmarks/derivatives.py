@@ -198,8 +198,9 @@ def main() -> None:
             request = {"case": case, "threads": threads, "seconds": seconds}
             records.append(record := isolated.call("derivatives:measure", request, threads))
             print(markdown([record]), flush=True)
-    results.write_json(options.out / "derivatives.json", machine.describe(), records)
-    text = f"{markdown(records)}\n*{results.machine_line(machine.describe())}.*\n"
+    described = machine.describe()
+    results.write_json(options.out / "derivatives.json", described, records)
+    text = f"{markdown(records)}\n*{results.machine_line(described)}.*\n"
     (options.out / "derivatives.md").write_text(text, "utf-8")
 
 

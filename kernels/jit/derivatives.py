@@ -20,10 +20,10 @@ from .losses import output_delta
 _BLOCK = 1 << 18
 
 
-class _Rows:
+class Forward:
     """The layers' values of a block of rows."""
 
-    def __init__(self, network: Derivatives, parameters: Array, x: Array, scores: bool) -> None:
+    def __init__(self, network: Any, parameters: Array, x: Array, scores: bool) -> None:
         net = network.architecture
         self.names = cast("Any", net.activations)
         self.n_threads = network.n_threads
@@ -149,11 +149,11 @@ class Derivatives:
             self.architecture, self.dtype, parameters, x, other, name, columns, out
         )
 
-    def _blocks(self, parameters: Array, x: Array, scores: bool) -> Iterator[tuple[slice, _Rows]]:
+    def _blocks(self, parameters: Array, x: Array, scores: bool) -> Iterator[tuple[slice, Forward]]:
         block = max(64, _BLOCK // max(self.architecture.sizes))
         for begin in range(0, len(x), block):
             part = slice(begin, begin + block)
-            yield part, _Rows(self, parameters, x[part], scores)
+            yield part, Forward(self, parameters, x[part], scores)
 
     def hessian_product(self, parameters: Array, direction: Array, rows: int) -> Any:
         """``None``: the kernels of single layers make a product with the Hessian."""

@@ -9,16 +9,16 @@ up in float64, in their order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
 
 import numpy as np
 
 from .. import _checks
-from .._architecture import Architecture
 from .._typing import Array
+from ..reference import second as reference
 from ..reference.second import solve_positive as solve_positive
 from ..reference.second import solves_systems as solves_systems
-from .layers import delta_backward, dense_forward, weight_gradient
+from .derivatives import Forward
+from .layers import delta_backward, weight_gradient
 
 #: Rows of a block, and pairs of a product: what is multiplied stays in the second-level cache.
 _ROWS, _PAIRS = 256, 96
@@ -46,50 +46,28 @@ def gauss_newton(
     return out
 
 
-class SecondOrder:
-    """Sums of second order of a whole network, see the reference's."""
+class SecondOrder(reference.SecondOrder):
+    """Sums of second order of a whole network: the reference's, of this backend's layers."""
 
-    architecture: Architecture
-    dtype: Any
     n_threads: int | None
 
-    def gauss_newton(
-        self, parameters: Array, x: Array, target: Array, roots: Array, *, out: Array | None = None
-    ) -> tuple[Array, Array]:
-        """Gradient and Gauss–Newton matrix of ``½ Σ root² ‖Y - y‖²``, added up in float64."""
+    def _rows_of_block(self) -> int:
         net = self.architecture
-        out = _checks.sums_of_squares(net, self.dtype, parameters, x, target, roots, out)
-        gradient = np.zeros(net.n_parameters)
-        block = max(1, _NUMBERS // (sum(net.sizes) * net.sizes[-1]))
-        for start in range(0, len(x), block):
-            part = slice(start, start + block)
-            inputs, errors, residuals = self._of_block(
-                parameters, x[part], target[part], roots[part]
-            )
-            sums = gauss_newton(inputs, errors, residuals, n_threads=self.n_threads)
-            gradient += sums[-1, :-1]
-            out += sums[:-1, :-1]
-        return gradient, out
+        rows: int = max(1, _NUMBERS // (sum(net.sizes) * net.sizes[-1]))
+        return rows
 
-    def _of_block(
-        self, parameters: Array, x: Array, target: Array, roots: Array
-    ) -> tuple[list[Array], list[Array], Array]:
-        """Inputs and errors of the layers, and residuals, of some rows."""
-        net, threads = self.architecture, self.n_threads
-        weights, biases = net.views(parameters)
-        names, inputs = cast("Any", net.activations), [x]
-        for w, b, name in zip(weights, biases, names, strict=False):
-            inputs.append(dense_forward(inputs[-1], w, b, name, n_threads=threads))
-        z = dense_forward(inputs[-1], weights[-1], biases[-1], n_threads=threads)
-        of_each = []  # output, and then layer
-        for one in np.eye(net.sizes[-1], dtype=self.dtype):
+    def _of_block(self, parameters: Array, x: Array, target: Array, roots: Array) -> Array:
+        rows = Forward(self, parameters, x, scores=True)
+        inputs, of_each = [x, *rows.kept], []  # output, and then layer
+        for one in np.eye(target.shape[1], dtype=self.dtype):
             errors = [roots[:, None] * one]
-            for level in range(len(weights) - 1, 0, -1):
-                given = errors[0], weights[level], inputs[level], names[level - 1]
-                errors.insert(0, delta_backward(*given, n_threads=threads))
+            for level in range(len(rows.weights) - 1, 0, -1):
+                given = errors[0], rows.weights[level], inputs[level], rows.names[level - 1]
+                errors.insert(0, delta_backward(*given, n_threads=self.n_threads))
             of_each.append(errors)
         each = [np.stack(errors, axis=1) for errors in zip(*of_each, strict=True)]
-        return inputs, each, roots[:, None] * (z - target)
+        residuals = roots[:, None] * (rows.z - target)
+        return gauss_newton(inputs, each, residuals, n_threads=self.n_threads)
 
 
 def _add_block(lower: Layer, upper: Layer, same: bool, out: Array, n_threads: int | None) -> None:

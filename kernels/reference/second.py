@@ -70,13 +70,19 @@ class SecondOrder:
         net = self.architecture
         out = _checks.sums_of_squares(net, self.dtype, parameters, x, target, roots, out)
         gradient = np.zeros(net.n_parameters)
-        block = max(1, _NUMBERS // (net.n_parameters * net.sizes[-1]))
+        block = self._rows_of_block()
         for start in range(0, len(x), block):
             part = slice(start, start + block)
             sums = self._of_block(parameters, x[part], target[part], roots[part])
             gradient += sums[-1, :-1]
             out += sums[:-1, :-1]
         return gradient, out
+
+    def _rows_of_block(self) -> int:
+        """Of how many rows a Jacobian is written down."""
+        net = self.architecture
+        rows: int = max(1, _NUMBERS // (net.n_parameters * net.sizes[-1]))
+        return rows
 
     def _of_block(self, parameters: Array, x: Array, target: Array, roots: Array) -> Array:
         """``JᵀJ`` of some rows, and behind it ``Jᵀr``."""

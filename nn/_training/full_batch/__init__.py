@@ -12,15 +12,13 @@ from fastmlp import kernels
 from fastmlp.kernels import TrainingOptions
 
 from ..._cluster.cluster import Cluster
-from ..._cluster.trainer import full_gradient, full_matrix
-from ..._derivatives import gauss_newton
-from ..._derivatives.workspace import Workspace
+from ..._cluster.trainer import full_gradient
 from ..._network import blocks, parameters
 from ..._streams import sums
 from ..._streams.stream import Stream
 from ..._typing import Array
 from ...optimizers._directions import Curvature, Method
-from .base import FullBatchTrainer, Rows
+from .base import FullBatchTrainer
 from .line_search import LineSearchTrainer
 
 if TYPE_CHECKING:
@@ -71,22 +69,9 @@ def trainer(
             raise ValueError(f"{method.name} needs a smooth cost: l1 must be 0, got {engine.l1}")
         from . import curved, second_order  # of no use to others
 
-        def matrix(parameters: Array, rows: Rows) -> Array:
-            x, target, weight = rows
-            point = gauss_newton.NetworkAt(network.architecture, parameters, network.n_threads)
-            if isinstance(x, Stream):
-                return sums.matrix(point, x, spec, cluster, learning)
-            if cluster is not None:
-                return full_matrix(cluster, point, x, target, spec, weight, learning)
-            return gauss_newton.total(point, x, target, spec, weight, learning, kept)
-
-        kept, spec, learning = Workspace(), kernels.Loss.of(loss), tuple(engine.trainable)
-        curve: curved.Curved = curved.InParts(cost, matrix)
-        if cluster is None:
-            curve = curved.best(net, spec, curve, engine.l2, learning)
-        damped = second_order.trainer(
-            network, loss, method, curve, l2=engine.l2, learning=engine.trainable
-        )
+        learning = tuple(engine.trainable)
+        curve = curved.curve(net, kernels.Loss.of(loss), cost, engine.l2, cluster, learning)
+        damped = second_order.trainer(network, loss, method, curve, l2=engine.l2, learning=learning)
         if cluster is not None:
             damped.of_all = cluster.total
         return damped

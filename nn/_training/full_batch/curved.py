@@ -8,9 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 from fastmlp import kernels
 
-from ..._derivatives import arguments
+from ..._cluster.cluster import Cluster
+from ..._cluster.trainer import full_matrix
+from ..._derivatives import arguments, gauss_newton
 from ..._derivatives.workspace import Workspace
 from ..._network import blocks
+from ..._streams import sums
+from ..._streams.stream import Stream
 from ..._typing import Array
 from .base import Cost, Rows
 
@@ -109,6 +113,30 @@ class OfSquares:
             and x.dtype == target.dtype == self._network.dtype
             and (weight is None or isinstance(weight, np.ndarray))
         )
+
+
+def curve(
+    network: Any,
+    loss: Any,
+    cost: Cost,
+    l2: float,
+    cluster: Cluster | None = None,
+    learning: Sequence[bool] = (),
+) -> Curved:
+    """A cost of arrays or sources, on one process or shared by the ranks of a cluster."""
+    kept = Workspace()
+
+    def matrix(parameters: Array, rows: Rows) -> Array:
+        x, target, weight = rows
+        point = gauss_newton.NetworkAt(network.architecture, parameters, network.n_threads)
+        if isinstance(x, Stream):
+            return sums.matrix(point, x, loss, cluster, learning)
+        if cluster is not None:
+            return full_matrix(cluster, point, x, target, loss, weight, learning)
+        return gauss_newton.total(point, x, target, loss, weight, learning, kept)
+
+    parts = InParts(cost, matrix)
+    return parts if cluster is not None else best(network, loss, parts, l2, learning)
 
 
 def best(

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..._typing import Array
 from ...optimizers._directions import Method
-from .base import Cost, FullBatchTrainer, Here, Rows
+from .base import Cost, FullBatchTrainer, Rows
 
 
 class LineSearchTrainer(FullBatchTrainer):
@@ -50,10 +50,7 @@ class LineSearchTrainer(FullBatchTrainer):
         self._method.restore(memory["method"])
         self._flattest = float(memory["flattest"])
 
-    def _evaluate(self, parameters: Array, rows: Rows) -> Here:
-        return self._known(parameters, rows)
-
-    def _known(self, parameters: Array, rows: Rows) -> tuple[float, Array]:
+    def _evaluate(self, parameters: Array, rows: Rows) -> tuple[float, Array]:
         """Cost and its gradient."""
         gradient = np.empty_like(parameters)
         value = self._cost(parameters, *rows, gradient)
@@ -78,7 +75,7 @@ class LineSearchTrainer(FullBatchTrainer):
 
         def phi(step: float) -> tuple[float, float]:
             nonlocal seen
-            new, new_gradient = self._known(self._parameters + step * direction, rows)
+            new, new_gradient = self._evaluate(self._parameters + step * direction, rows)
             seen = (step, new, new_gradient)
             return new, float(new_gradient @ direction)
 
@@ -88,7 +85,7 @@ class LineSearchTrainer(FullBatchTrainer):
         if found.step == 0:
             return False
         parameters = self._parameters + found.step * direction
-        new, new_gradient = seen[1:] if seen[0] == found.step else self._known(parameters, rows)
+        new, new_gradient = seen[1:] if seen[0] == found.step else self._evaluate(parameters, rows)
         flatness = float(new_gradient @ new_gradient)
         if new >= value and flatness >= self._flattest:
             return False  # neither lower nor flatter than ever: rounding is all that is left

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastmlp import kernels
 
-from ..._cluster.trainer import full_gradient, full_matrix
-from ..._derivatives import gauss_newton
-from ..._derivatives.workspace import Workspace
+from ..._cluster.trainer import full_gradient
 from ..._inputs import sparse
 from ..._network import blocks
 from ..._training.full_batch import curved, second_order
-from ..._training.full_batch.base import Rows as AllRows
 from ..._typing import Array
 from ...optimizers import BayesianRegularization, LevenbergMarquardt
 from .._sklearn.compat import ConvergenceWarning
@@ -88,19 +85,9 @@ def _trainer(estimator: Any, total: float, cluster: Cluster | None) -> second_or
         value, _ = blocks.loss_and_gradient(network, *rows, l2=l2)
         return value
 
-    def matrix(parameters: Array, rows: AllRows) -> Array:
-        x, target, weight = rows
-        point = gauss_newton.NetworkAt(network.architecture, parameters, estimator.n_threads)
-        if cluster is not None:
-            return full_matrix(cluster, point, x, target, loss, weight)
-        return gauss_newton.total(point, x, target, loss, weight, kept=kept)
-
-    kept = Workspace()
     described = SimpleNamespace(
         architecture=network.architecture, n_threads=estimator.n_threads, dtype=np.dtype("f8")
     )
-    curve: curved.Curved = curved.InParts(cost, matrix)
-    if cluster is None:
-        curve = curved.best(network, loss, curve, l2)
+    curve = curved.curve(network, loss, cost, l2, cluster)
     method = SOLVERS[estimator.solver]().method()
     return second_order.trainer(described, loss, method, curve, l2=l2)
