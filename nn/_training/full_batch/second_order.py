@@ -77,8 +77,8 @@ class DampedTrainer(FullBatchTrainer):
         penalty[: n - sum(self._architecture.sizes[1:])] = l2
         self._penalty = penalty[self._free]
         self._lambda = math.nan
-        #: Parameters, and the gradient and matrix there, for one iteration.
-        self._bent: tuple[Array, Array, Array] | None = None
+        #: Parameters, and the matrix there, for one iteration.
+        self._bent: tuple[Array, Array] | None = None
 
     @property
     def curves(self) -> dict[str, float]:
@@ -98,7 +98,7 @@ class DampedTrainer(FullBatchTrainer):
         self._lambda = float(memory["damping"])
 
     def _iterate(self, value: float, gradient: Array, rows: Rows) -> None:
-        matrix, self._bent = self._bend(rows)[2], None
+        matrix, self._bent = self._matrix(rows), None
         self._descend(matrix, value, gradient[self._free], rows)
 
     def _evaluate(self, parameters: Array, rows: Rows) -> Here:
@@ -107,19 +107,19 @@ class DampedTrainer(FullBatchTrainer):
 
     def _gradient(self, rows: Rows) -> Array:
         assert self._here is not None
-        value, gradient = self._here
-        if gradient is None:  # it comes with the matrix
-            gradient = self._bend(rows)[1]
-            self._here = value, gradient
-        return gradient
+        if self._here[1] is None:  # it comes with the matrix
+            self._matrix(rows)
+        return super()._gradient(rows)
 
-    def _bend(self, rows: Rows) -> tuple[Array, Array, Array]:
-        """The present parameters, and gradient and matrix there."""
-        if self._bent is None or self._bent[0] is not self._parameters:
-            known = None if self._here is None else self._here[1]
+    def _matrix(self, rows: Rows) -> Array:
+        """The matrix at the present parameters, where the gradient is known from then on."""
+        assert self._here is not None
+        value, known = self._here
+        if known is None or self._bent is None or self._bent[0] is not self._parameters:
             gradient, matrix = self._cost.bend(self._parameters, rows, known)
-            self._bent = self._parameters, self._of_free(gradient), matrix
-        return self._bent
+            self._here = value, self._of_free(gradient)
+            self._bent = self._parameters, matrix
+        return self._bent[1]
 
     def _of_free(self, gradient: Array) -> Array:
         """A gradient in float64, zero for what does not learn."""

@@ -8,8 +8,8 @@ enum {
     MAX_GAUSS_LAYERS = 129, /* one of them for the residuals */
     GAUSS_ROWS = 128, /* of a block, a multiple of every vector's lanes */
     GAUSS_LEFT = 96,   /* left numbers of a task */
-    GAUSS_RIGHT = 128, /* right numbers, whole tiles of every instruction set; of one thread alone: */
-    GAUSS_ALONE = 1024,
+    GAUSS_RIGHT = 128, /* right numbers, whole tiles of every instruction set, */
+    GAUSS_ALONE = 1024, /* and where one thread has all tasks */
     GAUSS_MIRROR = 32, /* rows that are mirrored at a time */
     GAUSS_STRETCH = 1 << 20, /* bytes of the blocks that tasks go through in turns, at least one block */
 };

@@ -102,13 +102,9 @@ static void finish_product(const struct product *p, real *c, long c_panel, real 
         else if (p->activation != ACTIVATION_softmax && !in_tiles(p->activation)) /* softmax: see calls.c */
             activate_run(p->activation, p->custom, panel, n * PANEL);
     }
-    for (long r = 0; r < n; r++) {
-        real *to = (real *)p->c + (row + r) * p->columns + column;
-        if (p->factor == 1)
-            gather_row(c + r * PANEL, c_panel, columns, to);
-        else
-            gather_scaled_row(c + r * PANEL, c_panel, columns, 1, (real)p->factor, to);
-    }
+    for (long r = 0; r < n; r++)
+        gather_scaled_row(c + r * PANEL, c_panel, columns, p->factor != 1, (real)p->factor,
+                          (real *)p->c + (row + r) * p->columns + column);
 }
 
 /* A run of columns of one row of C, by a B that is not packed. */

@@ -7,8 +7,8 @@
    one comes: it is in a near cache meanwhile, and so are the rows that all panels are multiplied with.
 
    Panels below those that have their diagonal are found side by side, with the same bits for any number of
-   threads. Of the matrix the upper triangle is read, whose rows are columns of the lower one; behind its end it is
-   taken to be zero. */
+   threads. Of the matrix the upper triangle is read, whose rows are columns of the lower one; behind its
+   end it is taken to be zero. */
 #ifndef FASTMLP_CHOLESKY_H
 #define FASTMLP_CHOLESKY_H
 
@@ -176,22 +176,21 @@ static void solve_down(const struct positive *s, real *y)
     for (long panel = 0; panel * CHOLESKY_ROWS < s->n; panel++) {
         const real *x = s->l + panel_of_factor(panel);
         const long first = panel * CHOLESKY_ROWS, end = min(first + CHOLESKY_ROWS, s->n);
+        real *own = y + first;
         vec left[CHOLESKY_VECTORS];
         for (int v = 0; v < CHOLESKY_VECTORS; v++)
-            left[v] = load(y + first + v * LANES);
-        for (long k = 0; k < end; k++, x += CHOLESKY_ROWS) {
-            if (k >= first) {
-                for (int v = 0; v < CHOLESKY_VECTORS; v++)
-                    store(y + first + v * LANES, left[v]);
-                y[k] *= s->inverses[k];
-            }
+            left[v] = load(own + v * LANES);
+        for (long k = 0; k < first; k++, x += CHOLESKY_ROWS)
             UNROLL for (int v = 0; v < CHOLESKY_VECTORS; v++)
                 left[v] -= load(x + v * LANES) * SPLAT(y[k]);
-            if (k >= first)
-                left[(k - first) / LANES][(k - first) % LANES] = y[k];
-        }
         for (int v = 0; v < CHOLESKY_VECTORS; v++)
-            store(y + first + v * LANES, left[v]);
+            store(own + v * LANES, left[v]);
+        for (long k = first; k < end; k++, x += CHOLESKY_ROWS) {
+            y[k] *= s->inverses[k];
+            const vec known = SPLAT(y[k]);
+            for (int v = 0; v < CHOLESKY_VECTORS; v++)
+                store(own + v * LANES, load(own + v * LANES) - load(x + v * LANES) * known);
+        }
     }
 }
 

@@ -52,10 +52,10 @@ INLINE real *errors_at(const struct gauss_newton *g, long block, int l)
 {
     return numbers_of(g, block, g->layers[l].columns);
 }
-/* What a layer is given, and behind it ones. */
+/* What a layer is given. */
 INLINE real *inputs_at(const struct gauss_newton *g, long block, int l)
 {
-    return errors_at(g, block, l) + g->n_errors * g->layers[l].n_out * GAUSS_ROWS;
+    return numbers_of(g, block, inputs_from(g, &g->layers[l]));
 }
 
 /* Residuals of the rows, times the roots of their weights, in the place of their scores; and the errors of
@@ -90,10 +90,8 @@ static void curvature_rows(void *context, long block, int thread)
     real *space = y + round_up(n_out, LANES) * GAUSS_ROWS;
     turn_rows(g->layers[0].inputs, first, rows, own, space, inputs_at(g, block, 0));
     turn_rows(g->target, first, rows, n_out, space, y);
+    fill_ones(g, block); /* the last layer, of the residuals, is given nothing else */
     const real *weights = g->flat;
-    for (int l = 0; l <= top + 1; l++) /* the last one, of the residuals, is given nothing else */
-        for (long r = 0; r < GAUSS_ROWS; r++)
-            inputs_at(g, block, l)[g->layers[l].n_in * GAUSS_ROWS + r] = 1;
     for (int l = 0; l <= top; l++) {
         const struct gauss_layer *layer = &g->layers[l];
         const real *a = inputs_at(g, block, l);

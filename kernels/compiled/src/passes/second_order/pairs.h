@@ -14,6 +14,22 @@ INLINE real *numbers_of(const struct gauss_newton *g, long block, long at)
     return (real *)g->blocks + block * g->block_numbers + at;
 }
 
+/* Where in a block the columns begin that a layer is given, behind its errors. */
+INLINE long inputs_from(const struct gauss_newton *g, const struct gauss_layer *layer)
+{
+    return layer->columns + g->n_errors * layer->n_out * GAUSS_ROWS;
+}
+/* The last of them, ones, of all layers. */
+INLINE void fill_ones(const struct gauss_newton *g, long block)
+{
+    for (int l = 0; l < g->n_layers; l++) {
+        const struct gauss_layer *layer = &g->layers[l];
+        real *ones = numbers_of(g, block, inputs_from(g, layer) + layer->n_in * GAUSS_ROWS);
+        for (long r = 0; r < GAUSS_ROWS; r++)
+            ones[r] = 1;
+    }
+}
+
 /* n numbers that are `stride` bytes apart, side by side. */
 INLINE void copy_numbers(const char *from, ptrdiff_t stride, long n, real *to)
 {
@@ -55,12 +71,10 @@ static void gauss_rows(void *context, long block, int thread)
         const struct gauss_layer *layer = &g->layers[l];
         const long width = g->n_errors * layer->n_out, bytes = sizeof(real);
         const struct matrix errors = {layer->errors, width * bytes, bytes};
-        real *columns = numbers_of(g, block, layer->columns), *inputs = columns + width * GAUSS_ROWS;
-        turn_rows(errors, first, rows, width, space, columns);
-        turn_rows(layer->inputs, first, rows, layer->n_in, space, inputs);
-        for (long r = 0; r < GAUSS_ROWS; r++)
-            inputs[layer->n_in * GAUSS_ROWS + r] = 1;
+        turn_rows(errors, first, rows, width, space, numbers_of(g, block, layer->columns));
+        turn_rows(layer->inputs, first, rows, layer->n_in, space, numbers_of(g, block, inputs_from(g, layer)));
     }
+    fill_ones(g, block);
 }
 
 /* Pairs of numbers, the second of which is of a set of n: all of them in the order of the first, or of
@@ -94,11 +108,10 @@ static struct gauss_side inputs_of(const struct gauss_newton *g, const struct ga
                                    struct gauss_block kind)
 {
     const struct gauss_layer *l = &g->layers[task->l], *m = &g->layers[task->m];
-    const long of_l = l->columns + g->n_errors * l->n_out * GAUSS_ROWS;
     if (kind.single)
-        return (struct gauss_side){.first = of_l, .second = l->columns, .n = 1, .terms = 1};
-    return (struct gauss_side){.first = of_l, .second = m->columns + g->n_errors * m->n_out * GAUSS_ROWS,
-                               .n = m->n_in + 1, .same = kind.same, .terms = 1};
+        return (struct gauss_side){.first = inputs_from(g, l), .second = l->columns, .n = 1, .terms = 1};
+    return (struct gauss_side){.first = inputs_from(g, l), .second = inputs_from(g, m), .n = m->n_in + 1,
+                               .same = kind.same, .terms = 1};
 }
 static struct gauss_side errors_of(const struct gauss_newton *g, const struct gauss_task *task,
                                    struct gauss_block kind)
