@@ -51,8 +51,7 @@ class Version:
     def __init__(self, python: str, cores: list[int]) -> None:
         self.python = python
         self.environment = {
-            **os.environ,
-            **machine.library_environment(1),
+            **machine.environment(1),
             "PYTHONPATH": str(HERE),
             "FASTMLP_CACHE_DIR": str(Path(tempfile.gettempdir(), f"fastmlp-{hash_of(python)}")),
         }

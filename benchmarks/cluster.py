@@ -156,7 +156,8 @@ def main() -> int:
     parser.add_argument("--picture", type=Path, help="draw the stored results there")
     parser.add_argument("--quick", action="store_true", help="one short round: does it all work?")
     options = parser.parse_args()
-    os.environ |= machine.library_environment(1) | {"FASTMLP_NUM_THREADS": "1"}
+    machine.enter(1)
+    os.environ["FASTMLP_NUM_THREADS"] = "1"
     if options.picture is not None:
         picture(options.out, options.picture)
         return 0

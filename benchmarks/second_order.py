@@ -35,12 +35,12 @@ import importlib.util
 import itertools
 import json
 import math
-import os
 import time
 from pathlib import Path
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
+from harness import machine
+
+machine.enter(1)
 
 import numpy as np  # noqa: E402
 from fastmlp import MLP, kernels, optimizers  # noqa: E402

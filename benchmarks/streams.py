@@ -191,7 +191,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.quick:
         options.size, options.rounds = 2, 1
-    os.environ |= machine.library_environment(1) | {"FASTMLP_NUM_THREADS": "1"}
+    machine.enter(1)
+    os.environ["FASTMLP_NUM_THREADS"] = "1"
     n, memory = options.size * 2**20 // (4 * COLUMNS), max(options.size, 16) * 2**20 // 8
     seconds: dict[str, list[float]] = {}
     grown: dict[str, int] = {}

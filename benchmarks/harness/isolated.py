@@ -31,8 +31,7 @@ def call(function: str, request: dict[str, Any], n_threads: int, **environment: 
         done = subprocess.run(
             [sys.executable, "-P", "-c", code, str(ask), str(answer)],
             env={
-                **os.environ,
-                **machine.library_environment(n_threads),
+                **machine.environment(n_threads),
                 **environment,
                 "PYTHONPATH": path,
             },

@@ -34,6 +34,9 @@ AVX2_ALONE = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
 }
 
+#: What an environment may hold a library to: inherited values would hold the rivals alone.
+HOLDING = (*AVX2_ALONE, "OPENBLAS_L2_SIZE")
+
 
 def usable_cores() -> list[int]:
     """Usable cores, one hardware thread of each physical core before the second ones."""
@@ -77,6 +80,20 @@ def library_environment(n_threads: int) -> dict[str, str]:
     if is_held():
         environment |= AVX2_ALONE
     return environment
+
+
+def environment(n_threads: int) -> dict[str, str]:
+    """The whole environment of a measurement, without what else would hold a library back."""
+    free = {name: value for name, value in os.environ.items() if name not in HOLDING}
+    return free | library_environment(n_threads)
+
+
+def enter(n_threads: int) -> None:
+    """Make it the environment of this process, before any library is imported."""
+    wanted = environment(n_threads)
+    for name in set(os.environ) - set(wanted):
+        del os.environ[name]
+    os.environ.update(wanted)
 
 
 def is_held() -> bool:

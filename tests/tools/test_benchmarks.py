@@ -192,6 +192,22 @@ def test_sweep(tmp_path):
     assert "whole formula in NumPy" in printed
 
 
+def test_what_is_inherited_holds_no_rival(harness, monkeypatch):
+    """A setting that keeps NumPy's BLAS or another library from this machine's instructions."""
+    machine = harness("machine")
+    monkeypatch.setattr(machine.os, "environ", dict(machine.os.environ))
+    monkeypatch.delenv("FASTMLP_ISA", raising=False)
+    for name in machine.HOLDING:
+        monkeypatch.setenv(name, "Haswell")
+    assert not set(machine.HOLDING) & set(machine.environment(1))
+    machine.enter(1)
+    assert not set(machine.HOLDING) & set(machine.os.environ)
+    monkeypatch.setenv("FASTMLP_ISA", "avx2")
+    monkeypatch.setattr(machine, "widest_instruction_set", lambda: "avx512")
+    assert machine.environment(1)["OPENBLAS_CORETYPE"] == "Haswell"
+    assert "OPENBLAS_L2_SIZE" not in machine.environment(1)
+
+
 def test_dips_are_found(harness):
     sweep = importlib.import_module("sweep")
     panels = {("step", "batch 1"): {"ours": [(16, 50.0), (32, 30.0), (64, 60.0), (128, 59.0)]}}
