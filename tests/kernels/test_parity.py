@@ -190,3 +190,19 @@ def test_few_rows_with_weights_of_any_strides(backend, dtype, n):
                 want = x.astype(float) @ weights.astype(float) + bias
                 scale = np.abs(x).astype(float) @ np.abs(weights).astype(float) + np.abs(bias)
                 assert (np.abs(found - want) <= 8 * np.finfo(dtype).eps * scale + 1e-30).all()
+
+
+@pytest.mark.parametrize("order", "CF")
+@pytest.mark.parametrize("n", [9, 200])
+def test_order_of_weights(fast_backend, order, n, dtype, rng):
+    """Few rows read weights where they lie, in either order; widths fill cache lines or do not."""
+    for width, activation in product((32, 40), ("relu", "tanh")):
+        weights = np.asarray(rng.normal(size=(width, 48)), dtype, order=order)
+        delta, x = (rng.normal(size=(n, columns)).astype(dtype) for columns in (48, width))
+        for name, arguments in {
+            "dense_forward": (x, weights, np.ones(48, dtype), activation),
+            "delta_backward": (delta, weights, np.tanh(x), activation),
+        }.items():
+            expected = getattr(reference, name)(*arguments)
+            actual = getattr(kernels, name)(*arguments)
+            assert_agrees(actual, expected, dtype, width, f"{name}, {width}, {activation}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 TILE = re.compile(
-    r"^[0-9a-f]+ <((forward|gradient|descent|step|few|rows|half|plain)_(\d+)x(\d+)(h|v\d)?)"
+    r"^[0-9a-f]+ <((forward|gradient|sums|descent|step|few|rows|half|plain)_(\d+)x(\d+)(h|v\d)?)"
     r"(?:\.\w+)*>:$"
 )
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")

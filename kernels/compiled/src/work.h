@@ -11,6 +11,7 @@
 enum {
     LINE = 64,
     BLOCK_ROWS = 192, /* a multiple of every tile's rows */
+    PACKING_ROWS = 192, /* so many repay packing a matrix that can be read where it lies */
     PART_ROWS = 2048, /* of the sums of a single call, a multiple of SUM_ROWS, see tiles.h */
     NARROW_PADDING = 256, /* padding a panel, times rows, that costs as much as to transpose its gradient */
     SOON_ELEMENTS = 1024, SOON_ROWS = 16, /* of rows that are gathered soon, at most */

@@ -17,6 +17,9 @@ struct product {
     struct matrix activations;  /* (n, columns), data NULL for a forward product */
     void *c;                    /* (n, columns), contiguous */
     long block_rows, block_columns; /* of C; whole panels of columns */
+    long piece_rows;            /* of A that are packed at a time */
+    int direct;                 /* sums go into C, not into panels, see plain_products.h */
+    int plain;                  /* B is read where it is by the first tile of rows, see plain_weights.h */
     int in_place;               /* few rows: B is read where it is, see few_rows.h */
     int several_sums;           /* over so many rows that their sum is taken in parts */
     char *scratch;

@@ -10,8 +10,7 @@ enum {
     SMALL_WEIGHTS = 32 << 10, /* bytes */
     SMALL_SCRATCH = 16 << 10, /* bytes of working space that predictions of few rows have on the stack */
     SHARED_WEIGHTS = 1 << 20, /* bytes of weights that a few rows share among threads */
-    PACKING_ROWS = 192,       /* so many repay packing all weights, */
-    PACKING_MANY_ROWS = 512,  /* and so many where that takes memory fresh from the system: */
+    PACKING_MANY_ROWS = 512,  /* so many repay packing all weights where that takes memory fresh from the system: */
     FRESH = 32 << 20,         /* bytes */
     PACKED_AT_ONCE = 64,      /* rows of a matrix that are packed as one task */
     LEAST_ROWS = 24,          /* of a block: a panel of weights is read once for all of them, */

@@ -4,6 +4,7 @@
 
 #include "fastmlp.h"
 #include "vector/simd.h"
+#include "work.h"
 
 #if defined(__clang__)
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -169,31 +170,41 @@ INLINE void scatter_row(const char *from, ptrdiff_t stride, long columns, real *
     }
 }
 
-/* One row out of panels into consecutive elements, times a factor. */
-INLINE void gather_scaled_row(const real *from, long panel, long columns, const int scaled, real factor, real *to)
+/* One row out of panels into consecutive elements. */
+INLINE void gather_row(const real *from, long panel, long columns, real *to)
 {
-    const vec by = SPLAT(factor);
     for (; columns > 0; columns -= PANEL, from += panel, to += PANEL) {
         if (columns >= PANEL)
             for (int v = 0; v < VECTORS; v++)
-                store(to + v * LANES, scaled ? load(from + v * LANES) * by : load(from + v * LANES));
+                store(to + v * LANES, load(from + v * LANES));
         else
             for (long c = 0; c < columns; c++)
-                to[c] = scaled ? from[c] * factor : from[c];
+                to[c] = from[c];
     }
 }
-INLINE void gather_row(const real *from, long panel, long columns, real *to)
+
+/* One panel of rows whose elements lie side by side; what the panel has beyond `columns` becomes zero. */
+static void pack_panel(const char *from, ptrdiff_t row_stride, long rows, long columns, real *to)
 {
-    gather_scaled_row(from, panel, columns, 0, 1, to);
+    for (int v = 0; v < VECTORS; v++, from += LANES * sizeof(real), to += LANES) {
+        const long n = min(columns - v * LANES, LANES);
+        for (long r = 0; r < rows && n == LANES; r++)
+            store(to + r * PANEL, load((const real *)(from + r * row_stride)));
+        for (long r = 0; r < rows && n < LANES; r++)
+            store(to + r * PANEL, n > 0 ? load_partial((const real *)(from + r * row_stride), n) : (vec){0});
+    }
 }
 
-/* rows x columns of a matrix into panels. Matrices stored by columns go block by block. */
-static void pack_panels(struct matrix m, long rows, long columns, real *to, long panel)
+/* rows x columns of a matrix into panels, the columns of which begin `strip` <= PANEL columns apart. With
+   fewer than PANEL, what is behind them in a panel is padding, and may be anything. Matrices stored by columns
+   go block by block; of few columns panels come one after the other. */
+static void pack_strips(struct matrix m, long rows, long columns, long strip, real *to, long panel)
 {
+    enum { FEW = 4 }; /* panels */
     if (m.row_stride == (long)sizeof(real) && m.column_stride != (long)sizeof(real)) {
         ptrdiff_t step = m.column_stride / (long)sizeof(real);
         int aligned = m.column_stride % (long)sizeof(real) == 0;
-        for (long c = 0; c < columns; c += PANEL, to += panel) {
+        for (long c = 0; c < columns; c += strip, to += panel) {
             const real *from = (const real *)(m.data + c * m.column_stride);
             long n = columns - c < PANEL ? columns - c : PANEL, r = 0;
             if (aligned && n == PANEL)
@@ -204,10 +215,30 @@ static void pack_panels(struct matrix m, long rows, long columns, real *to, long
                     to[r * PANEL + i] =
                         i < n ? *(const real *)((const char *)(from + r) + i * m.column_stride) : 0;
         }
-        return;
+    } else if (m.column_stride == (long)sizeof(real) && columns <= FEW * PANEL) {
+        for (long c = 0; c < columns; c += strip, to += panel)
+            pack_panel(m.data + c * m.column_stride, m.row_stride, rows, min(columns - c, PANEL), to);
+    } else if (strip == PANEL) {
+        for (long r = 0; r < rows; r++)
+            scatter_row(m.data + r * m.row_stride, m.column_stride, columns, to + r * PANEL, panel, 1);
+    } else {
+        for (long r = 0; r < rows; r++, to += PANEL)
+            for (long c = 0; c < columns; c += strip)
+                scatter_row(m.data + r * m.row_stride + c * m.column_stride, m.column_stride, min(columns - c, PANEL),
+                            to + c / strip * panel, panel, 1);
     }
-    for (long r = 0; r < rows; r++)
-        scatter_row(m.data + r * m.row_stride, m.column_stride, columns, to + r * PANEL, panel, 1);
+}
+
+/* The same without strips. */
+static void pack_panels(struct matrix m, long rows, long columns, real *to, long panel)
+{
+    pack_strips(m, rows, columns, PANEL, to, panel);
+}
+
+/* Whether a matrix of at most PANEL columns lies in memory as a panel would. */
+INLINE int lies_in_panel(const struct matrix *m)
+{
+    return m->column_stride == (long)sizeof(real) && m->row_stride == PANEL * (long)sizeof(real);
 }
 
 #endif

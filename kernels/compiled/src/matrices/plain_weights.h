@@ -62,19 +62,19 @@ static plain_tile *const plain_tiles[2][TILE_PANELS][TILE_ROWS] = {
     },
 };
 
-/* block_product of a matrix whose rows are m->columns elements apart. */
-static void plain_product(const struct row_block *m, const real *w, real *packed)
+/* block_product of a matrix whose rows are w_row elements apart. */
+static void plain_product(const struct row_block *m, const real *w, long w_row, real *packed)
 {
     const long panels = (m->columns + PANEL - 1) / PANEL;
     const struct parts parts = parts_of(m->rows, TILE_ROWS);
     long k = 0, deep;
     do { /* once even for depth 0 */
         deep = min(m->depth - k, PLAIN_DEPTH);
-        const struct row_call call = row_call_at(m, k, deep, m->columns, PLAIN_DEPTH * PANEL);
+        const struct row_call call = row_call_at(m, k, deep, w_row, PLAIN_DEPTH * PANEL);
         for (long p = 0, wide, tile_rows, first; p < panels; p += wide) {
             row_tile *const *tiles = row_tiles_at(m, p, &wide, &tile_rows);
             const long columns = min(m->columns - p * PANEL, wide * PANEL);
-            const real *w_k = w + k * m->columns + p * PANEL;
+            const real *w_k = w + k * w_row + p * PANEL;
             if (columns == wide * PANEL) {
                 real *c = m->c + p * m->c_panel;
                 first = part_at(parts, 0);
@@ -82,7 +82,7 @@ static void plain_product(const struct row_block *m, const real *w, real *packed
                     &call, a_at(m, 0, k), w_k, k ? c : m->bias + p * PANEL, c, packed);
             } else { /* reading the last rows would go beyond their matrix */
                 first = 0;
-                pack_panels((struct matrix){(const char *)w_k, m->columns * (long)sizeof(real), sizeof(real)},
+                pack_panels((struct matrix){(const char *)w_k, w_row * (long)sizeof(real), sizeof(real)},
                             deep, columns, packed, PLAIN_DEPTH * PANEL);
             }
             row_panels(m, &call, tiles, tile_rows, k, p, first, packed, 0);

@@ -96,6 +96,34 @@ static descent_tile *const descent_halves[TILE_FEATURES] = {EACH_FEATURES(DESCEN
 #define descent_halves descent_tiles[0]
 #endif
 
+/* Gradient tiles of plain matrices. */
+typedef void sums_tile(long rows, const real *a, const real *d, real *c, const struct sums_call *);
+#define SUMS_TILE_OF(NAME, F, N)                                                                   \
+    OUTLINE void sums_##NAME(long rows, const real *a, const real *d, real *c, const struct sums_call *call) \
+    {                                                                                              \
+        sums_body(F, N, rows, a, d, c, call);                                                      \
+    }
+#define SUMS_TILE(F, P) SUMS_TILE_OF(F##x##P, F, P * VECTORS)
+#define SUMS_HALF(F, P) SUMS_TILE_OF(F##x##P##h, F, P * VECTORS / 2)
+#define SUMS_NAME(F, P) sums_##F##x##P,
+#define SUMS_HALF_NAME(F, P) sums_##F##x##P##h,
+EACH_FEATURES(SUMS_TILE, 1)
+#if TILE_PANELS == 2
+EACH_FEATURES(SUMS_TILE, 2)
+#endif
+static sums_tile *const sums_tiles[TILE_PANELS][TILE_FEATURES] = {
+    {EACH_FEATURES(SUMS_NAME, 1)},
+#if TILE_PANELS == 2
+    {EACH_FEATURES(SUMS_NAME, 2)},
+#endif
+};
+#if VECTOR_BYTES < 64
+EACH_FEATURES(SUMS_HALF, 1)
+static sums_tile *const sums_halves[TILE_FEATURES] = {EACH_FEATURES(SUMS_HALF_NAME, 1)};
+#else
+#define sums_halves sums_tiles[0]
+#endif
+
 /* Vectors of a matrix with so many columns that need be computed: whole panels and halves of one. */
 INLINE long vectors_of(long columns)
 {

@@ -62,6 +62,14 @@ struct epilogue {
 /* Vectors of whole panels, of which a tile of half a panel computes half: the others it writes as zeros. */
 INLINE int whole_panels(const int vectors) { return (vectors + VECTORS - 1) / VECTORS * VECTORS; }
 
+/* Rows of C that lie far apart, as no prefetcher of the machine expects them. */
+INLINE void prefetch_tile(const int rows, const int panels, const real *c, long c_row, long c_panel)
+{
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int p = 0; p < panels; p++)
+            __builtin_prefetch(c + r * c_row + p * c_panel, 1, 3);
+}
+
 /* What a product's forward tiles have in common. It is passed by address: copied onto the stack for each
    call, it would be read before its parts had come together there. */
 struct forward_call {
@@ -120,11 +128,17 @@ INLINE void forward_body(const int rows, const int vectors, long depth, const re
 {
     vec sum[TILE_ROWS][TILE_PANELS * VECTORS];
     const long a_panel = call->a_panel, b_panel = call->b_panel, ahead = call->ahead;
+    const int panels = whole_panels(vectors) / VECTORS;
     begin_forward(rows, vectors, init, call->init_row, call->init_panel, sum);
     for (; depth >= DEPTH_STEPS; a += a_panel) {
         const long run = depth < PANEL ? depth & -DEPTH_STEPS : PANEL;
         const real *x = a, *end = b + run * PANEL;
         depth -= run;
+        if (depth < PANEL && call->c_row != PANEL) { /* the end is near, where the next tile begins */
+            prefetch_tile(rows, panels, c + rows * call->c_row, call->c_row, call->c_panel);
+            if (call->epilogue.gate)
+                prefetch_tile(rows, panels, c + call->epilogue.gate, call->c_row, call->c_panel);
+        }
         INNER_LOOP do {
             UNROLL for (int k = 0; k < DEPTH_STEPS; k++)
                 forward_step(rows, vectors, k, x, b, b_panel, ahead, sum);
@@ -193,12 +207,12 @@ INLINE void gradient_sums(const int features, const int first, const int vectors
 }
 
 /* sum += what is in memory, of earlier blocks of rows. */
-INLINE void add_tile(const int features, const int first, const int vectors, const real *from, long panel,
+INLINE void add_tile(const int features, const int first, const int vectors, const real *from, long row, long panel,
                      vec sum[][TILE_VECTORS])
 {
     UNROLL for (int i = 0; i < features; i++)
         UNROLL for (int v = 0; v < vectors; v++)
-            sum[i][v] += load(from + i * PANEL + VECTOR_AT(first + v, panel));
+            sum[i][v] += load(from + i * row + VECTOR_AT(first + v, panel));
 }
 
 INLINE void gradient_body(const int features, const int first, const int vectors, long rows,
@@ -208,10 +222,33 @@ INLINE void gradient_body(const int features, const int first, const int vectors
     const long c_panel = call->c_panel;
     gradient_sums(features, first, vectors, COMING, GRADIENT_STEPS, rows, a, d, call->d_panel, call->coming, call->step, sum);
     if (call->accumulate)
-        add_tile(features, first, vectors, c, c_panel, sum);
+        add_tile(features, first, vectors, c, PANEL, c_panel, sum);
     UNROLL for (int i = 0; i < features; i++)
         UNROLL for (int v = 0; v < (vectors < VECTORS ? VECTORS : vectors); v++)
             store(c + i * PANEL + VECTOR_AT(first + v, c_panel), v < vectors ? sum[i][v] : (vec){0});
+}
+
+/* The same with C anywhere, and times a factor. */
+struct sums_call {
+    long d_panel, c_row, c_panel;
+    int accumulate;
+    real factor;
+};
+
+INLINE void sums_body(const int features, const int vectors, long rows, const real *a, const real *d, real *c,
+                      const struct sums_call *call)
+{
+    vec sum[PANEL][TILE_VECTORS];
+    if (call->c_row != PANEL)
+        prefetch_tile(features, whole_panels(vectors) / VECTORS, c, call->c_row, call->c_panel);
+    gradient_sums(features, 0, vectors, NOTHING, DESCENT_STEPS, rows, a, d, call->d_panel, NULL, 0, sum);
+    const long c_row = call->c_row, c_panel = call->c_panel;
+    if (call->accumulate)
+        add_tile(features, 0, vectors, c, c_row, c_panel, sum);
+    const vec factor = SPLAT(call->factor);
+    UNROLL for (int i = 0; i < features; i++)
+        UNROLL for (int v = 0; v < whole_panels(vectors); v++)
+            store(c + i * c_row + VECTOR_AT(v, c_panel), v < vectors ? sum[i][v] * factor : (vec){0});
 }
 
 /* Descent on the gradient of a tile, w <- w - rate (gradient + l2 w), before it leaves the registers:
@@ -229,7 +266,7 @@ INLINE double descent_body(const int features, const int first, const int vector
     vec sum[PANEL][TILE_VECTORS];
     gradient_sums(features, first, vectors, TILES, 1, rows, a, d, by->d_panel, (const char *)next, LINE_BYTES, sum);
     if (init)
-        add_tile(features, first, vectors, init, by->init_panel, sum);
+        add_tile(features, first, vectors, init, PANEL, by->init_panel, sum);
     const vec rate = SPLAT((real)-by->rate), l2 = SPLAT((real)by->l2);
     const long w_panel = by->w_panel;
     real total = 0;

@@ -62,7 +62,7 @@ static void derive_forward(const struct derived *b, int l, const real *a, const 
         .rows = b->rows, .depth = layer->n_in, .a_row = PANEL, .a_panel = b->panel, .c_row = PANEL,
         .c_panel = b->panel, .a = a, .c = z, .columns = layer->n_out, .bias = bias, .lowest = epilogue.lowest,
     };
-    plain_product(&m, w, (real *)((char *)b->memory + b->call->plain));
+    plain_product(&m, w, layer->n_out, (real *)((char *)b->memory + b->call->plain));
 }
 
 static void derive_activations(const struct derived *b, int l, real *z)

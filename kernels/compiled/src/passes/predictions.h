@@ -159,7 +159,7 @@ static void predict_layer(struct forward *f, int l, long first, long n, const re
             sparse_product(f->sparse, NULL, first + r, 1, plain_weights(f), layer->out_panels, 1, bias,
                            z.at + r * z.row, z.panel, &f->fault);
     else if (layer->weights < f->skipped)
-        plain_product(&m, flat_weights(f, l), packed);
+        plain_product(&m, flat_weights(f, l), layer->n_out, packed);
     else
         block_product(&m, parameters + (layer->weights - f->skipped), layer->in_rows * PANEL);
     if (layer->activation == ACTIVATION_identity || (in_tiles(layer->activation) && !by_entries))
