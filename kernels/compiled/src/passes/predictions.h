@@ -5,6 +5,7 @@
 #include "formulas/activations.h"
 #include "formulas/custom.h"
 #include "fastmlp.h"
+#include "matrices/few_outputs.h"
 #include "matrices/plain_weights.h"
 #include "matrices/products.h"
 #include "matrices/row_tiles.h"
@@ -148,7 +149,10 @@ static void predict_layer(struct forward *f, int l, long first, long n, const re
     const struct layer *layer = &f->design->layers[l];
     const real *parameters = f->packed, *bias = parameters + (layer->bias - f->skipped);
     const int by_entries = f->sparse && l == 0;
-    const struct row_block m = {
+    const int plain = layer->weights < f->skipped;
+    const long w_row = plain ? layer->n_out : PANEL;
+    const real *weights = plain ? flat_weights(f, l) : parameters + (layer->weights - f->skipped);
+    struct row_block m = {
         .rows = n, .depth = layer->n_in, .a_row = a_row, .a_panel = PANEL, .c_row = z.row, .c_panel = z.panel,
         .a = a, .c = z.at, .columns = layer->n_out, .bias = bias,
         .lowest = forward_epilogue(layer->activation).lowest, .depth_block = f->depth_block,
@@ -158,10 +162,12 @@ static void predict_layer(struct forward *f, int l, long first, long n, const re
         for (long r = 0; r < n; r++)
             sparse_product(f->sparse, NULL, first + r, 1, plain_weights(f), layer->out_panels, 1, bias,
                            z.at + r * z.row, z.panel, &f->fault);
-    else if (layer->weights < f->skipped)
-        plain_product(&m, flat_weights(f, l), layer->n_out, packed);
-    else
-        block_product(&m, parameters + (layer->weights - f->skipped), layer->in_rows * PANEL);
+    else if (l > 0 || layer->n_in % LANES == 0) /* else vectors would go beyond the caller's rows */
+        take_few_outputs(&m, (struct few_weights){weights, w_row, 1, w_row * PANEL});
+    if (!by_entries && m.rows > 0 && plain)
+        plain_product(&m, weights, layer->n_out, packed);
+    else if (!by_entries && m.rows > 0)
+        block_product(&m, weights, layer->in_rows * PANEL);
     if (layer->activation == ACTIVATION_identity || (in_tiles(layer->activation) && !by_entries))
         return;
     if (z.row < layer->n_out + PANEL) /* little padding, or none: all rows are one run */

@@ -4,37 +4,11 @@
 #define FASTMLP_NARROW_OUTPUTS_H
 
 #include "formulas/losses.h"
+#include "matrices/few_outputs.h"
 #include "matrices/products.h"
 #include "work.h"
 
-enum { NARROW_TOP = 4 }; /* classes at most */
-
-/* Scores as columns of LANES rows each, z[j] = bias[j] + sum over k of a[k] W[k][j]: each is the chain of a tile,
-   without its padding. `w` is W^T in panels. */
-INLINE void column_scores(const int sets, const int n_out, long depth, const real *a, long a_panel, const real *w,
-                          long w_panel, const real *bias, vec sum[][NARROW_TOP])
-{
-    UNROLL for (int j = 0; j < n_out; j++)
-        UNROLL for (int s = 0; s < sets; s++)
-            sum[s][j] = SPLAT(bias[j]);
-    for (; depth > 0; depth -= PANEL, a += a_panel, w += w_panel) {
-        const long deep = min(depth, PANEL);
-        real columns[2][PANEL * LANES];
-        for (long k = 0; k < deep; k += LANES)
-            UNROLL for (int s = 0; s < sets; s++)
-                transpose_square(a + s * LANES * PANEL + k, PANEL, columns[s] + k * LANES, LANES);
-        INNER_LOOP for (long k = 0; k < deep; k++) {
-            vec left[2];
-            UNROLL for (int s = 0; s < sets; s++)
-                left[s] = load(columns[s] + k * LANES);
-            UNROLL for (int j = 0; j < n_out; j++) {
-                const vec right = SPLAT(w[j * PANEL + k]);
-                UNROLL for (int s = 0; s < sets; s++)
-                    sum[s][j] = FMA(left[s], right, sum[s][j]);
-            }
-        }
-    }
-}
+enum { NARROW_TOP = FEW_OUTPUTS }; /* classes at most */
 
 /* Scores, losses and errors of `sets` blocks of LANES rows with labels, of which the last has `rows` rows. Behind
    them anything may be computed. */
@@ -44,9 +18,10 @@ INLINE void narrow_classes(const int sets, const int n_out, const struct engine 
     const real *below = (const real *)e->design.layers[e->design.n_layers - 2].output + row * PANEL;
     const real *bias = (const real *)e->arena.parameters + top->bias;
     const integer *labels = (const integer *)e->arena.target + row;
-    vec z[2][NARROW_TOP], losses[2];
+    vec z[2][FEW_OUTPUTS], losses[2];
     real scores[2 * NARROW_TOP * LANES], targets[2 * NARROW_TOP * LANES], errors[2 * NARROW_TOP * LANES];
-    column_scores(sets, n_out, top->n_in, below, e->design.batch_panel, top->transposed, PANEL * PANEL, bias, z);
+    column_scores(sets, n_out, top->n_in, below, PANEL, e->design.batch_panel,
+                  (struct few_weights){top->transposed, 1, PANEL, PANEL * PANEL}, bias, z);
     UNROLL for (int s = 0; s < sets; s++) {
         const ivec label = (ivec)load((const real *)labels + s * LANES), one = (ivec)SPLAT((real)1);
         UNROLL for (int j = 0; j < n_out; j++) {
