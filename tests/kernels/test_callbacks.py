@@ -113,6 +113,26 @@ def test_arrays_belong_to_the_function(backend):
             np.testing.assert_array_equal(array, copy)
 
 
+def test_functions_see_sums_and_zeros_alone(fast_backend):
+    """Nothing that an earlier call has left in the memory of padding."""
+
+    def careful(z):
+        assert np.abs(z).max() < 100, "what an earlier call has left"
+        return np.tanh(z), 1 - np.tanh(z) ** 2
+
+    activation = CustomActivation("careful", careful)
+    small, large = np.full((100, 256), 1e-3, "f4"), np.full((100, 256), 1e18, "f4")
+    for n_in, n_out in ((20, 8), (300, 3)):
+        weights, bias = np.ones((n_in, n_out), "f4"), np.zeros(n_out, "f4")
+        for rows in (100, 10):
+            x = np.resize(large, (rows, n_in))
+            kernels.dense_forward(x, np.resize(large, (n_in, 24)), np.zeros(24, "f4"))
+            kernels.dense_forward(np.resize(small, x.shape), weights, bias, activation)
+            net = kernels.Architecture((n_in, n_out, 1), (activation,), "identity")
+            network = kernels.network(net, "f4", n_threads=1)
+            network.predict(np.ones(net.n_parameters, "f4"), np.resize(small, x.shape))
+
+
 class Third(Exception):
     """What a function raises in its third step."""
 

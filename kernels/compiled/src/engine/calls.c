@@ -10,12 +10,13 @@
 /* What one element of an elementwise kernel costs, in the units of PARALLEL_FLOPS. */
 static const double ELEMENT_FLOPS = 30;
 enum {
-    PRODUCT_LINES = 64,   /* columns of a block of C at most */
+    PRODUCT_LINES = 64,   /* panels of a block of C at most */
     PRODUCT_DEPTH = 1024, /* bytes of a row of A that are multiplied at a time, see tiles.h */
     PRODUCT_ROWS = 192,   /* of a piece of A, at least where there are as many */
-    BLOCK_PIECES = 4,     /* of A in a block of C that is written where it belongs */
+    BLOCK_PIECES = 4,     /* of A in a block of C */
     PIECE_UNIT = 48,      /* rows: whole tiles and whole panels */
-    DIRECT_PANELS = 2,    /* of columns from which on C is, even if they fill no panel */
+    DIRECT_PANELS = 2,    /* of columns from which on sums go into C, even if they fill no panel */
+    COPIED_ROWS = 4 << 20, /* bytes of rows that are copied whole, at most */
     IN_PLACE_ROWS = 2,    /* for each of them B is read once more */
     IN_PLACE_SUMS = 128,  /* rows of x that a gradient sums in one chain */
 };
@@ -86,12 +87,14 @@ static int in_place(const struct product *p)
             (p->b.row_stride == real && p->b.column_stride % real == 0));
 }
 
-/* Whether B is read where it is, by so few rows that packing it would not pay. */
+/* Whether B is read where it is, by so few rows that packing it would not pay; of those, rows that are copied
+   must stay in a cache. */
 static int plain(const struct product *p)
 {
     const long real = p->kernels->real_bytes;
-    return !p->over_rows && p->n < PACKING_ROWS && p->b.column_stride == real && p->b.row_stride % real == 0 &&
-           p->b.row_stride > 0;
+    return !p->over_rows && p->n < PACKING_ROWS && p->a.column_stride == real && p->a.row_stride % real == 0 &&
+           p->b.column_stride == real && p->b.row_stride % real == 0 && p->b.row_stride > 0 &&
+           (!fastmlp_copies_rows(p) || times(p->n, times(p->depth, real)) <= COPIED_ROWS);
 }
 
 /* A product of n >= 1 rows and columns >= 1. */
@@ -103,13 +106,13 @@ double fastmlp_product(struct product *p, int n_threads)
     p->in_place = in_place(p);
     p->several_sums = p->over_rows && p->depth > PART_ROWS;
     p->plain = !p->in_place && plain(p);
-    p->direct = !p->several_sums &&
-                (p->columns % k->panel == 0 || (!p->plain && p->columns >= DIRECT_PANELS * k->panel));
+    p->direct = !p->several_sums && (p->columns % k->panel == 0 || p->columns >= DIRECT_PANELS * k->panel) &&
+                (p->over_rows || p->plain || times(p->depth, k->real_bytes) <= PRODUCT_DEPTH);
     /* A piece of A takes half of the second-level cache, where it stays while panels of B pass by, each of
        which stays in the first-level cache for all of its rows. Blocks of C that are larger copy A and B
        less often. At least as many as threads. */
     const long rows = max(fastmlp_caches().l2 / 2 / PRODUCT_DEPTH, PRODUCT_ROWS);
-    p->block_rows = block_of(p->n, p->direct ? BLOCK_PIECES * rows : rows, p->n >= p->columns ? threads : 1, 1);
+    p->block_rows = block_of(p->n, p->several_sums ? rows : BLOCK_PIECES * rows, p->n >= p->columns ? threads : 1, 1);
     p->piece_rows = block_of(p->block_rows, rows, 1, p->block_rows > rows ? PIECE_UNIT : 1);
     p->block_columns =
         block_of(p->columns, p->in_place || p->plain ? p->columns : PRODUCT_LINES * k->panel,

@@ -18,13 +18,20 @@ struct product {
     void *c;                    /* (n, columns), contiguous */
     long block_rows, block_columns; /* of C; whole panels of columns */
     long piece_rows;            /* of A that are packed at a time */
-    int direct;                 /* sums go into C, not into panels, see plain_products.h */
-    int plain;                  /* B is read where it is by the first tile of rows, see plain_weights.h */
+    int direct;                 /* sums go into C, not into panels, see plain/products.h */
+    int plain;                  /* few rows: B is read where it is by tiles, see plain_weights.h */
     int in_place;               /* few rows: B is read where it is, see few_rows.h */
     int several_sums;           /* over so many rows that their sum is taken in parts */
     char *scratch;
     long scratch_bytes;
 };
+
+/* Whether rows of A that meet plain weights are copied first, as they lie multiples of 1 KB apart and would meet in
+   the same sets of the first-level cache. */
+static inline int fastmlp_copies_rows(const struct product *p)
+{
+    return p->a.row_stride % 1024 == 0 && p->n > p->kernels->tile_rows;
+}
 
 /* A network applied to rows. Parameters are in panels from element `skipped` on; weights before that are
    read where they lie (plain_weights.h). Rows are cut into blocks by the sizes of the caches (caches.h). */

@@ -8,7 +8,10 @@
 #include "matrices/panels.h"
 #include "matrices/row_tiles.h"
 
-enum { FEW_OUTPUTS = 4 }; /* columns at most */
+enum {
+    FEW_OUTPUTS = 4, /* columns at most */
+    FEW_SETS = 2,    /* blocks of LANES rows at a time, at most */
+};
 
 /* Where W is: element (k, j) of it at w[k / PANEL * panel + k % PANEL * deep + j * column]. */
 struct few_weights {
@@ -26,12 +29,12 @@ INLINE void column_scores(const int sets, const int n_out, long depth, const rea
             sum[s][j] = SPLAT(bias[j]);
     for (; depth > 0; depth -= PANEL, a += a_panel, m.w += m.panel) {
         const long deep = min(depth, PANEL);
-        real columns[4][PANEL * LANES];
+        real columns[FEW_SETS][PANEL * LANES];
         for (long k = 0; k < deep; k += LANES)
             UNROLL for (int s = 0; s < sets; s++)
                 transpose_square(a + s * LANES * a_row + k, a_row, columns[s] + k * LANES, LANES);
         INNER_LOOP for (long k = 0; k < deep; k++) {
-            vec left[4];
+            vec left[FEW_SETS];
             UNROLL for (int s = 0; s < sets; s++)
                 left[s] = load(columns[s] + k * LANES);
             UNROLL for (int j = 0; j < n_out; j++) {
@@ -44,9 +47,10 @@ INLINE void column_scores(const int sets, const int n_out, long depth, const rea
 }
 
 /* So many rows of a block, whole sets of them; the others are left to tiles. */
-INLINE void few_outputs(const int sets, const int n_out, const struct row_block *m, long row, struct few_weights w)
+INLINE void few_outputs(const int n_out, const struct row_block *m, long row, struct few_weights w)
 {
-    vec z[4][FEW_OUTPUTS];
+    enum { sets = FEW_SETS };
+    vec z[FEW_SETS][FEW_OUTPUTS];
     real *c = m->c + row * m->c_row;
     column_scores(sets, n_out, m->depth, m->a + row * m->a_row, m->a_row, m->a_panel, w, m->bias, z);
     UNROLL for (int s = 0; s < sets; s++)
@@ -64,16 +68,15 @@ typedef void few_outputs_of(const struct row_block *m, long row, struct few_weig
 #define FEW_OUTPUTS_OF(N)                                                                          \
     OUTLINE void few_outputs_##N(const struct row_block *m, long row, struct few_weights w)        \
     {                                                                                              \
-        few_outputs(FEW_SETS, N, m, row, w);                                                       \
+        few_outputs(N, m, row, w);                                                                 \
     }
-enum { FEW_SETS = 2 };
 FEW_OUTPUTS_OF(1)
 FEW_OUTPUTS_OF(2)
 FEW_OUTPUTS_OF(3)
 FEW_OUTPUTS_OF(4)
 
-/* Whole sets of rows of a block with few columns are computed, and taken from it. Rows of A must be padded to
-   whole vectors. */
+/* Whole sets of rows of a block with few columns are computed, and taken from it. Up to a vector behind the last
+   row of A is read; what is there may be anything. */
 static void take_few_outputs(struct row_block *m, struct few_weights w)
 {
     static few_outputs_of *const all[FEW_OUTPUTS] = {few_outputs_1, few_outputs_2, few_outputs_3, few_outputs_4};

@@ -47,7 +47,8 @@ INLINE void lane_tile(const int rows, const int columns, const struct lane_produ
     }
     real *c = p->c + row * p->c_row + column * LANES;
     const vec lowest = SPLAT(p->epilogue.lowest);
-    const long gate = p->epilogue.gate, c_row = p->c_row;
+    const ptrdiff_t gate = p->epilogue.gate;
+    const long c_row = p->c_row;
     if (gate)
         UNROLL for (int i = 0; i < rows; i++)
             UNROLL for (int j = 0; j < columns; j++)

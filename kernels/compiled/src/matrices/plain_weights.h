@@ -63,7 +63,7 @@ static plain_tile *const plain_tiles[2][TILE_PANELS][TILE_ROWS] = {
 };
 
 /* block_product of a matrix whose rows are w_row elements apart. */
-static void plain_product(const struct row_block *m, const real *w, long w_row, real *packed)
+static void plain_product(const struct row_block *m, const real *w, ptrdiff_t w_row, real *packed)
 {
     const long panels = (m->columns + PANEL - 1) / PANEL;
     const struct parts parts = parts_of(m->rows, TILE_ROWS);
@@ -82,7 +82,7 @@ static void plain_product(const struct row_block *m, const real *w, long w_row, 
                     &call, a_at(m, 0, k), w_k, k ? c : m->bias + p * PANEL, c, packed);
             } else { /* reading the last rows would go beyond their matrix */
                 first = 0;
-                pack_panels((struct matrix){(const char *)w_k, w_row * (long)sizeof(real), sizeof(real)},
+                pack_panels((struct matrix){(const char *)w_k, w_row * (ptrdiff_t)sizeof(real), sizeof(real)},
                             deep, columns, packed, PLAIN_DEPTH * PANEL);
             }
             row_panels(m, &call, tiles, tile_rows, k, p, first, packed, 0);

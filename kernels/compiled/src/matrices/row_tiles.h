@@ -30,9 +30,11 @@ enum {
 
 /* What the tiles of one block of depth have in common. */
 struct row_call {
-    long depth, a_row, c_row, c_panel;
+    long depth, c_row, c_panel;
+    ptrdiff_t a_row;
     long a_run, a_skip;           /* columns of A side by side, and elements from behind them to the next */
-    long b_row, b_panel;          /* of plain weights, of packed ones */
+    ptrdiff_t b_row;              /* of plain weights, */
+    long b_panel;                 /* of packed ones */
     long start_row, start_panel;  /* of the sums' first values: the bias, or C itself */
     real lowest;                  /* a ReLU, max(lowest, C) */
 };
@@ -64,7 +66,8 @@ INLINE void rows_body(const int rows, const int vectors, const int plain, const 
 {
     vec sum[MOST_ROWS][TILE_PANELS * VECTORS];
     const int panels = (vectors + VECTORS - 1) / VECTORS;
-    const long a_row = p->a_row, b_row = plain ? p->b_row : PANEL, b_panel = plain ? PANEL : p->b_panel;
+    const ptrdiff_t a_row = p->a_row, b_row = plain ? p->b_row : PANEL;
+    const long b_panel = plain ? PANEL : p->b_panel;
     const long packed_panel = p->b_panel;
     const real *x[POINTERS];
     begin_rows(rows, vectors, p, start, sum);
@@ -141,9 +144,18 @@ static row_tile *const half_tiles[HALF_ROWS] = {EACH_HALF(HALF_NAME, 1)};
 
 END_TILES
 
+/* Elements from one plain row of so many columns to the next: rows that lie multiples of 1 KB apart would meet in the
+   same sets of the first-level cache. */
+INLINE long row_apart(long columns)
+{
+    const long lines = (columns + PANEL - 1) / PANEL;
+    return (lines % (1024 / LINE) ? lines : lines + 1) * PANEL;
+}
+
 /* A block of rows, and where their product goes. */
 struct row_block {
-    long rows, depth, a_row, a_panel, c_row, c_panel;
+    ptrdiff_t a_row;
+    long rows, depth, a_panel, c_row, c_panel;
     const real *a;
     real *c;
     long columns;       /* of C */
@@ -155,7 +167,7 @@ struct row_block {
 };
 
 /* The call of the block of depth from k on, `deep` of `depth`. */
-INLINE struct row_call row_call_at(const struct row_block *m, long k, long deep, long b_row, long b_panel)
+INLINE struct row_call row_call_at(const struct row_block *m, long k, long deep, ptrdiff_t b_row, long b_panel)
 {
     return (struct row_call){
         .depth = deep, .a_row = m->a_row, .c_row = m->c_row, .c_panel = m->c_panel,

@@ -50,7 +50,7 @@ INLINE vec sum_with_rest(vec a, vec b, vec *rest)
    a gate an element becomes 0 unless the one so far behind it in memory is positive. */
 struct epilogue {
     real lowest;
-    long gate; /* elements; 0 for none */
+    ptrdiff_t gate; /* elements; 0 for none */
 };
 #define PLAIN_EPILOGUE ((struct epilogue){-(real)INFINITY, 0})
 
@@ -63,11 +63,14 @@ struct epilogue {
 INLINE int whole_panels(const int vectors) { return (vectors + VECTORS - 1) / VECTORS * VECTORS; }
 
 /* Rows of C that lie far apart, as no prefetcher of the machine expects them. */
-INLINE void prefetch_tile(const int rows, const int panels, const real *c, long c_row, long c_panel)
+INLINE void prefetch_tile(const int rows, const int panels, const int written, const real *c, long c_row, long c_panel)
 {
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int p = 0; p < panels; p++)
-            __builtin_prefetch(c + r * c_row + p * c_panel, 1, 3);
+            if (written) /* two statements, as without optimisation only constants are allowed there */
+                __builtin_prefetch(c + r * c_row + p * c_panel, 1, 3);
+            else
+                __builtin_prefetch(c + r * c_row + p * c_panel, 0, 3);
 }
 
 /* What a product's forward tiles have in common. It is passed by address: copied onto the stack for each
@@ -135,9 +138,9 @@ INLINE void forward_body(const int rows, const int vectors, long depth, const re
         const real *x = a, *end = b + run * PANEL;
         depth -= run;
         if (depth < PANEL && call->c_row != PANEL) { /* the end is near, where the next tile begins */
-            prefetch_tile(rows, panels, c + rows * call->c_row, call->c_row, call->c_panel);
+            prefetch_tile(rows, panels, 1, c + rows * call->c_row, call->c_row, call->c_panel);
             if (call->epilogue.gate)
-                prefetch_tile(rows, panels, c + call->epilogue.gate, call->c_row, call->c_panel);
+                prefetch_tile(rows, panels, 0, c + call->epilogue.gate, call->c_row, call->c_panel);
         }
         INNER_LOOP do {
             UNROLL for (int k = 0; k < DEPTH_STEPS; k++)
@@ -240,7 +243,7 @@ INLINE void sums_body(const int features, const int vectors, long rows, const re
 {
     vec sum[PANEL][TILE_VECTORS];
     if (call->c_row != PANEL)
-        prefetch_tile(features, whole_panels(vectors) / VECTORS, c, call->c_row, call->c_panel);
+        prefetch_tile(features, whole_panels(vectors) / VECTORS, 1, c, call->c_row, call->c_panel);
     gradient_sums(features, 0, vectors, NOTHING, DESCENT_STEPS, rows, a, d, call->d_panel, NULL, 0, sum);
     const long c_row = call->c_row, c_panel = call->c_panel;
     if (call->accumulate)

@@ -114,14 +114,10 @@ struct row_place {
 };
 
 /* Rows of `columns` elements. Those that fill less than a panel lie without padding, if they are complete
-   `in_one_go`: see row_tiles.h. Rows that lie multiples of 1 KB apart would meet in the same sets of the
-   first-level cache. */
+   `in_one_go`: see row_tiles.h. */
 static struct row_place place_rows(real *at, long columns, int in_one_go)
 {
-    const long lines = (columns + PANEL - 1) / PANEL;
-    if (columns < PANEL && in_one_go)
-        return (struct row_place){at, columns, PANEL};
-    return (struct row_place){at, (lines % (1024 / LINE) ? lines : lines + 1) * PANEL, PANEL};
+    return (struct row_place){at, columns < PANEL && in_one_go ? columns : row_apart(columns), PANEL};
 }
 
 /* Whether the product of layer l goes over its depth at once. */
@@ -170,7 +166,8 @@ static void predict_layer(struct forward *f, int l, long first, long n, const re
         block_product(&m, weights, layer->in_rows * PANEL);
     if (layer->activation == ACTIVATION_identity || (in_tiles(layer->activation) && !by_entries))
         return;
-    if (z.row < layer->n_out + PANEL) /* little padding, or none: all rows are one run */
+    const int finite = z.row == layer->n_out || layer->activation != ACTIVATION_custom; /* users see no padding */
+    if (z.row < layer->n_out + PANEL && finite) /* little padding, or none: all rows are one run */
         activate_run(layer->activation, layer->custom, z.at, n * z.row);
     else
         for (long r = 0; r < n; r++)

@@ -1,9 +1,9 @@
-/* The kernels on plain matrices that go over elements or rows; products are in plain_products.h. */
+/* The kernels on plain matrices that go over elements or rows; products are in plain/products.h. */
 #ifndef FASTMLP_SINGLE_CALLS_H
 #define FASTMLP_SINGLE_CALLS_H
 
 #include "formulas/output_layer.h"
-#include "passes/plain_products.h"
+#include "passes/plain/products.h"
 
 enum { COLUMNS_AT_ONCE = 256, COLUMN_ROWS = 64 }; /* of column sums */
 

@@ -18,7 +18,7 @@ INLINE void narrow_classes(const int sets, const int n_out, const struct engine 
     const real *below = (const real *)e->design.layers[e->design.n_layers - 2].output + row * PANEL;
     const real *bias = (const real *)e->arena.parameters + top->bias;
     const integer *labels = (const integer *)e->arena.target + row;
-    vec z[2][FEW_OUTPUTS], losses[2];
+    vec z[FEW_SETS][FEW_OUTPUTS], losses[FEW_SETS];
     real scores[2 * NARROW_TOP * LANES], targets[2 * NARROW_TOP * LANES], errors[2 * NARROW_TOP * LANES];
     column_scores(sets, n_out, top->n_in, below, PANEL, e->design.batch_panel,
                   (struct few_weights){top->transposed, 1, PANEL, PANEL * PANEL}, bias, z);

@@ -36,24 +36,21 @@ static void derive_row(int activation, fastmlp_activation *custom, real *c, cons
     }
 }
 
+/* Whether activations lie as C does. */
+static int lie_alike(const struct product *p)
+{
+    const struct matrix *m = &p->activations;
+    return m->column_stride == (long)sizeof(real) && m->row_stride == p->columns * (long)sizeof(real);
+}
+
 /* Elements from one of C to the activation whose derivative is zero or one and gates it; 0 for other derivatives
    and layouts. */
 static ptrdiff_t gate_of(const struct product *p)
 {
     const struct matrix *m = &p->activations;
-    if (m->data == NULL || !in_tiles(p->activation) || m->column_stride != (long)sizeof(real) ||
-        m->row_stride != p->columns * (long)sizeof(real))
+    if (m->data == NULL || !in_tiles(p->activation) || !lie_alike(p))
         return 0;
     return (m->data - (const char *)p->c) / (ptrdiff_t)sizeof(real);
-}
-
-/* What tiles do to C with the last piece of the depth. */
-static struct epilogue product_epilogue(const struct product *p, int in_c)
-{
-    struct epilogue e = p->activations.data ? PLAIN_EPILOGUE : forward_epilogue(p->activation);
-    if (in_c && p->direct)
-        e.gate = gate_of(p);
-    return e;
 }
 
 /* A row out of panels into C, times a factor and, with `gated`, without what the activations so far behind it in
@@ -83,17 +80,17 @@ static void finish_product(const struct product *p, real *c, long c_panel, real 
 {
     const ptrdiff_t gate = gate_of(p);
     const struct matrix *m = &p->activations;
+    const long panel = (n | 1) * PANEL;
     if (m->data && !gate) {
         const char *from = m->data + row * m->row_stride + column * m->column_stride;
-        pack_panels((struct matrix){from, m->row_stride, m->column_stride}, n, columns, other,
-                    c_panel);
+        pack_panels((struct matrix){from, m->row_stride, m->column_stride}, n, columns, other, panel);
     }
     for (long j = 0; j * PANEL < columns && !gate; j++) {
-        real *panel = c + j * c_panel;
+        real *run = c + j * c_panel;
         if (m->data)
-            derive_run(p->activation, p->custom, panel, other + j * c_panel, n * PANEL);
+            derive_run(p->activation, p->custom, run, other + j * panel, n * PANEL);
         else if (p->activation != ACTIVATION_softmax && !in_tiles(p->activation)) /* softmax: see calls.c */
-            activate_run(p->activation, p->custom, panel, n * PANEL);
+            activate_run(p->activation, p->custom, run, n * PANEL);
     }
     /* So many rows are loose: the others end where a vector may go beyond the block, or into columns beside it. */
     const long loose = columns == p->columns ? n - blocks_of(PANEL, columns) : 0;
@@ -132,6 +129,10 @@ static void finish_direct(const struct product *p, const real *edge, long row, l
     if (p->over_rows || (!p->activations.data && (in_tiles(p->activation) || p->activation == ACTIVATION_softmax)))
         return;
     const long done = !p->plain && gate_of(p) ? whole : 0; /* tiles of plain weights have no gates */
+    if (done == 0 && columns == p->columns && p->factor == 1 && (!p->activations.data || lie_alike(p))) {
+        finish_in_place(p, row, 0, n * columns); /* rows as a single one */
+        return;
+    }
     for (long r = row; r < row + n && done < columns; r++)
         finish_in_place(p, r, column + done, columns - done);
 }

@@ -1,0 +1,154 @@
+/* Products of plain matrices, a piece of the depth by some rows: room for what is packed, packing, and the loops over
+   tiles. plain/products.h says what pieces there are. */
+#ifndef FASTMLP_PLAIN_PIECES_H
+#define FASTMLP_PLAIN_PIECES_H
+
+#include "matrices/plain_weights.h"
+#include "matrices/products.h"
+#include "work.h"
+
+enum { AS_USED = 4 }; /* panels of B that are packed at a time where rows of a single piece share them */
+
+/* Room for one block: its part of C that is in panels, the larger of a piece of A (few rows: all of A) and a piece
+   of activations, a piece of B, the bias, and for sums in parts two more of C; all in lines, with an odd number of
+   them from panel to panel. */
+struct product_space {
+    long c_panel, a_panel, b_panel; /* elements */
+    long c, a, b, columns, lines;
+    long tile, strip; /* features of a tile, and of a panel of A, of a gradient */
+};
+
+/* Rows of a single piece share panels of B that are packed as they are used; for several pieces, and for gradients
+   of few rows, whose B is small, all of them are packed first. */
+static long panels_at_once(const struct product *p, long panels)
+{
+    return p->block_rows <= p->piece_rows && !p->over_rows ? min(panels, AS_USED) : panels;
+}
+
+static struct product_space product_space(const struct product *p)
+{
+    const long depth = p->depth < DEPTH_BLOCK ? p->depth : DEPTH_BLOCK;
+    const long rows = p->block_rows | 1, piece = p->piece_rows | 1, deep = depth | 1;
+    const long columns = p->block_columns / PANEL;
+    const struct parts tiles = parts_of(p->piece_rows, TILE_FEATURES);
+    struct product_space s = {.c_panel = rows * PANEL,
+                              .a_panel = (p->over_rows ? deep : piece) * PANEL,
+                              .b_panel = deep * PANEL,
+                              .tile = part_at(tiles, 0)};
+    s.strip = PANEL / s.tile * s.tile;
+    const long a_lines = p->plain       ? (fastmlp_copies_rows(p) ? times(rows, row_apart(p->depth) / PANEL) : 0)
+                         : p->over_rows ? times(blocks_of(p->piece_rows, s.strip), deep)
+                                        : times(blocks_of(depth, PANEL), piece);
+    s.c = p->direct ? rows : times(columns, rows);
+    s.a = max(a_lines, p->activations.data && !p->direct ? times(columns, piece) : 0);
+    s.b = p->plain ? PLAIN_SCRATCH / LINE : panels_at_once(p, columns) * deep;
+    s.columns = columns;
+    s.lines = plus(plus(plus(s.c, s.a), plus(s.b, columns)), p->several_sums ? times(2, s.c) : 0);
+    return s;
+}
+
+static long product_scratch(const struct product *p) { return times(product_space(p).lines, LINE); }
+
+/* Some panels of C, as rows of them lie in memory. */
+struct part_of_c {
+    real *c;
+    long row, panel; /* elements from one to the next */
+    long panels;
+    int half;       /* of the last one there are half the columns */
+    ptrdiff_t gate; /* elements to the activations that tiles gate it by, or 0 */
+};
+
+/* A piece of the depth, of some rows of A and all columns of a block of C. */
+struct piece {
+    long rows, deep;
+    const real *a, *b, *bias;
+    long a_panel;
+    int first, last;
+};
+
+/* c += a b for a piece of A = x^T, packed by its columns: row k of a panel begins with so many consecutive
+   elements of row k of x that they are whole tiles. */
+struct over_rows {
+    const struct product_space *space;
+    const struct piece *m;
+    const struct part_of_c *to;
+    struct sums_call call;
+};
+
+/* Some panels of C by the features of one panel of A, from row `row` of C on. */
+static void product_of_strip(const struct over_rows *p, long j, long wide, long row, const real *a)
+{
+    const struct part_of_c *to = p->to;
+    const long here = min(p->m->rows - row, p->space->strip);
+    const struct parts parts = parts_of(here, p->space->tile);
+    sums_tile *const *tiles = to->half && j + wide == to->panels && wide == 1 ? sums_halves : sums_tiles[wide - 1];
+    real *c = to->c + j * to->panel + row * to->row;
+    for (long i = 0, t = 0, part; i < here; i += part, t++) {
+        part = part_at(parts, t);
+        tiles[part - 1](p->m->deep, a + i, p->m->b + j * p->space->b_panel, c + i * to->row, &p->call);
+    }
+}
+
+/* Where so little of B is multiplied that it stays in the second-level cache, rows of C are written one after the
+   other; else a panel of B, or two, stays in the first-level cache while all rows pass by. */
+static void product_over_rows(const struct product_space *s, const struct piece *m, double factor,
+                              const struct part_of_c *to)
+{
+    enum { SHALLOW = 48 }; /* rows of x */
+    const struct over_rows p = {s, m, to, {.d_panel = s->b_panel, .c_row = to->row, .c_panel = to->panel,
+                                           .accumulate = !m->first, .factor = (real)factor}};
+    const long panels = to->panels, strips = blocks_of(m->rows, s->strip), wide = TILE_PANELS;
+    if (m->deep <= SHALLOW)
+        for (long i = 0; i < strips; i++)
+            for (long j = 0; j < panels; j += wide)
+                product_of_strip(&p, j, min(panels - j, wide), i * s->strip, m->a + i * m->a_panel);
+    else
+        for (long j = 0; j < panels; j += wide)
+            for (long i = 0; i < strips; i++)
+                product_of_strip(&p, j, min(panels - j, wide), i * s->strip, m->a + i * m->a_panel);
+}
+
+/* Pack a piece of A, unless it lies as if it were packed. */
+static void pack_a(const struct product *p, const struct product_space *s, struct matrix a, struct piece *m, real *to)
+{
+    struct matrix x = a;
+    if (p->over_rows)
+        x = (struct matrix){a.data, a.column_stride, a.row_stride};
+    m->a = to;
+    m->a_panel = s->a_panel;
+    if (lies_in_panel(&x) && (p->over_rows ? m->rows : m->deep) <= PANEL) {
+        m->a = (const real *)x.data;
+        m->a_panel = s->strip; /* forward there is no second panel */
+    } else if (p->over_rows) {
+        pack_strips(x, m->deep, m->rows, s->strip, to, s->a_panel);
+    } else {
+        pack_panels(x, m->rows, m->deep, to, s->a_panel);
+    }
+}
+
+/* The same for B, whose padding must be zeros. */
+static const real *packed_b(const struct product_space *s, struct matrix b, long deep, long columns, real *to)
+{
+    if (lies_in_panel(&b) && columns == PANEL)
+        return (const real *)b.data;
+    pack_panels(b, deep, columns, to, s->b_panel);
+    return to;
+}
+
+/* A piece of a product, some panels of C. */
+static void piece_product(const struct product *p, const struct product_space *s, const struct piece *m,
+                          const struct part_of_c *to)
+{
+    struct epilogue epilogue = PLAIN_EPILOGUE;
+    if (m->last && p->activations.data)
+        epilogue.gate = to->gate;
+    else if (m->last)
+        epilogue = forward_epilogue(p->activation);
+    if (p->over_rows)
+        product_over_rows(s, m, m->last && p->direct ? p->factor : 1, to);
+    else
+        product_of(m->rows, m->deep, m->a, m->a_panel, m->b, s->b_panel, m->bias, !m->first, epilogue, to->c, to->row,
+                   to->panel, to->panels, to->half);
+}
+
+#endif
