@@ -16,6 +16,7 @@ enum {
     BLOCK_PIECES = 4,     /* of A in a block of C */
     PIECE_UNIT = 48,      /* rows: whole tiles and whole panels */
     DIRECT_PANELS = 2,    /* of columns from which on sums go into C, even if they fill no panel */
+    NARROW_PANELS = 8,    /* of columns of which several sums over pieces of rows are better in panels */
     COPIED_ROWS = 4 << 20, /* bytes of rows that are copied whole, at most */
     IN_PLACE_ROWS = 2,    /* for each of them B is read once more */
     IN_PLACE_SUMS = 128,  /* rows of x that a gradient sums in one chain */
@@ -107,7 +108,8 @@ double fastmlp_product(struct product *p, int n_threads)
     p->several_sums = p->over_rows && p->depth > PART_ROWS;
     p->plain = !p->in_place && plain(p);
     p->direct = !p->several_sums && (p->columns % k->panel == 0 || p->columns >= DIRECT_PANELS * k->panel) &&
-                (p->over_rows || p->plain || times(p->depth, k->real_bytes) <= PRODUCT_DEPTH);
+                (p->plain || times(p->depth, k->real_bytes) <= PRODUCT_DEPTH ||
+                 (p->over_rows && p->columns > NARROW_PANELS * k->panel));
     /* A piece of A takes half of the second-level cache, where it stays while panels of B pass by, each of
        which stays in the first-level cache for all of its rows. Blocks of C that are larger copy A and B
        less often. At least as many as threads. */

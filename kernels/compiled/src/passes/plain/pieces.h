@@ -30,12 +30,15 @@ static struct product_space product_space(const struct product *p)
     const long depth = p->depth < DEPTH_BLOCK ? p->depth : DEPTH_BLOCK;
     const long rows = p->block_rows | 1, piece = p->piece_rows | 1, deep = depth | 1;
     const long columns = p->block_columns / PANEL;
-    const struct parts tiles = parts_of(p->piece_rows, TILE_FEATURES);
+    /* A panel of features makes equal tiles, or strips whole ones, with more lines of A: for panels of less than two
+       tiles, for few features, and for so many that packing counts little. */
+    const long features = p->piece_rows;
+    const int strips = PANEL < 2 * TILE_FEATURES || features < 2 * PANEL || features >= 16 * PANEL;
     struct product_space s = {.c_panel = rows * PANEL,
                               .a_panel = (p->over_rows ? deep : piece) * PANEL,
                               .b_panel = deep * PANEL,
-                              .tile = part_at(tiles, 0)};
-    s.strip = PANEL / s.tile * s.tile;
+                              .tile = strips ? part_at(parts_of(features, TILE_FEATURES), 0) : TILE_FEATURES};
+    s.strip = strips ? PANEL / s.tile * s.tile : PANEL;
     const long a_lines = p->plain       ? (fastmlp_copies_rows(p) ? times(rows, row_apart(p->depth) / PANEL) : 0)
                          : p->over_rows ? times(blocks_of(p->piece_rows, s.strip), deep)
                                         : times(blocks_of(depth, PANEL), piece);
