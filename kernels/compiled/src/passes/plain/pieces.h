@@ -61,7 +61,7 @@ struct part_of_c {
     ptrdiff_t gate; /* elements to the activations that tiles gate it by, or 0 */
 };
 
-/* A piece of the depth, of some rows of A and all columns of a block of C. */
+/* A piece of the depth: some rows of A by some panels of B. */
 struct piece {
     long rows, deep;
     const real *a, *b, *bias;
@@ -69,8 +69,8 @@ struct piece {
     int first, last;
 };
 
-/* c += a b for a piece of A = x^T, packed by its columns: row k of a panel begins with so many consecutive
-   elements of row k of x that they are whole tiles. */
+/* c += a b for a piece of A = x^T, packed by its columns: row k of a panel begins with `strip` consecutive elements
+   of row k of x, which are whole tiles. */
 struct over_rows {
     const struct product_space *space;
     const struct piece *m;

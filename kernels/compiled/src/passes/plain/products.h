@@ -23,6 +23,7 @@
 #include "passes/plain/pieces.h"
 #include "passes/plain/results.h"
 
+/* One row or two, by a B that is read where it is. */
 static void block_in_place(const struct product *p, long row, long n, long column, long columns)
 {
     const char *b = p->b.data + column * p->b.column_stride;
@@ -95,7 +96,7 @@ static void finish_rows_of(const struct block *k, long row, long n)
         finish_product(p, k->c + row * PANEL, k->space.c_panel, k->a, k->row + row, n, k->column, k->columns);
 }
 
-/* A block of few rows, by a B that is read where it is. */
+/* A block of few rows, by a B that the first tile of them reads where it is, and packs. */
 static void plain_block(const struct block *k)
 {
     const struct product *p = k->product;
