@@ -84,6 +84,15 @@ FAULTS = (
        _only(NETWORKS, "compiled and options and l1")),
     _c("dropout without its scale", "formulas/dropout.h", "(real)(1 / (1 - p))", "(real)1",
        _only(NETWORKS, "compiled and options and dropout")),
+    # Calls on plain arrays in C
+    _c("plain weights without a slope", "passes/plain/results.h",
+       "!p->plain && gate_of(p) ? whole : 0", "gate_of(p) ? whole : 0",
+       _only(PARITY, "compiled and order_of_weights")),
+    _c("a factor too early", "passes/plain/pieces.h", "m->last && p->direct ? p->factor : 1",
+       "p->direct ? p->factor : 1",
+       _only(PARITY, "compiled and pieces_of_rows")),
+    _c("rows of few outputs", "matrices/few_outputs.h", "m->a + row * m->a_row", "m->a",
+       "tests/network/test_predictor.py"),
     # Engine in C
     _c("a chain of rows is lost", "passes/gradients.h", "(sum[2] + sum[3])", "sum[2]",
        _only(NETWORKS, "compiled and training_with_rules")),

@@ -206,3 +206,12 @@ def test_order_of_weights(fast_backend, order, n, dtype, rng):
             expected = getattr(reference, name)(*arguments)
             actual = getattr(kernels, name)(*arguments)
             assert_agrees(actual, expected, dtype, width, f"{name}, {width}, {activation}")
+
+
+@pytest.mark.parametrize("rows", [300, 600])
+def test_gradients_of_several_pieces_of_rows(fast_backend, rows, dtype, rng):
+    """Sums over more rows than are multiplied at a time, in panels or where they belong."""
+    for columns in (40, 150):
+        x, delta = (rng.normal(size=(rows, n)).astype(dtype) for n in (30, columns))
+        expected = reference.weight_gradient(x, delta)
+        assert_agrees(kernels.weight_gradient(x, delta), expected, dtype, rows, f"{columns}")

@@ -205,6 +205,20 @@ def test_a_few_rows_of_many_weights_are_shared_by_columns(backend, dtype, n):
         np.testing.assert_array_equal(net.predictor()(x[:n]), want)
 
 
+@pytest.mark.parametrize("outputs", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_few_outputs_of_many_rows(backend, dtype, outputs):
+    """Rows are taken in sets where outputs are few; each has the bits of a row alone."""
+    if backend == "reference":
+        pytest.skip("its sums depend on the number of rows")
+    for sizes in ((20, 30, outputs), (300, outputs), (16, outputs)):
+        net = MLP(sizes, "relu", dtype=dtype, random_state=0, n_threads=1)
+        x = np.random.default_rng(outputs).standard_normal((75, sizes[0])).astype(dtype)
+        want = np.concatenate([net.predict(x[i : i + 1]) for i in range(len(x))])
+        np.testing.assert_array_equal(net.predict(x), want)
+        np.testing.assert_array_equal(net.predictor()(x), want)
+
+
 @pytest.mark.covers("backend", "layout")
 @pytest.mark.parametrize("layout", ["backwards", "columns cut out", "pages apart", "one row"])
 def test_rows_are_read_where_they_are(backend, layout):
