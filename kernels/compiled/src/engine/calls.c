@@ -95,7 +95,8 @@ static int plain(const struct product *p)
     const long real = p->kernels->real_bytes;
     return !p->over_rows && p->n < PACKING_ROWS && p->a.column_stride == real && p->a.row_stride % real == 0 &&
            p->b.column_stride == real && p->b.row_stride % real == 0 && p->b.row_stride > 0 &&
-           (!fastmlp_copies_rows(p) || times(p->n, times(p->depth, real)) <= COPIED_ROWS);
+           (times(p->n, times(p->depth, real)) <= COPIED_ROWS ||
+            !rows_collide(p->a, p->n, p->kernels->tile_rows));
 }
 
 /* A product of n >= 1 rows and columns >= 1. */

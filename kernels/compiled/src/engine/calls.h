@@ -26,11 +26,11 @@ struct product {
     long scratch_bytes;
 };
 
-/* Whether rows of A that meet plain weights are copied first, as they lie multiples of 1 KB apart and would meet in
-   the same sets of the first-level cache. */
-static inline int fastmlp_copies_rows(const struct product *p)
+/* Whether so many rows are copied before tiles read them, as they lie multiples of 1 KB apart and would meet in the
+   same sets of the first-level cache. */
+static inline int rows_collide(struct matrix x, long n, long tile_rows)
 {
-    return p->a.row_stride % 1024 == 0 && p->n > p->kernels->tile_rows;
+    return x.row_stride % 1024 == 0 && n > tile_rows;
 }
 
 /* A network applied to rows. Parameters are in panels from element `skipped` on; weights before that are

@@ -222,10 +222,11 @@ static void pack_strips(struct matrix m, long rows, long columns, long strip, re
         for (long r = 0; r < rows; r++)
             scatter_row(m.data + r * m.row_stride, m.column_stride, columns, to + r * PANEL, panel, 1);
     } else {
-        for (long r = 0; r < rows; r++, to += PANEL)
-            for (long c = 0; c < columns; c += strip)
-                scatter_row(m.data + r * m.row_stride + c * m.column_stride, m.column_stride, min(columns - c, PANEL),
-                            to + c / strip * panel, panel, 1);
+        for (long r = 0; r < rows; r++, to += PANEL, m.data += m.row_stride) {
+            real *at = to;
+            for (long c = 0; c < columns; c += strip, at += panel)
+                scatter_row(m.data + c * m.column_stride, m.column_stride, min(columns - c, PANEL), at, panel, 1);
+        }
     }
 }
 

@@ -16,6 +16,7 @@
 #ifndef FASTMLP_ROW_TILES_H
 #define FASTMLP_ROW_TILES_H
 
+#include "matrices/panels.h"
 #include "matrices/tiles.h"
 #include "work.h"
 
@@ -150,6 +151,20 @@ INLINE long row_apart(long columns)
 {
     const long lines = (columns + PANEL - 1) / PANEL;
     return (lines % (1024 / LINE) ? lines : lines + 1) * PANEL;
+}
+
+/* n rows of a matrix: read where they are, or copied to `room` where that would be slow; *row elements apart. */
+static const real *rows_in_place(struct matrix x, long n, long columns, real *room, ptrdiff_t *row)
+{
+    const ptrdiff_t real_bytes = sizeof(real);
+    if (x.column_stride == real_bytes && x.row_stride % real_bytes == 0 && !rows_collide(x, n, TILE_ROWS)) {
+        *row = x.row_stride / real_bytes;
+        return (const real *)x.data;
+    }
+    *row = row_apart(columns);
+    for (long r = 0; r < n; r++)
+        scatter_row(x.data + r * x.row_stride, x.column_stride, columns, room + r * *row, PANEL, 0);
+    return room;
 }
 
 /* A block of rows, and where their product goes. */

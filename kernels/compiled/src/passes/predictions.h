@@ -137,37 +137,46 @@ INLINE struct row_place place_layer(const struct forward *f, int l, real *at, lo
     return place_rows(at, d->layers[l].n_out, in_one_go(f, l));
 }
 
+/* The scores of layer l from rows, by weights in panels or where they lie. */
+static void row_scores(const struct forward *f, int l, struct row_block m, real *packed)
+{
+    const struct layer *layer = &f->design->layers[l];
+    const int plain = layer->weights < f->skipped;
+    const long w_row = plain ? layer->n_out : PANEL;
+    const real *w = plain ? flat_weights(f, l) : (const real *)f->packed + (layer->weights - f->skipped);
+    if (l > 0 || layer->n_in % LANES == 0) /* else vectors would go beyond the caller's rows */
+        take_few_outputs(&m, (struct few_weights){w, w_row, 1, w_row * PANEL});
+    if (m.rows == 0)
+        return;
+    if (plain)
+        plain_product(&m, w, w_row, packed);
+    else
+        block_product(&m, w, layer->in_rows * PANEL);
+}
+
 /* One layer's activations of a block of rows that begins with row `first`, from those of the layer below. */
-static void predict_layer(struct forward *f, int l, long first, long n, const real *a, long a_row,
+static void predict_layer(struct forward *f, int l, long first, long n, const real *a, ptrdiff_t a_row,
                           struct row_place z, real *packed)
 {
     const long others = l == 0 && !f->sparse ? min(f->n - first - n, n) : 0;
     const struct layer *layer = &f->design->layers[l];
     const real *parameters = f->packed, *bias = parameters + (layer->bias - f->skipped);
     const int by_entries = f->sparse && l == 0;
-    const int plain = layer->weights < f->skipped;
-    const long w_row = plain ? layer->n_out : PANEL;
-    const real *weights = plain ? flat_weights(f, l) : parameters + (layer->weights - f->skipped);
-    struct row_block m = {
-        .rows = n, .depth = layer->n_in, .a_row = a_row, .a_panel = PANEL, .c_row = z.row, .c_panel = z.panel,
-        .a = a, .c = z.at, .columns = layer->n_out, .bias = bias,
-        .lowest = forward_epilogue(layer->activation).lowest, .depth_block = f->depth_block,
-        .next = a + n * a_row, .next_elements = a_row < 2 * layer->n_in ? others * a_row : 0,
-    };
     if (by_entries)
         for (long r = 0; r < n; r++)
             sparse_product(f->sparse, NULL, first + r, 1, plain_weights(f), layer->out_panels, 1, bias,
                            z.at + r * z.row, z.panel, &f->fault);
-    else if (l > 0 || layer->n_in % LANES == 0) /* else vectors would go beyond the caller's rows */
-        take_few_outputs(&m, (struct few_weights){weights, w_row, 1, w_row * PANEL});
-    if (!by_entries && m.rows > 0 && plain)
-        plain_product(&m, weights, layer->n_out, packed);
-    else if (!by_entries && m.rows > 0)
-        block_product(&m, weights, layer->in_rows * PANEL);
+    else
+        row_scores(f, l, (struct row_block){
+            .rows = n, .depth = layer->n_in, .a_row = a_row, .a_panel = PANEL, .c_row = z.row, .c_panel = z.panel,
+            .a = a, .c = z.at, .columns = layer->n_out, .bias = bias,
+            .lowest = forward_epilogue(layer->activation).lowest, .depth_block = f->depth_block,
+            .next = a + n * a_row, .next_elements = a_row < 2 * layer->n_in ? others * a_row : 0,
+        }, packed);
     if (layer->activation == ACTIVATION_identity || (in_tiles(layer->activation) && !by_entries))
         return;
-    const int finite = z.row == layer->n_out || layer->activation != ACTIVATION_custom; /* users see no padding */
-    if (z.row < layer->n_out + PANEL && finite) /* little padding, or none: all rows are one run */
+    const int with_padding = layer->activation != ACTIVATION_custom; /* functions of users see none */
+    if (z.row == layer->n_out || (with_padding && z.row < layer->n_out + PANEL)) /* all rows are one run */
         activate_run(layer->activation, layer->custom, z.at, n * z.row);
     else
         for (long r = 0; r < n; r++)
@@ -191,22 +200,6 @@ static void finish_rows(struct forward *f, struct row_place z, long first, long 
         forward_run(d->output, out, n * n_out);
 }
 
-/* The caller's rows from `first` on: read where they are, or copied to `room` where that would be slow. */
-static const real *input_rows(const struct forward *f, long first, long n, real *room, long *a_row)
-{
-    const long n_in = f->design->layers[0].n_in, real_bytes = (long)sizeof(real);
-    const char *x = f->x.data + first * f->x.row_stride;
-    if (f->x.column_stride == real_bytes && f->x.row_stride % real_bytes == 0 &&
-        (f->x.row_stride % 1024 || n <= TILE_ROWS)) {
-        *a_row = f->x.row_stride / real_bytes;
-        return (const real *)x;
-    }
-    *a_row = place_rows(room, n_in, 0).row;
-    for (long r = 0; r < n; r++, x += f->x.row_stride)
-        scatter_row(x, f->x.column_stride, n_in, room + r * *a_row, PANEL, 0);
-    return room;
-}
-
 /* Predictions of a block of rows. */
 static void forward_block(void *context, long block, int thread)
 {
@@ -217,8 +210,10 @@ static void forward_block(void *context, long block, int thread)
     real *packed = (real *)((char *)there + f->half_bytes);
     real *columns = (real *)((char *)packed + PLAIN_SCRATCH);
     struct row_place z = {0};
-    long a_row = 0;
-    const real *a = f->sparse ? NULL : input_rows(f, first, n, here, &a_row);
+    struct matrix x = f->x;
+    x.data += first * x.row_stride;
+    ptrdiff_t a_row = 0;
+    const real *a = f->sparse ? NULL : rows_in_place(x, n, f->design->layers[0].n_in, here, &a_row);
     for (int l = 0; l < f->design->n_layers; l++) {
         z = place_layer(f, l, there, n);
         predict_layer(f, l, first, n, a, a_row, z, packed);

@@ -39,7 +39,8 @@ static struct product_space product_space(const struct product *p)
                               .b_panel = deep * PANEL,
                               .tile = strips ? part_at(parts_of(features, TILE_FEATURES), 0) : TILE_FEATURES};
     s.strip = strips ? PANEL / s.tile * s.tile : PANEL;
-    const long a_lines = p->plain       ? (fastmlp_copies_rows(p) ? times(rows, row_apart(p->depth) / PANEL) : 0)
+    const long copied = rows_collide(p->a, p->n, TILE_ROWS) ? times(rows, row_apart(p->depth) / PANEL) : 0;
+    const long a_lines = p->plain       ? copied
                          : p->over_rows ? times(blocks_of(p->piece_rows, s.strip), deep)
                                         : times(blocks_of(depth, PANEL), piece);
     s.c = p->direct ? rows : times(columns, rows);

@@ -38,19 +38,6 @@ static void block_in_place(const struct product *p, long row, long n, long colum
     }
 }
 
-/* Rows of A that are read where they are, or copied to `room` where that would be slow: *a_row elements apart. */
-static const real *plain_rows(const struct product *p, struct matrix a, long n, real *room, ptrdiff_t *a_row)
-{
-    if (!fastmlp_copies_rows(p)) {
-        *a_row = a.row_stride / (ptrdiff_t)sizeof(real);
-        return (const real *)a.data;
-    }
-    *a_row = row_apart(p->depth);
-    for (long r = 0; r < n; r++)
-        scatter_row(a.data + r * a.row_stride, a.column_stride, p->depth, room + r * *a_row, PANEL, 0);
-    return room;
-}
-
 /* What a block of C is made of, and where in the thread's scratch memory. */
 struct block {
     const struct product *product;
@@ -101,7 +88,7 @@ static void plain_block(const struct block *k)
 {
     const struct product *p = k->product;
     ptrdiff_t a_row;
-    const real *a = plain_rows(p, k->from_a, k->n, k->a, &a_row), *b = (const real *)k->from_b.data;
+    const real *a = rows_in_place(k->from_a, k->n, p->depth, k->a, &a_row), *b = (const real *)k->from_b.data;
     const ptrdiff_t b_row = k->from_b.row_stride / (ptrdiff_t)sizeof(real);
     const long inside = min(k->inner.panels * PANEL, k->columns);
     struct row_block m = {

@@ -96,13 +96,13 @@ static void finish_product(const struct product *p, real *c, long c_panel, real 
     const long loose = columns == p->columns ? n - blocks_of(PANEL, columns) : 0;
     const vec factor = SPLAT((real)p->factor);
     real *to = (real *)p->c + row * p->columns + column;
-    for (long r = 0; r < n; r++, to += p->columns)
-        if (gate)
-            (r < loose ? finish_row(1, 1, c + r * PANEL, c_panel, columns, factor, gate, to)
-                       : finish_row(0, 1, c + r * PANEL, c_panel, columns, factor, gate, to));
-        else
-            (r < loose ? finish_row(1, 0, c + r * PANEL, c_panel, columns, factor, gate, to)
-                       : finish_row(0, 0, c + r * PANEL, c_panel, columns, factor, gate, to));
+    long r = 0;
+    for (; r < loose; r++, to += p->columns)
+        (gate ? finish_row(1, 1, c + r * PANEL, c_panel, columns, factor, gate, to)
+              : finish_row(1, 0, c + r * PANEL, c_panel, columns, factor, gate, to));
+    for (; r < n; r++, to += p->columns)
+        (gate ? finish_row(0, 1, c + r * PANEL, c_panel, columns, factor, gate, to)
+              : finish_row(0, 0, c + r * PANEL, c_panel, columns, factor, gate, to));
 }
 
 /* A run of columns of one row of C, by a B that is not packed. */

@@ -8,8 +8,6 @@
 #include "matrices/products.h"
 #include "work.h"
 
-enum { NARROW_TOP = FEW_OUTPUTS }; /* classes at most */
-
 /* Scores, losses and errors of `sets` blocks of LANES rows with labels, of which the last has `rows` rows. Behind
    them anything may be computed. */
 INLINE void narrow_classes(const int sets, const int n_out, const struct engine *e, long row, long rows)
@@ -19,7 +17,8 @@ INLINE void narrow_classes(const int sets, const int n_out, const struct engine 
     const real *bias = (const real *)e->arena.parameters + top->bias;
     const integer *labels = (const integer *)e->arena.target + row;
     vec z[FEW_SETS][FEW_OUTPUTS], losses[FEW_SETS];
-    real scores[2 * NARROW_TOP * LANES], targets[2 * NARROW_TOP * LANES], errors[2 * NARROW_TOP * LANES];
+    enum { NUMBERS = FEW_SETS * FEW_OUTPUTS * LANES };
+    real scores[NUMBERS], targets[NUMBERS], errors[NUMBERS];
     column_scores(sets, n_out, top->n_in, below, PANEL, e->design.batch_panel,
                   (struct few_weights){top->transposed, 1, PANEL, PANEL * PANEL}, bias, z);
     UNROLL for (int s = 0; s < sets; s++) {
@@ -64,13 +63,13 @@ NARROW_OUTPUT(2, 4)
 static int has_narrow_output(const struct engine *e)
 {
     const struct layer *top = &e->design.layers[e->design.n_layers - 1];
-    return e->pass.samples->labels && top->n_out >= 2 && top->n_out <= min(NARROW_TOP, LANES) && top->transposed &&
+    return e->pass.samples->labels && top->n_out >= 2 && top->n_out <= min(FEW_OUTPUTS, LANES) && top->transposed &&
            e->design.loss.code == LOSS_cross_entropy && !is_narrow_product(top->n_in, top->n_out);
 }
 
 static void narrow_outputs(struct engine *e)
 {
-    static narrow_output *const outputs[2][NARROW_TOP - 1] = {
+    static narrow_output *const outputs[FEW_SETS][FEW_OUTPUTS - 1] = {
         {narrow_output_1x2, narrow_output_1x3, narrow_output_1x4},
         {narrow_output_2x2, narrow_output_2x3, narrow_output_2x4},
     };

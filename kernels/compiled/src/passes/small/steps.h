@@ -90,7 +90,7 @@ static void descend_panel(const struct descent *by, int half, long rows, long fe
 static int descends_turned(const struct layer *layer, long rows)
 {
     return layer->transposed && rows > FEW_DESCENT && layer->n_in % PANEL == 0 &&
-           layer->n_out <= min(NARROW_TOP, min(TILE_FEATURES, LANES));
+           layer->n_out <= min(FEW_OUTPUTS, min(TILE_FEATURES, LANES));
 }
 
 static void descend_turned(const struct descent *by, long rows, const struct layer *layer, const real *a, real *w)
