@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 PARITY = "tests/kernels/test_parity.py"
 NETWORKS = "tests/kernels/test_parity_networks.py"
+FEW_ROWS = "tests/kernels/test_few_rows.py"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ FAULTS = (
     # Calls on plain arrays in C
     _c("plain weights without a slope", "passes/plain/results.h",
        "!p->plain && gate_of(p) ? whole : 0", "gate_of(p) ? whole : 0",
-       _only(PARITY, "compiled and order_of_weights")),
+       _only(FEW_ROWS, "compiled and order_of_weights")),
     _c("a factor too early", "passes/plain/pieces.h", "m->last && p->direct ? p->factor : 1",
        "p->direct ? p->factor : 1",
        _only(PARITY, "compiled and pieces_of_rows")),
@@ -128,6 +129,12 @@ FAULTS = (
        _only("tests/second_order/test_gauss_newton.py", "compiled and systems")),
     _c("columns short of a vector", "matrices/few_rows.h", "p->n_out % LANES > 0", "0",
        _only("tests/network/test_predictor.py", "compiled and many_weights")),
+    _c("factors of rows of weights", "matrices/few_rows.h", "p->a[r * p->a_row + k + s]",
+       "p->a[r * p->a_row + k]", _only(FEW_ROWS, "compiled and sums_of_few")),
+    _c("the last of the depth", "matrices/few_dots.h", "k < depth", "0",
+       _only(FEW_ROWS, "compiled and sums_of_few")),
+    _c("the second of two groups", "matrices/few_rows.h", "part.a += here * p->a_row",
+       "part.a += 0", _only("tests/network/test_predictor.py", "compiled and any_layout")),
     _c("columns of the second thread", "passes/few_predictions.h", "task * s->columns", "0",
        _only("tests/network/test_predictor.py", "compiled and many_weights")),
     # Numba

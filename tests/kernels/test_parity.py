@@ -166,48 +166,6 @@ def test_update_of_nothing(backend, rule, dtype):
             assert np.isfinite(state).all()
 
 
-@pytest.mark.parametrize("n", [1, 3, 6])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("backend", [b for b in kernels.available() if b != "reference"])
-def test_few_rows_with_weights_of_any_strides(backend, dtype, n):
-    """Vectors that are longer than a row of weights do not read what is not theirs, or too late."""
-    rng = np.random.default_rng(n)
-    for depth in (1, 2, 5, 40):
-        x = rng.standard_normal((n, depth)).astype(dtype)
-        for columns in (*range(1, 19), 31, 33, 300):
-            wide = rng.standard_normal((depth, columns + 300)).astype(dtype)
-            bias = rng.standard_normal(columns).astype(dtype)
-            for weights in (
-                wide[:, :columns].copy(),
-                wide[::-1, :columns],
-                wide[::-1, :columns].copy()[::-1],
-                np.broadcast_to(wide[0, :columns], (depth, columns)),
-                wide[:, 300:],
-                np.asfortranarray(wide[:, :columns]),
-            ):
-                with kernels.use_backend(backend):
-                    found = kernels.dense_forward(x, weights, bias)
-                want = x.astype(float) @ weights.astype(float) + bias
-                scale = np.abs(x).astype(float) @ np.abs(weights).astype(float) + np.abs(bias)
-                assert (np.abs(found - want) <= 8 * np.finfo(dtype).eps * scale + 1e-30).all()
-
-
-@pytest.mark.parametrize("order", "CF")
-@pytest.mark.parametrize("n", [9, 200])
-def test_order_of_weights(fast_backend, order, n, dtype, rng):
-    """Few rows read weights where they lie, in either order; widths fill cache lines or do not."""
-    for width, activation in product((32, 40), ("relu", "tanh")):
-        weights = np.asarray(rng.normal(size=(width, 48)), dtype, order=order)
-        delta, x = (rng.normal(size=(n, columns)).astype(dtype) for columns in (48, width))
-        for name, arguments in {
-            "dense_forward": (x, weights, np.ones(48, dtype), activation),
-            "delta_backward": (delta, weights, np.tanh(x), activation),
-        }.items():
-            expected = getattr(reference, name)(*arguments)
-            actual = getattr(kernels, name)(*arguments)
-            assert_agrees(actual, expected, dtype, width, f"{name}, {width}, {activation}")
-
-
 @pytest.mark.parametrize("rows", [300, 600])
 def test_gradients_of_several_pieces_of_rows(fast_backend, rows, dtype, rng):
     """Sums over more rows than are multiplied at a time, in panels or where they belong."""

@@ -11,6 +11,8 @@
 enum {
     LINE = 64,
     BLOCK_ROWS = 192, /* a multiple of every tile's rows */
+    FEW_ROWS = 4,       /* so many share each load of a matrix that is read where it lies, see few_rows.h */
+    MOST_DOTS = 6,      /* so many at most are dot products with one, see few_dots.h */
     PACKING_ROWS = 192, /* so many repay packing a matrix that can be read where it lies */
     PART_ROWS = 2048, /* of the sums of a single call, a multiple of SUM_ROWS, see tiles.h */
     NARROW_PADDING = 256, /* padding a panel, times rows, that costs as much as to transpose its gradient */
@@ -52,6 +54,10 @@ static inline int threads_for(double flops, int n_threads)
 {
     return flops < PARALLEL_FLOPS ? 1 : n_threads;
 }
+
+/* Whether a matrix is read by all rows where it lies, without tiles; twice so many are two groups, which take less time
+   than two tiles do. */
+static inline int are_few_rows(long n, long tile_rows) { return n <= FEW_ROWS || (n > tile_rows && n <= 2 * FEW_ROWS); }
 
 /* Blocks of rows for this many threads: equal, none longer than `longest`, a multiple of threads. */
 static inline long rows_of_blocks(long n, long longest, int threads)

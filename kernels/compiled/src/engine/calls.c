@@ -18,7 +18,7 @@ enum {
     DIRECT_PANELS = 2,    /* of columns from which on sums go into C, even if they fill no panel */
     NARROW_PANELS = 8,    /* of columns of which several sums over pieces of rows are better in panels */
     COPIED_ROWS = 4 << 20, /* bytes of rows that are copied whole, at most */
-    IN_PLACE_ROWS = 2,    /* for each of them B is read once more */
+    DOTS_BYTES = 64 << 10, /* of a transposed B from which on more than a few rows do not pack it */
     IN_PLACE_SUMS = 128,  /* rows of x that a gradient sums in one chain */
 };
 
@@ -83,9 +83,13 @@ void fastmlp_scratch_give(char *memory)
 static int in_place(const struct product *p)
 {
     const long real = p->kernels->real_bytes;
-    return p->n <= IN_PLACE_ROWS && !(p->over_rows && p->depth > IN_PLACE_SUMS) && p->a.column_stride == real &&
-           ((p->b.column_stride == real && p->b.row_stride % real == 0) ||
-            (p->b.row_stride == real && p->b.column_stride % real == 0));
+    if (p->a.column_stride != real || p->a.row_stride % real || (p->over_rows && p->depth > IN_PLACE_SUMS))
+        return 0;
+    if (p->b.column_stride == real && p->b.row_stride % real == 0)
+        return are_few_rows(p->n, p->kernels->tile_rows);
+    if (p->b.row_stride != real || p->b.column_stride % real)
+        return 0;
+    return p->n <= FEW_ROWS || (p->n <= MOST_DOTS && times(times(p->depth, p->columns), real) > DOTS_BYTES);
 }
 
 /* Whether B is read where it is, by so few rows that packing it would not pay; of those, rows that are copied

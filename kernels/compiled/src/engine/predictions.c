@@ -5,8 +5,7 @@
 #include "work.h"
 
 enum {
-    FEW_ROWS = 4,             /* so many are predicted row by row, without panels; */
-    FEW_SMALL_ROWS = 12,      /* and so many by weights that stay in the first-level cache: */
+    FEW_SMALL_ROWS = 12,      /* are predicted row by row by weights that stay in the first-level cache: */
     SMALL_WEIGHTS = 32 << 10, /* bytes */
     SMALL_SCRATCH = 16 << 10, /* bytes of working space that predictions of few rows have on the stack */
     SHARED_WEIGHTS = 1 << 20, /* bytes of weights that a few rows share among threads */
@@ -61,7 +60,7 @@ static int is_few(const struct forward *f)
     const int small = weight_bytes(f->design) <= SMALL_WEIGHTS;
     if (f->packed && !small)
         return 0;
-    return f->n <= (small ? FEW_SMALL_ROWS : FEW_ROWS);
+    return small ? f->n <= FEW_SMALL_ROWS : are_few_rows(f->n, f->design->kernels->tile_rows);
 }
 
 /* What a few rows take is the reading of the weights. */

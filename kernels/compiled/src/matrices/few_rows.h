@@ -2,9 +2,10 @@
    the product.
 
    Rows go in groups that share what they load of W. Narrow matrices are summed in registers over their
-   whole depth; wide ones row by row, in a few long streams through memory, a block
-   of rows at a time that stays in the second-level cache while all groups go over it. Every element is
-   the chain of the tiles. */
+   whole depth; wide ones a few rows at a time, in so many streams through memory, a block of rows at a time
+   that stays in the second-level cache while all groups go over it. Streams are prefetched: machines do that
+   for single streams that begin at cache lines, but hardly for several ones that do not, as arrays lie.
+   Every element is the chain of the tiles. */
 #ifndef FASTMLP_FEW_ROWS_H
 #define FASTMLP_FEW_ROWS_H
 
@@ -14,15 +15,14 @@
 #include "work.h"
 
 enum {
-    FEW_AT_ONCE = 4,                  /* rows of a that share the loads of w, */
-    FEW_NARROW = 3,                   /* of a narrow one: with ROW_VECTORS they fill the registers */
-    ROW_VECTORS = 4,                  /* of a row, summed in registers over the whole depth; */
-    DOT_ROWS = VECTOR_BYTES == 64 ? 6 : 3, /* rows of w at a time, whose sums are in registers */
-    SINGLE_VECTORS = 8,               /* of a single one, as many chains as multiplications under way */
-    ROW_STEPS = 8,                    /* rows of w at once where it is read row by row by one row of a, */
-    SHARED_STEPS = 8,                 /* and by several, over their number: factors in registers */
-    NARROW = 4 * ROW_VECTORS * LANES, /* columns up to which registers are the better way */
-    STREAM_BYTES = 128 << 10,         /* of w that several groups of rows go over */
+    FEW_AT_ONCE = FEW_ROWS,               /* rows of a that share the loads of w */
+    ROW_VECTORS = 4,                      /* of a row, summed in registers over the whole depth; */
+    SINGLE_VECTORS = 8,                   /* of a single one, as many chains as multiplications under way */
+    NARROW = 4 * ROW_VECTORS * LANES,     /* columns up to which registers are the better way */
+    ROW_STEPS = 6,                        /* rows of a wider w at a time, at most, */
+    ROW_LINES = ROW_VECTORS / VECTORS,    /* lines of them, for a single row of a, */
+    ROW_AHEAD = 1792 / (int)sizeof(real), /* and elements from what is read of them to what is prefetched */
+    STREAM_BYTES = 128 << 10,             /* of w that several groups of rows go over */
 };
 
 /* A product c = bias + a w, or c += a w. Rows are elements from one row to the next. */
@@ -101,28 +101,55 @@ INLINE void narrow_columns(const int rows, const int vectors, const struct few_r
 #undef COLUMN_OF
 }
 
-/* c += a w for `steps` rows of w from row k on, along all whole vectors of columns. */
+/* A prefetch of so many lines of some rows. */
+INLINE void prefetch_lines(const int rows, const int lines, const real *w, long w_row)
+{
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int l = 0; l < lines; l++)
+            __builtin_prefetch(w + r * w_row + l * PANEL, 0, 3);
+}
+
+/* Columns `from` to `to` of c += a w for `steps` rows of w, so many lines at a time, which are prefetched `ahead`
+   elements further on; or, with 0, vector after vector. */
+INLINE void wide_columns(const int rows, const int steps, const int lines, const struct few_rows *p, const real *w,
+                         vec left[FEW_AT_ONCE][ROW_STEPS], long from, long to, long ahead)
+{
+    const int vectors = lines > 0 ? lines * VECTORS : 1;
+    const long w_row = p->w_row, c_row = p->c_row;
+    real *const c = p->c;
+    for (long j = from; j < to; j += vectors * LANES) {
+        prefetch_lines(steps, lines, w + j + ahead, w_row);
+        UNROLL for (int v = 0; v < vectors; v++) {
+            const long i = j + v * LANES;
+            vec sum[FEW_AT_ONCE];
+            UNROLL for (int r = 0; r < rows; r++)
+                sum[r] = load(c + r * c_row + i);
+            UNROLL for (int s = 0; s < steps; s++) {
+                const vec right = load(w + s * w_row + i);
+                UNROLL for (int r = 0; r < rows; r++)
+                    sum[r] = FMA(left[r][s], right, sum[r]);
+            }
+            UNROLL for (int r = 0; r < rows; r++)
+                store(c + r * c_row + i, sum[r]);
+        }
+    }
+}
+
+/* c += a w for `steps` rows of w from row k on, along all whole vectors of columns. What is prefetched goes on in the
+   next rows where these ones end. */
 INLINE void wide_rows(const int rows, const int steps, const struct few_rows *p, long k)
 {
     vec left[FEW_AT_ONCE][ROW_STEPS];
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int s = 0; s < steps; s++)
             left[r][s] = SPLAT(p->a[r * p->a_row + k + s]);
+    const int lines = rows == 1 ? ROW_LINES : 1;
     const real *w = p->w + k * p->w_row;
-    const long w_row = p->w_row, c_row = p->c_row, whole = p->n_out / LANES * LANES;
-    real *c = p->c;
-    for (long j = 0; j < whole; j += LANES) {
-        vec sum[FEW_AT_ONCE];
-        UNROLL for (int r = 0; r < rows; r++)
-            sum[r] = load(c + r * c_row + j);
-        UNROLL for (int s = 0; s < steps; s++) {
-            const vec right = load(w + s * w_row + j);
-            UNROLL for (int r = 0; r < rows; r++)
-                sum[r] = FMA(left[r][s], right, sum[r]);
-        }
-        UNROLL for (int r = 0; r < rows; r++)
-            store(c + r * c_row + j, sum[r]);
-    }
+    const long some = lines * PANEL, whole = p->n_out / some * some, until = max(whole - ROW_AHEAD, 0) / some * some;
+    const long beyond = min(ROW_AHEAD, whole) + steps * p->w_row - whole;
+    wide_columns(rows, steps, lines, p, w, left, 0, until, ROW_AHEAD);
+    wide_columns(rows, steps, lines, p, w, left, until, whole, beyond);
+    wide_columns(rows, steps, 0, p, w, left, whole, p->n_out / LANES * LANES, 0);
 }
 
 INLINE void narrow_rows(const int rows, const struct few_rows *p)
@@ -141,12 +168,13 @@ INLINE void narrow_rows(const int rows, const struct few_rows *p)
     long j = 0;
     for (; rows == 1 && j + SINGLE_VECTORS * LANES <= n_out; j += SINGLE_VECTORS * LANES)
         narrow_columns(rows, SINGLE_VECTORS, p, j, (SINGLE_VECTORS - 1) * LANES);
-    for (; j + ROW_VECTORS * LANES <= n_out; j += ROW_VECTORS * LANES)
-        narrow_columns(rows, ROW_VECTORS, p, j, (ROW_VECTORS - 1) * LANES);
+    const int vectors = VECTOR_BYTES == 64 || rows < FEW_AT_ONCE ? ROW_VECTORS : 2; /* their sums are in registers */
+    for (; j + vectors * LANES <= n_out; j += vectors * LANES)
+        narrow_columns(rows, vectors, p, j, (vectors - 1) * LANES);
     const long left = n_out - j, last = left - LANES;
-    if (left > 3 * LANES)
+    if (vectors == 4 && left > 3 * LANES)
         narrow_columns(rows, 4, p, j, last);
-    else if (left > 2 * LANES)
+    else if (vectors == 4 && left > 2 * LANES)
         narrow_columns(rows, 3, p, j, last);
     else if (left > LANES)
         narrow_columns(rows, 2, p, j, last);
@@ -154,10 +182,16 @@ INLINE void narrow_rows(const int rows, const struct few_rows *p)
         narrow_columns(rows, 1, p, j, last);
 }
 
+/* Rows of w at once by so many rows of a: their factors stay in registers. */
+INLINE int row_steps(const int rows)
+{
+    return rows == 1 ? ROW_STEPS : rows == 2 ? 4 : VECTOR_BYTES == 64 ? ROW_STEPS : 12 / rows;
+}
+
 /* `rows` rows of c; wide matrices may come in blocks of depth. */
 INLINE void group_body(const int rows, const struct few_rows *p)
 {
-    const int steps = rows == 1 ? ROW_STEPS : rows == 3 ? 4 : SHARED_STEPS / rows;
+    const int steps = row_steps(rows);
     if (p->w_row <= NARROW) {
         narrow_rows(rows, p);
         return;
@@ -193,14 +227,12 @@ static void few_rows_product(long n, const struct few_rows *p)
     static void (*const groups[FEW_AT_ONCE])(const struct few_rows *) = {group_of_1, group_of_2,
                                                                          group_of_3, group_of_4};
     const long depth = p->depth;
-    const int narrow = p->w_row <= NARROW;
-    const long at_once = narrow ? FEW_NARROW : FEW_AT_ONCE;
-    if (LIKELY(n <= at_once)) {
+    if (LIKELY(n <= FEW_AT_ONCE)) {
         groups[n - 1](p);
         return;
     }
     long block = depth;
-    if (!narrow) {
+    if (p->w_row > NARROW) {
         block = STREAM_BYTES / (p->w_row * (long)sizeof(real)) / ROW_STEPS * ROW_STEPS;
         block = block > ROW_STEPS ? block : ROW_STEPS;
     }
@@ -212,7 +244,7 @@ static void few_rows_product(long n, const struct few_rows *p)
         part.depth = depth - k < block ? depth - k : block;
         part.accumulate = k > 0;
         for (long left = n, here; left > 0; left -= here) {
-            here = left == at_once + 1 ? 2 : left < at_once ? left : at_once; /* 2 + 2, not 3 + 1 */
+            here = left == FEW_AT_ONCE + 1 ? 3 : min(left, FEW_AT_ONCE); /* 3 + 2, not 4 + 1 */
             groups[here - 1](&part);
             part.a += here * p->a_row;
             part.c += here * p->c_row;
@@ -227,44 +259,6 @@ static void row_product(const real *a, long depth, const real *w, long w_row, lo
     const struct few_rows p = {.a = a, .w = w, .bias = bias, .w_row = w_row, .depth = depth,
                                .n_out = n_out, .c = c};
     group_of_1(&p);
-}
-
-/* Sums of some rows of w times a: their streams keep the memory busy, and their last sums each other. */
-INLINE void dots_of_rows(const int rows, const real *a, long depth, const real *w, long w_row, real *c)
-{
-    vec sum[DOT_ROWS][ROW_VECTORS];
-    UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int v = 0; v < ROW_VECTORS; v++)
-            sum[r][v] = (vec){0};
-    long k = 0;
-    for (; k + ROW_VECTORS * LANES <= depth; k += ROW_VECTORS * LANES)
-        UNROLL for (int v = 0; v < ROW_VECTORS; v++) {
-            const vec left = load(a + k + v * LANES);
-            UNROLL for (int r = 0; r < rows; r++)
-                sum[r][v] = FMA(left, load(w + r * w_row + k + v * LANES), sum[r][v]);
-        }
-    for (; k + LANES <= depth; k += LANES)
-        UNROLL for (int r = 0; r < rows; r++)
-            sum[r][0] = FMA(load(a + k), load(w + r * w_row + k), sum[r][0]);
-    UNROLL for (int r = 0; r < rows; r++) {
-        real total = sum_lanes((sum[r][0] + sum[r][1]) + (sum[r][2] + sum[r][3]));
-        for (long rest = k; rest < depth; rest++)
-            total = REAL_FMA(a[rest], w[r * w_row + rest], total);
-        c[r] = total;
-    }
-}
-
-/* c[j] = bias[j] + sum over k of a[k] w[j][k]: the rows of w are w_row elements apart. */
-static void row_dots(const real *a, long depth, const real *w, long w_row, long n_out,
-                     const real *bias, real *c)
-{
-    long j = 0;
-    for (; j + DOT_ROWS <= n_out; j += DOT_ROWS)
-        dots_of_rows(DOT_ROWS, a, depth, w + j * w_row, w_row, c + j);
-    for (; j < n_out; j++)
-        dots_of_rows(1, a, depth, w + j * w_row, w_row, c + j);
-    for (j = 0; bias && j < n_out; j++)
-        c[j] = bias[j] + c[j];
 }
 
 #endif

@@ -19,23 +19,31 @@
 #ifndef FASTMLP_PLAIN_PRODUCTS_H
 #define FASTMLP_PLAIN_PRODUCTS_H
 
+#include "matrices/few_dots.h"
 #include "matrices/few_rows.h"
 #include "passes/plain/pieces.h"
 #include "passes/plain/results.h"
 
-/* One row or two, by a B that is read where it is. */
+/* A few rows, by a B that is read where it is. */
 static void block_in_place(const struct product *p, long row, long n, long column, long columns)
 {
-    const char *b = p->b.data + column * p->b.column_stride;
-    const real *bias = p->bias ? (const real *)p->bias + column : NULL;
-    const int by_rows = p->b.column_stride == (long)sizeof(real);
-    const ptrdiff_t step = (by_rows ? p->b.row_stride : p->b.column_stride) / (long)sizeof(real);
-    for (long r = row; r < row + n; r++) {
-        (by_rows ? row_product : row_dots)((const real *)(p->a.data + r * p->a.row_stride), p->depth,
-                                           (const real *)b, step, columns, bias,
-                                           (real *)p->c + r * p->columns + column);
+    const ptrdiff_t real_bytes = sizeof(real), a_row = p->a.row_stride / real_bytes;
+    const real *const a = (const real *)(p->a.data + row * p->a.row_stride);
+    const real *const b = (const real *)(p->b.data + column * p->b.column_stride);
+    const real *const bias = p->bias ? (const real *)p->bias + column : NULL;
+    real *const c = (real *)p->c + row * p->columns + column;
+    if (p->b.column_stride == real_bytes)
+        few_rows_product(n, &(struct few_rows){
+            .a = a, .a_row = a_row, .w = b, .w_row = p->b.row_stride / real_bytes, .bias = bias,
+            .depth = p->depth, .n_out = columns, .c = c, .c_row = p->columns,
+        });
+    else
+        few_dots_product(n, &(struct few_dots){
+            .a = a, .a_row = a_row, .w = b, .w_row = p->b.column_stride / real_bytes, .bias = bias,
+            .depth = p->depth, .n_out = columns, .c = c, .c_row = p->columns,
+        });
+    for (long r = row; r < row + n; r++)
         finish_in_place(p, r, column, columns);
-    }
 }
 
 /* What a block of C is made of, and where in the thread's scratch memory. */
