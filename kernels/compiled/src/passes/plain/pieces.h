@@ -79,17 +79,25 @@ struct over_rows {
     struct sums_call call;
 };
 
-/* Some panels of C by the features of one panel of A, from row `row` of C on. */
-static void product_of_strip(const struct over_rows *p, long j, long wide, long row, const real *a)
+/* Some panels of C by one tile of features, which begins with row `row` of C. */
+static void product_of_tile(const struct over_rows *p, long j, long wide, long row, long features, const real *a)
 {
     const struct part_of_c *to = p->to;
-    const long here = min(p->m->rows - row, p->space->strip);
-    const struct parts parts = parts_of(here, p->space->tile);
     sums_tile *const *tiles = to->half && j + wide == to->panels && wide == 1 ? sums_halves : sums_tiles[wide - 1];
-    real *c = to->c + j * to->panel + row * to->row;
+    tiles[features - 1](p->m->deep, a, p->m->b + j * p->space->b_panel, to->c + j * to->panel + row * to->row, &p->call);
+}
+
+/* The features of one panel of A, from row `row` of C on: some panels of C for all of them, or, where rows of C are
+   written one after the other, all panels for a tile of them. More rows than a tile's, which may be pages apart, would
+   meet in the same sets of the first-level cache. */
+static void product_of_strip(const struct over_rows *p, long first, long last, long row, int by_rows, const real *a)
+{
+    const long here = min(p->m->rows - row, p->space->strip), step = by_rows ? TILE_PANELS : last - first;
+    const struct parts parts = parts_of(here, p->space->tile);
     for (long i = 0, t = 0, part; i < here; i += part, t++) {
         part = part_at(parts, t);
-        tiles[part - 1](p->m->deep, a + i, p->m->b + j * p->space->b_panel, c + i * to->row, &p->call);
+        for (long j = first; j < last; j += step)
+            product_of_tile(p, j, min(last - j, step), row + i, part, a + i);
     }
 }
 
@@ -101,15 +109,11 @@ static void product_over_rows(const struct product_space *s, const struct piece 
     enum { SHALLOW = 48 }; /* rows of x */
     const struct over_rows p = {s, m, to, {.d_panel = s->b_panel, .c_row = to->row, .c_panel = to->panel,
                                            .accumulate = !m->first, .factor = (real)factor}};
-    const long panels = to->panels, strips = blocks_of(m->rows, s->strip), wide = TILE_PANELS;
-    if (m->deep <= SHALLOW)
+    const int by_rows = m->deep <= SHALLOW;
+    const long panels = to->panels, strips = blocks_of(m->rows, s->strip), wide = by_rows ? panels : TILE_PANELS;
+    for (long j = 0; j < panels; j += wide)
         for (long i = 0; i < strips; i++)
-            for (long j = 0; j < panels; j += wide)
-                product_of_strip(&p, j, min(panels - j, wide), i * s->strip, m->a + i * m->a_panel);
-    else
-        for (long j = 0; j < panels; j += wide)
-            for (long i = 0; i < strips; i++)
-                product_of_strip(&p, j, min(panels - j, wide), i * s->strip, m->a + i * m->a_panel);
+            product_of_strip(&p, j, min(j + wide, panels), i * s->strip, by_rows, m->a + i * m->a_panel);
 }
 
 /* Pack a piece of A, unless it lies as if it were packed. */
