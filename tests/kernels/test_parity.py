@@ -173,3 +173,19 @@ def test_gradients_of_several_pieces_of_rows(fast_backend, rows, dtype, rng):
         x, delta = (rng.normal(size=(rows, n)).astype(dtype) for n in (30, columns))
         expected = reference.weight_gradient(x, delta)
         assert_agrees(kernels.weight_gradient(x, delta), expected, dtype, rows, f"{columns}")
+
+
+@pytest.mark.parametrize("columns", [1, 3, 8, 10, 17, 33, 100, 150])
+@pytest.mark.parametrize("features", [5, 40, 130, 600])
+def test_gradients_of_rows_where_they_lie(fast_backend, features, columns, dtype, rng):
+    """Narrow layers are not packed; rows, which may overlap, are not read beyond their end."""
+    for rows in (2, 9, 60, 300):
+        x = rng.normal(size=(rows, features)).astype(dtype)
+        delta = rng.normal(size=(rows, columns)).astype(dtype)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            rng.normal(size=rows + columns - 1).astype(dtype), columns
+        )
+        beside = np.concatenate([delta, np.full_like(delta, np.nan)], axis=1)[:, :columns]
+        for errors in (delta, windows, beside, delta[::-1], np.broadcast_to(delta[0], delta.shape)):
+            expected = reference.weight_gradient(x, errors)
+            assert_agrees(kernels.weight_gradient(x, errors), expected, dtype, rows, f"{rows}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 TILE = re.compile(
-    r"^[0-9a-f]+ <((forward|gradient|sums|descent|step|few|rows|half|plain)_(\d+)x(\d+)(h|v\d)?)"
+    r"^[0-9a-f]+ <((forward|gradient|sums|descent|step|few|rows|half|plain)_(\d+)x(\d+)(hr?|r|v\d)?)"
     r"(?:\.\w+)*>:$"
 )
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
@@ -53,7 +53,9 @@ def tiles_of(disassembly: str) -> Iterator[tuple[str, float, list[Instruction]]]
             name = ""
         if header := TILE.match(line):
             # Half a panel (h), or three vectors, of which two make a panel, from one on (v).
-            wide = 0.5 if header[2] == "half" or header[5] == "h" else int(header[4])
+            wide = (
+                0.5 if header[2] == "half" or (header[5] or "").startswith("h") else int(header[4])
+            )
             wide = 1.5 if (header[5] or "").startswith("v") else wide
             name, size, body = header[1], int(header[3]) * wide, []
         elif name and (match := INSTRUCTION.match(line)):

@@ -96,33 +96,60 @@ static descent_tile *const descent_halves[TILE_FEATURES] = {EACH_FEATURES(DESCEN
 #define descent_halves descent_tiles[0]
 #endif
 
-/* Gradient tiles of plain matrices. */
-typedef void sums_tile(long rows, const real *a, const real *d, real *c, const struct sums_call *);
-#define SUMS_TILE_OF(NAME, F, N)                                                                   \
-    OUTLINE void sums_##NAME(long rows, const real *a, const real *d, real *c, const struct sums_call *call) \
+/* Gradient tiles of plain matrices: of panels, and of rows where they lie. */
+typedef void sums_tile(long rows, const real *a, const real *d, const real *last, real *c, const struct sums_call *);
+#define SUMS_TILE_OF(NAME, IN_ROWS, F, N)                                                          \
+    OUTLINE void sums_##NAME(long rows, const real *a, const real *d, const real *last, real *c,   \
+                             const struct sums_call *call)                                         \
     {                                                                                              \
-        sums_body(F, N, rows, a, d, c, call);                                                      \
+        sums_body(F, N, IN_ROWS, rows, a, d, last, c, call);                                       \
     }
-#define SUMS_TILE(F, P) SUMS_TILE_OF(F##x##P, F, P * VECTORS)
-#define SUMS_HALF(F, P) SUMS_TILE_OF(F##x##P##h, F, P * VECTORS / 2)
+#define SUMS_TILES(F, P)                                                                           \
+    SUMS_TILE_OF(F##x##P, 0, F, P * VECTORS)                                                       \
+    SUMS_TILE_OF(F##x##P##r, 1, F, P * VECTORS)
+#define SUMS_HALVES(F, P)                                                                          \
+    SUMS_TILE_OF(F##x##P##h, 0, F, P * VECTORS / 2)                                                \
+    SUMS_TILE_OF(F##x##P##hr, 1, F, P * VECTORS / 2)
 #define SUMS_NAME(F, P) sums_##F##x##P,
+#define SUMS_ROWS_NAME(F, P) sums_##F##x##P##r,
 #define SUMS_HALF_NAME(F, P) sums_##F##x##P##h,
-EACH_FEATURES(SUMS_TILE, 1)
+#define SUMS_HALF_ROWS_NAME(F, P) sums_##F##x##P##hr,
+EACH_FEATURES(SUMS_TILES, 1)
 #if TILE_PANELS == 2
-EACH_FEATURES(SUMS_TILE, 2)
+EACH_FEATURES(SUMS_TILES, 2)
 #endif
-static sums_tile *const sums_tiles[TILE_PANELS][TILE_FEATURES] = {
-    {EACH_FEATURES(SUMS_NAME, 1)},
+static sums_tile *const sums_tiles[2][TILE_PANELS][TILE_FEATURES] = {
+    {
+        {EACH_FEATURES(SUMS_NAME, 1)},
 #if TILE_PANELS == 2
-    {EACH_FEATURES(SUMS_NAME, 2)},
+        {EACH_FEATURES(SUMS_NAME, 2)},
 #endif
+    },
+    {
+        {EACH_FEATURES(SUMS_ROWS_NAME, 1)},
+#if TILE_PANELS == 2
+        {EACH_FEATURES(SUMS_ROWS_NAME, 2)},
+#endif
+    },
 };
 #if VECTOR_BYTES < 64
-EACH_FEATURES(SUMS_HALF, 1)
-static sums_tile *const sums_halves[TILE_FEATURES] = {EACH_FEATURES(SUMS_HALF_NAME, 1)};
-#else
-#define sums_halves sums_tiles[0]
+EACH_FEATURES(SUMS_HALVES, 1)
+static sums_tile *const sums_halves[2][TILE_FEATURES] = {
+    {EACH_FEATURES(SUMS_HALF_NAME, 1)},
+    {EACH_FEATURES(SUMS_HALF_ROWS_NAME, 1)},
+};
 #endif
+/* The tiles of so many panels, or of half of one. */
+INLINE sums_tile *const *sums_tiles_of(int in_rows, long panels, int half)
+{
+#if VECTOR_BYTES < 64
+    if (half)
+        return sums_halves[in_rows];
+#else
+    (void)half;
+#endif
+    return sums_tiles[in_rows][panels - 1];
+}
 
 /* Vectors of a matrix with so many columns that need be computed: whole panels and halves of one. */
 INLINE long vectors_of(long columns)

@@ -172,41 +172,42 @@ struct gradient_call {
 enum prefetched { NOTHING, TILES, COMING };
 
 /* One row of A and D. */
-INLINE void gradient_step(const int features, const int first, const int vectors, const int row,
-                          const real *a, const real *d, long d_panel, vec sum[][TILE_VECTORS])
+INLINE void gradient_step(const int features, const int first, const int vectors, const real *a, const real *d,
+                          long d_panel, vec sum[][TILE_VECTORS])
 {
     vec right[TILE_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++)
-        right[v] = load(d + row * PANEL + VECTOR_AT(first + v, d_panel));
+        right[v] = load(d + VECTOR_AT(first + v, d_panel));
     UNROLL for (int i = 0; i < features; i++) {
-        const vec left = SPLAT(a[row * PANEL + i]);
+        const vec left = SPLAT(a[i]);
         UNROLL for (int v = 0; v < vectors; v++)
             sum[i][v] = FMA(left, right[v], sum[i][v]);
     }
 }
 
 /* FEATURES rows of C and its vectors FIRST ... FIRST + VECTORS - 1, over all rows of A and D; features lie
-   next to each other in A's panel. `steps` rows, a power of two, are written one after the other. */
+   next to each other in a row of A. `steps` rows, a power of two, are written one after the other. */
 INLINE void gradient_sums(const int features, const int first, const int vectors,
-                          const enum prefetched prefetched, const int steps, long rows, const real *a, const real *d,
-                          long d_panel, const char *coming, long step, vec sum[][TILE_VECTORS])
+                          const enum prefetched prefetched, const int steps, long rows, const real *a, long a_row,
+                          const real *d, long d_row, long d_panel, const char *coming, long step,
+                          vec sum[][TILE_VECTORS])
 {
     UNROLL for (int i = 0; i < features; i++)
         UNROLL for (int v = 0; v < vectors; v++)
             sum[i][v] = (vec){0};
-    const real *end = a + (rows & -steps) * PANEL;
-    INNER_LOOP for (; a != end; a += steps * PANEL, d += steps * PANEL)
+    const real *end = a + (rows & -steps) * a_row;
+    INNER_LOOP for (; a != end; a += steps * a_row, d += steps * d_row)
         UNROLL for (int r = 0; r < steps; r++, coming += step) {
             if (prefetched == COMING)
                 __builtin_prefetch(coming, 1, 2);
             else if (prefetched == TILES)
                 __builtin_prefetch(coming, 0, 3);
-            gradient_step(features, first, vectors, r, a, d, d_panel, sum);
+            gradient_step(features, first, vectors, a + r * a_row, d + r * d_row, d_panel, sum);
         }
-    end += (rows & (steps - 1)) * PANEL;
+    end += (rows & (steps - 1)) * a_row;
     if (steps > 1)
-        INNER_LOOP for (; a != end; a += PANEL, d += PANEL)
-            gradient_step(features, first, vectors, 0, a, d, d_panel, sum);
+        INNER_LOOP for (; a != end; a += a_row, d += d_row)
+            gradient_step(features, first, vectors, a, d, d_panel, sum);
 }
 
 /* sum += what is in memory, of earlier blocks of rows. */
@@ -223,7 +224,8 @@ INLINE void gradient_body(const int features, const int first, const int vectors
 {
     vec sum[PANEL][TILE_VECTORS];
     const long c_panel = call->c_panel;
-    gradient_sums(features, first, vectors, COMING, GRADIENT_STEPS, rows, a, d, call->d_panel, call->coming, call->step, sum);
+    gradient_sums(features, first, vectors, COMING, GRADIENT_STEPS, rows, a, PANEL, d, PANEL, call->d_panel, call->coming,
+                  call->step, sum);
     if (call->accumulate)
         add_tile(features, first, vectors, c, PANEL, c_panel, sum);
     UNROLL for (int i = 0; i < features; i++)
@@ -233,18 +235,24 @@ INLINE void gradient_body(const int features, const int first, const int vectors
 
 /* The same with C anywhere, and times a factor. */
 struct sums_call {
+    long a_row, d_row; /* elements from one row to the next, of tiles that read A or D where they lie */
     long d_panel, c_row, c_panel;
     int accumulate;
     real factor;
 };
 
-INLINE void sums_body(const int features, const int vectors, long rows, const real *a, const real *d, real *c,
-                      const struct sums_call *call)
+/* With `last` the last row of D lies apart, where vectors that go beyond its end may be read. */
+INLINE void sums_body(const int features, const int vectors, const int in_rows, long rows, const real *a, const real *d,
+                      const real *last, real *c, const struct sums_call *call)
 {
     vec sum[PANEL][TILE_VECTORS];
+    const long a_row = in_rows ? call->a_row : PANEL, d_row = in_rows ? call->d_row : PANEL;
     if (call->c_row != PANEL)
         prefetch_tile(features, whole_panels(vectors) / VECTORS, 1, c, call->c_row, call->c_panel);
-    gradient_sums(features, 0, vectors, NOTHING, DESCENT_STEPS, rows, a, d, call->d_panel, NULL, 0, sum);
+    rows -= in_rows && last;
+    gradient_sums(features, 0, vectors, NOTHING, DESCENT_STEPS, rows, a, a_row, d, d_row, call->d_panel, NULL, 0, sum);
+    if (in_rows && last)
+        gradient_step(features, 0, vectors, a + rows * a_row, last, call->d_panel, sum);
     const long c_row = call->c_row, c_panel = call->c_panel;
     if (call->accumulate)
         add_tile(features, 0, vectors, c, c_row, c_panel, sum);
@@ -267,7 +275,8 @@ INLINE double descent_body(const int features, const int first, const int vector
                            const struct descent *by)
 {
     vec sum[PANEL][TILE_VECTORS];
-    gradient_sums(features, first, vectors, TILES, 1, rows, a, d, by->d_panel, (const char *)next, LINE_BYTES, sum);
+    gradient_sums(features, first, vectors, TILES, 1, rows, a, PANEL, d, PANEL, by->d_panel, (const char *)next,
+                  LINE_BYTES, sum);
     if (init)
         add_tile(features, first, vectors, init, PANEL, by->init_panel, sum);
     const vec rate = SPLAT((real)-by->rate), l2 = SPLAT((real)by->l2);
@@ -301,8 +310,8 @@ INLINE void step_tile(const int features, const int first, const int vectors,
                       const real *next, real *w, const struct descent *by)
 {
     vec sum[PANEL][TILE_VECTORS];
-    gradient_sums(features, first, vectors, prefetched, DESCENT_STEPS, rows, a, d, by->d_panel, (const char *)next, LINE_BYTES,
-                  sum);
+    gradient_sums(features, first, vectors, prefetched, DESCENT_STEPS, rows, a, PANEL, d, PANEL, by->d_panel,
+                  (const char *)next, LINE_BYTES, sum);
     const vec rate = SPLAT((real)-by->rate);
     const long w_panel = by->w_panel;
     UNROLL for (int i = 0; i < features; i++)

@@ -16,7 +16,25 @@ struct product_space {
     long c_panel, a_panel, b_panel; /* elements */
     long c, a, b, columns, lines;
     long tile, strip; /* features of a tile, and of a panel of A, of a gradient */
+    int rows_of_a, rows_of_b; /* whether x and errors of a gradient are read where they lie */
 };
+
+enum {
+    SHALLOW_ROWS = 48, /* rows of x of which so little is multiplied that errors stay in the second-level cache */
+    /* Bytes from one row to the next, below which tiles read rows where they lie: those of x, of which they take a few
+       features, and of errors, of which they take a line or two. Farther apart rows meet in few sets of the first-level
+       cache, and each tile waits for the second-level one, which costs more than packing. Vectors that go beyond the
+       end of a row of errors must end in the next one. */
+    NEAR_ROWS = 2 << 10,
+    NEAR_ERRORS = TILE_PANELS == 1 ? 512 : 640,
+};
+
+/* Whether rows of a matrix are consecutive elements, one row after the other, less than so many bytes apart. */
+INLINE int near_rows(ptrdiff_t row_stride, ptrdiff_t column_stride, long less)
+{
+    return column_stride == (long)sizeof(real) && row_stride > 0 && row_stride < less &&
+           row_stride % (long)sizeof(real) == 0;
+}
 
 /* Rows of a single piece share panels of B that are packed as they are used; for several pieces, and for gradients
    of few rows, whose B is small, all of them are packed first. */
@@ -38,6 +56,10 @@ static struct product_space product_space(const struct product *p)
                               .a_panel = (p->over_rows ? deep : piece) * PANEL,
                               .b_panel = deep * PANEL,
                               .tile = strips ? part_at(parts_of(features, TILE_FEATURES), 0) : TILE_FEATURES};
+    s.rows_of_a = p->over_rows && p->depth > 0 && near_rows(p->a.column_stride, p->a.row_stride, NEAR_ROWS);
+    s.rows_of_b = s.rows_of_a && near_rows(p->b.row_stride, p->b.column_stride, NEAR_ERRORS) &&
+                  p->b.row_stride >= (round_up(p->columns, PANEL) - p->columns) * (long)sizeof(real);
+    s.rows_of_a = s.rows_of_b || (s.rows_of_a && p->depth > SHALLOW_ROWS);
     s.strip = strips ? PANEL / s.tile * s.tile : PANEL;
     const long copied = rows_collide(p->a, p->n, TILE_ROWS) ? times(rows, row_apart(p->depth) / PANEL) : 0;
     const long a_lines = p->plain       ? copied
@@ -62,15 +84,16 @@ struct part_of_c {
     ptrdiff_t gate; /* elements to the activations that tiles gate it by, or 0 */
 };
 
-/* A piece of the depth: some rows of A by some panels of B. */
+/* A piece of the depth: some rows of A by some panels of B; elements from one panel to the next, and, of gradients,
+   from one row of x and of errors to the next. */
 struct piece {
     long rows, deep;
-    const real *a, *b, *bias;
-    long a_panel;
+    const real *a, *b, *bias, *last_b; /* the last row of errors */
+    long a_panel, a_row, b_panel, b_row;
     int first, last;
 };
 
-/* c += a b for a piece of A = x^T, packed by its columns: row k of a panel begins with `strip` consecutive elements
+/* c += a b for a piece of A = x^T. Packed by its columns, row k of a panel begins with `strip` consecutive elements
    of row k of x, which are whole tiles. */
 struct over_rows {
     const struct product_space *space;
@@ -83,8 +106,12 @@ struct over_rows {
 static void product_of_tile(const struct over_rows *p, long j, long wide, long row, long features, const real *a)
 {
     const struct part_of_c *to = p->to;
-    sums_tile *const *tiles = to->half && j + wide == to->panels && wide == 1 ? sums_halves : sums_tiles[wide - 1];
-    tiles[features - 1](p->m->deep, a, p->m->b + j * p->space->b_panel, to->c + j * to->panel + row * to->row, &p->call);
+    const struct piece *m = p->m;
+    const int half = to->half && j + wide == to->panels && wide == 1;
+    sums_tile *const *tiles = sums_tiles_of(p->space->rows_of_a, wide, half);
+    const long at = j * m->b_panel;
+    const real *last = m->last_b ? m->last_b + at : NULL;
+    tiles[features - 1](m->deep, a, m->b + at, last, to->c + j * to->panel + row * to->row, &p->call);
 }
 
 /* The features of one panel of A, from row `row` of C on: some panels of C for all of them, or, where rows of C are
@@ -106,17 +133,16 @@ static void product_of_strip(const struct over_rows *p, long first, long last, l
 static void product_over_rows(const struct product_space *s, const struct piece *m, double factor,
                               const struct part_of_c *to)
 {
-    enum { SHALLOW = 48 }; /* rows of x */
-    const struct over_rows p = {s, m, to, {.d_panel = s->b_panel, .c_row = to->row, .c_panel = to->panel,
-                                           .accumulate = !m->first, .factor = (real)factor}};
-    const int by_rows = m->deep <= SHALLOW;
+    const struct over_rows p = {s, m, to, {.a_row = m->a_row, .d_row = m->b_row, .d_panel = m->b_panel, .c_row = to->row,
+                                           .c_panel = to->panel, .accumulate = !m->first, .factor = (real)factor}};
+    const int by_rows = m->deep <= SHALLOW_ROWS;
     const long panels = to->panels, strips = blocks_of(m->rows, s->strip), wide = by_rows ? panels : TILE_PANELS;
     for (long j = 0; j < panels; j += wide)
         for (long i = 0; i < strips; i++)
             product_of_strip(&p, j, min(j + wide, panels), i * s->strip, by_rows, m->a + i * m->a_panel);
 }
 
-/* Pack a piece of A, unless it lies as if it were packed. */
+/* Pack a piece of A, unless it lies as if it were packed, or is read where it lies. */
 static void pack_a(const struct product *p, const struct product_space *s, struct matrix a, struct piece *m, real *to)
 {
     struct matrix x = a;
@@ -124,9 +150,11 @@ static void pack_a(const struct product *p, const struct product_space *s, struc
         x = (struct matrix){a.data, a.column_stride, a.row_stride};
     m->a = to;
     m->a_panel = s->a_panel;
-    if (lies_in_panel(&x) && (p->over_rows ? m->rows : m->deep) <= PANEL) {
+    m->a_row = PANEL;
+    if (s->rows_of_a || (lies_in_panel(&x) && (p->over_rows ? m->rows : m->deep) <= PANEL)) {
         m->a = (const real *)x.data;
         m->a_panel = s->strip; /* forward there is no second panel */
+        m->a_row = x.row_stride / (ptrdiff_t)sizeof(real);
     } else if (p->over_rows) {
         pack_strips(x, m->deep, m->rows, s->strip, to, s->a_panel);
     } else {
@@ -134,13 +162,29 @@ static void pack_a(const struct product *p, const struct product_space *s, struc
     }
 }
 
-/* The same for B, whose padding must be zeros. */
-static const real *packed_b(const struct product_space *s, struct matrix b, long deep, long columns, real *to)
+/* The same for so many columns of B, whose padding must be zeros, unless it is read where it lies: then that of its last
+   row. */
+static void pack_b(const struct product_space *s, struct matrix b, long columns, struct piece *m, real *to)
 {
+    m->b = to;
+    m->b_panel = s->b_panel;
+    m->b_row = PANEL;
+    m->last_b = NULL;
+    if (s->rows_of_b) {
+        const struct matrix last = {b.data + (m->deep - 1) * b.row_stride, b.row_stride, b.column_stride};
+        m->b = (const real *)b.data;
+        m->b_panel = PANEL;
+        m->b_row = b.row_stride / (ptrdiff_t)sizeof(real);
+        if (columns % PANEL) {
+            m->last_b = to;
+            pack_panels(last, 1, columns, to, PANEL);
+        }
+        return;
+    }
     if (lies_in_panel(&b) && columns == PANEL)
-        return (const real *)b.data;
-    pack_panels(b, deep, columns, to, s->b_panel);
-    return to;
+        m->b = (const real *)b.data;
+    else
+        pack_panels(b, m->deep, columns, to, s->b_panel);
 }
 
 /* A piece of a product, some panels of C. */
@@ -155,7 +199,7 @@ static void piece_product(const struct product *p, const struct product_space *s
     if (p->over_rows)
         product_over_rows(s, m, m->last && p->direct ? p->factor : 1, to);
     else
-        product_of(m->rows, m->deep, m->a, m->a_panel, m->b, s->b_panel, m->bias, !m->first, epilogue, to->c, to->row,
+        product_of(m->rows, m->deep, m->a, m->a_panel, m->b, m->b_panel, m->bias, !m->first, epilogue, to->c, to->row,
                    to->panel, to->panels, to->half);
 }
 

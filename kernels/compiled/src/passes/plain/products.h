@@ -131,7 +131,8 @@ static void multiply_piece(const struct block *k, struct piece m, long row, long
         piece_product(k->product, &k->space, &m, &to);
     if (whole == panels)
         return;
-    m.b += whole * k->space.b_panel;
+    m.b += whole * m.b_panel;
+    m.last_b += m.last_b ? whole * m.b_panel : 0;
     m.bias += m.bias ? whole * PANEL : 0;
     to = k->edge;
     to.c += row * to.row;
@@ -145,7 +146,7 @@ static void packed_block(const struct block *k, struct matrix from_a, struct mat
     const long some = panels_at_once(p, k->panels);
     for (long j = 0, panels; j < k->panels; j += panels) {
         panels = min(some, k->panels - j);
-        m.b = packed_b(&k->space, from_b, m.deep, min(k->columns - j * PANEL, panels * PANEL), k->b);
+        pack_b(&k->space, from_b, min(k->columns - j * PANEL, panels * PANEL), &m, k->b);
         from_b.data += panels * PANEL * from_b.column_stride;
         struct matrix rows = from_a;
         for (long r = 0; r < k->n; r += m.rows) {
