@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 TILE = re.compile(
-    r"^[0-9a-f]+ <((forward|gradient|sums|descent|step|few|rows|half|plain)_(\d+)x(\d+)(hr?|r|v\d)?)"
-    r"(?:\.\w+)*>:$"
+    r"^[0-9a-f]+ <((forward|gradient|sums|descent|step|few|rows|half|plain)"
+    r"_(\d+)x(\d+)(hr?|r|v\d)?)(?:\.\w+)*>:$"
 )
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
 JUMP_TARGET = re.compile(r"^([0-9a-f]+)\b")
