@@ -53,10 +53,9 @@ def tiles_of(disassembly: str) -> Iterator[tuple[str, float, list[Instruction]]]
             name = ""
         if header := TILE.match(line):
             # Half a panel (h), or three vectors, of which two make a panel, from one on (v).
-            wide = (
-                0.5 if header[2] == "half" or (header[5] or "").startswith("h") else int(header[4])
-            )
-            wide = 1.5 if (header[5] or "").startswith("v") else wide
+            suffix = header[5] or ""
+            wide = 0.5 if header[2] == "half" or suffix.startswith("h") else int(header[4])
+            wide = 1.5 if suffix.startswith("v") else wide
             name, size, body = header[1], int(header[3]) * wide, []
         elif name and (match := INSTRUCTION.match(line)):
             body.append(Instruction(int(match[1], 16), match[2], match[3]))

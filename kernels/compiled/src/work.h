@@ -12,7 +12,7 @@ enum {
     LINE = 64,
     BLOCK_ROWS = 192, /* a multiple of every tile's rows */
     FEW_ROWS = 4,       /* so many share each load of a matrix that is read where it lies, see few_rows.h */
-    MOST_DOTS = 6,      /* so many at most are dot products with one, see few_dots.h */
+    MOST_DOTS = 6,      /* at most so many are multiplied by a transposed matrix where it lies, see few_dots.h */
     PACKING_ROWS = 192, /* so many repay packing a matrix that can be read where it lies */
     PART_ROWS = 2048, /* of the sums of a single call, a multiple of SUM_ROWS, see tiles.h */
     NARROW_PADDING = 256, /* padding a panel, times rows, that costs as much as to transpose its gradient */

@@ -83,7 +83,8 @@ void fastmlp_scratch_give(char *memory)
 static int in_place(const struct product *p)
 {
     const long real = p->kernels->real_bytes;
-    if (p->a.column_stride != real || p->a.row_stride % real || (p->over_rows && p->depth > IN_PLACE_SUMS))
+    if (p->a.column_stride != real || (p->n > 1 && p->a.row_stride % real) ||
+        (p->over_rows && p->depth > IN_PLACE_SUMS))
         return 0;
     if (p->b.column_stride == real && p->b.row_stride % real == 0)
         return are_few_rows(p->n, p->kernels->tile_rows);

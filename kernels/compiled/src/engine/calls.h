@@ -20,7 +20,7 @@ struct product {
     long piece_rows;            /* of A that are packed at a time */
     int direct;                 /* sums go into C, not into panels, see plain/products.h */
     int plain;                  /* few rows: B is read where it is by tiles, see plain_weights.h */
-    int in_place;               /* few rows: B is read where it is, see few_rows.h */
+    int in_place;               /* few rows: B is read where it is, see few_rows.h and few_dots.h */
     int several_sums;           /* over so many rows that their sum is taken in parts */
     char *scratch;
     long scratch_bytes;

@@ -5,7 +5,7 @@
 #include "work.h"
 
 enum {
-    FEW_SMALL_ROWS = 12,      /* are predicted row by row by weights that stay in the first-level cache: */
+    FEW_SMALL_ROWS = 12,      /* so many are predicted without panels by weights that stay in the first-level cache: */
     SMALL_WEIGHTS = 32 << 10, /* bytes */
     SMALL_SCRATCH = 16 << 10, /* bytes of working space that predictions of few rows have on the stack */
     SHARED_WEIGHTS = 1 << 20, /* bytes of weights that a few rows share among threads */

@@ -3,7 +3,8 @@
         c[r][j] = bias[j] + sum over k of a[r][k] w[j][k]
 
    Some rows of w at a time meet some of a, with vectors along the depth, whose lanes are added up in the end. An element
-   is the same whatever number of rows there is: two chains of vectors, which take turns, then sum_each. */
+   is the same whatever number of rows there is: two chains of vectors, which take turns, what is left of the depth in
+   the second one, then sum_each. */
 #ifndef FASTMLP_FEW_DOTS_H
 #define FASTMLP_FEW_DOTS_H
 

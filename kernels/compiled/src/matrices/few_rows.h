@@ -3,8 +3,8 @@
 
    Rows go in groups that share what they load of W. Narrow matrices are summed in registers over their
    whole depth; wide ones a few rows at a time, in so many streams through memory, a block of rows at a time
-   that stays in the second-level cache while all groups go over it. Streams are prefetched: machines do that
-   for single streams that begin at cache lines, but hardly for several ones that do not, as arrays lie.
+   that stays in the second-level cache while all groups go over it. Streams are prefetched: processors
+   do that themselves for one that begins at a cache line, but hardly for several that do not, and arrays seldom do.
    Every element is the chain of the tiles. */
 #ifndef FASTMLP_FEW_ROWS_H
 #define FASTMLP_FEW_ROWS_H
@@ -16,13 +16,16 @@
 
 enum {
     FEW_AT_ONCE = FEW_ROWS,               /* rows of a that share the loads of w */
-    ROW_VECTORS = 4,                      /* of a row, summed in registers over the whole depth; */
+    ROW_VECTORS = 4,                      /* of a row, at most, summed in registers over the whole depth; */
     SINGLE_VECTORS = 8,                   /* of a single one, as many chains as multiplications under way */
     NARROW = 4 * ROW_VECTORS * LANES,     /* columns up to which registers are the better way */
-    ROW_STEPS = 6,                        /* rows of a wider w at a time, at most, */
+    ROW_STEPS = 6,                        /* rows of a wider w at a time, */
+    SHORT_STEPS = 8,                      /* or short ones, without a prefetch, where lines are whole vectors: */
+    SHORT_ROWS = VECTOR_BYTES == 64 ? 2048 / (int)sizeof(real) : 0, /* elements */
     ROW_LINES = ROW_VECTORS / VECTORS,    /* lines of them, for a single row of a, */
     ROW_AHEAD = 1792 / (int)sizeof(real), /* and elements from what is read of them to what is prefetched */
-    STREAM_BYTES = 128 << 10,             /* of w that several groups of rows go over */
+    STREAM_BYTES = 128 << 10,             /* of w that several groups of rows go over, */
+    STREAM_STEPS = 12,                    /* rows of it: a multiple of all steps */
 };
 
 /* A product c = bias + a w, or c += a w. Rows are elements from one row to the next. */
@@ -112,7 +115,7 @@ INLINE void prefetch_lines(const int rows, const int lines, const real *w, long 
 /* Columns `from` to `to` of c += a w for `steps` rows of w, so many lines at a time, which are prefetched `ahead`
    elements further on; or, with 0, vector after vector. */
 INLINE void wide_columns(const int rows, const int steps, const int lines, const struct few_rows *p, const real *w,
-                         vec left[FEW_AT_ONCE][ROW_STEPS], long from, long to, long ahead)
+                         vec left[FEW_AT_ONCE][SHORT_STEPS], long from, long to, long ahead)
 {
     const int vectors = lines > 0 ? lines * VECTORS : 1;
     const long w_row = p->w_row, c_row = p->c_row;
@@ -136,19 +139,20 @@ INLINE void wide_columns(const int rows, const int steps, const int lines, const
 }
 
 /* c += a w for `steps` rows of w from row k on, along all whole vectors of columns. What is prefetched goes on in the
-   next rows where these ones end. */
-INLINE void wide_rows(const int rows, const int steps, const struct few_rows *p, long k)
+   next rows where these ones end; with 0 lines nothing is. */
+INLINE void wide_rows(const int rows, const int steps, const int lines, const struct few_rows *p, long k)
 {
-    vec left[FEW_AT_ONCE][ROW_STEPS];
+    vec left[FEW_AT_ONCE][SHORT_STEPS];
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int s = 0; s < steps; s++)
             left[r][s] = SPLAT(p->a[r * p->a_row + k + s]);
-    const int lines = rows == 1 ? ROW_LINES : 1;
     const real *w = p->w + k * p->w_row;
-    const long some = lines * PANEL, whole = p->n_out / some * some, until = max(whole - ROW_AHEAD, 0) / some * some;
+    const long some = lines * PANEL, whole = lines > 0 ? p->n_out / some * some : 0, until = max(whole - ROW_AHEAD, 0);
     const long beyond = min(ROW_AHEAD, whole) + steps * p->w_row - whole;
-    wide_columns(rows, steps, lines, p, w, left, 0, until, ROW_AHEAD);
-    wide_columns(rows, steps, lines, p, w, left, until, whole, beyond);
+    if (lines > 0) {
+        wide_columns(rows, steps, lines, p, w, left, 0, until, ROW_AHEAD);
+        wide_columns(rows, steps, lines, p, w, left, until, whole, beyond);
+    }
     wide_columns(rows, steps, 0, p, w, left, whole, p->n_out / LANES * LANES, 0);
 }
 
@@ -208,10 +212,14 @@ INLINE void group_body(const int rows, const struct few_rows *p)
         else
             memset(p->c + r * p->c_row, 0, bytes);
     long k = 0;
-    for (; k + steps <= p->depth; k += steps)
-        wide_rows(rows, steps, p, k);
+    if (rows == 1 && p->n_out < SHORT_ROWS)
+        for (; k + SHORT_STEPS <= p->depth; k += SHORT_STEPS)
+            wide_rows(rows, SHORT_STEPS, 0, p, k);
+    else
+        for (; k + steps <= p->depth; k += steps)
+            wide_rows(rows, steps, rows == 1 ? ROW_LINES : 1, p, k);
     for (; k < p->depth; k++)
-        wide_rows(rows, 1, p, k);
+        wide_rows(rows, 1, 0, p, k);
     if (rest)
         store_last_columns(rows, p, last);
 }
@@ -233,8 +241,8 @@ static void few_rows_product(long n, const struct few_rows *p)
     }
     long block = depth;
     if (p->w_row > NARROW) {
-        block = STREAM_BYTES / (p->w_row * (long)sizeof(real)) / ROW_STEPS * ROW_STEPS;
-        block = block > ROW_STEPS ? block : ROW_STEPS;
+        block = STREAM_BYTES / (p->w_row * (long)sizeof(real)) / STREAM_STEPS * STREAM_STEPS;
+        block = max(block, STREAM_STEPS);
     }
     long k = 0;
     do { /* once even for depth 0 */

@@ -241,7 +241,7 @@ struct sums_call {
     real factor;
 };
 
-/* With `last` the last row of D lies apart, where vectors that go beyond its end may be read. */
+/* `last`: NULL, or a padded copy of the last row of D, beyond whose end vectors would be read. */
 INLINE void sums_body(const int features, const int vectors, const int in_rows, long rows, const real *a, const real *d,
                       const real *last, real *c, const struct sums_call *call)
 {

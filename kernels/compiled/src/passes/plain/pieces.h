@@ -23,8 +23,7 @@ enum {
     SHALLOW_ROWS = 48, /* rows of x of which so little is multiplied that errors stay in the second-level cache */
     /* Bytes from one row to the next, below which tiles read rows where they lie: those of x, of which they take a few
        features, and of errors, of which they take a line or two. Farther apart rows meet in few sets of the first-level
-       cache, and each tile waits for the second-level one, which costs more than packing. Vectors that go beyond the
-       end of a row of errors must end in the next one. */
+       cache, and each tile waits for the second-level one, which costs more than packing. */
     NEAR_ROWS = 2 << 10,
     NEAR_ERRORS = TILE_PANELS == 1 ? 512 : 640,
 };
@@ -57,6 +56,7 @@ static struct product_space product_space(const struct product *p)
                               .b_panel = deep * PANEL,
                               .tile = strips ? part_at(parts_of(features, TILE_FEATURES), 0) : TILE_FEATURES};
     s.rows_of_a = p->over_rows && p->depth > 0 && near_rows(p->a.column_stride, p->a.row_stride, NEAR_ROWS);
+    /* Vectors that go beyond the end of a row of errors end in the next one. */
     s.rows_of_b = s.rows_of_a && near_rows(p->b.row_stride, p->b.column_stride, NEAR_ERRORS) &&
                   p->b.row_stride >= (round_up(p->columns, PANEL) - p->columns) * (long)sizeof(real);
     s.rows_of_a = s.rows_of_b || (s.rows_of_a && p->depth > SHALLOW_ROWS);
@@ -88,7 +88,7 @@ struct part_of_c {
    from one row of x and of errors to the next. */
 struct piece {
     long rows, deep;
-    const real *a, *b, *bias, *last_b; /* the last row of errors */
+    const real *a, *b, *bias, *last_b; /* the last row of errors where it lies apart, or NULL */
     long a_panel, a_row, b_panel, b_row;
     int first, last;
 };

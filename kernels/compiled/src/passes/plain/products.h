@@ -15,7 +15,7 @@
 
    Forward sums over several pieces of the depth, narrow results, and sums that are taken in parts are all in panels
    until they are finished: sums that are read again lie close together there. Few rows read B where it is, see
-   plain_weights.h. */
+   plain_weights.h, few_rows.h and few_dots.h; gradients of narrow layers read A and B where they are, see pieces.h. */
 #ifndef FASTMLP_PLAIN_PRODUCTS_H
 #define FASTMLP_PLAIN_PRODUCTS_H
 
