@@ -52,7 +52,8 @@ def tiles_of(disassembly: str) -> Iterator[tuple[str, float, list[Instruction]]]
             yield name, size, body
             name = ""
         if header := TILE.match(line):
-            # Half a panel (h), or three vectors, of which two make a panel, from one on (v).
+            # Half a panel (h), rows where they lie (r), or three vectors, of which two make a
+            # panel, from one on (v).
             suffix = header[5] or ""
             wide = 0.5 if header[2] == "half" or suffix.startswith("h") else int(header[4])
             wide = 1.5 if suffix.startswith("v") else wide

@@ -52,7 +52,7 @@ static void choose_blocks(struct forward *f, long widest, int threads)
 static double weight_bytes(const struct design *d) { return layer_flops(d) / 2 * d->kernels->real_bytes; }
 
 /* Whether rows are few enough to go straight through without panels. Packed parameters are only left aside
-   for a single one. */
+   for a single one, and where weights are small. */
 static int is_few(const struct forward *f)
 {
     if (f->n == 1)

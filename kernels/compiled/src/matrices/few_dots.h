@@ -23,18 +23,11 @@ enum {
 INLINE int rows_of_dots(const int shared)
 {
     const int rows = shared == 1 || (shared == 2 && VECTOR_BYTES == 64) ? DOT_ROWS : 2;
-    return rows < LANES ? rows : LANES;
+    return (int)min(rows, LANES);
 }
 
-/* A product c = bias + a w^T. Rows are elements from one row to the next. */
-struct few_dots {
-    const real *a, *w, *bias; /* bias NULL: none */
-    long a_row, w_row, c_row, depth, n_out;
-    real *c;
-};
-
 /* sum += a w for n <= LANES elements of the depth, from k on. */
-INLINE void dot_step(const int shared, const int rows, const int chain, const struct few_dots *p, const real *a,
+INLINE void dot_step(const int shared, const int rows, const int chain, const struct few_rows *p, const real *a,
                      const real *w, long k, long n, vec sum[DOT_SHARED][DOT_ROWS][DOT_CHAINS])
 {
     vec left[DOT_SHARED];
@@ -48,7 +41,7 @@ INLINE void dot_step(const int shared, const int rows, const int chain, const st
 }
 
 /* Whole steps of the depth; lines of w are prefetched `ahead` elements further on. */
-INLINE void dot_steps(const int shared, const int rows, const struct few_dots *p, const real *a, const real *w,
+INLINE void dot_steps(const int shared, const int rows, const struct few_rows *p, const real *a, const real *w,
                       long from, long to, long ahead, vec sum[DOT_SHARED][DOT_ROWS][DOT_CHAINS])
 {
     for (long k = from; k < to; k += DOT_STEP) {
@@ -58,11 +51,12 @@ INLINE void dot_steps(const int shared, const int rows, const struct few_dots *p
     }
 }
 
-/* Some rows of a by some of w: lanes that are still to be added up. What is prefetched goes on in the next rows of w
-   where these ones end. */
-INLINE void dot_lanes(const int shared, const int rows, const struct few_dots *p, const real *a, const real *w,
+/* Some rows of a by some of w, from row i on: lanes that are still to be added up. What is prefetched goes on in the next
+   rows of w where these ones end. */
+INLINE void dot_lanes(const int shared, const int rows, const struct few_rows *p, const real *a, const real *w, long i,
                       vec lanes[][LANES])
 {
+    w += i * p->w_row;
     vec sum[DOT_SHARED][DOT_ROWS][DOT_CHAINS];
     UNROLL for (int s = 0; s < shared; s++)
         UNROLL for (int r = 0; r < rows; r++)
@@ -80,23 +74,23 @@ INLINE void dot_lanes(const int shared, const int rows, const struct few_dots *p
         dot_step(shared, rows, 1, p, a, w, k, depth - k, sum);
     UNROLL for (int s = 0; s < shared; s++)
         UNROLL for (int r = 0; r < rows; r++)
-            lanes[s][r] = sum[s][r][0] + sum[s][r][1];
+            lanes[s][i + r] = sum[s][r][0] + sum[s][r][1];
 }
 
 /* Some rows of a by n <= LANES rows of w. */
-INLINE void dots_body(const int shared, const struct few_dots *p, const real *a, const real *w, long n, vec lanes[][LANES])
+INLINE void dots_body(const int shared, const struct few_rows *p, const real *a, const real *w, long n, vec lanes[][LANES])
 {
     const int rows = rows_of_dots(shared);
     long i = 0;
     for (; i + rows <= n; i += rows)
-        dot_lanes(shared, rows, p, a, w + i * p->w_row, (vec(*)[LANES])&lanes[0][i]);
+        dot_lanes(shared, rows, p, a, w, i, lanes);
     for (; i < n; i++)
-        dot_lanes(shared, 1, p, a, w + i * p->w_row, (vec(*)[LANES])&lanes[0][i]);
+        dot_lanes(shared, 1, p, a, w, i, lanes);
 }
 
-typedef void dots_of(const struct few_dots *p, const real *a, const real *w, long n, vec lanes[][LANES]);
+typedef void dots_of(const struct few_rows *p, const real *a, const real *w, long n, vec lanes[][LANES]);
 #define DOTS_OF(SHARED)                                                                            \
-    OUTLINE void dots_of_##SHARED(const struct few_dots *p, const real *a, const real *w, long n,  \
+    OUTLINE void dots_of_##SHARED(const struct few_rows *p, const real *a, const real *w, long n,  \
                                   vec lanes[][LANES])                                              \
     {                                                                                              \
         dots_body(SHARED, p, a, w, n, lanes);                                                      \
@@ -111,8 +105,8 @@ DOTS_OF(4)
 #define EACH_DOTS dots_of_1, dots_of_2
 #endif
 
-/* c = bias + a w^T for n <= MOST_DOTS rows. */
-static void few_dots_product(long n, const struct few_dots *p)
+/* c = bias + a w^T for n <= MOST_DOTS rows; bias NULL stands for zeros. */
+static void few_dots_product(long n, const struct few_rows *p)
 {
     static dots_of *const dots[DOT_SHARED] = {EACH_DOTS};
     vec lanes[MOST_DOTS][LANES];

@@ -149,10 +149,8 @@ INLINE void wide_rows(const int rows, const int steps, const int lines, const st
     const real *w = p->w + k * p->w_row;
     const long some = lines * PANEL, whole = lines > 0 ? p->n_out / some * some : 0, until = max(whole - ROW_AHEAD, 0);
     const long beyond = min(ROW_AHEAD, whole) + steps * p->w_row - whole;
-    if (lines > 0) {
-        wide_columns(rows, steps, lines, p, w, left, 0, until, ROW_AHEAD);
-        wide_columns(rows, steps, lines, p, w, left, until, whole, beyond);
-    }
+    wide_columns(rows, steps, lines, p, w, left, 0, until, ROW_AHEAD);
+    wide_columns(rows, steps, lines, p, w, left, until, whole, beyond);
     wide_columns(rows, steps, 0, p, w, left, whole, p->n_out / LANES * LANES, 0);
 }
 

@@ -114,17 +114,16 @@ static void product_of_tile(const struct over_rows *p, long j, long wide, long r
     tiles[features - 1](m->deep, a, m->b + at, last, to->c + j * to->panel + row * to->row, &p->call);
 }
 
-/* The features of one panel of A, from row `row` of C on: some panels of C for all of them, or, where rows of C are
-   written one after the other, all panels for a tile of them. More rows than a tile's, which may be pages apart, would
-   meet in the same sets of the first-level cache. */
-static void product_of_strip(const struct over_rows *p, long first, long last, long row, int by_rows, const real *a)
+/* Some panels of C by the features of one panel of A, from row `row` of C on, tile after tile of them: more rows of C at
+   once, which may be pages apart, would meet in the same sets of the first-level cache. */
+static void product_of_strip(const struct over_rows *p, long first, long last, long row, const real *a)
 {
-    const long here = min(p->m->rows - row, p->space->strip), step = by_rows ? TILE_PANELS : last - first;
+    const long here = min(p->m->rows - row, p->space->strip);
     const struct parts parts = parts_of(here, p->space->tile);
     for (long i = 0, t = 0, part; i < here; i += part, t++) {
         part = part_at(parts, t);
-        for (long j = first; j < last; j += step)
-            product_of_tile(p, j, min(last - j, step), row + i, part, a + i);
+        for (long j = first; j < last; j += TILE_PANELS)
+            product_of_tile(p, j, min(last - j, TILE_PANELS), row + i, part, a + i);
     }
 }
 
@@ -135,11 +134,11 @@ static void product_over_rows(const struct product_space *s, const struct piece 
 {
     const struct over_rows p = {s, m, to, {.a_row = m->a_row, .d_row = m->b_row, .d_panel = m->b_panel, .c_row = to->row,
                                            .c_panel = to->panel, .accumulate = !m->first, .factor = (real)factor}};
-    const int by_rows = m->deep <= SHALLOW_ROWS;
-    const long panels = to->panels, strips = blocks_of(m->rows, s->strip), wide = by_rows ? panels : TILE_PANELS;
+    const long panels = to->panels, strips = blocks_of(m->rows, s->strip);
+    const long wide = m->deep <= SHALLOW_ROWS ? panels : TILE_PANELS;
     for (long j = 0; j < panels; j += wide)
         for (long i = 0; i < strips; i++)
-            product_of_strip(&p, j, min(j + wide, panels), i * s->strip, by_rows, m->a + i * m->a_panel);
+            product_of_strip(&p, j, min(j + wide, panels), i * s->strip, m->a + i * m->a_panel);
 }
 
 /* Pack a piece of A, unless it lies as if it were packed, or is read where it lies. */

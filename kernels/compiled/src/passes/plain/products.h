@@ -27,21 +27,16 @@
 /* A few rows, by a B that is read where it is. */
 static void block_in_place(const struct product *p, long row, long n, long column, long columns)
 {
-    const ptrdiff_t real_bytes = sizeof(real), a_row = p->a.row_stride / real_bytes;
-    const real *const a = (const real *)(p->a.data + row * p->a.row_stride);
-    const real *const b = (const real *)(p->b.data + column * p->b.column_stride);
-    const real *const bias = p->bias ? (const real *)p->bias + column : NULL;
-    real *const c = (real *)p->c + row * p->columns + column;
-    if (p->b.column_stride == real_bytes)
-        few_rows_product(n, &(struct few_rows){
-            .a = a, .a_row = a_row, .w = b, .w_row = p->b.row_stride / real_bytes, .bias = bias,
-            .depth = p->depth, .n_out = columns, .c = c, .c_row = p->columns,
-        });
-    else
-        few_dots_product(n, &(struct few_dots){
-            .a = a, .a_row = a_row, .w = b, .w_row = p->b.column_stride / real_bytes, .bias = bias,
-            .depth = p->depth, .n_out = columns, .c = c, .c_row = p->columns,
-        });
+    const ptrdiff_t real_bytes = sizeof(real);
+    const int by_rows = p->b.column_stride == real_bytes;
+    const struct few_rows all = {
+        .a = (const real *)(p->a.data + row * p->a.row_stride), .a_row = p->a.row_stride / real_bytes,
+        .w = (const real *)(p->b.data + column * p->b.column_stride),
+        .w_row = (by_rows ? p->b.row_stride : p->b.column_stride) / real_bytes,
+        .bias = p->bias ? (const real *)p->bias + column : NULL, .depth = p->depth, .n_out = columns,
+        .c = (real *)p->c + row * p->columns + column, .c_row = p->columns,
+    };
+    (by_rows ? few_rows_product : few_dots_product)(n, &all);
     for (long r = row; r < row + n; r++)
         finish_in_place(p, r, column, columns);
 }
