@@ -10,10 +10,10 @@
 /* What one element of an elementwise kernel costs, in the units of PARALLEL_FLOPS. */
 static const double ELEMENT_FLOPS = 30;
 enum {
-    PRODUCT_LINES = 64,   /* panels of a block of C at most */
-    PRODUCT_DEPTH = 1024, /* bytes of a row of A that are multiplied at a time, see tiles.h */
-    PRODUCT_ROWS = 192,   /* of a piece of A, at least where there are as many */
-    BLOCK_PIECES = 4,     /* of A in a block of C */
+    PRODUCT_LINES = 64,   /* panels of a block of C at most, of several pieces of rows twice as many */
+    PIECE_BYTES = 192 << 10, /* of a piece of A, at least where there are as many rows */
+    PIECE_ROW = 4 << 10,  /* bytes of a row of one, at most: so that it has rows enough for a panel of B */
+    BLOCK_PIECES = 4,     /* of a gradient in a block of C, and forward as many rows */
     PIECE_UNIT = 48,      /* rows: whole tiles and whole panels */
     DIRECT_PANELS = 2,    /* of columns from which on sums go into C, even if they fill no panel */
     NARROW_PANELS = 8,    /* of columns of which several sums over pieces of rows are better in panels */
@@ -113,18 +113,22 @@ double fastmlp_product(struct product *p, int n_threads)
     p->in_place = in_place(p);
     p->several_sums = p->over_rows && p->depth > PART_ROWS;
     p->plain = !p->in_place && plain(p);
+    p->piece_depth = p->over_rows ? k->chain_rows : min(k->depth_block, PIECE_ROW / k->real_bytes);
     p->direct = !p->several_sums && (p->columns % k->panel == 0 || p->columns >= DIRECT_PANELS * k->panel) &&
-                (p->plain || times(p->depth, k->real_bytes) <= PRODUCT_DEPTH ||
+                (p->plain || p->depth <= p->piece_depth ||
                  (p->over_rows && p->columns > NARROW_PANELS * k->panel));
-    /* A piece of A takes half of the second-level cache, where it stays while panels of B pass by, each of
-       which stays in the first-level cache for all of its rows. Blocks of C that are larger copy A and B
-       less often. At least as many as threads. */
-    const long rows = max(fastmlp_caches().l2 / 2 / PRODUCT_DEPTH, PRODUCT_ROWS);
-    p->block_rows = block_of(p->n, p->several_sums ? rows : BLOCK_PIECES * rows, p->n >= p->columns ? threads : 1, 1);
+    /* A piece of A takes half of the second-level cache, where it stays while panels of B pass by: forward one or two,
+       see DEPTH_BLOCK, of a gradient a run of them, a quarter of it. Blocks of C that are larger copy A and B less
+       often. At least as many as threads. */
+    const long l2 = fastmlp_caches().l2, panel_bytes = times(min(max(p->depth, 1), p->piece_depth), LINE);
+    p->run_panels = max(l2 / 4 / panel_bytes / k->tile_panels, 1) * k->tile_panels;
+    const long piece = max(l2 / 2, PIECE_BYTES) / k->real_bytes;
+    const long rows = piece / p->piece_depth, most = p->several_sums ? rows : BLOCK_PIECES * piece / k->chain_rows;
+    p->block_rows = block_of(p->n, most, p->n >= p->columns ? threads : 1, 1);
     p->piece_rows = block_of(p->block_rows, rows, 1, p->block_rows > rows ? PIECE_UNIT : 1);
-    p->block_columns =
-        block_of(p->columns, p->in_place || p->plain ? p->columns : PRODUCT_LINES * k->panel,
-                 p->n < p->columns ? threads : 1, k->panel);
+    const long lines = p->block_rows > p->piece_rows ? 2 * PRODUCT_LINES : PRODUCT_LINES;
+    p->block_columns = block_of(p->columns, p->in_place || p->plain ? p->columns : lines * k->panel,
+                                p->n < p->columns ? threads : 1, k->panel);
     p->scratch_bytes = k->product_scratch(p);
     const long bytes = times(p->scratch_bytes, threads);
     p->scratch = fastmlp_scratch_take(bytes);

@@ -17,7 +17,8 @@ struct product {
     struct matrix activations;  /* (n, columns), data NULL for a forward product */
     void *c;                    /* (n, columns), contiguous */
     long block_rows, block_columns; /* of C; whole panels of columns */
-    long piece_rows;            /* of A that are packed at a time */
+    long piece_rows, piece_depth; /* of A that are packed at a time */
+    long run_panels;            /* of B of a gradient that strips of A pass by in turn */
     int direct;                 /* sums go into C, not into panels, see plain/products.h */
     int plain;                  /* few rows: B is read where it is by tiles, see plain_weights.h */
     int in_place;               /* few rows: B is read where it is, see few_rows.h and few_dots.h */

@@ -8,9 +8,7 @@
 #include "fastmlp.h"
 #include "work.h"
 
-enum { CHAIN_BYTES = 1024 }; /* of a sum over rows in one chain: SUM_ROWS in tiles.h */
-
-long fastmlp_lane_rows(const struct kernels *k) { return CHAIN_BYTES / k->real_bytes; }
+long fastmlp_lane_rows(const struct kernels *k) { return k->chain_rows; }
 
 /* Ftrl divides by the learning rate, and Nadam has two of them. */
 int fastmlp_rule_in_lanes(int rule)

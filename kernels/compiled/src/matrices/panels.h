@@ -236,6 +236,36 @@ static void pack_panels(struct matrix m, long rows, long columns, real *to, long
     pack_strips(m, rows, columns, PANEL, to, panel);
 }
 
+/* Elements from one row of a packed strip to the next. Tiles that take two panels of errors fill most of the first-level
+   cache with them: a strip of whole lines, which is PANEL wide, would push them out. */
+enum { STRIP_ROW = TILE_PANELS == 2 ? TILE_FEATURES : PANEL };
+
+/* pack_strips with rows of STRIP_ROW < PANEL elements, of which strips use `strip`. */
+static void pack_short_strips(struct matrix m, long rows, long columns, long strip, real *to, long panel)
+{
+    if (m.column_stride == (long)sizeof(real)) {
+        for (long r = 0; r < rows; r++, to += STRIP_ROW, m.data += m.row_stride) {
+            const real *from = (const real *)m.data;
+            real *at = to;
+            long c = 0;
+            for (; c + STRIP_ROW <= columns; c += strip, at += panel)
+                memcpy(at, from + c, STRIP_ROW * sizeof(real));
+            for (; c < columns; c += strip, at += panel)
+                memcpy(at, from + c, (size_t)(columns - c) * sizeof(real));
+        }
+        return;
+    }
+    real square[PANEL * PANEL];
+    for (long c = 0; c < columns; c += strip, to += panel, m.data += strip * m.column_stride)
+        for (long r = 0; r < rows; r += PANEL) {
+            const long here = min(rows - r, PANEL);
+            pack_panels((struct matrix){m.data + r * m.row_stride, m.row_stride, m.column_stride}, here,
+                        min(columns - c, PANEL), square, PANEL);
+            for (long i = 0; i < here; i++)
+                memcpy(to + (r + i) * STRIP_ROW, square + i * PANEL, STRIP_ROW * sizeof(real));
+        }
+}
+
 /* Whether a matrix of at most PANEL columns lies in memory as a panel would. */
 INLINE int lies_in_panel(const struct matrix *m)
 {

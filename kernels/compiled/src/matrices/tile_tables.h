@@ -96,7 +96,8 @@ static descent_tile *const descent_halves[TILE_FEATURES] = {EACH_FEATURES(DESCEN
 #define descent_halves descent_tiles[0]
 #endif
 
-/* Gradient tiles of plain matrices: of panels, and of rows where they lie. */
+/* Gradient tiles of plain matrices: of panels, and of rows any distance apart. Tiles of two panels have no others: one
+   step a turn takes any distance at the same speed. */
 typedef void sums_tile(long rows, const real *a, const real *d, const real *last, real *c, const struct sums_call *);
 #define SUMS_TILE_OF(NAME, IN_ROWS, F, N)                                                          \
     OUTLINE void sums_##NAME(long rows, const real *a, const real *d, const real *last, real *c,   \
@@ -104,9 +105,8 @@ typedef void sums_tile(long rows, const real *a, const real *d, const real *last
     {                                                                                              \
         sums_body(F, N, IN_ROWS, rows, a, d, last, c, call);                                       \
     }
-#define SUMS_TILES(F, P)                                                                           \
-    SUMS_TILE_OF(F##x##P, 0, F, P * VECTORS)                                                       \
-    SUMS_TILE_OF(F##x##P##r, 1, F, P * VECTORS)
+#define SUMS_TILE(F, P) SUMS_TILE_OF(F##x##P, 0, F, P * VECTORS)
+#define SUMS_ROWS(F, P) SUMS_TILE_OF(F##x##P##r, 1, F, P * VECTORS)
 #define SUMS_HALVES(F, P)                                                                          \
     SUMS_TILE_OF(F##x##P##h, 0, F, P * VECTORS / 2)                                                \
     SUMS_TILE_OF(F##x##P##hr, 1, F, P * VECTORS / 2)
@@ -114,24 +114,17 @@ typedef void sums_tile(long rows, const real *a, const real *d, const real *last
 #define SUMS_ROWS_NAME(F, P) sums_##F##x##P##r,
 #define SUMS_HALF_NAME(F, P) sums_##F##x##P##h,
 #define SUMS_HALF_ROWS_NAME(F, P) sums_##F##x##P##hr,
-EACH_FEATURES(SUMS_TILES, 1)
+EACH_FEATURES(SUMS_ROWS, 1)
 #if TILE_PANELS == 2
-EACH_FEATURES(SUMS_TILES, 2)
+EACH_FEATURES(SUMS_ROWS, 2)
+static sums_tile *const sums_rows[TILE_PANELS][TILE_FEATURES] = {{EACH_FEATURES(SUMS_ROWS_NAME, 1)},
+                                                                {EACH_FEATURES(SUMS_ROWS_NAME, 2)}};
+#define sums_tiles sums_rows
+#else
+EACH_FEATURES(SUMS_TILE, 1)
+static sums_tile *const sums_tiles[TILE_PANELS][TILE_FEATURES] = {{EACH_FEATURES(SUMS_NAME, 1)}};
+static sums_tile *const sums_rows[TILE_PANELS][TILE_FEATURES] = {{EACH_FEATURES(SUMS_ROWS_NAME, 1)}};
 #endif
-static sums_tile *const sums_tiles[2][TILE_PANELS][TILE_FEATURES] = {
-    {
-        {EACH_FEATURES(SUMS_NAME, 1)},
-#if TILE_PANELS == 2
-        {EACH_FEATURES(SUMS_NAME, 2)},
-#endif
-    },
-    {
-        {EACH_FEATURES(SUMS_ROWS_NAME, 1)},
-#if TILE_PANELS == 2
-        {EACH_FEATURES(SUMS_ROWS_NAME, 2)},
-#endif
-    },
-};
 #if VECTOR_BYTES < 64
 EACH_FEATURES(SUMS_HALVES, 1)
 static sums_tile *const sums_halves[2][TILE_FEATURES] = {
@@ -148,7 +141,7 @@ INLINE sums_tile *const *sums_tiles_of(int in_rows, long panels, int half)
 #else
     (void)half;
 #endif
-    return sums_tiles[in_rows][panels - 1];
+    return (in_rows ? sums_rows : sums_tiles)[panels - 1];
 }
 
 /* Vectors of a matrix with so many columns that need be computed: whole panels and halves of one. */

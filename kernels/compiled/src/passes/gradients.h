@@ -20,7 +20,7 @@
         weights, states      of the task alone: no other thread      for ever; updated by the last pass
                              touches them in this pass
 
-   A block is a block of rows (depth_block): each of its tiles reads c, adds its chain, and stores c. The
+   A block is a block of rows (chain_block): each of its tiles reads c, adds its chain, and stores c. The
    last block's tiles descend instead of storing, or leave c to the update of the whole task. */
 #ifndef FASTMLP_GRADIENTS_H
 #define FASTMLP_GRADIENTS_H
@@ -53,7 +53,7 @@ OUTLINE long narrow_loop(const struct engine *e, const struct weight_task *task,
     const real *a = (const real *)(task->layer ? e->design.layers[task->layer - 1].output : e->arena.input) +
                     rows.first * PANEL;
     const real *delta = (const real *)layer->delta + task->panel * panel + rows.first * PANEL;
-    const long block = depth_block(rows.n);
+    const long block = chain_block(rows.n);
     const struct runs runs = runs_of(e, task);
     struct coming coming = {0};
     struct gradient_call call = {.d_panel = panel, .c_panel = BLOCK, .coming = (const char *)a};
@@ -231,7 +231,7 @@ static void gradient_loop(const struct engine *e, long index, const struct weigh
     const real *delta = (const real *)layer->delta + wide->panel * panel + rows.first * PANEL;
     const struct runs runs = runs_of(e, wide);
     const struct descent by = {e->pass.update.rate, e->pass.l2, panel, g->panel, runs.step};
-    const long block = depth_block(rows.n), vectors = vectors_of(columns_of(e, wide));
+    const long block = chain_block(rows.n), vectors = vectors_of(columns_of(e, wide));
     const int triples = TILE_VECTORS == 3 && !(descend && e->pass.l2 != 0); /* squares are of tasks */
     const long turns = blocks_of(features, PANEL) * blocks_of(vectors, TILE_VECTORS);
     struct share share = share_of(e, index, turns, block);
@@ -277,7 +277,7 @@ static void gradient_loop(const struct engine *e, long index, const struct weigh
 /* Sum of the rows of one panel: blocks as of the tiles, each as four chains of every fourth row. */
 static void sum_rows(const real *d, long rows, real *to)
 {
-    const long block = depth_block(rows);
+    const long block = chain_block(rows);
     for (int v = 0; v < VECTORS; v++, d += LANES, to += LANES) {
         vec total = {0};
         for (long first = 0; first < rows; first += block) {

@@ -15,7 +15,7 @@ enum { AS_USED = 4 }; /* panels of B that are packed at a time where rows of a s
 struct product_space {
     long c_panel, a_panel, b_panel; /* elements */
     long c, a, b, columns, lines;
-    long tile, strip; /* features of a tile, and of a panel of A, of a gradient */
+    long tile, strip; /* features of a tile, and of a strip of A, of a gradient */
     int rows_of_a, rows_of_b; /* whether x and errors of a gradient are read where they lie */
 };
 
@@ -44,15 +44,15 @@ static long panels_at_once(const struct product *p, long panels)
 
 static struct product_space product_space(const struct product *p)
 {
-    const long depth = p->depth < DEPTH_BLOCK ? p->depth : DEPTH_BLOCK;
+    const long depth = min(p->depth, p->piece_depth);
     const long rows = p->block_rows | 1, piece = p->piece_rows | 1, deep = depth | 1;
     const long columns = p->block_columns / PANEL;
-    /* A panel of features makes equal tiles, or strips whole ones, with more lines of A: for panels of less than two
-       tiles, for few features, and for so many that packing counts little. */
+    /* A panel of features makes equal tiles, or strips whole ones, with more lines of A: for strips of one tile, panels of
+       less than two, for few features, and for so many that packing counts little. */
     const long features = p->piece_rows;
-    const int strips = PANEL < 2 * TILE_FEATURES || features < 2 * PANEL || features >= 16 * PANEL;
+    const int strips = STRIP_ROW < PANEL || PANEL < 2 * TILE_FEATURES || features < 2 * PANEL || features >= 16 * PANEL;
     struct product_space s = {.c_panel = rows * PANEL,
-                              .a_panel = (p->over_rows ? deep : piece) * PANEL,
+                              .a_panel = (p->over_rows ? blocks_of(depth * STRIP_ROW, PANEL) | 1 : piece) * PANEL,
                               .b_panel = deep * PANEL,
                               .tile = strips ? part_at(parts_of(features, TILE_FEATURES), 0) : TILE_FEATURES};
     s.rows_of_a = p->over_rows && p->depth > 0 && near_rows(p->a.column_stride, p->a.row_stride, NEAR_ROWS);
@@ -60,10 +60,10 @@ static struct product_space product_space(const struct product *p)
     s.rows_of_b = s.rows_of_a && near_rows(p->b.row_stride, p->b.column_stride, NEAR_ERRORS) &&
                   p->b.row_stride >= (round_up(p->columns, PANEL) - p->columns) * (long)sizeof(real);
     s.rows_of_a = s.rows_of_b || (s.rows_of_a && p->depth > SHALLOW_ROWS);
-    s.strip = strips ? PANEL / s.tile * s.tile : PANEL;
+    s.strip = strips ? STRIP_ROW / s.tile * s.tile : PANEL;
     const long copied = rows_collide(p->a, p->n, TILE_ROWS) ? times(rows, row_apart(p->depth) / PANEL) : 0;
     const long a_lines = p->plain       ? copied
-                         : p->over_rows ? times(blocks_of(p->piece_rows, s.strip), deep)
+                         : p->over_rows ? times(blocks_of(p->piece_rows, s.strip), s.a_panel / PANEL)
                                         : times(blocks_of(depth, PANEL), piece);
     s.c = p->direct ? rows : times(columns, rows);
     s.a = max(a_lines, p->activations.data && !p->direct ? times(columns, piece) : 0);
@@ -108,7 +108,7 @@ static void product_of_tile(const struct over_rows *p, long j, long wide, long r
     const struct part_of_c *to = p->to;
     const struct piece *m = p->m;
     const int half = to->half && j + wide == to->panels && wide == 1;
-    sums_tile *const *tiles = sums_tiles_of(p->space->rows_of_a, wide, half);
+    sums_tile *const *tiles = sums_tiles_of(p->space->rows_of_a || STRIP_ROW < PANEL, wide, half);
     const long at = j * m->b_panel;
     const real *last = m->last_b ? m->last_b + at : NULL;
     tiles[features - 1](m->deep, a, m->b + at, last, to->c + j * to->panel + row * to->row, &p->call);
@@ -127,18 +127,17 @@ static void product_of_strip(const struct over_rows *p, long first, long last, l
     }
 }
 
-/* Where so little of B is multiplied that it stays in the second-level cache, rows of C are written one after the
-   other; else a panel of B, or two, stays in the first-level cache while all rows pass by. */
-static void product_over_rows(const struct product_space *s, const struct piece *m, double factor,
+/* A strip stays in the first-level cache while some panels of B pass by, which stay in the second-level one for all
+   strips: rows of C are read and written in runs, so many panels long. */
+static void product_over_rows(const struct product_space *s, const struct piece *m, long run, double factor,
                               const struct part_of_c *to)
 {
     const struct over_rows p = {s, m, to, {.a_row = m->a_row, .d_row = m->b_row, .d_panel = m->b_panel, .c_row = to->row,
                                            .c_panel = to->panel, .accumulate = !m->first, .factor = (real)factor}};
     const long panels = to->panels, strips = blocks_of(m->rows, s->strip);
-    const long wide = m->deep <= SHALLOW_ROWS ? panels : TILE_PANELS;
-    for (long j = 0; j < panels; j += wide)
+    for (long j = 0; j < panels; j += run)
         for (long i = 0; i < strips; i++)
-            product_of_strip(&p, j, min(j + wide, panels), i * s->strip, m->a + i * m->a_panel);
+            product_of_strip(&p, j, min(j + run, panels), i * s->strip, m->a + i * m->a_panel);
 }
 
 /* Pack a piece of A, unless it lies as if it were packed, or is read where it lies. */
@@ -149,13 +148,13 @@ static void pack_a(const struct product *p, const struct product_space *s, struc
         x = (struct matrix){a.data, a.column_stride, a.row_stride};
     m->a = to;
     m->a_panel = s->a_panel;
-    m->a_row = PANEL;
+    m->a_row = p->over_rows ? STRIP_ROW : PANEL;
     if (s->rows_of_a || (lies_in_panel(&x) && (p->over_rows ? m->rows : m->deep) <= PANEL)) {
         m->a = (const real *)x.data;
         m->a_panel = s->strip; /* forward there is no second panel */
         m->a_row = x.row_stride / (ptrdiff_t)sizeof(real);
     } else if (p->over_rows) {
-        pack_strips(x, m->deep, m->rows, s->strip, to, s->a_panel);
+        (STRIP_ROW < PANEL ? pack_short_strips : pack_strips)(x, m->deep, m->rows, s->strip, to, s->a_panel);
     } else {
         pack_panels(x, m->rows, m->deep, to, s->a_panel);
     }
@@ -196,7 +195,7 @@ static void piece_product(const struct product *p, const struct product_space *s
     else if (m->last)
         epilogue = forward_epilogue(p->activation);
     if (p->over_rows)
-        product_over_rows(s, m, m->last && p->direct ? p->factor : 1, to);
+        product_over_rows(s, m, p->run_panels, m->last && p->direct ? p->factor : 1, to);
     else
         product_of(m->rows, m->deep, m->a, m->a_panel, m->b, m->b_panel, m->bias, !m->first, epilogue, to->c, to->row,
                    to->panel, to->panels, to->half);

@@ -6,12 +6,14 @@
               +-------------------+-+              pack a piece of B, for all rows of the block
    piece of   |                   |e|              for each piece of rows:
    rows       | whole panels      |d|                pack a piece of A
-              |-------------------|g|                one panel, or two, of B after the other:
+              |-------------------|g|                forward: one panel, or two, of B after the other:
               |                   |e|                  tiles down the rows of the piece
-              +-------------------+-+
-   A piece of A stays in the second-level cache, and what a tile needs of B in the first-level cache while the rows
-   of a piece pass by. Columns that fill no panel have a panel of their own, the edge, and are copied into C in
-   the end. A block is the work of one thread.
+              +-------------------+-+                gradients: a run of panels of B after the other:
+                                                       strips of A, a tile or two wide: tiles along the run
+   A piece of A stays in the second-level cache. Forward, what a tile needs of B stays in a cache while the rows of a
+   piece pass by, see DEPTH_BLOCK; of a gradient a strip stays in the first-level cache, and a run of B in the second.
+   Columns that fill no panel have a panel of their own, the edge, and are copied into C in the end. A block is the
+   work of one thread.
 
    Forward sums over several pieces of the depth, narrow results, and sums that are taken in parts are all in panels
    until they are finished: sums that are read again lie close together there. Few rows read B where it is, see
@@ -172,8 +174,8 @@ static void product_block(void *context, long index, int thread)
     if (p->plain)
         plain_block(&k);
     struct matrix from_a = k.from_a, from_b = k.from_b;
-    for (long i = 0; !p->plain && (i < p->depth || i == 0); i += DEPTH_BLOCK) { /* once even for depth 0 */
-        struct piece m = {.deep = min(p->depth - i, DEPTH_BLOCK), .first = p->over_rows ? i % PART_ROWS == 0 : i == 0};
+    for (long i = 0; !p->plain && (i < p->depth || i == 0); i += p->piece_depth) { /* once even for depth 0 */
+        struct piece m = {.deep = min(p->depth - i, p->piece_depth), .first = p->over_rows ? i % PART_ROWS == 0 : i == 0};
         m.last = i + m.deep == p->depth;
         packed_block(&k, from_a, from_b, m);
         if (p->several_sums && ((i + m.deep) % PART_ROWS == 0 || m.last))
