@@ -92,6 +92,11 @@ FAULTS = (
     _c("a factor too early", "passes/plain/pieces.h", "m->last && p->direct ? p->factor : 1",
        "p->direct ? p->factor : 1",
        _only(PARITY, "compiled and pieces_of_rows")),
+    _c("later pieces of the depth", "passes/plain/products.h",
+       "p->over_rows ? i % PART_ROWS == 0 : i == 0", "p->over_rows ? i % PART_ROWS == 0 : 1",
+       _only(PARITY, "compiled and pieces_of_the_depth")),
+    _c("a run of errors", "passes/plain/pieces.h", "min(j + run, panels)", "panels",
+       _only(PARITY, "compiled and gradients_of_wide")),
     _c("rows of few outputs", "matrices/few_outputs.h", "m->a + row * m->a_row", "m->a",
        "tests/network/test_predictor.py"),
     # Engine in C

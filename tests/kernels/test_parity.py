@@ -189,3 +189,30 @@ def test_gradients_of_rows_where_they_lie(fast_backend, features, columns, dtype
         for errors in (delta, windows, beside, delta[::-1], np.broadcast_to(delta[0], delta.shape)):
             expected = reference.weight_gradient(x, errors)
             assert_agrees(kernels.weight_gradient(x, errors), expected, dtype, rows, f"{rows}")
+
+
+@pytest.mark.parametrize("columns", [40, 300])
+def test_sums_over_several_pieces_of_the_depth(fast_backend, columns, dtype, rng):
+    """More inputs, and more errors, than are multiplied at a time, by too many rows to be few."""
+    rows, depth = 70, 2100
+    x, delta = (rng.normal(size=(rows, depth)).astype(dtype) for _ in range(2))
+    a = rng.normal(size=(rows, columns)).astype(dtype)
+    weights, bias = (rng.normal(size=n).astype(dtype) for n in ((depth, columns), columns))
+    for activation in ("identity", "relu"):
+        sums = kernels.dense_forward(x, weights, bias, activation)
+        expected = reference.dense_forward(x, weights, bias, activation)
+        assert_agrees(sums, expected, dtype, depth, activation)
+        errors = kernels.delta_backward(delta, weights.T, a, activation)
+        expected = reference.delta_backward(delta, weights.T, a, activation)
+        assert_agrees(errors, expected, dtype, depth, activation)
+
+
+@pytest.mark.parametrize("rows", [20, 270])
+def test_gradients_of_wide_rows(fast_backend, rows, dtype, rng):
+    """Features are packed in strips, whose last one is short, and runs of errors pass by."""
+    x = rng.normal(size=(rows, 1100)).astype(dtype)
+    delta = rng.normal(size=(rows, 300)).astype(dtype)
+    for features in (523, 1042):
+        for some in (x[:, :features], np.asfortranarray(x[:, :features]), x[::-1, features::-1]):
+            expected = reference.weight_gradient(some, delta)
+            assert_agrees(kernels.weight_gradient(some, delta), expected, dtype, rows, features)

@@ -200,7 +200,7 @@ static void pack_panel(const char *from, ptrdiff_t row_stride, long rows, long c
    go block by block; of few columns panels come one after the other. */
 static void pack_strips(struct matrix m, long rows, long columns, long strip, real *to, long panel)
 {
-    enum { FEW = 4 }; /* panels */
+    enum { FEW = 4, AHEAD = 4 }; /* panels; and lines to what is prefetched of so many streams that machines lose some */
     if (m.row_stride == (long)sizeof(real) && m.column_stride != (long)sizeof(real)) {
         ptrdiff_t step = m.column_stride / (long)sizeof(real);
         int aligned = m.column_stride % (long)sizeof(real) == 0;
@@ -208,8 +208,11 @@ static void pack_strips(struct matrix m, long rows, long columns, long strip, re
             const real *from = (const real *)(m.data + c * m.column_stride);
             long n = columns - c < PANEL ? columns - c : PANEL, r = 0;
             if (aligned && n == PANEL)
-                for (; r + PANEL <= rows; r += PANEL)
+                for (; r + PANEL <= rows; r += PANEL) {
+                    for (long i = 0; i < PANEL; i++)
+                        __builtin_prefetch(from + r + i * step + AHEAD * PANEL, 0, 3);
                     transpose_block(from + r, step, to + r * PANEL, PANEL);
+                }
             for (; r < rows; r++)
                 for (long i = 0; i < PANEL; i++)
                     to[r * PANEL + i] =

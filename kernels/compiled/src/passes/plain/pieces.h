@@ -47,20 +47,16 @@ static struct product_space product_space(const struct product *p)
     const long depth = min(p->depth, p->piece_depth);
     const long rows = p->block_rows | 1, piece = p->piece_rows | 1, deep = depth | 1;
     const long columns = p->block_columns / PANEL;
-    /* A panel of features makes equal tiles, or strips whole ones, with more lines of A: for strips of one tile, panels of
-       less than two, for few features, and for so many that packing counts little. */
-    const long features = p->piece_rows;
-    const int strips = STRIP_ROW < PANEL || PANEL < 2 * TILE_FEATURES || features < 2 * PANEL || features >= 16 * PANEL;
     struct product_space s = {.c_panel = rows * PANEL,
                               .a_panel = (p->over_rows ? blocks_of(depth * STRIP_ROW, PANEL) | 1 : piece) * PANEL,
                               .b_panel = deep * PANEL,
-                              .tile = strips ? part_at(parts_of(features, TILE_FEATURES), 0) : TILE_FEATURES};
+                              .tile = part_at(parts_of(p->piece_rows, TILE_FEATURES), 0)};
     s.rows_of_a = p->over_rows && p->depth > 0 && near_rows(p->a.column_stride, p->a.row_stride, NEAR_ROWS);
     /* Vectors that go beyond the end of a row of errors end in the next one. */
     s.rows_of_b = s.rows_of_a && near_rows(p->b.row_stride, p->b.column_stride, NEAR_ERRORS) &&
                   p->b.row_stride >= (round_up(p->columns, PANEL) - p->columns) * (long)sizeof(real);
     s.rows_of_a = s.rows_of_b || (s.rows_of_a && p->depth > SHALLOW_ROWS);
-    s.strip = strips ? STRIP_ROW / s.tile * s.tile : PANEL;
+    s.strip = STRIP_ROW / s.tile * s.tile; /* whole tiles: panels would make shorter ones */
     const long copied = rows_collide(p->a, p->n, TILE_ROWS) ? times(rows, row_apart(p->depth) / PANEL) : 0;
     const long a_lines = p->plain       ? copied
                          : p->over_rows ? times(blocks_of(p->piece_rows, s.strip), s.a_panel / PANEL)
