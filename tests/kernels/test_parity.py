@@ -194,7 +194,7 @@ def test_gradients_of_rows_where_they_lie(fast_backend, features, columns, dtype
 @pytest.mark.parametrize("columns", [40, 300])
 def test_sums_over_several_pieces_of_the_depth(fast_backend, columns, dtype, rng):
     """More inputs, and more errors, than are multiplied at a time, by too many rows to be few."""
-    rows, depth = 70, 2100
+    rows, depth = 200, 2100
     x, delta = (rng.normal(size=(rows, depth)).astype(dtype) for _ in range(2))
     a = rng.normal(size=(rows, columns)).astype(dtype)
     weights, bias = (rng.normal(size=n).astype(dtype) for n in ((depth, columns), columns))
