@@ -200,7 +200,8 @@ static void pack_panel(const char *from, ptrdiff_t row_stride, long rows, long c
    go block by block; of few columns panels come one after the other. */
 static void pack_strips(struct matrix m, long rows, long columns, long strip, real *to, long panel)
 {
-    enum { FEW = 4, AHEAD = 4 }; /* panels; and lines to what is prefetched of so many streams that machines lose some */
+    enum { FEW = 4 };   /* panels */
+    enum { AHEAD = 4 }; /* lines to what is prefetched, as machines lose some of so many streams */
     if (m.row_stride == (long)sizeof(real) && m.column_stride != (long)sizeof(real)) {
         ptrdiff_t step = m.column_stride / (long)sizeof(real);
         int aligned = m.column_stride % (long)sizeof(real) == 0;
@@ -239,8 +240,8 @@ static void pack_panels(struct matrix m, long rows, long columns, real *to, long
     pack_strips(m, rows, columns, PANEL, to, panel);
 }
 
-/* Elements from one row of a packed strip to the next. Tiles that take two panels of errors fill most of the first-level
-   cache with them: a strip of whole lines, which is PANEL wide, would push them out. */
+/* Elements from one row of a packed strip to the next: for tiles of two panels no more than they take, as two panels of
+   errors and a strip of whole lines would fill the first-level cache. */
 enum { STRIP_ROW = TILE_PANELS == 2 ? TILE_FEATURES : PANEL };
 
 /* pack_strips with rows of STRIP_ROW < PANEL elements, of which strips use `strip`. */

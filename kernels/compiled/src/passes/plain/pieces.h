@@ -104,7 +104,7 @@ static void product_of_tile(const struct over_rows *p, long j, long wide, long r
     const struct part_of_c *to = p->to;
     const struct piece *m = p->m;
     const int half = to->half && j + wide == to->panels && wide == 1;
-    sums_tile *const *tiles = sums_tiles_of(p->space->rows_of_a || STRIP_ROW < PANEL, wide, half);
+    sums_tile *const *tiles = sums_tiles_of(p->space->rows_of_a, wide, half);
     const long at = j * m->b_panel;
     const real *last = m->last_b ? m->last_b + at : NULL;
     tiles[features - 1](m->deep, a, m->b + at, last, to->c + j * to->panel + row * to->row, &p->call);
