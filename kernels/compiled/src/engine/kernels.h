@@ -52,9 +52,8 @@ struct lane_step;
 struct kernels {
     const char *isa;
     int real_bytes, panel;
-    int tile_panels, tile_rows;
+    int tile_panels, tile_rows, depth_block, chain_rows; /* see matrices/products.h and tiles.h */
     int task_features; /* features of a weight task */
-    long depth_block, chain_rows; /* of a product forward, and of a sum over rows, at a time */
     long (*output_scratch)(long n_out);
     long plain_scratch; /* bytes of a piece of weights, packed by predictions */
     void (*pack)(const struct design *, const void *flat, void *packed, int from_layer, long skipped);
