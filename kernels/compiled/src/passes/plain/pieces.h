@@ -150,7 +150,7 @@ static void pack_a(const struct product *p, const struct product_space *s, struc
         m->a_panel = s->strip; /* forward there is no second panel */
         m->a_row = x.row_stride / (ptrdiff_t)sizeof(real);
     } else if (p->over_rows) {
-        (STRIP_ROW < PANEL ? pack_short_strips : pack_strips)(x, m->deep, m->rows, s->strip, to, s->a_panel);
+        ((int)STRIP_ROW < PANEL ? pack_short_strips : pack_strips)(x, m->deep, m->rows, s->strip, to, s->a_panel);
     } else {
         pack_panels(x, m->rows, m->deep, to, s->a_panel);
     }
