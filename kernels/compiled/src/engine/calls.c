@@ -104,6 +104,23 @@ static int plain(const struct product *p)
             !rows_collide(p->a, p->n, p->kernels->tile_rows));
 }
 
+/* A piece of A takes half of the second-level cache, where it stays while panels of B pass by: forward one or two,
+   see DEPTH_BLOCK, of a gradient a run of them, a quarter of it. Blocks of C that are larger copy A and B less
+   often. At least as many as threads. */
+static void choose_blocks(struct product *p, int threads)
+{
+    const struct kernels *k = p->kernels;
+    const long l2 = fastmlp_caches().l2, panel_bytes = times(min(max(p->depth, 1), p->piece_depth), LINE);
+    p->run_panels = max(l2 / 4 / panel_bytes / k->tile_panels, 1) * k->tile_panels;
+    const long piece = max(l2 / 2, PIECE_BYTES) / k->real_bytes;
+    const long rows = piece / p->piece_depth, most = p->several_sums ? rows : BLOCK_PIECES * piece / k->chain_rows;
+    p->block_rows = block_of(p->n, most, p->n >= p->columns ? threads : 1, 1);
+    p->piece_rows = block_of(p->block_rows, rows, 1, p->block_rows > rows ? PIECE_UNIT : 1);
+    const long lines = p->block_rows > p->piece_rows ? 2 * PRODUCT_LINES : PRODUCT_LINES;
+    p->block_columns = block_of(p->columns, p->in_place || p->plain ? p->columns : lines * k->panel,
+                                p->n < p->columns ? threads : 1, k->panel);
+}
+
 /* A product of n >= 1 rows and columns >= 1. */
 double fastmlp_product(struct product *p, int n_threads)
 {
@@ -117,18 +134,7 @@ double fastmlp_product(struct product *p, int n_threads)
     p->direct = !p->several_sums && (p->columns % k->panel == 0 || p->columns >= DIRECT_PANELS * k->panel) &&
                 (p->plain || p->depth <= p->piece_depth ||
                  (p->over_rows && p->columns > NARROW_PANELS * k->panel));
-    /* A piece of A takes half of the second-level cache, where it stays while panels of B pass by: forward one or two,
-       see DEPTH_BLOCK, of a gradient a run of them, a quarter of it. Blocks of C that are larger copy A and B less
-       often. At least as many as threads. */
-    const long l2 = fastmlp_caches().l2, panel_bytes = times(min(max(p->depth, 1), p->piece_depth), LINE);
-    p->run_panels = max(l2 / 4 / panel_bytes / k->tile_panels, 1) * k->tile_panels;
-    const long piece = max(l2 / 2, PIECE_BYTES) / k->real_bytes;
-    const long rows = piece / p->piece_depth, most = p->several_sums ? rows : BLOCK_PIECES * piece / k->chain_rows;
-    p->block_rows = block_of(p->n, most, p->n >= p->columns ? threads : 1, 1);
-    p->piece_rows = block_of(p->block_rows, rows, 1, p->block_rows > rows ? PIECE_UNIT : 1);
-    const long lines = p->block_rows > p->piece_rows ? 2 * PRODUCT_LINES : PRODUCT_LINES;
-    p->block_columns = block_of(p->columns, p->in_place || p->plain ? p->columns : lines * k->panel,
-                                p->n < p->columns ? threads : 1, k->panel);
+    choose_blocks(p, threads);
     p->scratch_bytes = k->product_scratch(p);
     const long bytes = times(p->scratch_bytes, threads);
     p->scratch = fastmlp_scratch_take(bytes);

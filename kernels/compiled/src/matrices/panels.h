@@ -195,17 +195,16 @@ static void pack_panel(const char *from, ptrdiff_t row_stride, long rows, long c
     }
 }
 
-/* rows x columns of a matrix into panels, the columns of which begin `strip` <= PANEL columns apart. With
-   fewer than PANEL, what is behind them in a panel is padding, and may be anything. Matrices stored by columns
-   go block by block; of few columns panels come one after the other. */
-static void pack_strips(struct matrix m, long rows, long columns, long strip, real *to, long panel)
+/* rows x columns of a matrix into panels, of which the last is padded with zeros. Matrices stored by columns go block by
+   block; of few columns panels come one after the other. */
+static void pack_panels(struct matrix m, long rows, long columns, real *to, long panel)
 {
     enum { FEW = 4 };   /* panels */
     enum { AHEAD = 4 }; /* lines to what is prefetched, as machines lose some of so many streams */
     if (m.row_stride == (long)sizeof(real) && m.column_stride != (long)sizeof(real)) {
         ptrdiff_t step = m.column_stride / (long)sizeof(real);
         int aligned = m.column_stride % (long)sizeof(real) == 0;
-        for (long c = 0; c < columns; c += strip, to += panel) {
+        for (long c = 0; c < columns; c += PANEL, to += panel) {
             const real *from = (const real *)(m.data + c * m.column_stride);
             long n = columns - c < PANEL ? columns - c : PANEL, r = 0;
             if (aligned && n == PANEL)
@@ -220,32 +219,18 @@ static void pack_strips(struct matrix m, long rows, long columns, long strip, re
                         i < n ? *(const real *)((const char *)(from + r) + i * m.column_stride) : 0;
         }
     } else if (m.column_stride == (long)sizeof(real) && columns <= FEW * PANEL) {
-        for (long c = 0; c < columns; c += strip, to += panel)
+        for (long c = 0; c < columns; c += PANEL, to += panel)
             pack_panel(m.data + c * m.column_stride, m.row_stride, rows, min(columns - c, PANEL), to);
-    } else if (strip == PANEL) {
+    } else {
         for (long r = 0; r < rows; r++)
             scatter_row(m.data + r * m.row_stride, m.column_stride, columns, to + r * PANEL, panel, 1);
-    } else {
-        for (long r = 0; r < rows; r++, to += PANEL, m.data += m.row_stride) {
-            real *at = to;
-            for (long c = 0; c < columns; c += strip, at += panel)
-                scatter_row(m.data + c * m.column_stride, m.column_stride, min(columns - c, PANEL), at, panel, 1);
-        }
     }
 }
 
-/* The same without strips. */
-static void pack_panels(struct matrix m, long rows, long columns, real *to, long panel)
-{
-    pack_strips(m, rows, columns, PANEL, to, panel);
-}
-
-/* Elements from one row of a packed strip to the next: for tiles of two panels no more than they take, as two panels of
-   errors and a strip of whole lines would fill the first-level cache. */
-enum { STRIP_ROW = TILE_PANELS == 2 ? TILE_FEATURES : PANEL };
-
-/* pack_strips with rows of STRIP_ROW < PANEL elements, of which strips use `strip`. */
-static void pack_short_strips(struct matrix m, long rows, long columns, long strip, real *to, long panel)
+/* The same into strips, which begin `strip` <= STRIP_ROW columns apart and have rows of STRIP_ROW elements; what is behind
+   a strip's columns may be anything. For tiles of two panels rows are no longer than what a tile takes, as two panels of
+   errors and whole lines would fill the first-level cache. */
+static void pack_strips(struct matrix m, long rows, long columns, long strip, real *to, long panel)
 {
     if (m.column_stride == (long)sizeof(real)) {
         for (long r = 0; r < rows; r++, to += STRIP_ROW, m.data += m.row_stride) {
@@ -263,10 +248,11 @@ static void pack_short_strips(struct matrix m, long rows, long columns, long str
     for (long c = 0; c < columns; c += strip, to += panel, m.data += strip * m.column_stride)
         for (long r = 0; r < rows; r += PANEL) {
             const long here = min(rows - r, PANEL);
+            real *at = to + r * STRIP_ROW;
             pack_panels((struct matrix){m.data + r * m.row_stride, m.row_stride, m.column_stride}, here,
-                        min(columns - c, PANEL), square, PANEL);
-            for (long i = 0; i < here; i++)
-                memcpy(to + (r + i) * STRIP_ROW, square + i * PANEL, STRIP_ROW * sizeof(real));
+                        min(columns - c, PANEL), STRIP_ROW < PANEL ? square : at, PANEL);
+            for (long i = 0; STRIP_ROW < PANEL && i < here; i++)
+                memcpy(at + i * STRIP_ROW, square + i * PANEL, STRIP_ROW * sizeof(real));
         }
 }
 

@@ -141,6 +141,7 @@ enum {
     LANES = VECTOR_BYTES / (int)sizeof(real),
     PANEL = 64 / (int)sizeof(real),     /* columns of a panel: one cache line */
     VECTORS = PANEL / LANES,            /* vectors of a panel's row */
+    STRIP_ROW = TILE_PANELS == 2 ? TILE_FEATURES : PANEL, /* elements from row to row of strips, see panels.h */
 };
 
 #define INLINE static inline __attribute__((always_inline))

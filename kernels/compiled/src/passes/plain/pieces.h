@@ -20,7 +20,7 @@ struct product_space {
 };
 
 enum {
-    SHALLOW_ROWS = 48, /* rows of x of which so little is multiplied that errors stay in the second-level cache */
+    SHALLOW_ROWS = 16, /* of x that are packed all the same, as tiles are short and lines of them in L1 count */
     /* Bytes from one row to the next, below which tiles read rows where they lie: those of x, of which they take a few
        features, and of errors, of which they take a line or two. Farther apart rows meet in few sets of the first-level
        cache, and each tile waits for the second-level one, which costs more than packing. */
@@ -144,13 +144,13 @@ static void pack_a(const struct product *p, const struct product_space *s, struc
         x = (struct matrix){a.data, a.column_stride, a.row_stride};
     m->a = to;
     m->a_panel = s->a_panel;
-    m->a_row = p->over_rows ? STRIP_ROW : PANEL;
+    m->a_row = STRIP_ROW;
     if (s->rows_of_a || (lies_in_panel(&x) && (p->over_rows ? m->rows : m->deep) <= PANEL)) {
         m->a = (const real *)x.data;
         m->a_panel = s->strip; /* forward there is no second panel */
         m->a_row = x.row_stride / (ptrdiff_t)sizeof(real);
     } else if (p->over_rows) {
-        ((int)STRIP_ROW < PANEL ? pack_short_strips : pack_strips)(x, m->deep, m->rows, s->strip, to, s->a_panel);
+        pack_strips(x, m->deep, m->rows, s->strip, to, s->a_panel);
     } else {
         pack_panels(x, m->rows, m->deep, to, s->a_panel);
     }
