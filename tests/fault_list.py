@@ -170,6 +170,10 @@ FAULTS = (
     _numba("penalty of biases", "passes/step_constants.py",
            "k[N_CONSTANTS + L2] = k[N_CONSTANTS + L1] = 0.0", "k[N_CONSTANTS + L1] = 0.0",
            _only(NETWORKS, "numba and training_with_rules and sgd")),
+    _numba("tiles of plain descent", "matrices/tiles.py",
+           "place = w + w_step_bytes * p", "place = w", _only(NETWORKS, "numba and training_with_rules and sgd")),
+    _numba("penalty of plain descent", "formulas/updates.py", "penalised(g, x), []", "g, []",
+           _only(NETWORKS, "numba and training_with_rules and sgd")),
     _numba("clipping only what is short", "passes/weights_pass.py", "1.0 if factor >= 1.0",
            "1.0 if factor <= 1.0", _only(NETWORKS, "numba and options and clip_norm")),
     # Reference

@@ -38,13 +38,13 @@ def warm_up(itemsizes: Sequence[int], n_threads: int) -> Iterator[Warmed]:
         if not of_other and (n_threads > 1 or not item.parallel):
             yield _timed(f"function {item.name.strip('_')}", item.compile)
     for itemsize in itemsizes:
-        for name in ("common", *table.NAMED):
+        for name in (*table.GROUPS, *table.NAMED):
             yield _timed(f"{name} float{8 * itemsize}", lambda: _kernel(name, itemsize))  # noqa: B023
 
 
 def _kernel(name: str, itemsize: int) -> bool:
-    if name == "common":
-        table.table(itemsize)
+    if name in table.GROUPS:
+        table.use_group(name, itemsize)
     else:
         table.use(name, itemsize)
     return table.file_name(name, itemsize) in table.compiled

@@ -10,7 +10,8 @@ from .engine.prepared_calls import NO_LABELS, Call, first_step, shelves
 from .engine.workspace import Workspace
 from .formulas.update_rules import FACTOR
 from .memory.arena import ceil
-from .memory.records import Block, Copy, Plan, offset_of
+from .memory.fields import offset_of
+from .memory.records import Block, Copy, Plan
 from .passes.packing import errors_task
 from .passes.rows_pass import rows_task
 from .passes.weights_pass import weights_task

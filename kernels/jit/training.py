@@ -14,14 +14,14 @@ from .._options import TrainingOptions
 from .._specs import CSR, Loss, UpdateRule
 from .._typing import Array
 from .compiling.lazy import Task
+from .engine.functions import set_rule
 from .engine.operands import many_rows, own_structure, set_rates, set_rows, set_weights
 from .engine.step_job import StepJob
 from .engine.workspace import Workspace
-from .formulas.update_rules import RULES, constants_of, kernel_of
+from .formulas.update_rules import RULES, kernel_of
 from .memory.arena import address, ceil
 from .passes.packing import load_task, store_task
 from .passes.rows_pass import rows_task
-from .passes.step_constants import prepare_task
 from .passes.weights_pass import bound_task, norm_task, update_task, weights_task
 from .threads.tuner import STRETCH, Choice
 from .threads.use import Use
@@ -110,22 +110,15 @@ class Trainer:
             tasks.append(bound_task)
         # Plain descent changes only the weights of stored entries of sparse rows. A sum over many
         # rows would lose its digits in the weights.
-        penalised = self._with_penalty or clipped or self._with_norm or update.weight_decay
-        plain = kernel_of(self._rule) == "sgd" and not penalised
-        plan.sparse.direct = plain and not many_rows(space) and not self._shards
+        plan.sparse.direct = update.descends and not plan.l2 and not many_rows(space)
         return tasks
 
     def _set_rule(self, clipped: bool) -> None:
         """Write the update rule into the plan; ``clipped`` says that its gradient is."""
         plan, rule = self._plan, self._rule
-        update, name = plan.update, kernel_of(rule)
-        update.weight_decay = rule.constants["weight_decay"]
-        regularised = clipped or update.weight_decay or plan.l1
-        update.rule = self._space.use(f"update {name}" + " regularised" * bool(regularised))
-        self._constants = np.array(constants_of(rule))
-        update.rule_constants = address(self._constants)
-        update.n_rule_constants = len(self._constants)
-        update.prepare = prepare_task(name).address
+        regularised = clipped or rule.constants["weight_decay"] != 0 or plan.l1 != 0
+        alone = not (self._with_norm or self._shards)
+        self._constants = set_rule(plan, rule, regularised, alone)
         slots = self._space.stores[1 : 1 + self._n_slots]
         states = [*slots, *self._space.stores[:1] * 3]
         plan.state_0, plan.state_1, plan.state_2 = states[:3]

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("numba")
 
 from fastmlp.kernels.jit.compiling import calls, lazy, table
-from fastmlp.kernels.jit.formulas import activations, output_layer, update_rules
+from fastmlp.kernels.jit.formulas import activations, output_layer, update_rules, updates
 from fastmlp.kernels.jit.memory.records import Copy, Operand, Plan, Run
 from fastmlp.kernels.jit.passes.sparse import word
 from fastmlp.kernels.jit.scalar.builtins import Calls, KernelCalls, doubles, record
@@ -220,7 +220,8 @@ def test_every_kernel_of_the_table_has_a_caller_of_its_signature():
     """By construction: callers are made from the kernels, and know where a single one stands."""
     callers = [found for found in vars(calls).values() if isinstance(found, KernelCalls)]
     known = {writer: caller for caller in callers for writer in caller.kernels}
-    entries = [*table.common(), *(table.named(name) for name in table.NAMED)]
+    groups = (entry for group in table.GROUPS.values() for entry in group())
+    entries = [*groups, *(table.named(name) for name in table.NAMED)]
     assert len(entries) > 120
     for place, symbol, writer, _ in entries:
         caller = known[writer]
@@ -252,7 +253,7 @@ def test_every_task_calls_every_kernel_rightly(monkeypatch):
 
 
 def test_signatures_of_one_family_agree():
-    for family in (activations.activation, activations.derivative, update_rules.update):
+    for family in (activations.activation, activations.derivative, updates.update):
         assert family.signature == activations.ELEMENTWISE
     fields = [name for name, _ in Run._fields_]
     assert [name for name in fields if name in activations.ELEMENTWISE.ints] == list(
@@ -288,5 +289,5 @@ def test_distances_say_so():
     """A field or argument that is neither an address nor a count ends in ``_bytes``."""
     for kind in (Plan, Copy, Operand):
         assert not [name for name, _ in kind._fields_ if name.endswith(("step", "offset"))]
-    for _, symbol, writer, _ in table.common():
+    for _, symbol, writer, _ in (entry for group in table.GROUPS.values() for entry in group()):
         assert not [name for name in writer.signature.names if name.endswith("step")], symbol

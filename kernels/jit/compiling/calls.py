@@ -6,7 +6,7 @@ from the plan's table. Those of families also take the index at which the one th
 
 from __future__ import annotations
 
-from ..formulas import activations, output_layer, penalties, update_rules
+from ..formulas import activations, output_layer, penalties, updates
 from ..formulas import dropout as dropping
 from ..matrices import panels, sparse, tiles
 from ..scalar.builtins import Calls, KernelCalls
@@ -18,6 +18,7 @@ __all__ = [
     "add",
     "bound_columns",
     "column_sums",
+    "descent_tile",
     "dropout",
     "elementwise",
     "elementwise_at",
@@ -47,11 +48,12 @@ def _single(name: str, kernel: Kernel) -> KernelCalls:
 # Families
 forward_tile = KernelCalls(tiles.forward)
 gradient_tile = KernelCalls(tiles.gradient)
+descent_tile = KernelCalls(tiles.descent)
 elementwise = KernelCalls(
     activations.activation,
     activations.activation_with_slope,
     activations.derivative,
-    update_rules.update,
+    updates.update,
 )
 loss = KernelCalls(output_layer.loss)
 loss_of_targets = KernelCalls(output_layer.loss_of_targets)

@@ -1,8 +1,8 @@
 """The table of kernels of one dtype: LLVM functions, compiled when they are first needed.
 
 Compiled Python calls them by the address that stands in the table at the index named here. What
-every network needs (tiles, copies) is compiled in one go; activations, derivatives, losses and
-update rules each when a network asks for it (:func:`use`).
+every network needs (tiles, copies) is compiled in one go, and so are the tiles of plain descent;
+activations, derivatives, losses and update rules each when a network asks for it (:func:`use`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..._typing import Array
-from ..formulas import activations, dropout, output_layer, penalties, update_rules
+from ..formulas import activations, dropout, output_layer, penalties, update_rules, updates
 from ..matrices import panels as packing
 from ..matrices import sparse, tiles
 from ..vector.code import Code
@@ -25,7 +25,7 @@ from .machine_code import Made, made
 from .turn import compiling
 
 # Tiles: index = begin + 2 (rows - 1) + (panels - 1).
-FORWARD, GRADIENT, REST = 0, 24, 40
+FORWARD, GRADIENT, DESCENT, REST = 0, 24, 40, 56
 _COMMON: Mapping[str, Writer] = {
     "column_sums": tiles.column_sums,
     "accumulate": tiles.accumulate,
@@ -54,7 +54,7 @@ _FAMILIES: Mapping[str, tuple[Writer, tuple[str, ...]]] = {
         activations.derivative,
         (*activations.DERIVATIVES, *activations.SLOPES, "slope"),
     ),
-    "update": (update_rules.update, ("store", *update_rules.RULES, *_REGULARISED)),
+    "update": (updates.update, ("store", *update_rules.RULES, *_REGULARISED)),
     "dropout": (dropout.dropout, dropout.NAMES),
     "sparse_forward": (sparse.forward, sparse.WIDTHS),
     "loss": (output_layer.loss, tuple(output_layer.KERNELS)),
@@ -71,19 +71,31 @@ INDEX = {name: REST + i for i, name in enumerate(_NAMES)}
 Entry = tuple[int, str, Writer, tuple[Any, ...]]
 
 
-def common() -> Iterable[Entry]:
+def _tiles(begin: int, kernel: Writer, most_rows: int, most_panels: int) -> Iterable[Entry]:
+    """A tile of each shape."""
+    for rows in range(1, most_rows + 1):
+        for panels in range(1, most_panels + 1):
+            place = begin + 2 * (rows - 1) + panels - 1
+            yield place, f"{kernel.name}_{rows}x{panels}", kernel, (rows, panels)
+
+
+def _common() -> Iterable[Entry]:
     """What every network needs: tiles of all shapes, copies and sums."""
     machine = host()
-    for begin, kernel, name, most in (
-        (FORWARD, tiles.forward, "forward", (machine.forward_rows, machine.forward_panels)),
-        (GRADIENT, tiles.gradient, "gradient", (machine.gradient_rows, machine.gradient_panels)),
-    ):
-        for rows in range(1, most[0] + 1):
-            for panels in range(1, most[1] + 1):
-                place = begin + 2 * (rows - 1) + panels - 1
-                yield place, f"{name}_{rows}x{panels}", kernel, (rows, panels)
+    yield from _tiles(FORWARD, tiles.forward, machine.forward_rows, machine.forward_panels)
+    yield from _tiles(GRADIENT, tiles.gradient, machine.gradient_rows, machine.gradient_panels)
     for name, kernel in _COMMON.items():
         yield INDEX[name], name, kernel, ()
+
+
+def _descents() -> Iterable[Entry]:
+    """Tiles of all shapes that make steps of plain descent."""
+    machine = host()
+    return _tiles(DESCENT, tiles.descent, machine.gradient_rows, machine.gradient_panels)
+
+
+#: Kernels that are compiled in one go.
+GROUPS = {"common": _common, "descent": _descents}
 
 
 def named(name: str) -> Entry:
@@ -130,11 +142,16 @@ def _addresses(itemsize: int) -> Array:
 
 
 @functools.cache
+def use_group(name: str, itemsize: int) -> Array:
+    """The table, in which the kernels of a group are there."""
+    addresses = _addresses(itemsize)
+    _fill(name, GROUPS[name](), itemsize, addresses)
+    return addresses
+
+
 def table(itemsize: int) -> Array:
     """Addresses of the kernels for this element size; those that every network needs are there."""
-    addresses = _addresses(itemsize)
-    _fill("common", common(), itemsize, addresses)
-    return addresses
+    return use_group("common", itemsize)
 
 
 def use(name: str, itemsize: int) -> int:

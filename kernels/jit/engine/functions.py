@@ -1,4 +1,4 @@
-"""Which kernels compute a network's functions: activations, dropout, output and loss."""
+"""Which kernels compute a network's functions, activations to losses, and its updates."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..._custom import CustomActivation, CustomLoss
-from ..._specs import Loss, activation_spec
+from ..._specs import Loss, UpdateRule, activation_spec
+from ..._typing import Array
 from ..compiling import custom_kernels
-from ..compiling.table import Kernel, use
+from ..compiling.table import Kernel, use, use_group
+from ..formulas import update_rules
 from ..formulas.activations import SLOPES
 from ..formulas.output_layer import kernel_of
+from ..memory.arena import address
 from ..memory.layout import NOWHERE
 from ..memory.records import Layer, Plan
+from ..passes.step_constants import prepare_task
 
 #: Where the kernels of users' functions are kept for as long as somebody calls them.
 Keep = list[Kernel]
@@ -73,6 +79,24 @@ def _kernel(kind: str, activation: str | CustomActivation, itemsize: int, keep: 
         return use(f"{kind} {activation}", itemsize)
     keep.append(custom_kernels.activation(kind, activation, itemsize))
     return keep[-1].index
+
+
+def set_rule(plan: Plan, rule: UpdateRule, regularised: bool, alone: bool) -> Array:
+    """Let the weights pass follow a rule.
+
+    ``regularised`` says that it clips, decays, or has an l1 penalty; ``alone`` that nothing else
+    needs the gradient. Returns the rule's constants, which are to be kept.
+    """
+    update, name = plan.update, update_rules.kernel_of(rule)
+    update.weight_decay = rule.constants["weight_decay"]
+    update.rule = use(f"update {name}" + " regularised" * regularised, plan.itemsize)
+    if name == "sgd" and alone and not regularised:
+        use_group("descent", plan.itemsize)
+        update.descends = 1
+    constants = np.array(update_rules.constants_of(rule))
+    update.rule_constants, update.n_rule_constants = address(constants), len(constants)
+    update.prepare = prepare_task(name).address
+    return constants
 
 
 def set_output(plan: Plan, output: str | CustomActivation, keep: Keep) -> None:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 from ..._names import RULE_CONSTANTS
 from ..._specs import UpdateRule
-from ..vector.code import Code, Int, Real
-from ..vector.kernel import kernel
-from ..vector.vmath import exp, log_of_any, maximum, sign, sqrt_by_products
+from ..vector.code import Code, Real
+from ..vector.vmath import exp, log_of_any, maximum, sign
 
 #: Constants of an update: penalties; factor of the parameters (decay); bounds of the gradient's
 #: elements and its factor (clipping); the learning rate; the rule's own.
@@ -290,50 +288,3 @@ def kernel_of(rule: UpdateRule) -> str:
 def constants_of(rule: UpdateRule) -> list[float]:
     """The rule's constants in order, and room for what its scalars remember."""
     return [*(rule.constants[name] for name in RULE_CONSTANTS[rule.name]), 0.0, 0.0]
-
-
-@kernel
-def update(
-    code: Code, what: str, *, p: Int, g: Int, s: Int, t: Int, u: Int, n: Int, constants: Int
-) -> None:
-    """One step of a rule for parameters ``p``, with the gradient ``g``, penalised with ``l2 p``.
-
-    ``s``, ``t`` and ``u`` are vectors of state. ``"… regularised"`` also decays the parameters,
-    penalises with ``l1 sign p``, and clips: these cost a few operations of an element. ``"store"``
-    is no rule: it writes the penalised gradient, times ``FACTOR`` before, to ``s``.
-    """
-    p_at, g_at, states = p, g, (s, t, u)  # the letters are the values' below
-    name, _, regularised = what.partition(" ")
-    scalars = [code.load_double(constants + 8 * i) for i in range(N_CONSTANTS)]
-    l2, l1, decay, bound, factor, rate, *own = (code.splat(scalar) for scalar in scalars)
-    zero = code.real(0.0)
-    # Without a penalty the gradient must not see infinite parameters: 0 · inf is NaN.
-    squared, absolute = (
-        code.builder.fcmp_unordered("!=", scalars[i], code.double(0.0)) for i in (L2, L1)
-    )
-
-    def penalised(g: Real, x: Real) -> Real:
-        g = g + code.choose_real(squared, x * l2, zero)
-        if name == "store" or regularised:
-            g = g + code.choose_real(absolute, sign(code, x) * l1, zero)
-        return g
-
-    def body(at: Int, mask: Any, root: Root = code.sqrt) -> None:
-        x, g = code.load(p_at + at, mask), code.load(g_at + at, mask)
-        if name == "store":
-            code.store(penalised(g * factor, x), states[0] + at, mask)
-            return
-        g = penalised(g, x)
-        if regularised:
-            g = code.clip(g, -bound, bound) * factor
-            x = x * decay
-        state = [code.load(begin + at, mask) for begin in states]
-        x, state = RULES[name].step(code, root, [*own, rate], x, g, state)
-        code.store(x, p_at + at, mask)
-        for begin, value in zip(states, state, strict=False):
-            code.store(value, begin + at, mask)
-
-    # The divider, which also takes roots, and the multipliers work at the same time. Without roots
-    # the loop's own instructions count.
-    other = partial(body, root=partial(sqrt_by_products, code))
-    code.vectors(n, *([body] * 4 if name in {"sgd", "store"} else [body, other]))

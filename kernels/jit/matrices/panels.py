@@ -28,7 +28,7 @@ def _copy_panels(
     """Copy some panels of a row, and prefetch those of one that comes soon."""
     for i in range(panels):
         at_panel = (first + i) * LINE
-        code.prefetch(soon + at_panel)
+        code.prefetch(soon + at_panel, to_first=True)
         for at in offsets(code):
             code.store(code.load(begin + at_panel + at), line.get() + at)
         line.set(line.get() + step_bytes)
@@ -63,7 +63,7 @@ def gather(
         turn = functools.partial(_copy_panels, code, begin, soon, line, target_step_bytes)
         code.turns(whole.over(code.as_int(code.panel)), _GATHER_TURN, turn)
         with code.when(rest > 0):
-            code.prefetch(soon + whole * code.itemsize)
+            code.prefetch(soon + whole * code.itemsize, to_first=True)
             for at, mask in zip(offsets(code), masks, strict=True):
                 x = code.load(begin + whole * code.itemsize + at, mask)
                 code.store(x, line.get() + at)

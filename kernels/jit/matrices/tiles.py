@@ -10,6 +10,10 @@ would fill the load queue and delay the tile's own loads.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ..formulas.updates import descend
 from ..vector.code import Code, Int, Real
 from ..vector.host import LINE
 from ..vector.kernel import kernel
@@ -79,17 +83,56 @@ def gradient(
     ``a`` is the address of the first feature in its panel. What is ``wanted`` later is prefetched,
     so many bytes with each sample, two lines at most.
     """
+    soon = _Soon(wanted, wanted_step_bytes, [0, LINE])
+    for total, p, at in _gradient(code, rows, panels, a, d, d_step_bytes, k, soon):
+        code.store(total, g + g_step_bytes * p + at)
+
+
+@kernel
+def descent(
+    code: Code, rows: int, panels: int, *,
+    a: Int, d: Int, d_step_bytes: Int, k: Int, w: Int, w_step_bytes: Int,
+    ahead_bytes: Int, constants: Int,
+) -> None:  # fmt: skip
+    """A step of plain descent, ``w -= rate (aᵀ δ + l2 w)``, with the ``constants`` of an update.
+
+    Sums that stay in registers until they have changed the weights need no memory. Of each panel's
+    weights for the tile after the next, so many bytes are prefetched with each sample.
+    """
+    after = descend(code, constants)
+    panel_bytes = [w_step_bytes * p for p in range(panels)]
+    soon = _Soon(w + 2 * rows * LINE, ahead_bytes, panel_bytes, to_first=True)
+    for total, p, at in _gradient(code, rows, panels, a, d, d_step_bytes, k, soon):
+        place = w + w_step_bytes * p + at
+        code.store(after(code.load(place), total), place)
+
+
+class _Soon(NamedTuple):
+    """What a tile prefetches: from where on, and how far it goes on with each sample; at which
+    distances from there a line each time; whether to the first level or the second."""
+
+    begin: Int
+    step_bytes: Int
+    distances: Sequence[Int | int]
+    to_first: bool = False
+
+
+def _gradient(
+    code: Code, rows: int, panels: int,
+    a: Int, d: Int, d_step_bytes: Int, k: Int, soon: _Soon,
+) -> Iterator[tuple[Real, int, int]]:  # fmt: skip
+    """The sums of a gradient's tile: each with its panel and its place there, in bytes."""
     registers = _registers(code, panels)
     sums = [[code.variable(code.real(0.0)) for _ in registers] for _ in range(rows)]
-    soon = code.variable(wanted)
+    wanted = code.variable(soon.begin)
 
     def turn(first: Int, count: int) -> None:
         for i in range(count):
             line = (first + i) * LINE
             ds = [code.load(d + line + d_step_bytes * p + at) for p, at in registers]
-            for later in range(2):
-                code.prefetch(soon.get() + later * LINE)
-            soon.set(soon.get() + wanted_step_bytes)
+            for distance in soon.distances:
+                code.prefetch(wanted.get() + distance, soon.to_first)
+            wanted.set(wanted.get() + soon.step_bytes)
             for r in range(rows):
                 x = code.broadcast(a + line + r * code.itemsize)
                 for total, y in zip(sums[r], ds, strict=True):
@@ -98,7 +141,7 @@ def gradient(
     code.turns(k, TURN, turn)
     for r in range(rows):
         for total, (p, at) in zip(sums[r], registers, strict=True):
-            code.store(total.get(), g + g_step_bytes * p + (r * LINE + at))
+            yield total.get(), p, r * LINE + at
 
 
 @kernel

@@ -20,44 +20,8 @@ panels of rows, all ``row_step_bytes`` apart::
 from __future__ import annotations
 
 import ctypes
-import inspect
-import sys
-from typing import Any, TypeAlias, TypeVar
 
-# What a field holds, all as 64-bit integers; a ``float`` is a double.
-Address: TypeAlias = int
-Bytes: TypeAlias = int
-Count: TypeAlias = int
-Flag: TypeAlias = int
-#: A place in the table of kernels; -1 for none.
-Index: TypeAlias = int
-
-Kind = TypeVar("Kind", bound=type[ctypes.Structure])
-
-
-def record(kind: Kind) -> Kind:
-    """Give a structure the fields that its annotations name.
-
-    With its ``__slots__`` empty it has no others: a wrong name is an error, not a field of Python's
-    that compiled code never sees.
-    """
-    if "__slots__" not in vars(kind):
-        raise TypeError(f"{kind.__name__} must have empty __slots__")
-    here = vars(sys.modules[kind.__module__])
-    fields: list[tuple[str, Any]] = []
-    for name, annotation in inspect.get_annotations(kind).items():
-        known: Any = here.get(annotation)
-        nested = isinstance(known, type) and issubclass(known, ctypes.Structure)
-        real = annotation == "float"
-        fields.append((name, known if nested else ctypes.c_double if real else ctypes.c_int64))
-    kind._fields_ = fields
-    return kind
-
-
-def offset_of(kind: type[ctypes.Structure], name: str) -> int:
-    """Bytes before a field."""
-    offset: int = getattr(kind, name).offset
-    return offset
+from .fields import Address, Bytes, Count, Flag, Index, record
 
 
 @record
@@ -172,6 +136,8 @@ class Update(ctypes.Structure):
     # The rule's kernel, and that of what collects gradients.
     rule: Index
     collect: Index
+    # Whether it is plain descent, and nothing else needs the gradient.
+    descends: Flag
     # The task that prepares the constants (0: they are there), in every step or once.
     prepare: Address
     varying: Flag

@@ -1,4 +1,5 @@
-"""Loops over the tiles of a group of features' gradient, ``aᵀ δ``, which is left in scratch.
+"""Loops over the tiles of a group of features' gradient, ``aᵀ δ``, which is left in scratch, or
+changes the weights at once: see :func:`multiply`.
 
 A task owns one block of a weight matrix; it goes through it a group of features at a time::
 
@@ -20,13 +21,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..compiling.calls import gradient_tile, transpose, zero
-from ..compiling.table import GRADIENT
+from ..compiling.calls import descent_tile, gradient_tile, transpose, zero
+from ..compiling.table import DESCENT, GRADIENT
 from ..scalar.builtins import scratch
 from ..scalar.functions import inline
 from ..vector.host import LINE, host
 
-_FEATURES, _COLUMNS = host().gradient_rows, host().gradient_panels
+FEATURES, _COLUMNS = host().gradient_rows, host().gradient_panels
 # Gradients of so many features wait in scratch for one call of the update.
 GROUP = 64
 # Padding of a panel, times rows, that costs as much as to transpose it.
@@ -80,29 +81,46 @@ def multiply(
     target: int,
     target_step_bytes: int,
     ahead_bytes: int,
+    descends: int,
 ) -> None:
     """``count`` columns of a panel of ``left`` by panels of ``right``.
 
-    Tiles count from ``number``, and prefetch so many bytes of what the update reads, a row.
+    Tiles count from ``number``, and prefetch so many bytes of what the update reads, a row. Where
+    it ``descends``, the target are weights, which tiles change by what they have summed.
     """
-    tiles = (count + _FEATURES - 1) // _FEATURES
+    tiles = (count + FEATURES - 1) // FEATURES
     size = count // max(tiles, 1)  # a division takes as long as a fifth of a tile of ten rows
     larger = count - size * tiles
     i = 0
     for tile in range(tiles):
         tall = size + (1 if tile < larger else 0)
-        gradient_tile(
-            plan,
-            GRADIENT + 2 * (tall - 1) + panels - 1,
-            a=left + i * plan.itemsize,
-            d=right,
-            d_step_bytes=plan.row_step_bytes,
-            k=rows,
-            g=target + i * LINE,
-            g_step_bytes=target_step_bytes,
-            wanted=read_by_update(plan, layer, block, group, number + tile),
-            wanted_step_bytes=ahead_bytes,
-        )
+        shape = 2 * (tall - 1) + panels - 1
+        if descends:
+            descent_tile(
+                plan,
+                DESCENT + shape,
+                a=left + i * plan.itemsize,
+                d=right,
+                d_step_bytes=plan.row_step_bytes,
+                k=rows,
+                w=target + i * LINE,
+                w_step_bytes=target_step_bytes,
+                ahead_bytes=ahead_bytes,
+                constants=plan.update.constants,
+            )
+        else:
+            gradient_tile(
+                plan,
+                GRADIENT + shape,
+                a=left + i * plan.itemsize,
+                d=right,
+                d_step_bytes=plan.row_step_bytes,
+                k=rows,
+                g=target + i * LINE,
+                g_step_bytes=target_step_bytes,
+                wanted=read_by_update(plan, layer, block, group, number + tile),
+                wanted_step_bytes=ahead_bytes,
+            )
         i += tall
 
 
@@ -117,7 +135,9 @@ def plain_gradient(
     begin: int,
     end: int,
     target: int,
+    target_step_bytes: int,
     ahead_bytes: int,
+    descends: int,
 ) -> None:
     """Features ``begin ≤ feature < end`` of a group, over ``rows`` rows from ``row`` on."""
     right = layer.d + block.panel * plan.row_step_bytes + row * LINE
@@ -128,15 +148,16 @@ def plain_gradient(
             layer,
             block,
             group,
-            i // _FEATURES,
+            i // FEATURES,
             block.panels,
             left,
             right,
             min(plan.panel, end - i),
             rows,
             target + i * LINE,
-            GROUP * LINE,
+            target_step_bytes,
             ahead_bytes,
+            descends,
         )
         left += plan.row_step_bytes
 
@@ -180,8 +201,9 @@ def narrow_gradient(
                 transposed,
                 square,
                 ahead_bytes,
+                0,
             )
-            number += (count + _FEATURES - 1) // _FEATURES
+            number += (count + FEATURES - 1) // FEATURES
             for q in range(wide):
                 across = target + p * GROUP * LINE + (i + q * plan.panel) * LINE
                 transpose(plan, source=transposed + q * square, target=across)

@@ -25,11 +25,12 @@ from ..memory.records import Block, Plan
 from ..scalar.builtins import doubles, record, records, scratch
 from ..scalar.functions import inline
 from ..vector.host import LINE, host
-from .gradients import GROUP, is_narrow, narrow_gradient, plain_gradient
+from .gradients import FEATURES, GROUP, is_narrow, narrow_gradient, plain_gradient
 from .rows import constants_of, layers_of, rows_of_step, step_total
 from .sparse import sparse_gradient
 
-SCRATCH = host().gradient_panels * GROUP * LINE
+_STEP = GROUP * LINE  # from panel to panel
+SCRATCH = host().gradient_panels * _STEP
 _SUMS = 2 * SCRATCH  # of float32 in float64
 
 
@@ -178,7 +179,9 @@ def group_gradient(
             done = narrow_gradient(
                 plan, layer, block, row, here, feature, features, gradient, ahead
             )
-        plain_gradient(plan, layer, block, row, here, feature, done, features, gradient, ahead)
+        plain_gradient(
+            plan, layer, block, row, here, feature, done, features, gradient, _STEP, ahead, 0
+        )
         if run < rows:
             for p in range(block.panels):
                 at = p * GROUP * LINE
@@ -191,8 +194,32 @@ def group_gradient(
 
 
 @inline
+def descends(plan: Any, layer: Any, block: Any, rows: int) -> Any:
+    """Whether tiles of the gradient change the weights at once: sums that are whole, of a block
+    whose columns are no tile's rows."""
+    whole = rows <= RUN or plan.itemsize != 4
+    return plan.update.descends and whole and not is_narrow(plan, layer, block, rows)
+
+
+@inline
+def descend(plan: Any, layer: Any, block: Any, rows: int) -> None:
+    """A step of plain descent of a block of weights."""
+    step = layer.weight_step_bytes
+    ahead = FEATURES * LINE // max(rows, 1)
+    for feature in range(block.begin, block.end, GROUP):
+        features = min(GROUP, block.end - feature)
+        weights = plan.parameters + layer.weights_bytes + block.panel * step + feature * LINE
+        plain_gradient(plan, layer, block, 0, rows, feature, 0, features, weights, step, ahead, 1)
+        for p in range(block.panels):
+            transpose_lines(plan, layer, block.panel + p, feature, feature + features)
+
+
+@inline
 def dense_gradient(plan: Any, layer: Any, block: Any, rows: int, gradient: int) -> None:
     """The gradient of a block of weights, a group of features at a time, and what is done to it."""
+    if descends(plan, layer, block, rows):
+        descend(plan, layer, block, rows)
+        return
     for feature in range(block.begin, block.end, GROUP):
         features = min(GROUP, block.end - feature)
         group_gradient(plan, layer, block, 0, rows, feature, features, gradient, GROUP * LINE)

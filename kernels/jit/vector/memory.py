@@ -159,10 +159,11 @@ class Memory:
     def store_scalar(self, value: Any, address: Int) -> None:
         self.builder.store(value, self._pointer(address, value.type), align=kind_bytes(value.type))
 
-    def prefetch(self, address: Int) -> None:
-        """Fetch a cache line to the second level; any address will do."""
+    def prefetch(self, address: Int, to_first: bool = False) -> None:
+        """Fetch a cache line to the second level, or to the first; any address will do."""
         byte = ir.IntType(8).as_pointer()
-        kind = [ir.Constant(I32, value) for value in (0, 2, 1)]  # to read, near, data
+        # To read, how near, data.
+        kind = [ir.Constant(I32, value) for value in (0, 2 + to_first, 1)]
         self.call("llvm.prefetch.p0", ir.VoidType(), self._pointer_to(address, byte), *kind)
 
     def _pointer_to(self, address: Int, kind: Any) -> Any:
