@@ -133,6 +133,32 @@ def test_functions_see_sums_and_zeros_alone(fast_backend):
             network.predict(np.ones(net.n_parameters, "f4"), np.resize(small, x.shape))
 
 
+@pytest.mark.parametrize("rows", [3, 9])
+def test_threads_that_share_columns_call_functions_for_their_own(fast_backend, rows):
+    """Each element once, and the first exception reaches the caller."""
+    seen, bad = [], []
+
+    def tanh(z):
+        seen.append(z.size)
+        if bad:
+            raise bad[0]
+        return np.tanh(z), 1 - np.tanh(z) ** 2
+
+    activation = CustomActivation("my tanh", tanh)
+    net = kernels.Architecture((301, 530, 613, 3), (activation,) * 2, "identity")
+    flat = np.random.default_rng(0).normal(size=net.n_parameters).astype("f4") * np.float32(0.05)
+    x = np.random.default_rng(1).normal(size=(rows, 301)).astype("f4")
+    want = kernels.network(net, "f4", n_threads=1).predict(flat, x)
+    network = kernels.network(net, "f4", n_threads=2)
+    for parameters in (flat, network.pack(flat)):
+        seen.clear()
+        np.testing.assert_array_equal(network.predict(parameters, x), want)
+        assert sum(seen) in (rows * (530 + 613), rows * (544 + 624))  # Numba's lines are whole
+    bad.append(KeyError("bad"))
+    with pytest.raises(KeyError, match="bad"):
+        network.predict(flat, x)
+
+
 class Third(Exception):
     """What a function raises in its third step."""
 

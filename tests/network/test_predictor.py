@@ -190,19 +190,23 @@ def test_a_few_rows_of_any_layout(backend, shape, n):
     np.testing.assert_allclose(one_by_one, want, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+@pytest.mark.covers("backend", "dtype", "n", "end")
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 12, 17, 23, 30])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_few_rows_of_many_weights_are_shared_by_columns(backend, dtype, n):
+@pytest.mark.parametrize("end", [(520, 7), (643,)])
+def test_rows_of_many_weights_are_shared_by_columns(backend, dtype, end, n):
     """Megabytes of weights: several threads read them, whatever is left of the last vector."""
     if backend == "reference":
         pytest.skip("its sums depend on the number of rows")
-    sizes = (301, 530, 611, 520, 7)
-    nets = [MLP(sizes, "tanh", dtype=dtype, random_state=0, n_threads=t) for t in (1, 2, 3)]
+    sizes, output = (301, 530, 611, *end), "softmax" if len(end) == 1 else "identity"
+    nets = [MLP(sizes, "tanh", output, dtype=dtype, random_state=0, n_threads=t) for t in (1, 2, 3)]
     x = np.random.default_rng(n).standard_normal((300, sizes[0])).astype(dtype)
-    want = nets[0].predict(x)[:n]
+    x[np.abs(x) < 0.3] = 0
+    want, sparse = nets[0].predict(x)[:n], pytest.importorskip("scipy.sparse").csr_array(x[:n])
     for net in nets:
         np.testing.assert_array_equal(net.predict(x[:n]), want)
         np.testing.assert_array_equal(net.predictor()(x[:n]), want)
+        np.testing.assert_array_equal(net.predict(sparse), nets[0].predict(sparse))
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 3, 4, 5])

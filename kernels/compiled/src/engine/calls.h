@@ -45,6 +45,7 @@ struct forward {
     long skipped;
     long n, block_rows;
     long depth_block;           /* of a product: so much of its depth at a time */
+    int column_threads;         /* share the columns of layers with many weights; 1: none do */
     int scores;                 /* leave out the output activation */
     int fault;                  /* enum fault, found on the way */
     void *out;                  /* (n, n_out), contiguous */

@@ -52,7 +52,7 @@ struct lane_step;
 struct kernels {
     const char *isa;
     int real_bytes, panel;
-    int tile_panels, tile_rows, depth_block, chain_rows; /* see matrices/products.h and tiles.h */
+    int tile_panels, tile_rows, depth_block, chain_rows, narrow_columns; /* see products.h, tiles.h, few_rows.h */
     int task_features; /* features of a weight task */
     long (*output_scratch)(long n_out);
     long plain_scratch; /* bytes of a piece of weights, packed by predictions */

@@ -51,16 +51,29 @@ static void choose_blocks(struct forward *f, long widest, int threads)
 /* Of all layers, without padding. */
 static double weight_bytes(const struct design *d) { return layer_flops(d) / 2 * d->kernels->real_bytes; }
 
-/* Whether rows are few enough to go straight through without panels. Packed parameters are only left aside
-   for a single one, and where weights are small. */
+/* Whether rows are few enough to go straight through without panels. Packed parameters are left aside for a single
+   one, where weights are small, and where sums of a few rows stay in registers. */
 static int is_few(const struct forward *f)
 {
+    const struct design *d = f->design;
     if (f->n == 1)
         return 1;
-    const int small = weight_bytes(f->design) <= SMALL_WEIGHTS;
-    if (f->packed && !small)
-        return 0;
-    return small ? f->n <= FEW_SMALL_ROWS : are_few_rows(f->n, f->design->kernels->tile_rows);
+    if (weight_bytes(d) <= SMALL_WEIGHTS)
+        return f->n <= FEW_SMALL_ROWS;
+    if (!f->packed)
+        return are_few_rows(f->n, d->kernels->tile_rows);
+    long widest = 0;
+    for (int l = 0; l < d->n_layers; l++)
+        widest = max(widest, d->layers[l].n_out);
+    return f->n <= FEW_ROWS && widest <= d->kernels->narrow_columns;
+}
+
+/* Whether threads share each layer's columns, not the rows: where each has less than a tile of them, all would wait for
+   all weights. */
+static int shares_columns(const struct forward *f, int threads)
+{
+    const struct design *d = f->design;
+    return threads > 1 && f->n < times(d->kernels->tile_rows, threads) && weight_bytes(d) >= SHARED_WEIGHTS;
 }
 
 /* What a few rows take is the reading of the weights. */
@@ -153,7 +166,9 @@ double fastmlp_forward(const struct design *d, struct forward *f, int n_threads)
     if (is_few(f))
         return forward_few(f, widest, n_threads);
     const int threads = threads_for(layer_flops(d) * (double)f->n, n_threads), ready = f->packed != NULL;
-    choose_blocks(f, widest, threads);
+    f->column_threads = shares_columns(f, threads) ? threads : 1;
+    const int row_threads = f->column_threads > 1 ? 1 : threads;
+    choose_blocks(f, widest, row_threads);
     lay_out(f, plus(widest, k->panel), f->block_rows | 1, k->plain_scratch);
     f->skipped = ready ? 0 : skipped_by(f);
     const long packed = ready ? 0 : round_up(times(d->n_packed - f->skipped, k->real_bytes), LINE);
@@ -166,7 +181,7 @@ double fastmlp_forward(const struct design *d, struct forward *f, int n_threads)
         f->packed = memory;
         pack_for(f, memory, threads);
     }
-    fastmlp_parallel(threads, blocks_of(f->n, f->block_rows), k->forward_block, f);
+    fastmlp_parallel(row_threads, blocks_of(f->n, f->block_rows), k->forward_block, f);
     fastmlp_scratch_give(memory);
     return 0;
 }

@@ -23,20 +23,20 @@ enum {
 };
 
 /* A tile that reads plain weights, and packs them where `packed` is wanted. */
-typedef void plain_tile(const struct row_call *, const real *a, const real *b, const real *start, real *c,
-                        real *packed);
+typedef void plain_tile(const struct row_call *, const real *a, const real *b, long ahead, const real *start,
+                        real *c, real *packed);
 
 #define PLAIN_TILE(R, P)                                                                           \
-    OUTLINE void plain_##R##x##P(const struct row_call *p, const real *a, const real *b,           \
+    OUTLINE void plain_##R##x##P(const struct row_call *p, const real *a, const real *b, long ahead, \
                                  const real *start, real *c, real *packed)                         \
     {                                                                                              \
         (void)packed;                                                                              \
-        rows_body(R, P *VECTORS, 1, 0, p, a, b, PLAIN_AHEAD * P * PANEL, start, c, NULL);          \
+        rows_body(R, P *VECTORS, 1, 0, p, a, b, ahead, start, c, NULL);          \
     }                                                                                              \
-    OUTLINE void packing_##R##x##P(const struct row_call *p, const real *a, const real *b,         \
+    OUTLINE void packing_##R##x##P(const struct row_call *p, const real *a, const real *b, long ahead, \
                                    const real *start, real *c, real *packed)                       \
     {                                                                                              \
-        rows_body(R, P *VECTORS, 1, 1, p, a, b, PLAIN_AHEAD * P * PANEL, start, c, packed);        \
+        rows_body(R, P *VECTORS, 1, 1, p, a, b, ahead, start, c, packed);        \
     }
 
 #define PLAIN_NAME(R, P) plain_##R##x##P,
@@ -75,11 +75,12 @@ static void plain_product(const struct row_block *m, const real *w, ptrdiff_t w_
             row_tile *const *tiles = row_tiles_at(m, p, &wide, &tile_rows);
             const long columns = min(m->columns - p * PANEL, wide * PANEL);
             const real *w_k = w + k * w_row + p * PANEL;
+            const long later = p + PLAIN_AHEAD * wide;
             if (columns == wide * PANEL) {
                 real *c = m->c + p * m->c_panel;
                 first = part_at(parts, 0);
                 plain_tiles[first < m->rows][wide - 1][first - 1](
-                    &call, a_at(m, 0, k), w_k, k ? c : m->bias + p * PANEL, c, packed);
+                    &call, a_at(m, 0, k), w_k, later < panels ? (later - p) * PANEL : PLAIN_DEPTH * w_row + (later - round_up(panels, wide) - p) * PANEL, k ? c : m->bias + p * PANEL, c, packed);
             } else { /* reading the last rows would go beyond their matrix */
                 first = 0;
                 pack_panels((struct matrix){(const char *)w_k, w_row * (ptrdiff_t)sizeof(real), sizeof(real)},

@@ -7,18 +7,14 @@
 #include "passes/predictions.h"
 
 enum {
-    SHARED_LAYER = 256 << 10, /* bytes of a layer's weights that threads read together for a few rows */
+    OWN_SUMS = 32 << 10, /* bytes of a thread's sums */
 };
 
-/* One layer of a few rows; a thread takes some columns of it. */
+/* One layer of a few rows, or some columns of it; rows of c are complete. */
 static void few_columns(struct forward *f, const struct layer *layer, const struct few_rows *product)
 {
     few_rows_product(f->n, product);
-    if (product->n_out == product->c_row)
-        activate_run(layer->activation, layer->custom, product->c, f->n * product->n_out);
-    else
-        for (long r = 0; r < f->n; r++)
-            activate_run(layer->activation, layer->custom, product->c + r * product->c_row, product->n_out);
+    activate_run(layer->activation, layer->custom, product->c, f->n * product->n_out);
 }
 
 struct few_shared {
@@ -28,17 +24,23 @@ struct few_shared {
     long columns; /* of a task */
 };
 
+/* Sums in memory are read and written once for a few rows of the depth. Side by side with another thread's they would
+   go back and forth between the two, as processors prefetch beyond the end of what they read. */
 static void few_columns_task(void *context, long task, int thread)
 {
     (void)thread;
     const struct few_shared *s = context;
     const long first = task * s->columns;
+    real own[OWN_SUMS / sizeof(real)] __attribute__((aligned(LINE)));
     struct few_rows p = *s->product;
     p.w += first;
     p.bias += first;
-    p.c += first;
-    p.n_out = min(p.n_out - first, s->columns);
+    p.c = own;
+    p.c_row = p.n_out = min(p.n_out - first, s->columns);
     few_columns(s->f, s->layer, &p);
+    real *c = s->product->c + first;
+    for (long r = 0; r < s->f->n; r++)
+        memcpy(c + r * s->product->c_row, own + r * p.c_row, (size_t)p.c_row * sizeof(real));
 }
 
 /* Sparse rows of the first layer are those of the caller. */
@@ -54,8 +56,7 @@ static void few_sparse_rows(struct forward *f, const struct few_rows *product)
     activate_run(layer->activation, layer->custom, product->c, f->n * layer->n_out);
 }
 
-/* Layers with many weights are shared by columns, each thread reading its own part of them: whole panels, if
-   rows begin with one, so that no two threads write to a line. */
+/* Layers with many weights are shared by columns, each thread reading its own part of them. */
 static void few_rows_layer(struct forward *f, int l, const struct few_rows *product, int threads)
 {
     const struct layer *layer = &f->design->layers[l];
@@ -63,12 +64,13 @@ static void few_rows_layer(struct forward *f, int l, const struct few_rows *prod
         few_sparse_rows(f, product);
         return;
     }
-    const int apart = f->n == 1 || product->c_row % PANEL == 0;
-    if (threads == 1 || !apart || layer->n_in * layer->n_out * (long)sizeof(real) < SHARED_LAYER) {
+    if (threads == 1 || !is_shared(layer)) {
         few_columns(f, layer, product);
         return;
     }
-    struct few_shared shared = {f, layer, product, round_up(blocks_of(layer->n_out, threads), PANEL)};
+    const long most = OWN_SUMS / (long)sizeof(real) / f->n / PANEL * PANEL;
+    const long tasks = threads * blocks_of(layer->n_out, most * threads);
+    struct few_shared shared = {f, layer, product, round_up(blocks_of(layer->n_out, tasks), PANEL)};
     fastmlp_parallel(threads, blocks_of(layer->n_out, shared.columns), few_columns_task, &shared);
 }
 
@@ -109,10 +111,8 @@ static void forward_few(const struct design *d, const void *flat, struct forward
         p.bias += d->layers[l].n_in * d->layers[l].n_out;
     for (int l = 0; l < d->n_layers; l++) {
         const struct layer *layer = &d->layers[l];
-        const int packed = threads == 1 || l == d->n_layers - 1 || (f->sparse && l == 0);
         p.depth = layer->n_in;
-        p.n_out = p.w_row = layer->n_out;
-        p.c_row = packed ? layer->n_out : layer->out_panels * PANEL;
+        p.n_out = p.w_row = p.c_row = layer->n_out;
         p.c = there;
         few_rows_layer(f, l, &p, threads);
         p.w += layer->n_in * layer->n_out;

@@ -29,6 +29,7 @@ const struct kernels TABLE_NAME(ISA_NAME, REAL_NAME) = {
     .tile_rows = TILE_ROWS,
     .task_features = TASK_FEATURES,
     .output_scratch = output_scratch,
+    .narrow_columns = NARROW,
     .plain_scratch = PLAIN_SCRATCH,
     .pack = pack,
     .pack_weights = pack_weights,

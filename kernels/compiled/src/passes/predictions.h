@@ -13,6 +13,10 @@
 #include "matrices/panels.h"
 #include "passes/sparse.h"
 
+enum {
+    SHARED_LAYER = 256 << 10, /* bytes of a layer's weights that threads read together for a few rows */
+};
+
 /* From one row of weights to the next, and from one panel to the next. */
 INLINE long weight_row(const struct design *d, int l)
 {
@@ -137,50 +141,93 @@ INLINE struct row_place place_layer(const struct forward *f, int l, real *at, lo
     return place_rows(at, d->layers[l].n_out, in_one_go(f, l));
 }
 
-/* The scores of layer l from rows, by weights in panels or where they lie. */
-static void row_scores(const struct forward *f, int l, struct row_block m, real *packed)
+/* Rows first … first + n - 1 of layer l: those of the layer below, and where they go. */
+struct layer_rows {
+    struct forward *f;
+    int l;
+    long first, n;
+    const real *a;
+    ptrdiff_t a_row;
+    struct row_place z;
+    long panels; /* of a task's columns */
+};
+
+/* Whether threads share the columns of a layer, of which each then reads its own part of the weights. */
+INLINE int is_shared(const struct layer *layer) { return layer->n_in * layer->n_out * (long)sizeof(real) >= SHARED_LAYER; }
+
+/* The scores of the columns of a block, which begin with a panel, by weights in panels or where they lie. */
+static void row_scores(const struct layer_rows *s, long panel, struct row_block m, real *packed)
 {
-    const struct layer *layer = &f->design->layers[l];
+    const struct forward *f = s->f;
+    const struct layer *layer = &f->design->layers[s->l];
     const int plain = layer->weights < f->skipped;
-    const long w_row = plain ? layer->n_out : PANEL;
-    const real *w = plain ? flat_weights(f, l) : (const real *)f->packed + (layer->weights - f->skipped);
-    if (l > 0 || layer->n_in % LANES == 0) /* else vectors would go beyond the caller's rows */
+    const long w_row = plain ? layer->n_out : PANEL, w_panel = plain ? PANEL : layer->in_rows * PANEL;
+    const real *w = plain ? flat_weights(f, s->l) : (const real *)f->packed + (layer->weights - f->skipped);
+    w += panel * w_panel;
+    if (s->l > 0 || layer->n_in % LANES == 0) /* else vectors would go beyond the caller's rows */
         take_few_outputs(&m, (struct few_weights){w, w_row, 1, w_row * PANEL});
     if (m.rows == 0)
         return;
     if (plain)
         plain_product(&m, w, w_row, packed);
     else
-        block_product(&m, w, layer->in_rows * PANEL);
+        block_product(&m, w, w_panel);
 }
 
-/* One layer's activations of a block of rows that begins with row `first`, from those of the layer below. */
-static void predict_layer(struct forward *f, int l, long first, long n, const real *a, ptrdiff_t a_row,
-                          struct row_place z, real *packed)
+/* A task's activations, from a panel of columns on. */
+static void layer_columns(const struct layer_rows *s, long panel, real *packed)
 {
-    const long others = l == 0 && !f->sparse ? min(f->n - first - n, n) : 0;
-    const struct layer *layer = &f->design->layers[l];
-    const real *parameters = f->packed, *bias = parameters + (layer->bias - f->skipped);
-    const int by_entries = f->sparse && l == 0;
-    if (by_entries)
-        for (long r = 0; r < n; r++)
-            sparse_product(f->sparse, NULL, first + r, 1, plain_weights(f), layer->out_panels, 1, bias,
+    struct forward *f = s->f;
+    const struct layer *layer = &f->design->layers[s->l];
+    const struct row_place z = s->z;
+    const long columns = min(layer->n_out - panel * PANEL, s->panels * PANEL);
+    const long others = s->l == 0 && !f->sparse ? min(f->n - s->first - s->n, s->n) : 0;
+    const real *parameters = f->packed, *bias = parameters + (layer->bias - f->skipped) + panel * PANEL;
+    real *c = z.at + panel * z.panel;
+    const int by_entries = f->sparse && s->l == 0;
+    if (by_entries) /* of all columns */
+        for (long r = 0; r < s->n; r++)
+            sparse_product(f->sparse, NULL, s->first + r, 1, plain_weights(f), layer->out_panels, 1, bias,
                            z.at + r * z.row, z.panel, &f->fault);
     else
-        row_scores(f, l, (struct row_block){
-            .rows = n, .depth = layer->n_in, .a_row = a_row, .a_panel = PANEL, .c_row = z.row, .c_panel = z.panel,
-            .a = a, .c = z.at, .columns = layer->n_out, .bias = bias,
+        row_scores(s, panel, (struct row_block){
+            .rows = s->n, .depth = layer->n_in, .a_row = s->a_row, .a_panel = PANEL, .c_row = z.row, .c_panel = z.panel,
+            .a = s->a, .c = c, .columns = columns, .bias = bias,
             .lowest = forward_epilogue(layer->activation).lowest, .depth_block = f->depth_block,
-            .next = a + n * a_row, .next_elements = a_row < 2 * layer->n_in ? others * a_row : 0,
+            .next = s->a + s->n * s->a_row, .next_elements = s->a_row < 2 * layer->n_in ? others * s->a_row : 0,
         }, packed);
     if (layer->activation == ACTIVATION_identity || (in_tiles(layer->activation) && !by_entries))
         return;
     const int with_padding = layer->activation != ACTIVATION_custom; /* functions of users see none */
-    if (z.row == layer->n_out || (with_padding && z.row < layer->n_out + PANEL)) /* all rows are one run */
-        activate_run(layer->activation, layer->custom, z.at, n * z.row);
+    if (z.row == columns || (with_padding && z.row < columns + PANEL)) /* all rows are one run */
+        activate_run(layer->activation, layer->custom, c, s->n * z.row);
     else
-        for (long r = 0; r < n; r++)
-            activate_run(layer->activation, layer->custom, z.at + r * z.row, layer->n_out);
+        for (long r = 0; r < s->n; r++)
+            activate_run(layer->activation, layer->custom, c + r * z.row, columns);
+}
+
+/* Where a thread packs a piece of weights. */
+INLINE real *packed_of(const struct forward *f, int thread)
+{
+    return (real *)(f->scratch + thread * f->scratch_bytes + 2 * f->half_bytes);
+}
+
+static void columns_task(void *context, long task, int thread)
+{
+    const struct layer_rows *s = context;
+    layer_columns(s, task * s->panels, packed_of(s->f, thread));
+}
+
+/* One layer's activations of a block of rows, from those of the layer below. */
+static void predict_layer(struct layer_rows *s, int thread)
+{
+    const struct layer *layer = &s->f->design->layers[s->l];
+    const int threads = is_shared(layer) && !(s->f->sparse && s->l == 0) ? s->f->column_threads : 1;
+    s->panels = round_up(blocks_of(layer->out_panels, threads), TILE_PANELS);
+    if (threads == 1)
+        layer_columns(s, 0, packed_of(s->f, thread));
+    else
+        fastmlp_parallel(threads, blocks_of(layer->out_panels, s->panels), columns_task, s);
 }
 
 /* The output activation of n rows of scores, and where they go. */
@@ -207,21 +254,18 @@ static void forward_block(void *context, long block, int thread)
     const long first = block * f->block_rows, n = min(f->n - first, f->block_rows);
     real *here = (real *)(f->scratch + thread * f->scratch_bytes);
     real *there = (real *)((char *)here + f->half_bytes);
-    real *packed = (real *)((char *)there + f->half_bytes);
-    real *columns = (real *)((char *)packed + PLAIN_SCRATCH);
-    struct row_place z = {0};
     struct matrix x = f->x;
     x.data += first * x.row_stride;
-    ptrdiff_t a_row = 0;
-    const real *a = f->sparse ? NULL : rows_in_place(x, n, f->design->layers[0].n_in, here, &a_row);
-    for (int l = 0; l < f->design->n_layers; l++) {
-        z = place_layer(f, l, there, n);
-        predict_layer(f, l, first, n, a, a_row, z, packed);
+    struct layer_rows s = {.f = f, .first = first, .n = n};
+    s.a = f->sparse ? NULL : rows_in_place(x, n, f->design->layers[0].n_in, here, &s.a_row);
+    for (; s.l < f->design->n_layers; s.l++) {
+        s.z = place_layer(f, s.l, there, n);
+        predict_layer(&s, thread);
         there = here;
-        a = here = z.at;
-        a_row = z.row;
+        s.a = here = s.z.at;
+        s.a_row = s.z.row;
     }
-    finish_rows(f, z, first, n, columns);
+    finish_rows(f, s.z, first, n, (real *)((char *)packed_of(f, thread) + PLAIN_SCRATCH));
 }
 
 #endif
