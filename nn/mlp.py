@@ -115,7 +115,7 @@ class MLP(Derivatives, NetworkExports, Steps, Stored):
         architecture = construction.architecture(sizes, activation, output)
         dtype = construction.float_type(dtype)
         check_threads(n_threads)
-        parameters = np.zeros(architecture.n_parameters, dtype)
+        parameters = architecture.zeros(dtype)
         self._setup(architecture, parameters, construction.generator(random_state), n_threads)
         construction.initialise(self, init)
 

@@ -14,6 +14,7 @@ from .. import _callbacks, _checks, _epochs, _steps
 from .._custom import CustomLoss, TargetWeights
 from .._machine import caches as _caches
 from .._machine import threads as _threads
+from .._machine.lines import zeros_at_line
 from .._epochs import Shuffle
 from .._options import TrainingOptions
 from .._specs import CSR, Loss, check_loss

@@ -154,7 +154,8 @@ cdef class Packed:
     def __cinit__(self, Engine engine, cnp.ndarray parameters):
         cdef size_t address
         self.engine = engine
-        self.flat = parameters.copy()
+        self.flat = zeros_at_line(len(parameters), parameters.dtype)
+        self.flat[...] = parameters
         self.memory = np.empty(fastmlp_packed_bytes(&engine.e.design) + 64, np.uint8)
         address = (<size_t>cnp.PyArray_DATA(self.memory) + 63) & ~<size_t>63  # a cache line's start
         self.panels = <const void *>address

@@ -97,7 +97,7 @@ class Stored(Network):
         check_threads(n_threads)
         network = cls.__new__(cls)
         architecture, tensors = stored.architecture, stored.tensors
-        parameters = np.zeros(architecture.n_parameters, stored.dtype)
+        parameters = architecture.zeros(stored.dtype)
         generator = construction.generator(random_state)
         network._setup(architecture, parameters, generator, n_threads)
         layers = range(len(network.architecture.sizes) - 1)

@@ -244,7 +244,7 @@ class BaseMLP(
         """Draw the initial parameters, layer by layer."""
         hidden = hidden_sizes(self)
         architecture = self._architecture_of((n_features, *hidden, self.n_outputs_))
-        flat = np.empty(architecture.n_parameters, dtype)
+        flat = architecture.zeros(dtype)
         views = architecture.views(flat)
         for weights, biases in zip(*views, strict=True):
             n_in, n_out = weights.shape

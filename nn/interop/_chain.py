@@ -96,7 +96,7 @@ def _network(architecture: Architecture, weights: Any, biases: Any, dtype: Any) 
     from ..mlp import MLP
 
     net = MLP.__new__(MLP)
-    parameters = np.zeros(architecture.n_parameters, dtype)
+    parameters = architecture.zeros(dtype)
     net._setup(architecture, parameters, construction.generator(None), None)
     net.weights, net.biases = weights, biases
     return net

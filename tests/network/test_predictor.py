@@ -71,6 +71,19 @@ def test_a_predictor_stays_as_it_was_made():
     assert again.architecture == net.architecture
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_parameters_begin_with_a_cache_line(dtype, tmp_path):
+    """Vectors of large weights, which few rows read as they lie, then lie in one line each."""
+    net = network("wide", dtype)
+    net.save(tmp_path / "net.safetensors")
+    for made in (net, MLP.load(tmp_path / "net.safetensors")):
+        assert made.parameters.__array_interface__["data"][0] % 64 == 0
+    for shape in SIZES:
+        flat = network(shape, dtype).architecture.zeros(dtype)
+        assert (flat.shape, flat.dtype) == (network(shape, dtype).parameters.shape, dtype)
+        assert not flat.any()
+
+
 def test_threads_share_one():
     net = network("odd", "float32")
     predict = net.predictor()
