@@ -146,6 +146,11 @@ FAULTS = (
        "part.a += 0", _only("tests/network/test_predictor.py", "compiled and any_layout")),
     _c("columns of the second thread", "passes/few_predictions.h", "task * s->columns", "0",
        _only("tests/network/test_predictor.py", "compiled and many_weights")),
+    _c("shared columns of packed weights", "passes/predictions.h", "w += panel * w_panel", "w += 0",
+       _only("tests/network/test_predictor.py", "compiled and many_weights")),
+    _c("biases of shared columns", "passes/predictions.h",
+       "(layer->bias - f->skipped) + panel * PANEL", "(layer->bias - f->skipped)",
+       _only("tests/network/test_predictor.py", "compiled and many_weights")),
     # Numba
     _numba("slope of the sigmoid", "formulas/activations.py", "d * (a * (1.0 - a))",
            "d * (a * (1.0 + a))", _only(PARITY, "numba and activation_backward")),

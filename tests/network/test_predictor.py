@@ -213,8 +213,12 @@ def test_rows_of_many_weights_are_shared_by_columns(backend, dtype, end, n):
         pytest.skip("its sums depend on the number of rows")
     sizes, output = (301, 530, 611, *end), "softmax" if len(end) == 1 else "identity"
     nets = [MLP(sizes, "tanh", output, dtype=dtype, random_state=0, n_threads=t) for t in (1, 2, 3)]
-    x = np.random.default_rng(n).standard_normal((300, sizes[0])).astype(dtype)
+    random = np.random.default_rng(n)
+    x = random.standard_normal((300, sizes[0])).astype(dtype)
     x[np.abs(x) < 0.3] = 0
+    parameters = random.standard_normal(nets[0].parameters.shape) * 0.05
+    for net in nets:
+        net.parameters[...] = parameters
     want, sparse = nets[0].predict(x)[:n], pytest.importorskip("scipy.sparse").csr_array(x[:n])
     for net in nets:
         np.testing.assert_array_equal(net.predict(x[:n]), want)
