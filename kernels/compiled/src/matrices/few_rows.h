@@ -26,6 +26,7 @@ enum {
     ROW_AHEAD = 1792 / (int)sizeof(real), /* and elements from what is read of them to what is prefetched */
     STREAM_BYTES = 128 << 10,             /* of w that several groups of rows go over, */
     STREAM_STEPS = 12,                    /* rows of it: a multiple of all steps */
+    OWN_SUMS = 32 << 10,                  /* bytes of a thread's sums */
 };
 
 /* A product c = bias + a w, or c += a w. Rows are elements from one row to the next. */
@@ -256,6 +257,26 @@ static void few_rows_product(long n, const struct few_rows *p)
             part.c += here * p->c_row;
         }
     } while ((k += block) < depth);
+}
+
+/* The same for some columns of c beside those of other threads. Sums in memory are read and written once for a few rows
+   of the depth; side by side they would go back and forth between two cores, as processors prefetch beyond the end of what
+   they read. So these are summed in memory of their own. */
+static void few_rows_apart(long n, const struct few_rows *p)
+{
+    real own[OWN_SUMS / sizeof(real)] __attribute__((aligned(LINE)));
+    const long most = OWN_SUMS / (long)sizeof(real) / n, parts = blocks_of(p->n_out, most);
+    const long columns = min(round_up(blocks_of(p->n_out, max(parts, 1)), PANEL), most);
+    for (long first = 0; first < p->n_out; first += columns) {
+        struct few_rows part = *p;
+        part.w += first;
+        part.bias += part.bias ? first : 0;
+        part.c = own;
+        part.c_row = part.n_out = min(p->n_out - first, columns);
+        few_rows_product(n, &part);
+        for (long r = 0; r < n; r++)
+            memcpy(p->c + r * p->c_row + first, own + r * part.c_row, (size_t)part.n_out * sizeof(real));
+    }
 }
 
 /* c = bias + a w of one row; rows of w are w_row elements apart, and bias NULL stands for zeros. */

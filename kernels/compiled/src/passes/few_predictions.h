@@ -6,17 +6,6 @@
 #include "matrices/few_rows.h"
 #include "passes/predictions.h"
 
-enum {
-    OWN_SUMS = 32 << 10, /* bytes of a thread's sums */
-};
-
-/* One layer of a few rows, or some columns of it; rows of c are complete. */
-static void few_columns(struct forward *f, const struct layer *layer, const struct few_rows *product)
-{
-    few_rows_product(f->n, product);
-    activate_run(layer->activation, layer->custom, product->c, f->n * product->n_out);
-}
-
 struct few_shared {
     struct forward *f;
     const struct layer *layer;
@@ -24,23 +13,20 @@ struct few_shared {
     long columns; /* of a task */
 };
 
-/* Sums in memory are read and written once for a few rows of the depth. Side by side with another thread's they would
-   go back and forth between the two, as processors prefetch beyond the end of what they read. */
+/* One layer of a few rows; a thread takes some columns of it. */
 static void few_columns_task(void *context, long task, int thread)
 {
     (void)thread;
     const struct few_shared *s = context;
-    const long first = task * s->columns;
-    real own[OWN_SUMS / sizeof(real)] __attribute__((aligned(LINE)));
+    const long first = task * s->columns, n = s->f->n;
     struct few_rows p = *s->product;
     p.w += first;
     p.bias += first;
-    p.c = own;
-    p.c_row = p.n_out = min(p.n_out - first, s->columns);
-    few_columns(s->f, s->layer, &p);
-    real *c = s->product->c + first;
-    for (long r = 0; r < s->f->n; r++)
-        memcpy(c + r * s->product->c_row, own + r * p.c_row, (size_t)p.c_row * sizeof(real));
+    p.c += first;
+    p.n_out = min(p.n_out - first, s->columns);
+    few_rows_apart(n, &p);
+    for (long r = 0; r < n; r++)
+        activate_run(s->layer->activation, s->layer->custom, p.c + r * p.c_row, p.n_out);
 }
 
 /* Sparse rows of the first layer are those of the caller. */
@@ -65,12 +51,11 @@ static void few_rows_layer(struct forward *f, int l, const struct few_rows *prod
         return;
     }
     if (threads == 1 || !is_shared(layer)) {
-        few_columns(f, layer, product);
+        few_rows_product(f->n, product);
+        activate_run(layer->activation, layer->custom, product->c, f->n * layer->n_out);
         return;
     }
-    const long most = OWN_SUMS / (long)sizeof(real) / f->n / PANEL * PANEL;
-    const long tasks = threads * blocks_of(layer->n_out, most * threads);
-    struct few_shared shared = {f, layer, product, round_up(blocks_of(layer->n_out, tasks), PANEL)};
+    struct few_shared shared = {f, layer, product, round_up(blocks_of(layer->n_out, threads), PANEL)};
     fastmlp_parallel(threads, blocks_of(layer->n_out, shared.columns), few_columns_task, &shared);
 }
 

@@ -38,7 +38,7 @@ static void block_in_place(const struct product *p, long row, long n, long colum
         .bias = p->bias ? (const real *)p->bias + column : NULL, .depth = p->depth, .n_out = columns,
         .c = (real *)p->c + row * p->columns + column, .c_row = p->columns,
     };
-    (by_rows ? few_rows_product : few_dots_product)(n, &all);
+    (!by_rows ? few_dots_product : columns < p->columns ? few_rows_apart : few_rows_product)(n, &all);
     for (long r = row; r < row + n; r++)
         finish_in_place(p, r, column, columns);
 }
