@@ -38,7 +38,7 @@ def measure(
         print(f"  {dtype}, {threads} thread(s): {row}", file=sys.stderr, flush=True)
         ready, first_calls, failures = contenders.ready(names, shape, dtype, threads)
         calls = {"peak": peak.run, **{name: one.epoch for name, one in ready.items()}}
-        timings = timing.interleave(calls, rounds, least=0.002 if quick else 0.02)
+        timings = timing.interleave(calls, rounds, 0.002 if quick else 0.02, threads)
         peak_seconds += timings["peak"].seconds
         records.append(
             {

@@ -29,8 +29,11 @@ class Timing:
         return statistics.median(self.seconds)
 
 
-#: Before a sample: let other libraries' waiting threads go to sleep, and the caches fill.
+#: Before a sample: let the caches fill.
 SETTLE_SECONDS = 0.002
+#: So long other libraries' threads go on waiting for work, at the cost of whoever else wants their
+#: cores (OpenBLAS: 2²⁶ cycles, OpenMP and Eigen less).
+SPINNING_SECONDS = 0.05
 
 
 def sample(call: Callable[[], Any], repeats: int) -> float:
@@ -50,9 +53,15 @@ def repeats_for(call: Callable[[], Any], least: float) -> int:
 
 
 def interleave(
-    calls: Mapping[str, Callable[[], Any]], rounds: int = 7, least: float = 0.02
+    calls: Mapping[str, Callable[[], Any]],
+    rounds: int = 7,
+    least: float = 0.02,
+    n_threads: int = 1,
 ) -> dict[str, Timing]:
-    """Time every call once a round, A B C A B C …, each sample at least ``least`` seconds long."""
+    """Time every call once a round, A B C A B C …, each sample at least ``least`` seconds long.
+
+    Where calls run on several threads, those of the one before go to sleep first.
+    """
     repeats = {name: repeats_for(call, least) for name, call in calls.items()}
     timings = {name: Timing() for name in calls}
     collecting = gc.isenabled()
@@ -60,6 +69,8 @@ def interleave(
     try:
         for _ in range(rounds):
             for name, call in calls.items():
+                if n_threads > 1:
+                    time.sleep(SPINNING_SECONDS)
                 settled = time.perf_counter() + SETTLE_SECONDS
                 if repeats[name] > 1:
                     while time.perf_counter() < settled:

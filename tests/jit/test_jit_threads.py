@@ -52,6 +52,13 @@ class TestChoice:
             spent = self.run(choice, lambda t, best=fastest: 1e-4 if t == best else 1.5e-4, 1.0)
             assert max(spent, key=spent.get) == fastest
 
+    def test_a_disturbed_start_is_soon_forgotten(self):
+        """Another library's threads, say, wait for work on the second CPU."""
+        choice = tuner.Choice(2, 1e7)
+        self.run(choice, lambda t: 4.5e-4 if t == 2 else 1.5e-4, 0.02)
+        spent = self.run(choice, lambda t: 1e-4 if t == 2 else 1.5e-4, 2.0)
+        assert spent[2] > 0.6 * sum(spent.values())
+
     def test_equal_costs_stay(self):
         choice = tuner.Choice(2, 1e6)
         before = choice.threads

@@ -19,10 +19,12 @@ void choice_pause(struct tuner *);
 void choice_end(struct tuner *, long rows);
 #include "threads/tuner.c"
 
-/* Seconds of a step: the fastest number of threads, and each doubling away from it takes half as long
-   again. */
+/* Seconds of a step: the fastest number of threads, and each doubling away from it takes half as long again; where
+   that number is -1, another thread makes it three times as long. */
 static double seconds_of(double shortest, int fastest, int threads)
 {
+    if (fastest < 0)
+        return threads > 1 ? 3 * shortest : shortest;
     return shortest * (1 + 0.5 * fabs(log2((double)threads / fastest)));
 }
 
@@ -63,4 +65,12 @@ void test_tuner(const struct kernels *k)
                     if (times > 1.03)
                         fail("%.3f times as long as with the fastest number", times);
                 }
+    struct tuner c;
+    if (!begin_case("two threads, the second of which has no processor for the first 20 ms"))
+        return;
+    choice_start(&c, 2, 1e7);
+    excess(&c, 1.5e-4, -1, 0.02);
+    const double times = excess(&c, 1e-4, 2, 1.0);
+    if (times > 1.2)
+        fail("%.3f times as long as with two threads", times);
 }

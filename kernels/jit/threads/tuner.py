@@ -74,9 +74,10 @@ class Choice:
             # A team of threads that comes together for the first time takes long: once more.
             self._started.add(self._at)
             return
-        # Exponential moving average: weighs lasting changes and still notices occasional ones.
+        # What disturbs a stretch makes it longer, never shorter: a lower cost counts at once, a
+        # higher one by and by.
         before = self._costs[self._at]
-        known = cost if before is None else 0.75 * before + 0.25 * cost
+        known = cost if before is None or cost < before else 0.75 * before + 0.25 * cost
         self._costs[self._at] = known
         self._best_time += self._spent
         best = self._costs[self._best]

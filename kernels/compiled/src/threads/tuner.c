@@ -78,8 +78,8 @@ static void end_stretch(struct tuner *c)
         c->settling = 0;
         return;
     }
-    /* Exponential moving average: weighs lasting changes and still notices occasional ones. */
-    *known = *known < 0 ? cost : 0.75 * *known + 0.25 * cost;
+    /* What disturbs a stretch makes it longer, never shorter: a lower cost counts at once, a higher one by and by. */
+    *known = *known < 0 || cost < *known ? cost : 0.75 * *known + 0.25 * cost;
     if (c->at != c->best) { /* that was a try */
         if (*known < CLEARLY * c->cost[c->best])
             c->best = c->at;
