@@ -70,7 +70,7 @@ void test_tuner(const struct kernels *k)
         return;
     choice_start(&c, 2, 1e7);
     excess(&c, 1.5e-4, -1, 0.02);
-    const double times = excess(&c, 1e-4, 2, 1.0);
+    const double times = excess(&c, 1e-4, 2, 0.3);
     if (times > 1.2)
         fail("%.3f times as long as with two threads", times);
 }

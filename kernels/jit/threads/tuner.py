@@ -4,8 +4,8 @@ What a second thread gains depends on the network, the batch, the machine and on
 rule of sizes cannot know the last two. Results are equal to the bit for any number of threads, so
 trying costs nothing but time: the time of a step is measured with the present number of threads,
 now and then a short stretch runs with half or twice as many, and what was faster stays. A number is
-tried again only after a hundred times the time that trying it costs, so a wrong try costs about a
-percent. (The compiled backend does the same in ``compiled/src/threads/tuner.c``.)
+tried again only after twenty to a hundred times the time that trying it costs, so wrong tries soon
+cost about a percent. (The compiled backend does the same in ``compiled/src/threads/tuner.c``.)
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from ..._machine import threads as _threads
 
 STRETCH = 2e-3  # seconds that are measured at least
 FIRST_TRY = 8e-3  # seconds with the first guess before anything else
-PATIENCE = 100.0  # times the cost of a try
+PATIENCE = 100.0  # times the cost of a try,
+FIRST_PATIENCE = 20.0  # and after the first one, which something may have disturbed
 CLEARLY = 0.97  # another number must be this much faster
 EACH_ALONE = 2.5e5  # operations of a step that one thread does in any case
 WORTH_SHARING = 2e6  # operations from which two threads are the first guess
@@ -40,7 +41,7 @@ class Choice:
         self._direction = -1
         self._started: set[int] = set()
         self._spent, self._steps = 0.0, 0
-        self._best_time = 0.0
+        self._best_time, self._patience = 0.0, FIRST_PATIENCE
         self.threads = self._counts[at]
 
     @classmethod
@@ -82,8 +83,10 @@ class Choice:
         self._best_time += self._spent
         best = self._costs[self._best]
         if self.trying:
-            if best is None or known < CLEARLY * best:
+            better = best is None or known < CLEARLY * best
+            if better:
                 self._best = self._at
+            self._patience = FIRST_PATIENCE if better else min(2 * self._patience, PATIENCE)
             self._at = self._best
             self._best_time = 0.0
             return
@@ -92,6 +95,6 @@ class Choice:
         neighbour = self._best + self._direction
         known_cost = self._costs[neighbour]
         more = 0.0 if known_cost is None else (known_cost - known) * (STRETCH / known + 1)
-        if self._best_time > max(FIRST_TRY, PATIENCE * more):
+        if self._best_time > max(FIRST_TRY, self._patience * more):
             self._at = neighbour
             self._direction = -self._direction

@@ -23,7 +23,7 @@ struct tuner {
     int at, best, direction;   /* in use; fastest so far; where to look next */
     int settling;              /* the present stretch is the first after a change */
     double cost[MAX_COUNTS]; /* seconds a row, below 0 where unknown */
-    double best_time;          /* seconds since the last try */
+    double best_time, patience; /* seconds since the last try, and times its cost to the next one */
     int running;               /* the clock is, since `since` */
     double since, spent;       /* of the present stretch */
     long rows, steps, stretch_steps;

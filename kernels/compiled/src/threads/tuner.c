@@ -8,7 +8,7 @@
 
    Stretches last about a millisecond, or a step that takes longer. The first one after a change is
    not counted: threads wake up, and the weights are still in the cache of the core that had them. A
-   neighbour is tried again only after fifty times the time that trying it takes, so wrong tries cost
+   neighbour is tried again only after ten to fifty times the time that trying it takes, so wrong tries soon cost
    two percent at most. Steps too small to share in any case (EACH_ALONE operations) are not even
    measured. */
 #include "fastmlp.h"
@@ -17,7 +17,8 @@
 
 static const double STRETCH = 1e-3;      /* seconds */
 static const double FIRST_TRY = 4e-3;    /* seconds with the first guess before anything else */
-static const double PATIENCE = 50;       /* times the cost of a try */
+static const double PATIENCE = 50;       /* times the cost of a try, */
+static const double FIRST_PATIENCE = 10; /* and after the first one, which something may have disturbed; then twice as many */
 static const double CLEARLY = 0.98;      /* a neighbour must be this much faster */
 static const double EACH_ALONE = 2.5e5;  /* operations of a step that one thread does */
 static const double WORTH_SHARING = 2e6; /* operations from which two threads are the first guess */
@@ -29,7 +30,7 @@ static const double WORTH_SHARING = 2e6; /* operations from which two threads ar
 /* For steps of `operations` multiplications and additions on at most n_threads threads. */
 void fastmlp_tuner_start(struct tuner *c, int n_threads, double operations)
 {
-    *c = (struct tuner){.direction = -1, .stretch_steps = 1};
+    *c = (struct tuner){.direction = -1, .stretch_steps = 1, .patience = FIRST_PATIENCE};
     for (int n = 1; n < n_threads && c->n < MAX_COUNTS - 1; n *= 2)
         c->threads[c->n++] = n;
     c->threads[c->n++] = n_threads;
@@ -81,8 +82,10 @@ static void end_stretch(struct tuner *c)
     /* What disturbs a stretch makes it longer, never shorter: a lower cost counts at once, a higher one by and by. */
     *known = *known < 0 || cost < *known ? cost : 0.75 * *known + 0.25 * cost;
     if (c->at != c->best) { /* that was a try */
-        if (*known < CLEARLY * c->cost[c->best])
+        const int better = *known < CLEARLY * c->cost[c->best];
+        if (better)
             c->best = c->at;
+        c->patience = better ? FIRST_PATIENCE : c->patience < PATIENCE / 2 ? 2 * c->patience : PATIENCE;
         move_to(c, c->best);
         c->best_time = 0;
         return;
@@ -94,7 +97,7 @@ static void end_stretch(struct tuner *c)
     }
     double row_cost = c->cost[neighbour] < 0 ? 0 : c->cost[neighbour] - c->cost[c->best];
     double rows_of_try = 2 * (STRETCH / cost + rows_of_step); /* to settle and to measure */
-    if (c->best_time > FIRST_TRY && c->best_time > PATIENCE * row_cost * rows_of_try) {
+    if (c->best_time > FIRST_TRY && c->best_time > c->patience * row_cost * rows_of_try) {
         move_to(c, neighbour);
         c->direction = -c->direction;
     }
