@@ -82,9 +82,9 @@ def measure(
                             limit = TOLERANCE[dtype] * (1 + float(np.abs(want).max()))
                             np.testing.assert_allclose(call(), want, rtol=0, atol=limit)
                     least = 0.002 if quick else 0.01
-                    timed = timing.interleave(members, 1, least, threads)
-                    for name, timing_ in timed.items():
-                        seconds.setdefault(name, []).extend(timing_.seconds)
+                    timings = timing.interleave(members, 1, least, threads)
+                    for name, timed in timings.items():
+                        seconds.setdefault(name, []).extend(timed.seconds)
         best = peak.flops / min(alone)
         cell = {"network": row, "dtype": dtype, "batch": batch, "threads": threads}
         found.append(

@@ -17,6 +17,7 @@ enum {
     PART_ROWS = 2048, /* of the sums of a single call, a multiple of SUM_ROWS, see tiles.h */
     NARROW_PADDING = 256, /* padding a panel, times rows, that costs as much as to transpose its gradient */
     SOON_ELEMENTS = 1024, SOON_ROWS = 16, /* of rows that are gathered soon, at most */
+    SHARED_LAYER = 256 << 10, /* bytes of a layer's weights that threads read together for a few rows */
     SPARSE_SCRATCH = 16 << 10, /* bytes of the gradient of a few features of a sparse layer */
 };
 
@@ -58,6 +59,12 @@ static inline int threads_for(double flops, int n_threads)
 /* Whether a matrix is read by all rows where it lies, without tiles; twice so many are two groups, which take less time
    than two tiles do. */
 static inline int are_few_rows(long n, long tile_rows) { return n <= FEW_ROWS || (n > tile_rows && n <= 2 * FEW_ROWS); }
+
+/* Whether threads share the columns of a layer, of which each then reads its own part of the weights. */
+static inline int is_shared(const struct layer *layer, long real_bytes)
+{
+    return times(times(layer->n_in, layer->n_out), real_bytes) >= SHARED_LAYER;
+}
 
 /* Blocks of rows for this many threads: equal, none longer than `longest`, a multiple of threads. */
 static inline long rows_of_blocks(long n, long longest, int threads)

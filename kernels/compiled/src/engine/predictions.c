@@ -15,6 +15,7 @@ enum {
     LEAST_ROWS = 24,          /* of a block: a panel of weights is read once for all of them, */
     LEAST_OF_MANY = 96,       /* and where it comes from memory */
 };
+static const double MOSTLY = 0.9; /* of the weights: in layers whose columns threads share */
 
 /* Two halves for the layers' rows in turn, a piece of packed weights, and the output layer's scratch. */
 static void lay_out(struct forward *f, long widest, long rows, long plain)
@@ -68,12 +69,18 @@ static int is_few(const struct forward *f)
     return f->n <= FEW_ROWS && widest <= d->kernels->narrow_columns;
 }
 
-/* Whether threads share each layer's columns, not the rows: where each has less than a tile of them, all would wait for
-   all weights. */
+/* Whether threads share the columns of large layers, not the rows: where each has less than a tile of them, all would
+   wait for all weights. Other layers are then one thread's, so nearly all weights must be in large ones. */
 static int shares_columns(const struct forward *f, int threads)
 {
     const struct design *d = f->design;
-    return threads > 1 && f->n < times(d->kernels->tile_rows, threads) && weight_bytes(d) >= SHARED_WEIGHTS;
+    const double bytes = weight_bytes(d);
+    double shared = 0;
+    for (int l = 0; l < d->n_layers; l++)
+        if (is_shared(&d->layers[l], d->kernels->real_bytes))
+            shared += (double)d->layers[l].n_in * (double)d->layers[l].n_out * d->kernels->real_bytes;
+    return threads > 1 && f->n < times(d->kernels->tile_rows, threads) && bytes >= SHARED_WEIGHTS &&
+           shared >= MOSTLY * bytes;
 }
 
 /* What a few rows take is the reading of the weights. */

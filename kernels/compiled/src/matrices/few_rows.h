@@ -266,7 +266,7 @@ static void few_rows_apart(long n, const struct few_rows *p)
 {
     real own[OWN_SUMS / sizeof(real)] __attribute__((aligned(LINE)));
     const long most = OWN_SUMS / (long)sizeof(real) / n, parts = blocks_of(p->n_out, most);
-    const long columns = min(round_up(blocks_of(p->n_out, max(parts, 1)), PANEL), most);
+    const long columns = min(round_up(blocks_of(p->n_out, parts), PANEL), most);
     for (long first = 0; first < p->n_out; first += columns) {
         struct few_rows part = *p;
         part.w += first;

@@ -31,12 +31,12 @@ typedef void plain_tile(const struct row_call *, const real *a, const real *b, l
                                  const real *start, real *c, real *packed)                         \
     {                                                                                              \
         (void)packed;                                                                              \
-        rows_body(R, P *VECTORS, 1, 0, p, a, b, ahead, start, c, NULL);          \
+        rows_body(R, P *VECTORS, 1, 0, p, a, b, ahead, start, c, NULL);                            \
     }                                                                                              \
     OUTLINE void packing_##R##x##P(const struct row_call *p, const real *a, const real *b, long ahead, \
                                    const real *start, real *c, real *packed)                       \
     {                                                                                              \
-        rows_body(R, P *VECTORS, 1, 1, p, a, b, ahead, start, c, packed);        \
+        rows_body(R, P *VECTORS, 1, 1, p, a, b, ahead, start, c, packed);                          \
     }
 
 #define PLAIN_NAME(R, P) plain_##R##x##P,
@@ -62,6 +62,14 @@ static plain_tile *const plain_tiles[2][TILE_PANELS][TILE_ROWS] = {
     },
 };
 
+/* Elements from the weights of a tile to those that it prefetches: in the next piece of the depth, if there is one, where
+   this one ends before. Rows are w_row elements apart, 0 in the last piece. */
+INLINE long ahead_of(long panel, long wide, long panels, ptrdiff_t w_row)
+{
+    const long later = panel + PLAIN_AHEAD * wide, beyond = later - round_up(panels, wide);
+    return beyond < 0 ? (later - panel) * PANEL : w_row > 0 ? PLAIN_DEPTH * w_row + (beyond - panel) * PANEL : 0;
+}
+
 /* block_product of a matrix whose rows are w_row elements apart. */
 static void plain_product(const struct row_block *m, const real *w, ptrdiff_t w_row, real *packed)
 {
@@ -75,12 +83,12 @@ static void plain_product(const struct row_block *m, const real *w, ptrdiff_t w_
             row_tile *const *tiles = row_tiles_at(m, p, &wide, &tile_rows);
             const long columns = min(m->columns - p * PANEL, wide * PANEL);
             const real *w_k = w + k * w_row + p * PANEL;
-            const long later = p + PLAIN_AHEAD * wide;
             if (columns == wide * PANEL) {
                 real *c = m->c + p * m->c_panel;
                 first = part_at(parts, 0);
                 plain_tiles[first < m->rows][wide - 1][first - 1](
-                    &call, a_at(m, 0, k), w_k, later < panels ? (later - p) * PANEL : PLAIN_DEPTH * w_row + (later - round_up(panels, wide) - p) * PANEL, k ? c : m->bias + p * PANEL, c, packed);
+                    &call, a_at(m, 0, k), w_k, ahead_of(p, wide, panels, k + deep < m->depth ? w_row : 0),
+                    k ? c : m->bias + p * PANEL, c, packed);
             } else { /* reading the last rows would go beyond their matrix */
                 first = 0;
                 pack_panels((struct matrix){(const char *)w_k, w_row * (ptrdiff_t)sizeof(real), sizeof(real)},

@@ -50,7 +50,7 @@ static void few_rows_layer(struct forward *f, int l, const struct few_rows *prod
         few_sparse_rows(f, product);
         return;
     }
-    if (threads == 1 || !is_shared(layer)) {
+    if (threads == 1 || !is_shared(layer, sizeof(real))) {
         few_rows_product(f->n, product);
         activate_run(layer->activation, layer->custom, product->c, f->n * layer->n_out);
         return;

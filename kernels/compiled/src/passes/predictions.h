@@ -13,10 +13,6 @@
 #include "matrices/panels.h"
 #include "passes/sparse.h"
 
-enum {
-    SHARED_LAYER = 256 << 10, /* bytes of a layer's weights that threads read together for a few rows */
-};
-
 /* From one row of weights to the next, and from one panel to the next. */
 INLINE long weight_row(const struct design *d, int l)
 {
@@ -152,9 +148,6 @@ struct layer_rows {
     long panels; /* of a task's columns */
 };
 
-/* Whether threads share the columns of a layer, of which each then reads its own part of the weights. */
-INLINE int is_shared(const struct layer *layer) { return layer->n_in * layer->n_out * (long)sizeof(real) >= SHARED_LAYER; }
-
 /* The scores of the columns of a block, which begin with a panel, by weights in panels or where they lie. */
 static void row_scores(const struct layer_rows *s, long panel, struct row_block m, real *packed)
 {
@@ -222,7 +215,7 @@ static void columns_task(void *context, long task, int thread)
 static void predict_layer(struct layer_rows *s, int thread)
 {
     const struct layer *layer = &s->f->design->layers[s->l];
-    const int threads = is_shared(layer) && !(s->f->sparse && s->l == 0) ? s->f->column_threads : 1;
+    const int threads = is_shared(layer, sizeof(real)) && !(s->f->sparse && s->l == 0) ? s->f->column_threads : 1;
     s->panels = round_up(blocks_of(layer->out_panels, threads), TILE_PANELS);
     if (threads == 1)
         layer_columns(s, 0, packed_of(s->f, thread));
