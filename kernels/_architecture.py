@@ -15,10 +15,15 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
 
+import numpy as np
+
 from ._custom_activation import CustomActivation
 from ._machine.lines import zeros_at_line
 from ._names import ACTIVATIONS, OUTPUTS
 from ._typing import Array
+
+#: Bytes of parameters that are soon read wherever they lie: to begin with a line takes more memory.
+SMALL = 4096
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,8 @@ class Architecture:
         (n_parameters,) array
             For :meth:`views`.
         """
-        return zeros_at_line(self.n_parameters, dtype)
+        small = self.n_parameters * np.dtype(dtype).itemsize < SMALL
+        return (np.zeros if small else zeros_at_line)(self.n_parameters, dtype)
 
     def views(self, flat: Array) -> tuple[list[Array], list[Array]]:
         """Weight matrices ``(n_in, n_out)`` and biases ``(n_out,)`` as views into ``flat``.

@@ -176,7 +176,7 @@ FAULTS = (
            "k[N_CONSTANTS + L2] = k[N_CONSTANTS + L1] = 0.0", "k[N_CONSTANTS + L1] = 0.0",
            _only(NETWORKS, "numba and training_with_rules and sgd")),
     _numba("tiles of plain descent", "matrices/tiles.py",
-           "place = w + w_step_bytes * p", "place = w",
+           "place = g + g_step_bytes * p", "place = g",
            _only(NETWORKS, "numba and training_with_rules and sgd")),
     _numba("penalty of plain descent", "formulas/updates.py", "penalised(g, x), []", "g, []",
            _only(NETWORKS, "numba and training_with_rules and sgd")),

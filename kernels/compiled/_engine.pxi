@@ -152,11 +152,9 @@ cdef class Packed:
     cdef const void *panels
 
     def __cinit__(self, Engine engine, cnp.ndarray parameters):
-        cdef size_t address
         self.engine = engine
         self.flat = zeros_at_line(len(parameters), parameters.dtype)
         self.flat[...] = parameters
-        self.memory = np.empty(fastmlp_packed_bytes(&engine.e.design) + 64, np.uint8)
-        address = (<size_t>cnp.PyArray_DATA(self.memory) + 63) & ~<size_t>63  # a cache line's start
-        self.panels = <const void *>address
-        fastmlp_pack(&engine.e.design, cnp.PyArray_DATA(self.flat), <void *>address)
+        self.memory = zeros_at_line(fastmlp_packed_bytes(&engine.e.design), np.uint8)
+        self.panels = cnp.PyArray_DATA(self.memory)
+        fastmlp_pack(&engine.e.design, cnp.PyArray_DATA(self.flat), cnp.PyArray_DATA(self.memory))

@@ -60,10 +60,16 @@ static inline int threads_for(double flops, int n_threads)
    than two tiles do. */
 static inline int are_few_rows(long n, long tile_rows) { return n <= FEW_ROWS || (n > tile_rows && n <= 2 * FEW_ROWS); }
 
+/* Of a layer's weights, without padding. */
+static inline long layer_bytes(const struct layer *layer, long real_bytes)
+{
+    return times(times(layer->n_in, layer->n_out), real_bytes);
+}
+
 /* Whether threads share the columns of a layer, of which each then reads its own part of the weights. */
 static inline int is_shared(const struct layer *layer, long real_bytes)
 {
-    return times(times(layer->n_in, layer->n_out), real_bytes) >= SHARED_LAYER;
+    return layer_bytes(layer, real_bytes) >= SHARED_LAYER;
 }
 
 /* Blocks of rows for this many threads: equal, none longer than `longest`, a multiple of threads. */

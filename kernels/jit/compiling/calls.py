@@ -18,7 +18,6 @@ __all__ = [
     "add",
     "bound_columns",
     "column_sums",
-    "descent_tile",
     "dropout",
     "elementwise",
     "elementwise_at",
@@ -47,8 +46,7 @@ def _single(name: str, kernel: Kernel) -> KernelCalls:
 
 # Families
 forward_tile = KernelCalls(tiles.forward)
-gradient_tile = KernelCalls(tiles.gradient)
-descent_tile = KernelCalls(tiles.descent)
+gradient_tile = KernelCalls(tiles.gradient, tiles.descent)
 elementwise = KernelCalls(
     activations.activation,
     activations.activation_with_slope,

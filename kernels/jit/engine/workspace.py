@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from ..._custom import CustomActivation
+from ..._machine.lines import zeros_at_line
 from ..._specs import Loss
 from ..._typing import Array
 from ..compiling.lazy import Task
 from ..compiling.table import table, use
 from ..formulas.update_rules import FACTOR, N_CONSTANTS
-from ..memory.arena import Arena, address, ceil, lines
+from ..memory.arena import Arena, address, ceil
 from ..memory.blocks import cut_copies, prediction_block, row_block, weight_blocks
 from ..memory.layout import lay_out_batch, lay_out_store, make_layers, to_addresses
 from ..memory.records import Block, Copy, Plan, RowWeights, Update
@@ -166,9 +167,9 @@ class Workspace:
 
     def reserve(self, nbytes: int) -> int:
         """Further memory for as long as the workspace lives; its address, that of a line."""
-        memory, begin = lines(nbytes)
+        memory = zeros_at_line(nbytes, np.uint8)
         self._reserved.append(memory)
-        return begin
+        return address(memory)
 
     def hold(self, *arrays: Any) -> None:
         """Keep arrays alive that the plan points into, until they are released."""

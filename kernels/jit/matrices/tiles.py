@@ -76,12 +76,12 @@ def forward(
 def gradient(
     code: Code, rows: int, panels: int, *,
     a: Int, d: Int, d_step_bytes: Int, k: Int, g: Int, g_step_bytes: Int,
-    wanted: Int, wanted_step_bytes: Int,
+    wanted: Int, wanted_step_bytes: Int, constants: Int,
 ) -> None:  # fmt: skip
     """``g = aᵀ δ`` for ``rows`` features and ``panels`` panels of columns, over ``k`` samples.
 
     ``a`` is the address of the first feature in its panel. What is ``wanted`` later is prefetched,
-    so many bytes with each sample, two lines at most.
+    so many bytes with each sample, two lines at most. The ``constants`` are for :func:`descent`.
     """
     soon = _Soon(wanted, wanted_step_bytes, [0, LINE])
     for total, p, at in _gradient(code, rows, panels, a, d, d_step_bytes, k, soon):
@@ -91,19 +91,20 @@ def gradient(
 @kernel
 def descent(
     code: Code, rows: int, panels: int, *,
-    a: Int, d: Int, d_step_bytes: Int, k: Int, w: Int, w_step_bytes: Int,
-    ahead_bytes: Int, constants: Int,
+    a: Int, d: Int, d_step_bytes: Int, k: Int, g: Int, g_step_bytes: Int,
+    wanted: Int, wanted_step_bytes: Int, constants: Int,
 ) -> None:  # fmt: skip
-    """A step of plain descent, ``w -= rate (aᵀ δ + l2 w)``, with the ``constants`` of an update.
+    """A step of plain descent, ``g -= rate (aᵀ δ + l2 g)``, for weights ``g``, with the
+    ``constants`` of an update.
 
-    Sums that stay in registers until they have changed the weights need no memory. Of each panel's
-    weights for the tile after the next, so many bytes are prefetched with each sample.
+    Sums that stay in registers until they have changed the weights need no memory. Of each panel of
+    the weights that are ``wanted`` soon so many bytes are prefetched with each sample.
     """
     after = descend(code, constants)
-    panel_bytes = [w_step_bytes * p for p in range(panels)]
-    soon = _Soon(w + 2 * rows * LINE, ahead_bytes, panel_bytes, to_first=True)
+    panel_bytes = [g_step_bytes * p for p in range(panels)]
+    soon = _Soon(wanted, wanted_step_bytes, panel_bytes, to_first=True)
     for total, p, at in _gradient(code, rows, panels, a, d, d_step_bytes, k, soon):
-        place = w + w_step_bytes * p + at
+        place = g + g_step_bytes * p + at
         code.store(after(code.load(place), total), place)
 
 

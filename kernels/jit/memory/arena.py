@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._machine.lines import zeros_at_line
 from ..._typing import Array
 from ..vector.host import LINE
 
@@ -18,13 +19,6 @@ def ceil(a: int, b: int) -> int:
 def address(array: Array) -> int:
     """Where the data of an array begin."""
     return int(array.__array_interface__["data"][0])
-
-
-def lines(nbytes: int) -> tuple[Array, int]:
-    """Zeroed memory of at least so many bytes, and the address of the first whole line in it."""
-    memory = np.zeros(nbytes + LINE, np.uint8)
-    begin = address(memory)
-    return memory, begin + -begin % LINE
 
 
 class Arena:
@@ -49,7 +43,8 @@ class Arena:
 
     def allocate(self) -> None:
         """Allocate what has been reserved, as zeros."""
-        self._memory, self.base = lines(self.size)
+        self._memory = zeros_at_line(self.size, np.uint8)
+        self.base = address(self._memory)
 
     def view(self, offset: int, dtype: Any, count: int) -> Array:
         """Part of the memory as an array."""

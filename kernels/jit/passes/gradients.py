@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..compiling.calls import descent_tile, gradient_tile, transpose, zero
+from ..compiling.calls import gradient_tile, transpose, zero
 from ..compiling.table import DESCENT, GRADIENT
 from ..scalar.builtins import scratch
 from ..scalar.functions import inline
@@ -94,33 +94,22 @@ def multiply(
     i = 0
     for tile in range(tiles):
         tall = size + (1 if tile < larger else 0)
-        shape = 2 * (tall - 1) + panels - 1
-        if descends:
-            descent_tile(
-                plan,
-                DESCENT + shape,
-                a=left + i * plan.itemsize,
-                d=right,
-                d_step_bytes=plan.row_step_bytes,
-                k=rows,
-                w=target + i * LINE,
-                w_step_bytes=target_step_bytes,
-                ahead_bytes=ahead_bytes,
-                constants=plan.update.constants,
-            )
-        else:
-            gradient_tile(
-                plan,
-                GRADIENT + shape,
-                a=left + i * plan.itemsize,
-                d=right,
-                d_step_bytes=plan.row_step_bytes,
-                k=rows,
-                g=target + i * LINE,
-                g_step_bytes=target_step_bytes,
-                wanted=read_by_update(plan, layer, block, group, number + tile),
-                wanted_step_bytes=ahead_bytes,
-            )
+        first, wanted = GRADIENT, read_by_update(plan, layer, block, group, number + tile)
+        if descends:  # the tile after the next one's
+            first, wanted = DESCENT, target + (i + 2 * tall) * LINE
+        gradient_tile(
+            plan,
+            first + 2 * (tall - 1) + panels - 1,
+            a=left + i * plan.itemsize,
+            d=right,
+            d_step_bytes=plan.row_step_bytes,
+            k=rows,
+            g=target + i * LINE,
+            g_step_bytes=target_step_bytes,
+            wanted=wanted,
+            wanted_step_bytes=ahead_bytes,
+            constants=plan.update.constants,
+        )
         i += tall
 
 

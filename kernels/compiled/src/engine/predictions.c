@@ -74,13 +74,13 @@ static int is_few(const struct forward *f)
 static int shares_columns(const struct forward *f, int threads)
 {
     const struct design *d = f->design;
-    const double bytes = weight_bytes(d);
+    if (threads == 1 || f->n >= times(d->kernels->tile_rows, threads) || weight_bytes(d) < SHARED_WEIGHTS)
+        return 0;
     double shared = 0;
     for (int l = 0; l < d->n_layers; l++)
         if (is_shared(&d->layers[l], d->kernels->real_bytes))
-            shared += (double)d->layers[l].n_in * (double)d->layers[l].n_out * d->kernels->real_bytes;
-    return threads > 1 && f->n < times(d->kernels->tile_rows, threads) && bytes >= SHARED_WEIGHTS &&
-           shared >= MOSTLY * bytes;
+            shared += (double)layer_bytes(&d->layers[l], d->kernels->real_bytes);
+    return shared >= MOSTLY * weight_bytes(d);
 }
 
 /* What a few rows take is the reading of the weights. */
