@@ -20,6 +20,7 @@ import numpy as np
 from ._custom_activation import CustomActivation
 from ._machine.lines import zeros_at_line
 from ._names import ACTIVATIONS, OUTPUTS
+from ._specs import precision
 from ._typing import Array
 
 #: Bytes of parameters that are soon read wherever they lie: to begin with a line takes more memory.
@@ -91,7 +92,13 @@ class Architecture:
         -------
         (n_parameters,) array
             For :meth:`views`.
+
+        Raises
+        ------
+        TypeError
+            For another dtype.
         """
+        precision(dtype)
         small = self.n_parameters * np.dtype(dtype).itemsize < SMALL
         return (np.zeros if small else zeros_at_line)(self.n_parameters, dtype)
 

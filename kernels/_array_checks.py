@@ -30,12 +30,6 @@ def array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = None
     has_shape(name, value, shape)
 
 
-def precision(dtype: Any) -> None:
-    """Check the type that a network computes in."""
-    if not _specs.is_float(np.dtype(dtype)):
-        raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")
-
-
 def has_shape(name: str, value: Array, shape: tuple[int | str, ...]) -> None:
     """Check the shape of an array; names stand for any length."""
     if value.shape == shape:

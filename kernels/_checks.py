@@ -17,12 +17,12 @@ from ._array_checks import activation as activation
 from ._array_checks import array as array
 from ._array_checks import has_shape as has_shape
 from ._array_checks import output as output
-from ._array_checks import precision as precision
 from ._array_checks import sample_weight as sample_weight
 from ._array_checks import target as target
 from ._array_checks import threads as threads
 from ._custom import check_target_weights as target_weights
 from ._options import TrainingOptions
+from ._specs import precision as precision
 from ._typing import Array
 
 # One check per kernel: the backends call these with the arguments of the function of that name.

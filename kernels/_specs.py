@@ -319,3 +319,9 @@ def needs_scores(activation: str | CustomActivation) -> bool:
 def is_float(dtype: np.dtype[Any]) -> bool:
     """Whether the kernels compute in this dtype (float32 or float64, native byte order)."""
     return dtype.kind == "f" and dtype.itemsize in (4, 8) and dtype.isnative
+
+
+def precision(dtype: Any) -> None:
+    """Check the type that a network computes in."""
+    if not is_float(np.dtype(dtype)):
+        raise TypeError(f"dtype must be float32 or float64, got {np.dtype(dtype)}")

@@ -82,6 +82,8 @@ def test_parameters_begin_with_a_cache_line(dtype, tmp_path):
         flat = network(shape, dtype).architecture.zeros(dtype)
         assert (flat.shape, flat.dtype) == (network(shape, dtype).parameters.shape, dtype)
         assert not flat.any()
+    with pytest.raises(TypeError, match="dtype must be float32 or float64, got int32"):
+        net.architecture.zeros("int32")
 
 
 def test_threads_share_one():
